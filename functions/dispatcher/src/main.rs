@@ -1,0 +1,2 @@
+//! Wires the `dispatcher` function.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Wires the `gatherer` function.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Wires the `job-watcher` function.
+fn main() {}

@@ -1,0 +1,2 @@
+//! Wires the `load-generator` function.
+fn main() {}

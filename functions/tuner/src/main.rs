@@ -1,0 +1,2 @@
+//! Wires the `tuner` function.
+fn main() {}

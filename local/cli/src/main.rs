@@ -1,0 +1,2 @@
+//! The `hybrid` command.
+fn main() {}

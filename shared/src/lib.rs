@@ -1,0 +1,1 @@
+//! What every function and worker shares.

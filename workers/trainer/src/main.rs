@@ -1,0 +1,2 @@
+//! Wires the trainer.
+fn main() {}
