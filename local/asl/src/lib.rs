@@ -1,1 +1,30 @@
-//! The Amazon States Language.
+//! The Amazon States Language: a deterministic interpreter without I/O, clock or threads of its own.
+//!
+//! A driver parses a definition once ([`StateMachine::parse`]), starts an [`Execution`] and from then on feeds it
+//! [`Event`]s and carries out the [`Command`]s it answers with. The same events with the same timestamps and seed
+//! always give the same commands and the same history, so an execution is rebuilt by replaying its events.
+//!
+//! The language is specified at <https://states-language.net/spec.html>; where AWS Step Functions differs or says
+//! more, this crate follows AWS (<https://docs.aws.amazon.com/step-functions/latest/dg/concepts-amazon-states-language.html>).
+
+mod command;
+mod definition;
+mod diagnostic;
+mod event;
+mod execution;
+mod history;
+pub mod query;
+mod timestamp;
+mod value;
+
+pub use command::{
+    Child, ChildId, Command, ItemReader, MapRunResults, Pattern, Resource, ResultWriter, Task,
+    TaskId, TimerId,
+};
+pub use definition::StateMachine;
+pub use diagnostic::{Diagnostic, Invalid, Severity};
+pub use event::{Event, TaskError};
+pub use execution::{Execution, ExecutionType, Start, Status};
+pub use history::{EventKind, HistoryEvent};
+pub use timestamp::Timestamp;
+pub use value::{Map, ParseError, Value};

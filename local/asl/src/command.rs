@@ -1,0 +1,261 @@
+//! What an execution asks of its driver.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::definition::StateMachine;
+use crate::execution::{Start, Status};
+use crate::timestamp::Timestamp;
+use crate::value::Value;
+
+/// Names a task (or the reading of items, or the writing of results) within its execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TaskId(pub u64);
+
+/// Names a timer within its execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct TimerId(pub u64);
+
+/// Names a child execution of a Distributed Map within its execution.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ChildId(pub u64);
+
+/// What the driver is to do now.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Start a task; answer with `Event::TaskStarted`, then `TaskSucceeded` or `TaskFailed`.
+    ScheduleTask(Task),
+    /// The task has timed out, was aborted or is no longer wanted: stop what can be stopped. Needs no answer.
+    CancelTask {
+        /// The task.
+        id: TaskId,
+    },
+    /// Answer with `Event::TimerFired` at the given moment.
+    StartTimer {
+        /// The timer.
+        id: TimerId,
+        /// When it fires.
+        at: Timestamp,
+    },
+    /// The timer is no longer wanted; should it fire all the same, the event is ignored.
+    CancelTimer {
+        /// The timer.
+        id: TimerId,
+    },
+    /// Fetch and parse the items of a Distributed Map; answer with `Event::ItemsRead`.
+    ReadItems {
+        /// Under which id to answer.
+        id: TaskId,
+        /// Where the items are and in what form.
+        reader: ItemReader,
+    },
+    /// Store the results of a Distributed Map; answer with `Event::ResultsWritten`.
+    WriteResults {
+        /// Under which id to answer.
+        id: TaskId,
+        /// Where the results go and in what form.
+        writer: ResultWriter,
+        /// What every child execution came to.
+        results: MapRunResults,
+    },
+    /// Run a child execution of a Distributed Map; answer with `Event::ChildFinished`.
+    StartChild {
+        /// Under which id to answer.
+        id: ChildId,
+        /// What to run.
+        child: Child,
+    },
+    /// Stop a child execution.
+    StopChild {
+        /// The child.
+        id: ChildId,
+    },
+}
+
+/// One attempt at a Task state's work.
+#[derive(Clone, Debug)]
+pub struct Task {
+    /// Under which id to answer.
+    pub id: TaskId,
+    /// The Task state's name.
+    pub state: Arc<str>,
+    /// The index of the nearest Map iteration or Parallel branch around the state.
+    pub index: Option<u64>,
+    /// How many attempts went before: 0 for the first.
+    pub attempt: u32,
+    /// What to call.
+    pub resource: Resource,
+    /// With what: the state's effective input after Parameters or Arguments.
+    pub arguments: Value,
+    /// The token with which SendTaskSuccess and its kin name this task.
+    pub task_token: Arc<str>,
+    /// TimeoutSeconds in force. The interpreter enforces it; the driver may pass it on.
+    pub timeout_seconds: Option<u64>,
+    /// HeartbeatSeconds in force. The interpreter enforces it.
+    pub heartbeat_seconds: Option<u64>,
+    /// The state's Credentials, evaluated.
+    pub credentials: Option<Value>,
+}
+
+/// What a Task state calls.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Resource {
+    /// A Lambda function whose ARN is the Resource itself.
+    Lambda {
+        /// The function's ARN, perhaps with a version or alias.
+        arn: Arc<str>,
+    },
+    /// An activity.
+    Activity {
+        /// The activity's ARN.
+        arn: Arc<str>,
+    },
+    /// A service integration: `arn:aws:states:::SERVICE:ACTION.PATTERN`.
+    Service {
+        /// `lambda`, `ecs`, `batch`, `states`, `aws-sdk:s3`.
+        service: Arc<str>,
+        /// `invoke`, `runTask`, `submitJob`, `startExecution`.
+        action: Arc<str>,
+        /// When the task counts as done.
+        pattern: Pattern,
+    },
+}
+
+/// When a service task counts as done
+/// (<https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html>).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Pattern {
+    /// When the service answers.
+    RequestResponse,
+    /// `.sync`: when the job that the service started has ended.
+    Sync,
+    /// `.sync:2`: as `.sync`, with the output parsed as JSON.
+    SyncV2,
+    /// `.waitForTaskToken`: when somebody answers with the token.
+    WaitForTaskToken,
+}
+
+impl Resource {
+    /// Reads the `Resource` field of a Task state; `None` when it is not an ARN that Step Functions can call.
+    pub fn parse(resource: &str) -> Option<Resource> {
+        let parts: Vec<&str> = resource.splitn(6, ':').collect();
+        let &["arn", _partition, service, _region, _account, rest] = parts.as_slice() else {
+            return None;
+        };
+        match service {
+            "lambda" if rest.starts_with("function:") => Some(Resource::Lambda {
+                arn: resource.into(),
+            }),
+            "states" if rest.starts_with("activity:") => Some(Resource::Activity {
+                arn: resource.into(),
+            }),
+            "states" => {
+                let (call, pattern) = if let Some(call) = rest.strip_suffix(".sync:2") {
+                    (call, Pattern::SyncV2)
+                } else if let Some(call) = rest.strip_suffix(".sync") {
+                    (call, Pattern::Sync)
+                } else if let Some(call) = rest.strip_suffix(".waitForTaskToken") {
+                    (call, Pattern::WaitForTaskToken)
+                } else {
+                    (rest, Pattern::RequestResponse)
+                };
+                let (service, action) = call.rsplit_once(':')?;
+                (!service.is_empty() && !action.is_empty()).then(|| Resource::Service {
+                    service: service.into(),
+                    action: action.into(),
+                    pattern,
+                })
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The resource as the history's `resourceType` and `resource` name it, joined by a colon: `ecs:runTask.sync`.
+impl fmt::Display for Resource {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        match self {
+            Resource::Lambda { arn } | Resource::Activity { arn } => f.write_str(arn),
+            Resource::Service {
+                service,
+                action,
+                pattern,
+            } => write!(f, "{service}:{action}{}", pattern.suffix()),
+        }
+    }
+}
+
+impl Pattern {
+    /// The pattern as it is written at the end of a Resource: empty, `.sync`, `.sync:2` or `.waitForTaskToken`.
+    pub fn suffix(self) -> &'static str {
+        match self {
+            Pattern::RequestResponse => "",
+            Pattern::Sync => ".sync",
+            Pattern::SyncV2 => ".sync:2",
+            Pattern::WaitForTaskToken => ".waitForTaskToken",
+        }
+    }
+}
+
+/// Where a Distributed Map finds its items.
+#[derive(Clone, Debug)]
+pub struct ItemReader {
+    /// `s3:getObject` or `s3:listObjectsV2`.
+    pub resource: Resource,
+    /// Evaluated: `{"Bucket": …, "Key": …}` or `{"Bucket": …, "Prefix": …}`.
+    pub arguments: Value,
+    /// Evaluated ReaderConfig: `InputType`, `CSVHeaderLocation`, `CSVHeaders`, `CSVDelimiter`, `MaxItems`, …;
+    /// an empty object when the state has none.
+    pub config: Value,
+}
+
+/// Where a Distributed Map puts its results.
+#[derive(Clone, Debug)]
+pub struct ResultWriter {
+    /// `s3:putObject`; absent when only the form of the results is configured.
+    pub resource: Option<Resource>,
+    /// Evaluated: `{"Bucket": …, "Prefix": …}`.
+    pub arguments: Value,
+    /// Evaluated WriterConfig: `Transformation`, `OutputType`; an empty object when the state has none.
+    pub config: Value,
+}
+
+/// What the child executions of a Distributed Map came to, in the order of the items.
+#[derive(Clone, Debug)]
+pub struct MapRunResults {
+    /// The Map Run's ARN.
+    pub map_run_arn: Arc<str>,
+    /// Every child that was started, with its own start and its final status.
+    pub children: Vec<ChildResult>,
+}
+
+/// One child execution of a Distributed Map after its end.
+#[derive(Clone, Debug)]
+pub struct ChildResult {
+    /// The child's ARN.
+    pub arn: Arc<str>,
+    /// The child's name.
+    pub name: Arc<str>,
+    /// Its input.
+    pub input: Value,
+    /// How it ended.
+    pub status: Status,
+    /// When it started.
+    pub started: Timestamp,
+    /// When it ended.
+    pub stopped: Timestamp,
+}
+
+/// One child execution of a Distributed Map.
+#[derive(Clone, Debug)]
+pub struct Child {
+    /// The Map's ItemProcessor as a state machine.
+    pub machine: StateMachine,
+    /// How to start it.
+    pub start: Start,
+}

@@ -1,0 +1,55 @@
+//! What is wrong with a definition, and where.
+
+use std::fmt;
+
+use serde::Serialize;
+
+/// Whether a finding forbids running the definition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Severity {
+    /// CreateStateMachine refuses the definition.
+    Error,
+    /// The definition runs, but probably not as meant.
+    Warning,
+}
+
+/// One finding, in the terms of the ValidateStateMachineDefinition API
+/// (<https://docs.aws.amazon.com/step-functions/latest/apireference/API_ValidateStateMachineDefinitionDiagnostic.html>).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Diagnostic {
+    /// Whether it forbids running.
+    pub severity: Severity,
+    /// The kind of finding, such as `SCHEMA_VALIDATION_FAILED` or `MISSING_TRANSITION_TARGET`.
+    pub code: String,
+    /// What is wrong, as a sentence.
+    pub message: String,
+    /// Where, as a path into the definition: `/States/Charge/Next`.
+    pub location: String,
+    /// What would put it right, when that can be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub suggestion: Option<String>,
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{}: {} at {}", self.code, self.message, self.location)?;
+        match &self.suggestion {
+            Some(suggestion) => write!(f, " ({suggestion})"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The definition cannot run; every error found is listed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("invalid state machine definition: {}", list(.diagnostics))]
+pub struct Invalid {
+    /// All findings, errors first.
+    pub diagnostics: Vec<Diagnostic>,
+}
+
+fn list(diagnostics: &[Diagnostic]) -> String {
+    let lines: Vec<String> = diagnostics.iter().map(Diagnostic::to_string).collect();
+    lines.join("; ")
+}
