@@ -1,1 +1,170 @@
-//! End-to-end tests of the workspace.
+//! Drives the real `hybrid` binary, which runs the real functions and workers, as a person would.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    sync::OnceLock,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The workspace's root: where serverless.yml lies.
+pub fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("tests/ lies in the workspace")
+}
+
+/// The `hybrid` binary, built once for all tests of a process.
+pub fn hybrid() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| {
+        // A test binary lies in <target>/<profile>/deps.
+        let test = std::env::current_exe().unwrap();
+        let folder = test.ancestors().nth(2).unwrap();
+        let status = Command::new(env!("CARGO"))
+            .current_dir(root())
+            .args(["build", "--quiet", "-p", "hybrid", "--target-dir"])
+            .arg(folder.parent().unwrap())
+            .status()
+            .unwrap();
+        assert!(status.success(), "cargo build -p hybrid failed");
+        folder.join("hybrid")
+    })
+}
+
+/// A finished `hybrid` call.
+pub struct Finished {
+    /// Its exit code.
+    pub code: Option<i32>,
+    /// What it printed.
+    pub stdout: String,
+    /// What it said beside that.
+    pub stderr: String,
+}
+
+impl Finished {
+    fn of(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Standard output as the one JSON document that `--json` promises.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}\n{}\n{}", self.stdout, self.stderr))
+    }
+}
+
+/// Calls `hybrid` in the workspace and waits for it.
+pub fn call(arguments: &[&str]) -> Finished {
+    Finished::of(
+        Command::new(hybrid())
+            .current_dir(root())
+            .args(arguments)
+            .stdin(Stdio::null())
+            .output()
+            .unwrap(),
+    )
+}
+
+/// One run of a pipeline with `--json` and an output folder of its own.
+pub struct Run {
+    child: Child,
+    out: TempDir,
+    _input: TempDir,
+}
+
+impl Run {
+    /// Starts `hybrid run PIPELINE --json` on `input`.
+    pub fn start(pipeline: &str, input: &Value, more: &[&str]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("input.json");
+        std::fs::write(&file, input.to_string()).unwrap();
+        let out = tempfile::tempdir().unwrap();
+        let child = Command::new(hybrid())
+            .current_dir(root())
+            .args(["run", pipeline, "--json", "--input"])
+            .arg(&file)
+            .arg("--out")
+            .arg(out.path())
+            .args(more)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        Self {
+            child,
+            out,
+            _input: folder,
+        }
+    }
+
+    /// Process id of `hybrid` itself.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Waits until a child process of the run bears this name; its process id.
+    pub fn child_named(&self, name: &str, limit: Duration) -> u32 {
+        let start = Instant::now();
+        while start.elapsed() < limit {
+            if let Some(pid) = children(self.pid())
+                .into_iter()
+                .find(|pid| comm(*pid).as_deref() == Some(name))
+            {
+                return pid;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        panic!("no process {name} within {limit:?}");
+    }
+
+    /// Waits for the end.
+    pub fn finish(self) -> (Finished, TempDir) {
+        (
+            Finished::of(self.child.wait_with_output().unwrap()),
+            self.out,
+        )
+    }
+}
+
+/// Sends a signal, by the system's own `kill`.
+pub fn signal(pid: u32, name: &str) {
+    let status = Command::new("kill")
+        .args(["-s", name, &pid.to_string()])
+        .status()
+        .unwrap();
+    assert!(status.success());
+}
+
+/// All live descendants of a process.
+pub fn children(pid: u32) -> Vec<u32> {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task"))
+        .into_iter()
+        .flatten()
+        .flatten();
+    let direct = tasks
+        .filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok())
+        .flat_map(|line| {
+            line.split_whitespace()
+                .filter_map(|pid| pid.parse().ok())
+                .collect::<Vec<u32>>()
+        });
+    direct
+        .flat_map(|child| std::iter::once(child).chain(children(child)))
+        .collect()
+}
+
+fn comm(pid: u32) -> Option<String> {
+    let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+    Some(name.trim_end().to_owned())
+}

@@ -1,0 +1,53 @@
+//! `hybrid serve`: the local cloud on one endpoint, for any SDK, the AWS CLI or Terraform.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::Args;
+use cloud::{Cloud, Config, stack::Stack};
+use serde_json::json;
+
+use crate::{binaries::Binaries, error::Error, needed, project::Project};
+
+/// Arguments of `hybrid serve`.
+#[derive(Args)]
+pub struct Serve {
+    /// Port on 127.0.0.1; 0 takes a free one.
+    #[arg(long, default_value_t = 4566)]
+    port: u16,
+    /// Folder for objects, logs and histories; what was running there goes on [default: out/serve].
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Do not build the stack's binaries first.
+    #[arg(long)]
+    no_build: bool,
+    /// Print the endpoint as one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Serve {
+    /// Serves until Ctrl-C.
+    pub async fn execute(self) -> Result<ExitCode, Error> {
+        let project = Project::here()?;
+        let stack = Stack::load(&project.serverless_yml(), None)?;
+        let executable = std::env::current_exe().map_err(Error::file("hybrid"))?;
+        let binaries = Binaries::of(&project, &executable);
+        if !self.no_build {
+            binaries.build(&project, &needed::all(&stack)).await?;
+        }
+        let data = self.data.unwrap_or_else(|| project.out().join("serve"));
+        let region = stack.region.clone();
+        let mut config = Config::new(stack, data, binaries.folder());
+        config.port = self.port;
+        let cloud = Cloud::start(config).await?;
+        if self.json {
+            println!("{}", json!({"endpoint": cloud.endpoint(), "region": region}));
+        } else {
+            println!("export AWS_ENDPOINT_URL={}", cloud.endpoint());
+            println!("export AWS_REGION={region} AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local");
+        }
+        tokio::signal::ctrl_c().await.map_err(Error::file("SIGINT"))?;
+        cloud.shutdown().await;
+        Ok(ExitCode::SUCCESS)
+    }
+}

@@ -1,0 +1,101 @@
+//! What can go wrong before or beside a run, each with the exit code it gives.
+
+use std::{path::PathBuf, process::ExitCode};
+
+/// Exit code of a run that ended, but not SUCCEEDED.
+pub const FAILED: u8 = 1;
+/// Exit code of a wrong call: an unknown name, bad input, a definition that is not valid.
+pub const USAGE: u8 = 2;
+/// Exit code after Ctrl-C, as shells expect: 128 + SIGINT.
+pub const INTERRUPTED: u8 = 130;
+
+/// An error of the `hybrid` command.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// No project around the working directory.
+    #[error(
+        "no serverless.yml in {0} or a folder above it; run hybrid inside a project, or name one with --project"
+    )]
+    NoProject(PathBuf),
+    /// The pipeline is not one of the project's.
+    #[error("unknown pipeline {name:?}; known are: {}", known.join(", "))]
+    UnknownPipeline {
+        /// What was asked for.
+        name: String,
+        /// The pipelines there are.
+        known: Vec<String>,
+    },
+    /// A file that cannot be read or written.
+    #[error("{path}: {source}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// Input that is not JSON.
+    #[error("input {origin} is not JSON: {source}")]
+    NotJson {
+        /// File name or `-`.
+        origin: String,
+        /// Line, column and what was expected.
+        source: serde_json::Error,
+    },
+    /// Input that does not fit the pipeline's schema.
+    #[error("input {origin} does not fit {schema}:\n{}", problems.join("\n"))]
+    BadInput {
+        /// File name or `-`.
+        origin: String,
+        /// The schema's file name.
+        schema: String,
+        /// `JSON path: what was expected`, one a problem.
+        problems: Vec<String>,
+    },
+    /// A command line that clap cannot refuse by itself.
+    #[error("{0}")]
+    Usage(String),
+    /// A definition with errors.
+    #[error("{path} is not a valid state machine:\n{problems}")]
+    Definition {
+        /// The definition's file.
+        path: PathBuf,
+        /// One line an error.
+        problems: String,
+    },
+    /// The binaries could not be built.
+    #[error("cargo could not build {packages}:\n{output}")]
+    Build {
+        /// The packages asked for.
+        packages: String,
+        /// What cargo printed.
+        output: String,
+    },
+    /// serverless.yml cannot be used.
+    #[error(transparent)]
+    Stack(#[from] cloud::stack::StackError),
+    /// The local cloud failed.
+    #[error(transparent)]
+    Cloud(#[from] cloud::CloudError),
+}
+
+impl Error {
+    /// The process's exit code.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Error::File { .. } | Error::Build { .. } | Error::Cloud(_) => ExitCode::from(FAILED),
+            Error::NoProject(_)
+            | Error::UnknownPipeline { .. }
+            | Error::NotJson { .. }
+            | Error::BadInput { .. }
+            | Error::Usage(_)
+            | Error::Definition { .. }
+            | Error::Stack(_) => ExitCode::from(USAGE),
+        }
+    }
+
+    /// A file error with its path.
+    pub fn file(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Error {
+        let path = path.into();
+        move |source| Error::File { path, source }
+    }
+}

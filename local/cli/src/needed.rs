@@ -1,0 +1,160 @@
+//! Which binaries a run reaches, so that nothing else must be built first.
+
+use std::collections::BTreeSet;
+
+use cloud::stack::{Stack, StateMachine};
+use serde_json::Value;
+
+/// The packages that a run of `machine` on `input` reaches: functions, task and job definitions
+/// named in its definition (and in those of the state machines that it starts), workers that
+/// definition or input name, and the functions that listen to events.
+pub fn packages(stack: &Stack, machine: &StateMachine, input: &Value) -> Vec<String> {
+    let mut text = reached(stack, machine);
+    text.push_str(&input.to_string());
+    let targets: BTreeSet<&str> = stack
+        .rules
+        .iter()
+        .flat_map(|rule| rule.targets.iter().map(|target| target.arn.as_str()))
+        .collect();
+    let mut packages = BTreeSet::new();
+    for function in &stack.functions {
+        if names(&text, &function.name, &function.binary)
+            || text.contains(&function.arn)
+            || targets.contains(function.arn.as_str())
+        {
+            packages.insert(function.binary.clone());
+        }
+    }
+    for task in &stack.task_definitions {
+        for container in &task.containers {
+            let worker = worker(&container.image);
+            if names(&text, &task.family, &worker) || text.contains(&task.arn) {
+                packages.insert(worker);
+            }
+        }
+    }
+    for job in &stack.job_definitions {
+        let worker = worker(&job.image);
+        if names(&text, &job.name, &worker) || text.contains(&job.arn) {
+            packages.insert(worker);
+        }
+    }
+    packages.into_iter().collect()
+}
+
+/// Every package of the stack.
+pub fn all(stack: &Stack) -> Vec<String> {
+    let functions = stack.functions.iter().map(|function| function.binary.clone());
+    let tasks = stack.task_definitions.iter().flat_map(|task| &task.containers);
+    let images = tasks
+        .map(|container| &container.image)
+        .chain(stack.job_definitions.iter().map(|job| &job.image));
+    let packages: BTreeSet<String> = functions.chain(images.map(|image| worker(image))).collect();
+    packages.into_iter().collect()
+}
+
+/// The worker of an image: its last path segment without tag or digest.
+pub fn worker(image: &str) -> String {
+    let last = image.rsplit('/').next().unwrap_or(image);
+    let end = last.find([':', '@']).unwrap_or(last.len());
+    last[..end].to_owned()
+}
+
+/// As a whole JSON string, so that `train` is not found in `trainer`.
+fn names(text: &str, deployed: &str, binary: &str) -> bool {
+    [deployed, binary].iter().any(|name| {
+        text.contains(&format!("\"{name}\"")) || text.contains(&format!("'{name}'"))
+    })
+}
+
+/// The definition's text, followed by those of the state machines that it starts, each once.
+fn reached(stack: &Stack, machine: &StateMachine) -> String {
+    let mut open = vec![machine];
+    let mut seen = BTreeSet::from([machine.arn.as_str()]);
+    let mut text = String::new();
+    while let Some(machine) = open.pop() {
+        for other in &stack.state_machines {
+            if machine.definition.contains(&other.arn) && seen.insert(&other.arn) {
+                open.push(other);
+            }
+        }
+        text.push_str(&machine.definition);
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cloud::stack::{ContainerDefinition, Function, JobDefinition, TaskDefinition};
+    use serde_json::json;
+
+    fn machine(arn: &str, definition: &str) -> StateMachine {
+        StateMachine {
+            arn: arn.to_owned(),
+            definition: definition.to_owned(),
+            ..StateMachine::default()
+        }
+    }
+
+    fn function(binary: &str) -> Function {
+        Function {
+            name: format!("demo-dev-{binary}"),
+            arn: format!("arn:aws:lambda:::function:demo-dev-{binary}"),
+            binary: binary.to_owned(),
+            ..Function::default()
+        }
+    }
+
+    fn stack() -> Stack {
+        Stack {
+            functions: vec![function("tuner"), function("gatherer")],
+            state_machines: vec![
+                machine("arn:outer", r#"{"Resource":"states","Arn":"arn:inner"}"#),
+                machine("arn:inner", r#"["arn:aws:lambda:::function:demo-dev-gatherer"]"#),
+            ],
+            task_definitions: vec![TaskDefinition {
+                family: "demo-dev-trainer".to_owned(),
+                arn: "arn:task".to_owned(),
+                containers: vec![ContainerDefinition {
+                    image: "1.dkr.ecr.us-east-1.amazonaws.com/trainer:1".to_owned(),
+                    ..ContainerDefinition::default()
+                }],
+                ..TaskDefinition::default()
+            }],
+            job_definitions: vec![JobDefinition {
+                name: "demo-dev-train".to_owned(),
+                arn: "arn:job".to_owned(),
+                image: "train".to_owned(),
+                ..JobDefinition::default()
+            }],
+            ..Stack::default()
+        }
+    }
+
+    #[test]
+    fn a_nested_state_machine_brings_its_functions() {
+        let stack = stack();
+        let found = packages(&stack, &stack.state_machines[0], &json!({}));
+        assert_eq!(found, ["gatherer"]);
+    }
+
+    #[test]
+    fn a_worker_is_found_by_whole_name_in_the_input() {
+        let stack = stack();
+        let input = json!({"worker": "trainer"});
+        let found = packages(&stack, &machine("arn:x", "{}"), &input);
+        assert_eq!(found, ["trainer"]);
+    }
+
+    #[test]
+    fn an_image_names_its_worker() {
+        for (image, name) in [
+            ("trainer", "trainer"),
+            ("host/path/trainer:latest", "trainer"),
+            ("host:5000/trainer@sha256:00", "trainer"),
+        ] {
+            assert_eq!(worker(image), name);
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The main job, for real: real functions, real workers, the real data set, a small budget.
+
+#![allow(clippy::unwrap_used)]
+
+use std::time::Duration;
+
+use end_to_end::{Run, call, children, root, signal};
+use serde_json::{Value, json};
+
+fn sample() -> Value {
+    let file = root().join("statemachines/ml-training.input.json");
+    serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
+}
+
+#[test]
+fn an_unknown_pipeline_lists_the_known_ones() {
+    let finished = call(&["run", "ml-trianing"]);
+    assert_eq!(finished.code, Some(2));
+    assert!(finished.stderr.contains("ml-training"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("hybrid-hello"), "{}", finished.stderr);
+}
