@@ -1,1 +1,21 @@
-//! What every function and worker shares.
+//! What every function and worker shares: the job, the task-token protocol, artifacts on S3, and the set-up
+//! that each binary needs.
+//!
+//! Types and rules build everywhere. What talks to AWS is behind the feature `aws`.
+
+pub mod artifacts;
+#[cfg(feature = "aws")]
+pub mod aws;
+pub mod env;
+pub mod histogram;
+pub mod input;
+pub mod job;
+#[cfg(feature = "aws")]
+pub mod lambda;
+pub mod load;
+pub mod placement;
+pub mod pricing;
+pub mod task;
+pub mod telemetry;
+#[cfg(feature = "aws")]
+pub mod worker;

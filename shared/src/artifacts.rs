@@ -1,0 +1,391 @@
+//! Artifacts on S3: what is too large for a state's input or output, and what must be committed once.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::{Mutex, PoisonError};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::input::InvalidInput;
+use crate::task::{INPUT_NOT_FOUND, JOB_STORAGE, Named};
+
+/// Largest input or output of a state, in bytes
+/// (<https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html>).
+pub const PAYLOAD_LIMIT: usize = 256 * 1024;
+
+/// The address of one object, written `s3://bucket/key`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct S3Uri {
+    /// Name of the bucket.
+    pub bucket: String,
+    /// Key of the object, without a leading slash.
+    pub key: String,
+}
+
+impl S3Uri {
+    /// The object `key` in `bucket`.
+    pub fn new(bucket: impl Into<String>, key: impl Into<String>) -> Self {
+        Self { bucket: bucket.into(), key: key.into() }
+    }
+
+    /// The object `name` in the same folder.
+    #[must_use]
+    pub fn sibling(&self, name: &str) -> Self {
+        let folder = self.key.rfind('/').map_or("", |end| &self.key[..=end]);
+        Self::new(&self.bucket, format!("{folder}{name}"))
+    }
+}
+
+impl fmt::Display for S3Uri {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s3://{}/{}", self.bucket, self.key)
+    }
+}
+
+impl FromStr for S3Uri {
+    type Err = InvalidInput;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let parts = text.strip_prefix("s3://").and_then(|rest| rest.split_once('/'));
+        match parts {
+            Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => Ok(Self::new(bucket, key)),
+            _ => Err(InvalidInput::new("$", format!("expected s3://BUCKET/KEY, found `{text}`"))),
+        }
+    }
+}
+
+impl TryFrom<String> for S3Uri {
+    type Error = InvalidInput;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<S3Uri> for String {
+    fn from(uri: S3Uri) -> Self {
+        uri.to_string()
+    }
+}
+
+/// Where the objects of one job are.
+pub fn job_uri(bucket: &str, job_id: &str) -> S3Uri {
+    S3Uri::new(bucket, format!("jobs/{job_id}/job.json"))
+}
+
+/// Where the outcome of one job is committed.
+pub fn outcome_uri(bucket: &str, job_id: &str) -> S3Uri {
+    S3Uri::new(bucket, format!("jobs/{job_id}/outcome.json"))
+}
+
+/// Where an object of a whole execution is: manifests, sections, reports.
+pub fn run_uri(bucket: &str, execution: &str, name: &str) -> S3Uri {
+    S3Uri::new(bucket, format!("runs/{execution}/{name}"))
+}
+
+/// What went wrong with an object.
+#[derive(Debug, thiserror::Error)]
+pub enum ArtifactError {
+    /// The object is not there.
+    #[error("{0} does not exist; upload it or correct the URI")]
+    NotFound(S3Uri),
+    /// The object is not the JSON that was expected.
+    #[error("{uri} is not what was expected: {reason}")]
+    Malformed {
+        /// The object.
+        uri: S3Uri,
+        /// Where in it, and what was expected.
+        reason: InvalidInput,
+    },
+    /// S3 refused, or could not be reached.
+    #[error("{operation} of {uri} failed: {reason}")]
+    Unavailable {
+        /// `get`, `put` or `list`.
+        operation: &'static str,
+        /// The object or prefix.
+        uri: S3Uri,
+        /// What S3 or the connection said.
+        reason: String,
+    },
+}
+
+impl Named for ArtifactError {
+    fn name(&self) -> &str {
+        match self {
+            Self::NotFound(_) => INPUT_NOT_FOUND,
+            Self::Malformed { .. } => crate::task::INPUT_INVALID,
+            Self::Unavailable { .. } => JOB_STORAGE,
+        }
+    }
+}
+
+/// When a put takes effect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum When {
+    /// Only when no object has the key (`If-None-Match: *`): the first writer wins
+    /// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>).
+    Absent,
+    /// Always; replaces what is there.
+    Always,
+}
+
+/// What a put did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    /// The object is now this one.
+    Written,
+    /// Another object was there and stays.
+    Kept,
+}
+
+/// Reads an object.
+pub trait GetObject {
+    /// The whole object, or `None` when there is none.
+    fn get(&self, uri: &S3Uri) -> impl Future<Output = Result<Option<Vec<u8>>, ArtifactError>> + Send;
+}
+
+/// Writes an object.
+pub trait PutObject {
+    /// Writes the object under the condition `when`.
+    fn put(&self, uri: &S3Uri, body: Vec<u8>, when: When) -> impl Future<Output = Result<Put, ArtifactError>> + Send;
+}
+
+/// Lists objects.
+pub trait ListObjects {
+    /// All objects whose key begins with the key of `prefix`, in the order of their keys.
+    fn list(&self, prefix: &S3Uri) -> impl Future<Output = Result<Vec<S3Uri>, ArtifactError>> + Send;
+}
+
+/// Reads an object that must be there and must be a `T`.
+pub async fn get_json<T: DeserializeOwned>(store: &impl GetObject, uri: &S3Uri) -> Result<T, ArtifactError> {
+    find_json(store, uri).await?.ok_or_else(|| ArtifactError::NotFound(uri.clone()))
+}
+
+/// Reads an object that may be there and then must be a `T`.
+pub async fn find_json<T: DeserializeOwned>(
+    store: &impl GetObject,
+    uri: &S3Uri,
+) -> Result<Option<T>, ArtifactError> {
+    let malformed = |reason| ArtifactError::Malformed { uri: uri.clone(), reason };
+    let Some(body) = store.get(uri).await? else { return Ok(None) };
+    let value = serde_json::from_slice(&body).map_err(|error| malformed(InvalidInput::new("$", error.to_string())))?;
+    crate::input::parse(value).map(Some).map_err(malformed)
+}
+
+/// Writes `value` as JSON under the condition `when`.
+pub async fn put_json<T: Serialize + Sync>(
+    store: &impl PutObject,
+    uri: &S3Uri,
+    value: &T,
+    when: When,
+) -> Result<Put, ArtifactError> {
+    let body = serde_json::to_vec(value).map_err(|error| ArtifactError::Malformed {
+        uri: uri.clone(),
+        reason: InvalidInput::new("$", error.to_string()),
+    })?;
+    store.put(uri, body, when).await
+}
+
+/// Commits `value` at `uri`: the first writer wins, and everybody gets the value that won.
+pub async fn put_once<T>(store: &(impl GetObject + PutObject), uri: &S3Uri, value: T) -> Result<T, ArtifactError>
+where
+    T: Serialize + DeserializeOwned + Sync,
+{
+    match put_json(store, uri, &value, When::Absent).await? {
+        Put::Written => Ok(value),
+        Put::Kept => get_json(store, uri).await,
+    }
+}
+
+/// A value as it travels through a state machine: itself, or a pointer when it is too large for a state.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Payload {
+    /// The value is elsewhere.
+    Pointer {
+        /// Where the JSON is.
+        #[serde(rename = "s3Uri")]
+        s3_uri: S3Uri,
+    },
+    /// The value itself.
+    Inline(Value),
+}
+
+impl Payload {
+    /// Keeps `value` inline when its JSON has at most `limit` bytes, else stores it at `uri`.
+    pub async fn pack(
+        store: &impl PutObject,
+        uri: S3Uri,
+        value: Value,
+        limit: usize,
+    ) -> Result<Self, ArtifactError> {
+        if value.to_string().len() <= limit {
+            return Ok(Self::Inline(value));
+        }
+        put_json(store, &uri, &value, When::Always).await?;
+        Ok(Self::Pointer { s3_uri: uri })
+    }
+
+    /// The value, wherever it is.
+    pub async fn unpack(self, store: &impl GetObject) -> Result<Value, ArtifactError> {
+        match self {
+            Self::Inline(value) => Ok(value),
+            Self::Pointer { s3_uri } => get_json(store, &s3_uri).await,
+        }
+    }
+}
+
+/// The in-memory twin of [`S3Store`].
+#[derive(Debug, Default)]
+pub struct MemoryStore {
+    objects: Mutex<BTreeMap<S3Uri, Vec<u8>>>,
+}
+
+impl MemoryStore {
+    fn objects(&self) -> std::sync::MutexGuard<'_, BTreeMap<S3Uri, Vec<u8>>> {
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl GetObject for MemoryStore {
+    async fn get(&self, uri: &S3Uri) -> Result<Option<Vec<u8>>, ArtifactError> {
+        Ok(self.objects().get(uri).cloned())
+    }
+}
+
+impl PutObject for MemoryStore {
+    async fn put(&self, uri: &S3Uri, body: Vec<u8>, when: When) -> Result<Put, ArtifactError> {
+        let mut objects = self.objects();
+        if when == When::Absent && objects.contains_key(uri) {
+            return Ok(Put::Kept);
+        }
+        objects.insert(uri.clone(), body);
+        Ok(Put::Written)
+    }
+}
+
+impl ListObjects for MemoryStore {
+    async fn list(&self, prefix: &S3Uri) -> Result<Vec<S3Uri>, ArtifactError> {
+        let inside = |uri: &&S3Uri| uri.bucket == prefix.bucket && uri.key.starts_with(&prefix.key);
+        Ok(self.objects().keys().filter(inside).cloned().collect())
+    }
+}
+
+#[cfg(feature = "aws")]
+pub use s3::S3Store;
+
+#[cfg(feature = "aws")]
+mod s3 {
+    use aws_sdk_s3::Client;
+    use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata};
+
+    use super::{ArtifactError, GetObject, ListObjects, Put, PutObject, S3Uri, When};
+
+    /// The artifacts on S3.
+    #[derive(Debug, Clone)]
+    pub struct S3Store(pub Client);
+
+    fn unavailable(operation: &'static str, uri: &S3Uri, error: impl std::error::Error) -> ArtifactError {
+        ArtifactError::Unavailable { operation, uri: uri.clone(), reason: DisplayErrorContext(error).to_string() }
+    }
+
+    impl GetObject for S3Store {
+        async fn get(&self, uri: &S3Uri) -> Result<Option<Vec<u8>>, ArtifactError> {
+            let object = match self.0.get_object().bucket(&uri.bucket).key(&uri.key).send().await {
+                Ok(object) => object,
+                Err(error) if matches!(error.code(), Some("NoSuchKey" | "NoSuchBucket")) => return Ok(None),
+                Err(error) => return Err(unavailable("get", uri, error)),
+            };
+            let body = object.body.collect().await.map_err(|error| unavailable("get", uri, error))?;
+            Ok(Some(body.to_vec()))
+        }
+    }
+
+    impl PutObject for S3Store {
+        async fn put(&self, uri: &S3Uri, body: Vec<u8>, when: When) -> Result<Put, ArtifactError> {
+            let mut request = self.0.put_object().bucket(&uri.bucket).key(&uri.key).body(body.into());
+            if let Some(kind) = content_type(&uri.key) {
+                request = request.content_type(kind);
+            }
+            if when == When::Absent {
+                request = request.if_none_match("*");
+            }
+            match request.send().await {
+                Ok(_) => Ok(Put::Written),
+                Err(error) if error.code() == Some("PreconditionFailed") => Ok(Put::Kept),
+                Err(error) => Err(unavailable("put", uri, error)),
+            }
+        }
+    }
+
+    fn content_type(key: &str) -> Option<&'static str> {
+        match key.rsplit_once('.')?.1 {
+            "json" => Some("application/json"),
+            "html" => Some("text/html; charset=utf-8"),
+            _ => None,
+        }
+    }
+
+    impl ListObjects for S3Store {
+        async fn list(&self, prefix: &S3Uri) -> Result<Vec<S3Uri>, ArtifactError> {
+            let mut pages = self.0.list_objects_v2().bucket(&prefix.bucket).prefix(&prefix.key).into_paginator().send();
+            let mut uris = Vec::new();
+            while let Some(page) = pages.next().await {
+                let page = page.map_err(|error| unavailable("list", prefix, error))?;
+                let keys = page.contents().iter().filter_map(|object| object.key());
+                uris.extend(keys.map(|key| S3Uri::new(&prefix.bucket, key)));
+            }
+            Ok(uris)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn uris_read_back_or_are_refused() {
+        let uri: S3Uri = "s3://bucket/a/b.json".parse().unwrap();
+        assert_eq!((uri.bucket.as_str(), uri.key.as_str()), ("bucket", "a/b.json"));
+        assert_eq!(uri.to_string(), "s3://bucket/a/b.json");
+        assert_eq!(uri.sibling("c.json").key, "a/c.json");
+        for bad in ["bucket/key", "s3://bucket", "s3://bucket/", "s3:///key", ""] {
+            assert!(bad.parse::<S3Uri>().is_err(), "{bad}");
+        }
+    }
+
+    #[tokio::test]
+    async fn the_first_commit_wins_and_everybody_sees_it() {
+        let (store, uri) = (MemoryStore::default(), S3Uri::new("b", "k"));
+        assert_eq!(put_once(&store, &uri, json!(1)).await.unwrap(), json!(1));
+        assert_eq!(put_once(&store, &uri, json!(2)).await.unwrap(), json!(1));
+    }
+
+    #[tokio::test]
+    async fn a_missing_or_malformed_object_is_named() {
+        let (store, uri) = (MemoryStore::default(), S3Uri::new("b", "k"));
+        let missing = get_json::<u32>(&store, &uri).await.unwrap_err();
+        assert_eq!(missing.name(), "Input.NotFound");
+        store.put(&uri, b"{".to_vec(), When::Always).await.unwrap();
+        let malformed = get_json::<u32>(&store, &uri).await.unwrap_err();
+        assert!(malformed.to_string().contains("s3://b/k"), "{malformed}");
+    }
+
+    #[tokio::test]
+    async fn a_large_payload_becomes_a_pointer_and_comes_back() {
+        let (store, uri) = (MemoryStore::default(), S3Uri::new("b", "k"));
+        for (value, inline) in [(json!([1, 2]), true), (json!("x".repeat(PAYLOAD_LIMIT)), false)] {
+            let payload = Payload::pack(&store, uri.clone(), value.clone(), PAYLOAD_LIMIT).await.unwrap();
+            assert_eq!(matches!(payload, Payload::Inline(_)), inline);
+            let travelled: Payload = serde_json::from_value(serde_json::to_value(payload).unwrap()).unwrap();
+            assert_eq!(travelled.unpack(&store).await.unwrap(), value);
+        }
+    }
+}

@@ -1,0 +1,37 @@
+//! Serves one handler as a Lambda function.
+
+use lambda_runtime::{Diagnostic, LambdaEvent, service_fn};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use tracing::{error, info};
+
+use crate::input;
+use crate::task::Named;
+
+/// Answers invocations with `handle` until Lambda ends the process.
+///
+/// An event that is not a `Request` fails with `Input.Invalid` and the JSON path. An error of the handler fails
+/// the invocation under its own name, which Retry and Catch match.
+pub async fn serve<Request, Response, Failure>(
+    handle: impl AsyncFn(Request) -> Result<Response, Failure>,
+) -> Result<(), lambda_runtime::Error>
+where
+    Request: DeserializeOwned,
+    Response: Serialize,
+    Failure: Named,
+{
+    let handle = &handle;
+    lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| -> Result<Response, Diagnostic> {
+        let request = input::parse(event.payload).map_err(|error| diagnose(&error))?;
+        let response = handle(request).await.map_err(|error| diagnose(&error))?;
+        info!("answered");
+        Ok(response)
+    }))
+    .await
+}
+
+fn diagnose(error: &impl Named) -> Diagnostic {
+    error!(error = error.name(), "{error}");
+    Diagnostic { error_type: error.name().to_owned(), error_message: error.to_string() }
+}
