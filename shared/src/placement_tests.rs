@@ -1,0 +1,202 @@
+#![allow(clippy::unwrap_used)]
+use super::*;
+use proptest::prelude::*;
+
+const NOW: f64 = 1_000_000.0;
+
+fn needs(vcpu: f64, memory_mib: u32, seconds: f64) -> Needs {
+    Needs {
+        resources: Resources { vcpu, memory_mib },
+        expected_seconds: seconds,
+        longest_seconds: Needs::longest_of(seconds),
+        deadline: None,
+        interruptible: false,
+    }
+}
+
+fn decide(needs: &Needs) -> Decision {
+    choose(needs, &Prices::x86_64(), NOW, &Availability::all()).unwrap()
+}
+
+#[test]
+fn the_cheapest_that_meets_the_deadline() {
+    let hour = |deadline: Option<f64>, interruptible| Needs {
+        deadline: deadline.map(|seconds| NOW + seconds),
+        interruptible,
+        ..needs(2.0, 4_096, 3_600.0)
+    };
+    let cases = [
+        (
+            "a blink is cheapest on Lambda",
+            needs(1.0, 1_024, 2.0),
+            Placement::Lambda,
+        ),
+        (
+            "an hour is cheapest on an instance",
+            hour(None, false),
+            Placement::Batch,
+        ),
+        (
+            "or on Spot if it may be interrupted",
+            hour(None, true),
+            Placement::BatchSpot,
+        ),
+        (
+            "Spot needs time for a whole rerun",
+            hour(Some(5_000.0), true),
+            Placement::Batch,
+        ),
+        (
+            "an instance starts too late",
+            hour(Some(4_600.0), true),
+            Placement::Fargate,
+        ),
+        (
+            "no placement is sure: the fastest",
+            hour(Some(3_700.0), true),
+            Placement::Fargate,
+        ),
+        (
+            "a lost deadline: the cheapest",
+            hour(Some(600.0), true),
+            Placement::BatchSpot,
+        ),
+        (
+            "Lambda ends after 15 minutes",
+            Needs {
+                deadline: Some(NOW + 901.0),
+                ..needs(1.0, 512, 900.0)
+            },
+            Placement::Lambda,
+        ),
+        (
+            "too large for Fargate",
+            needs(32.0, 4_096, 10.0),
+            Placement::Batch,
+        ),
+        (
+            "a small slow job is cheapest on Fargate",
+            needs(0.25, 512, 3_600.0),
+            Placement::Fargate,
+        ),
+    ];
+    for (what, needs, placement) in cases {
+        let decision = decide(&needs);
+        assert_eq!(
+            decision.placement, placement,
+            "{what}: {}\n{decision}",
+            decision.explanation
+        );
+    }
+}
+
+#[test]
+fn a_refusal_leads_to_the_next_cheapest_until_none_is_left() {
+    let job = Needs {
+        interruptible: true,
+        ..needs(2.0, 4_096, 600.0)
+    };
+    let mut availability = Availability::all();
+    let mut order = Vec::new();
+    let none_left = loop {
+        match choose(&job, &Prices::x86_64(), NOW, &availability) {
+            Ok(decision) => {
+                order.push(decision.placement);
+                availability.refuse(decision.placement, "no capacity");
+            }
+            Err(error) => break error.to_string(),
+        }
+    };
+    let expected = [
+        Placement::FargateSpot,
+        Placement::BatchSpot,
+        Placement::Fargate,
+        Placement::Batch,
+        Placement::Lambda,
+    ];
+    assert_eq!(order, expected);
+    assert!(
+        none_left.contains("BATCH_SPOT: refused: no capacity"),
+        "{none_left}"
+    );
+}
+
+#[test]
+fn the_explanation_is_one_line_with_the_reasons() {
+    let decision = decide(&Needs {
+        deadline: Some(NOW + 7_200.0),
+        ..needs(2.0, 4_096, 3_600.0)
+    });
+    let line = &decision.explanation;
+    assert!(!line.contains('\n'));
+    for part in [
+        "BATCH (c6i.large): cheapest in time",
+        "deadline in 7200 s",
+        "LAMBDA: runs longer than 900 s",
+        "FARGATE_SPOT: the job cannot be interrupted",
+        "FARGATE: 0.099151 USD",
+    ] {
+        assert!(line.contains(part), "{line}");
+    }
+}
+
+#[test]
+fn a_spot_price_counts_the_rerun() {
+    let offer = Offer {
+        size: String::new(),
+        usd_per_hour: 1.0,
+        usd_per_start: 0.0,
+        least_billed_seconds: 60.0,
+    };
+    let undisturbed = spot_cost(&offer, 0.0, 3_600.0, 3.0);
+    assert!((undisturbed - 1.0).abs() < 1e-12);
+    // One interruption per hour: E[min(X, 1 h)] = 1 - 1/e hours, and the rerun with 1 - 1/e.
+    let disturbed = spot_cost(&offer, 1.0, 3_600.0, 3.0);
+    let e = (-1.0_f64).exp();
+    assert!((disturbed - (1.0 - e) * 4.0).abs() < 1e-12, "{disturbed}");
+}
+
+fn any_needs() -> impl Strategy<Value = Needs> {
+    let resources = (0.1..160.0_f64, 64_u32..200_000);
+    let times = (0.01..30_000.0_f64, proptest::option::of(1.0..60_000.0_f64));
+    (resources, times, any::<bool>()).prop_map(
+        |((vcpu, memory), (seconds, within), interruptible)| Needs {
+            deadline: within.map(|seconds| NOW + seconds),
+            interruptible,
+            ..needs(vcpu, memory, seconds)
+        },
+    )
+}
+
+proptest! {
+    /// Nothing that is sure to be in time is cheaper than the choice; what cannot run is never chosen;
+    /// the choice is in time for sure whenever any is.
+    #[test]
+    fn the_choice_is_never_beaten(needs in any_needs()) {
+        let Ok(decision) = choose(&needs, &Prices::x86_64(), NOW, &Availability::all()) else {
+            prop_assert!(needs.resources.vcpu > 16.0 || needs.resources.memory_mib > 122_880);
+            return Ok(());
+        };
+        let chosen = decision.chosen().unwrap();
+        prop_assert!(!matches!(chosen.promise, Promise::Cannot(_)), "{}", decision.explanation);
+        for other in decision.candidates.iter().filter(|c| c.promise == Promise::Meets) {
+            prop_assert_eq!(&chosen.promise, &Promise::Meets);
+            prop_assert!(chosen.usd <= other.usd, "{}", decision.explanation);
+        }
+    }
+
+    /// More time never costs more, among the choices that are sure to be in time.
+    #[test]
+    fn a_later_deadline_is_never_dearer(needs in any_needs(), more in 1.0..10_000.0_f64) {
+        let Some(deadline) = needs.deadline else { return Ok(()) };
+        let price = |deadline: f64| {
+            let needs = Needs { deadline: Some(deadline), ..needs.clone() };
+            let decision = choose(&needs, &Prices::x86_64(), NOW, &Availability::all()).ok()?;
+            let chosen = decision.chosen()?.clone();
+            (chosen.promise == Promise::Meets).then_some(chosen.usd)
+        };
+        if let Some(soon) = price(deadline) {
+            prop_assert!(price(deadline + more).is_some_and(|later| later <= soon));
+        }
+    }
+}
