@@ -5,6 +5,15 @@
 //! the names and ARNs that a deployment would make, and refuses what it cannot resolve with the
 //! YAML path of the offending value.
 
+mod containers;
+mod intrinsics;
+mod node;
+mod read;
+#[cfg(test)]
+mod tests;
+mod variables;
+mod yaml;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -92,7 +101,7 @@ pub enum StateMachineKind {
 pub struct StateMachine {
     /// CloudFormation logical id.
     pub logical_id: String,
-    /// `StateMachineName`, else the logical id.
+    /// `StateMachineName`, else one made of stack name and logical id.
     pub name: String,
     /// State machine ARN.
     pub arn: String,

@@ -1,0 +1,552 @@
+//! CloudFormation: resources, conditions, and intrinsic functions resolved to the names and ARNs a
+//! deployment would make.
+//! <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html>
+
+use std::cell::Cell;
+use std::path::Path;
+
+use indexmap::IndexMap;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
+
+use super::variables::{Variables, invalid};
+use super::{ACCOUNT, Options, StackError};
+
+const MAX_DEPTH: u32 = 64;
+
+/// A resource as written.
+pub struct Resource {
+    /// `AWS::Service::Type`.
+    pub kind: String,
+    /// The whole resource.
+    pub body: Value,
+}
+
+/// The stack's template: what a name in it refers to.
+pub struct Template {
+    /// Serverless variables of the file.
+    pub variables: Variables,
+    /// `service:`.
+    pub service: String,
+    /// Stage.
+    pub stage: String,
+    /// Region.
+    pub region: String,
+    /// Resources by logical id, those whose condition is false left out.
+    pub resources: IndexMap<String, Resource>,
+    /// Deployed function names by logical id.
+    functions: IndexMap<String, String>,
+    parameters: Map<String, Value>,
+    conditions: Map<String, Value>,
+    mappings: Value,
+    depth: Cell<u32>,
+}
+
+impl Template {
+    /// Opens the file at `path` and indexes its resources and functions.
+    pub fn open(path: &Path, options: &Options) -> Result<Template, StackError> {
+        let variables = Variables::open(path, options)?;
+        let service = match variables.expand(&variables.root()["service"], "service")? {
+            Value::String(name) => name,
+            _ => {
+                return Err(invalid(
+                    "service",
+                    "expected the name of the service".into(),
+                ));
+            }
+        };
+        let (stage, region) = (variables.stage()?, variables.region()?);
+        let mut template = Template {
+            service,
+            stage,
+            region,
+            resources: IndexMap::new(),
+            functions: IndexMap::new(),
+            parameters: Map::new(),
+            conditions: Map::new(),
+            mappings: Value::Null,
+            depth: Cell::new(0),
+            variables,
+        };
+        template.index_functions()?;
+        template.index_resources()?;
+        Ok(template)
+    }
+
+    /// Functions as written, by key; `functions:` may be a mapping or a list of mappings.
+    pub fn functions(&self) -> Result<Map<String, Value>, StackError> {
+        self.merged("functions", &self.variables.root()["functions"])
+    }
+
+    fn index_functions(&mut self) -> Result<(), StackError> {
+        for (key, function) in self.functions()? {
+            let at = format!("functions.{key}");
+            let function = self.variables.expand(&function, &at)?;
+            let name = match self
+                .variables
+                .expand(&function["name"], &format!("{at}.name"))?
+            {
+                Value::String(name) => name,
+                _ => format!("{}-{}-{key}", self.service, self.stage),
+            };
+            self.functions.insert(function_logical_id(&key), name);
+        }
+        Ok(())
+    }
+
+    fn index_resources(&mut self) -> Result<(), StackError> {
+        let sections = self.merged("resources", &self.variables.root()["resources"])?;
+        let section = |name: &str| self.merged(&format!("resources.{name}"), &sections[name]);
+        let absent = Value::Null;
+        let resources = section_or_empty(&sections, "Resources", &section)?;
+        let parameters = section_or_empty(&sections, "Parameters", &section)?;
+        let conditions = section_or_empty(&sections, "Conditions", &section)?;
+        self.mappings = sections.get("Mappings").unwrap_or(&absent).clone();
+        for (name, parameter) in parameters {
+            let default = parameter.get("Default").cloned().unwrap_or(Value::Null);
+            self.parameters.insert(name, default);
+        }
+        self.conditions = conditions;
+        for (id, body) in resources {
+            let at = format!("resources.Resources.{id}");
+            let body = self.variables.expand(&body, &at)?;
+            let kind = match self.variables.expand(&body["Type"], &at)? {
+                Value::String(kind) => kind,
+                _ => return Err(invalid(&at, "`Type` is missing".into())),
+            };
+            match body["Condition"].as_str() {
+                Some(condition) if !self.condition(condition, &at)? => {}
+                _ => {
+                    self.resources.insert(id, Resource { kind, body });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn merged(&self, at: &str, value: &Value) -> Result<Map<String, Value>, StackError> {
+        match self.variables.expand(value, at)? {
+            Value::Null => Ok(Map::new()),
+            Value::Object(object) => Ok(object),
+            Value::Array(parts) => {
+                let mut all = Map::new();
+                for (index, part) in parts.iter().enumerate() {
+                    for (key, value) in self.merged(&format!("{at}.{index}"), part)? {
+                        // Parts may each hold a `Resources` section.
+                        match (all.get_mut(&key), value) {
+                            (Some(Value::Object(old)), Value::Object(new)) => old.extend(new),
+                            (_, value) => {
+                                all.insert(key, value);
+                            }
+                        }
+                    }
+                }
+                Ok(all)
+            }
+            other => Err(invalid(at, format!("expected a mapping, found {other}"))),
+        }
+    }
+
+    /// Name of the CloudFormation stack.
+    pub fn stack_name(&self) -> String {
+        format!("{}-{}", self.service, self.stage)
+    }
+
+    /// An ARN in this account and region.
+    pub fn arn(&self, service: &str, resource: &str) -> String {
+        format!("arn:aws:{service}:{}:{ACCOUNT}:{resource}", self.region)
+    }
+
+    /// `value` with its own variables and intrinsic resolved; children stay as written.
+    pub fn resolve(&self, value: &Value, at: &str) -> Result<Value, StackError> {
+        let value = self.variables.expand(value, at)?;
+        let Some((function, argument)) = intrinsic(&value) else {
+            return Ok(value);
+        };
+        if self.depth.get() > MAX_DEPTH {
+            return Err(invalid(at, format!("{value} refers to itself")));
+        }
+        self.depth.set(self.depth.get() + 1);
+        let result = self
+            .call(function, argument, at)
+            .and_then(|value| self.resolve(&value, at));
+        self.depth.set(self.depth.get() - 1);
+        result
+    }
+
+    fn call(&self, function: &str, argument: &Value, at: &str) -> Result<Value, StackError> {
+        match function {
+            "Ref" => self.reference(&self.text(argument, at)?, at),
+            "Fn::GetAtt" => {
+                let path = self.joined(argument, ".", at)?;
+                let (id, attribute) = path.split_once('.').ok_or_else(|| {
+                    invalid(
+                        at,
+                        format!("Fn::GetAtt {path}: expected [LogicalId, Attribute]"),
+                    )
+                })?;
+                self.attribute(id, attribute, at).map(Value::String)
+            }
+            "Fn::Sub" => self.substitute(argument, at),
+            "Fn::Join" => {
+                let [separator, parts] = self.arguments(argument, "Fn::Join", at)?;
+                self.joined(&parts, &self.text(&separator, at)?, at)
+                    .map(Value::String)
+            }
+            "Fn::Split" => {
+                let [separator, text] = self.arguments(argument, "Fn::Split", at)?;
+                let (separator, text) = (self.text(&separator, at)?, self.text(&text, at)?);
+                Ok(text.split(&separator).map(Value::from).collect())
+            }
+            "Fn::Select" => {
+                let [index, list] = self.arguments(argument, "Fn::Select", at)?;
+                let index = self.text(&index, at)?.parse::<usize>().ok();
+                let list = self.resolve(&list, at)?;
+                index
+                    .and_then(|index| list.get(index).cloned())
+                    .ok_or_else(|| invalid(at, format!("Fn::Select: no such element in {list}")))
+            }
+            "Fn::If" => {
+                let [condition, then, otherwise] = self.arguments(argument, "Fn::If", at)?;
+                Ok(if self.condition(&self.text(&condition, at)?, at)? {
+                    then
+                } else {
+                    otherwise
+                })
+            }
+            "Fn::FindInMap" => {
+                let [map, first, second] = self.arguments(argument, "Fn::FindInMap", at)?;
+                let (map, first, second) = (
+                    self.text(&map, at)?,
+                    self.text(&first, at)?,
+                    self.text(&second, at)?,
+                );
+                let found = &self.mappings[&map][&first][&second];
+                if found.is_null() {
+                    return Err(invalid(
+                        at,
+                        format!("Fn::FindInMap: no {map}.{first}.{second}"),
+                    ));
+                }
+                Ok(found.clone())
+            }
+            "Fn::GetAZs" => Ok(["a", "b", "c"]
+                .iter()
+                .map(|zone| format!("{}{zone}", self.region))
+                .collect()),
+            "Fn::Base64" => {
+                use base64::Engine;
+                let text = self.text(argument, at)?;
+                Ok(Value::String(
+                    base64::engine::general_purpose::STANDARD.encode(text),
+                ))
+            }
+            other => Err(invalid(
+                at,
+                format!("{other} cannot be resolved without an AWS account"),
+            )),
+        }
+    }
+
+    fn arguments<const N: usize>(
+        &self,
+        argument: &Value,
+        name: &str,
+        at: &str,
+    ) -> Result<[Value; N], StackError> {
+        let list = argument
+            .as_array()
+            .cloned()
+            .and_then(|list| <[Value; N]>::try_from(list).ok());
+        list.ok_or_else(|| {
+            invalid(
+                at,
+                format!("{name}: expected a list of {N}, found {argument}"),
+            )
+        })
+    }
+
+    fn text(&self, value: &Value, at: &str) -> Result<String, StackError> {
+        match self.resolve(value, at)? {
+            Value::String(text) => Ok(text),
+            value @ (Value::Number(_) | Value::Bool(_)) => Ok(value.to_string()),
+            other => Err(invalid(at, format!("expected a string, found {other}"))),
+        }
+    }
+
+    fn joined(&self, list: &Value, separator: &str, at: &str) -> Result<String, StackError> {
+        match self.resolve(list, at)? {
+            Value::Array(parts) => {
+                let parts: Vec<String> = parts
+                    .iter()
+                    .map(|part| self.text(part, at))
+                    .collect::<Result<_, _>>()?;
+                Ok(parts.join(separator))
+            }
+            Value::String(text) => Ok(text),
+            other => Err(invalid(at, format!("expected a list, found {other}"))),
+        }
+    }
+
+    fn substitute(&self, argument: &Value, at: &str) -> Result<Value, StackError> {
+        let (text, names) = match argument {
+            Value::String(text) => (text.clone(), Value::Null),
+            _ => {
+                let [text, names] = self.arguments(argument, "Fn::Sub", at)?;
+                (self.text(&text, at)?, names)
+            }
+        };
+        let text = self.text(&Value::String(text), at)?;
+        let mut out = String::new();
+        let mut rest = text.as_str();
+        while let Some((before, tail)) = rest.split_once("${") {
+            out.push_str(before);
+            let (name, after) = tail
+                .split_once('}')
+                .ok_or_else(|| invalid(at, format!("`{text}`: a }} is missing")))?;
+            rest = after;
+            let value = match (
+                name.strip_prefix('!'),
+                names.get(name),
+                name.split_once('.'),
+            ) {
+                (Some(literal), ..) => format!("${{{literal}}}"),
+                (None, Some(given), _) => self.text(given, at)?,
+                (None, None, Some((id, attribute))) => self.attribute(id, attribute, at)?,
+                (None, None, None) => self.text(&self.reference(name, at)?, at)?,
+            };
+            out.push_str(&value);
+        }
+        out.push_str(rest);
+        Ok(Value::String(out))
+    }
+
+    fn condition(&self, name: &str, at: &str) -> Result<bool, StackError> {
+        match self.conditions.get(name) {
+            Some(condition) => self.truth(condition, &format!("resources.Conditions.{name}")),
+            None => Err(invalid(
+                at,
+                format!(
+                    "no condition {name}; known: {}",
+                    list(self.conditions.keys())
+                ),
+            )),
+        }
+    }
+
+    fn truth(&self, condition: &Value, at: &str) -> Result<bool, StackError> {
+        let condition = self.variables.expand(condition, at)?;
+        let Some((function, argument)) = condition
+            .as_object()
+            .and_then(|object| object.iter().next())
+        else {
+            return Err(invalid(
+                at,
+                format!("expected a condition function, found {condition}"),
+            ));
+        };
+        let parts = argument.as_array().map(Vec::as_slice).unwrap_or_default();
+        match (function.as_str(), parts) {
+            ("Condition", _) => self.condition(&self.text(argument, at)?, at),
+            ("Fn::Equals", [left, right]) => Ok(self.text(left, at)? == self.text(right, at)?),
+            ("Fn::Not", [inner]) => self.truth(inner, at).map(|value| !value),
+            ("Fn::And", _) => parts
+                .iter()
+                .try_fold(true, |all, part| Ok(self.truth(part, at)? && all)),
+            ("Fn::Or", _) => parts
+                .iter()
+                .try_fold(false, |any, part| Ok(self.truth(part, at)? || any)),
+            _ => Err(invalid(
+                at,
+                format!("unknown condition function {condition}"),
+            )),
+        }
+    }
+
+    fn reference(&self, name: &str, at: &str) -> Result<Value, StackError> {
+        let pseudo = match name {
+            "AWS::Region" => Some(self.region.clone()),
+            "AWS::AccountId" => Some(ACCOUNT.into()),
+            "AWS::Partition" => Some("aws".into()),
+            "AWS::URLSuffix" => Some("amazonaws.com".into()),
+            "AWS::StackName" => Some(self.stack_name()),
+            "AWS::StackId" => Some(self.arn(
+                "cloudformation",
+                &format!("stack/{}/local", self.stack_name()),
+            )),
+            "AWS::NoValue" => return Ok(Value::Null),
+            _ => None,
+        };
+        if let Some(text) = pseudo {
+            return Ok(Value::String(text));
+        }
+        if let Some(default) = self.parameters.get(name) {
+            if default.is_null() {
+                return Err(invalid(at, format!("parameter {name} has no Default")));
+            }
+            return Ok(default.clone());
+        }
+        if let Some(function) = self.functions.get(name) {
+            return Ok(Value::String(function.clone()));
+        }
+        let kind = &self.resource(name, at)?.kind;
+        let value = match kind.as_str() {
+            "AWS::StepFunctions::StateMachine"
+            | "AWS::StepFunctions::Activity"
+            | "AWS::ECS::TaskDefinition"
+            | "AWS::Batch::JobDefinition"
+            | "AWS::Batch::JobQueue"
+            | "AWS::Batch::ComputeEnvironment"
+            | "AWS::SNS::Topic" => self.attribute(name, "Arn", at)?,
+            _ => self.physical_name(name)?,
+        };
+        Ok(Value::String(value))
+    }
+
+    fn resource(&self, id: &str, at: &str) -> Result<&Resource, StackError> {
+        self.resources.get(id).ok_or_else(|| {
+            let known = self
+                .functions
+                .keys()
+                .chain(self.resources.keys())
+                .chain(self.parameters.keys());
+            invalid(
+                at,
+                format!(
+                    "no resource, function or parameter {id}; known: {}",
+                    list(known)
+                ),
+            )
+        })
+    }
+
+    /// Physical name of the resource `id`: the one it sets, else one made of stack name and logical id.
+    pub fn physical_name(&self, id: &str) -> Result<String, StackError> {
+        let at = format!("resources.Resources.{id}");
+        let resource = self.resource(id, &at)?;
+        let generated = format!("{}-{id}", self.stack_name());
+        let key = match resource.kind.as_str() {
+            "AWS::S3::Bucket" => "BucketName",
+            "AWS::StepFunctions::StateMachine" => "StateMachineName",
+            "AWS::ECS::Cluster" => "ClusterName",
+            "AWS::ECS::TaskDefinition" => "Family",
+            "AWS::Batch::JobDefinition" => "JobDefinitionName",
+            "AWS::Batch::JobQueue" => "JobQueueName",
+            "AWS::Batch::ComputeEnvironment" => "ComputeEnvironmentName",
+            "AWS::IAM::Role" => "RoleName",
+            "AWS::Logs::LogGroup" => "LogGroupName",
+            "AWS::SNS::Topic" => "TopicName",
+            "AWS::SQS::Queue" => "QueueName",
+            "AWS::DynamoDB::Table" => "TableName",
+            "AWS::ECR::Repository" => "RepositoryName",
+            "AWS::StepFunctions::Activity" | "AWS::Events::Rule" | "AWS::Scheduler::Schedule" => {
+                "Name"
+            }
+            kind => return Ok(opaque_id(kind, id)),
+        };
+        let properties = self.resolve(&resource.body["Properties"], &at)?;
+        match properties.get(key) {
+            Some(name) if !name.is_null() => self.text(name, &format!("{at}.Properties.{key}")),
+            // Bucket names must be lower case.
+            _ if resource.kind == "AWS::S3::Bucket" => Ok(generated.to_lowercase()),
+            _ => Ok(generated),
+        }
+    }
+
+    fn attribute(&self, id: &str, attribute: &str, at: &str) -> Result<String, StackError> {
+        if let Some(function) = self.functions.get(id) {
+            return Ok(self.arn("lambda", &format!("function:{function}")));
+        }
+        if id == "IamRoleLambdaExecution" {
+            let role = format!("{}-{}-lambdaRole", self.stack_name(), self.region);
+            return Ok(format!("arn:aws:iam::{ACCOUNT}:role/{role}"));
+        }
+        let kind = self.resource(id, at)?.kind.clone();
+        let name = self.physical_name(id)?;
+        if attribute == "Name" {
+            return Ok(name);
+        }
+        if !attribute.ends_with("Arn") && attribute != "Id" {
+            return Ok(format!("{name}.{attribute}"));
+        }
+        Ok(match kind.as_str() {
+            "AWS::S3::Bucket" => format!("arn:aws:s3:::{name}"),
+            "AWS::IAM::Role" => format!("arn:aws:iam::{ACCOUNT}:role/{name}"),
+            "AWS::StepFunctions::StateMachine" => {
+                self.arn("states", &format!("stateMachine:{name}"))
+            }
+            "AWS::StepFunctions::Activity" => self.arn("states", &format!("activity:{name}")),
+            "AWS::ECS::Cluster" => self.arn("ecs", &format!("cluster/{name}")),
+            "AWS::ECS::TaskDefinition" => self.arn("ecs", &format!("task-definition/{name}:1")),
+            "AWS::Batch::JobDefinition" => self.arn("batch", &format!("job-definition/{name}:1")),
+            "AWS::Batch::JobQueue" => self.arn("batch", &format!("job-queue/{name}")),
+            "AWS::Batch::ComputeEnvironment" => {
+                self.arn("batch", &format!("compute-environment/{name}"))
+            }
+            "AWS::Events::Rule" => self.arn("events", &format!("rule/{name}")),
+            "AWS::Scheduler::Schedule" => {
+                self.arn("scheduler", &format!("schedule/default/{name}"))
+            }
+            "AWS::SNS::Topic" => self.arn("sns", &name),
+            "AWS::SQS::Queue" => self.arn("sqs", &name),
+            "AWS::Logs::LogGroup" => self.arn("logs", &format!("log-group:{name}:*")),
+            kind => self.arn(
+                &kind.split("::").nth(1).unwrap_or_default().to_lowercase(),
+                &name,
+            ),
+        })
+    }
+}
+
+fn section_or_empty(
+    sections: &Map<String, Value>,
+    name: &str,
+    read: &dyn Fn(&str) -> Result<Map<String, Value>, StackError>,
+) -> Result<Map<String, Value>, StackError> {
+    if sections.contains_key(name) {
+        read(name)
+    } else {
+        Ok(Map::new())
+    }
+}
+
+fn list<'a>(names: impl Iterator<Item = &'a String>) -> String {
+    names.map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+fn intrinsic(value: &Value) -> Option<(&str, &Value)> {
+    let object = value.as_object().filter(|object| object.len() == 1)?;
+    let (key, argument) = object.iter().next()?;
+    let known = key.starts_with("Fn::") || (key == "Ref" && argument.is_string());
+    known.then_some((key.as_str(), argument))
+}
+
+/// Id in the form AWS gives to what has no name: `subnet-0` and 16 hexadecimal digits.
+fn opaque_id(kind: &str, id: &str) -> String {
+    let prefix = match kind {
+        "AWS::EC2::Subnet" => "subnet",
+        "AWS::EC2::SecurityGroup" => "sg",
+        "AWS::EC2::VPC" => "vpc",
+        _ => return id.to_owned(),
+    };
+    let digest = Sha256::digest(id.as_bytes());
+    let hex: String = digest
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("{prefix}-0{hex}")
+}
+
+/// Logical id that the Serverless Framework gives to a function: `job-watcher` is
+/// `JobDashwatcherLambdaFunction`.
+/// <https://www.serverless.com/framework/docs/providers/aws/guide/resources#aws-cloudformation-resource-reference>
+pub fn function_logical_id(key: &str) -> String {
+    let escaped = key.replace('-', "Dash").replace('_', "Underscore");
+    let mut characters = escaped.chars();
+    let first = characters
+        .next()
+        .map(|first| first.to_ascii_uppercase().to_string())
+        .unwrap_or_default();
+    format!("{first}{}LambdaFunction", characters.as_str())
+}

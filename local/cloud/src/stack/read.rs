@@ -1,0 +1,476 @@
+//! The typed reader: from the resolved document to a [`Stack`].
+
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::intrinsics::{Template, function_logical_id};
+use super::node::Node;
+use super::{
+    ACCOUNT, Activity, Cluster, ComputeEnvironment, Env, Function, JobQueue, Options, Rule,
+    RuleTarget, Schedule, Stack, StackError, StateMachine, StateMachineKind, containers,
+};
+
+/// Serverless Framework default: <https://www.serverless.com/framework/docs/providers/aws/guide/functions>
+const DEFAULT_MEMORY_MIB: u64 = 1024;
+/// Serverless Framework default, seconds.
+const DEFAULT_TIMEOUT_S: u64 = 6;
+
+impl Stack {
+    /// Reads `serverless.yml` at `path`.
+    ///
+    /// # Errors
+    /// [`StackError`] names the file or the YAML path of the first value that cannot be read or resolved.
+    pub fn load(path: &Path, options: &Options) -> Result<Stack, StackError> {
+        let template = Template::open(path, options)?;
+        let mut stack = Stack {
+            service: template.service.clone(),
+            stage: template.stage.clone(),
+            region: template.region.clone(),
+            account: ACCOUNT.to_owned(),
+            ..Stack::default()
+        };
+        read_functions(&template, &mut stack)?;
+        for id in template.resources.keys() {
+            read_resource(&template, id, &mut stack)?;
+        }
+        Ok(stack)
+    }
+
+    /// The state machine of that name, ARN, logical id or pipeline (the stem of its definition file).
+    pub fn state_machine(&self, name: &str) -> Option<&StateMachine> {
+        self.state_machines.iter().find(|machine| {
+            machine.name == name
+                || machine.arn == name
+                || machine.logical_id == name
+                || machine.pipeline.as_deref() == Some(name)
+        })
+    }
+}
+
+fn read_functions(template: &Template, stack: &mut Stack) -> Result<(), StackError> {
+    let provider = Node::new(
+        template,
+        &template.variables.root()["provider"],
+        "provider".into(),
+    )?;
+    let defaults = FunctionDefaults {
+        memory_mib: provider
+            .opt_integer("memorySize")?
+            .unwrap_or(DEFAULT_MEMORY_MIB),
+        timeout_s: provider
+            .opt_integer("timeout")?
+            .unwrap_or(DEFAULT_TIMEOUT_S),
+        environment: provider.string_map("environment")?,
+    };
+    for (key, function) in template.functions()? {
+        let node = Node::new(template, &function, format!("functions.{key}"))?;
+        let function = read_function(template, &key, &node, &defaults)?;
+        for (index, event) in node.list("events")?.iter().enumerate() {
+            read_event(template, &function, index + 1, event, stack)?;
+        }
+        stack.functions.push(function);
+    }
+    Ok(())
+}
+
+struct FunctionDefaults {
+    memory_mib: u64,
+    timeout_s: u64,
+    environment: Env,
+}
+
+fn read_function(
+    template: &Template,
+    key: &str,
+    node: &Node<'_>,
+    defaults: &FunctionDefaults,
+) -> Result<Function, StackError> {
+    let stack_name = template.stack_name();
+    let name = node
+        .opt_string("name")?
+        .unwrap_or_else(|| format!("{stack_name}-{key}"));
+    let handler = node.opt_string("handler")?;
+    let binary = match (&handler, node.get("image")?) {
+        (Some(handler), None) => binary_of_handler(key, handler),
+        (None, Some(image)) => binary_of_image(&image_name(&image)?).to_owned(),
+        (None, None) => return Err(node.error("expected `handler` or `image`")),
+        (Some(_), Some(_)) => return Err(node.error("`handler` and `image` exclude each other")),
+    };
+    let mut environment = defaults.environment.clone();
+    environment.extend(node.string_map("environment")?);
+    let concurrency = node.opt_integer("reservedConcurrency")?;
+    Ok(Function {
+        key: key.to_owned(),
+        logical_id: function_logical_id(key),
+        arn: template.arn("lambda", &format!("function:{name}")),
+        name,
+        binary,
+        handler: handler.unwrap_or_default(),
+        memory_mib: node
+            .opt_integer("memorySize")?
+            .unwrap_or(defaults.memory_mib),
+        timeout: Duration::from_secs(node.opt_integer("timeout")?.unwrap_or(defaults.timeout_s)),
+        environment,
+        reserved_concurrency: concurrency.map(|limit| u32::try_from(limit).unwrap_or(u32::MAX)),
+    })
+}
+
+/// The serverless-rust convention is `package` or `package.binary`; `bootstrap` is the custom
+/// runtime's own name and says nothing, so the key stands for it.
+fn binary_of_handler(key: &str, handler: &str) -> String {
+    match handler.rsplit(['.', '/']).next() {
+        None | Some("" | "bootstrap" | "handler" | "provided") => key.to_owned(),
+        Some(binary) => binary.to_owned(),
+    }
+}
+
+fn image_name(image: &Node<'_>) -> Result<String, StackError> {
+    match image.value {
+        Value::Object(_) => match image.opt_string("uri")? {
+            Some(uri) => Ok(uri),
+            None => image.require("name")?.string(),
+        },
+        _ => image.string(),
+    }
+}
+
+/// Last path segment of an image reference, without tag and digest.
+pub(super) fn binary_of_image(image: &str) -> &str {
+    let name = image.rsplit('/').next().unwrap_or(image);
+    name.split(['@', ':']).next().unwrap_or(name)
+}
+
+/// `schedule` and `eventBridge` events become the rules that the framework would make; others need
+/// services this cloud does not have, and are left alone.
+fn read_event(
+    template: &Template,
+    function: &Function,
+    number: usize,
+    event: &Node<'_>,
+    stack: &mut Stack,
+) -> Result<(), StackError> {
+    let Value::Object(_) = event.value else {
+        return Ok(());
+    };
+    let name = format!("{}-rule-{number}", function.name);
+    let target = |node: &Node<'_>| {
+        read_target_input(
+            node,
+            "input",
+            "inputPath",
+            "inputTransformer",
+            &function.arn,
+        )
+    };
+    if let Some(bridge) = event.get("eventBridge")? {
+        stack.rules.push(Rule {
+            logical_id: format!("{}EventBridge{number}", function.logical_id),
+            arn: template.arn("events", &format!("rule/{name}")),
+            event_bus: bridge
+                .opt_string("eventBus")?
+                .unwrap_or_else(|| "default".into()),
+            pattern: bridge
+                .get("pattern")?
+                .map_or(Ok(Value::Null), |pattern| pattern.deep())?,
+            schedule_expression: bridge.opt_string("schedule")?,
+            enabled: bridge
+                .get("enabled")?
+                .map_or(Ok(true), |enabled| enabled.boolean())?,
+            targets: vec![target(&bridge)?],
+            name,
+        });
+    } else if let Some(schedule) = event.get("schedule")? {
+        let full = matches!(schedule.value, Value::Object(_));
+        let rates = if full {
+            schedule.strings("rate")?
+        } else {
+            vec![schedule.string()?]
+        };
+        let enabled = !full
+            || schedule
+                .get("enabled")?
+                .map_or(Ok(true), |enabled| enabled.boolean())?;
+        for (index, rate) in rates.into_iter().enumerate() {
+            let name = format!("{}-schedule-{number}-{}", function.name, index + 1);
+            stack.rules.push(Rule {
+                logical_id: format!("{}Schedule{number}x{}", function.logical_id, index + 1),
+                arn: template.arn("events", &format!("rule/{name}")),
+                event_bus: "default".into(),
+                pattern: Value::Null,
+                schedule_expression: Some(rate),
+                enabled,
+                targets: vec![if full {
+                    target(&schedule)?
+                } else {
+                    RuleTarget {
+                        id: "1".into(),
+                        arn: function.arn.clone(),
+                        ..RuleTarget::default()
+                    }
+                }],
+                name,
+            });
+        }
+    }
+    Ok(())
+}
+
+fn read_target_input(
+    node: &Node<'_>,
+    input: &str,
+    path: &str,
+    transformer: &str,
+    arn: &str,
+) -> Result<RuleTarget, StackError> {
+    Ok(RuleTarget {
+        id: node.opt_string("Id")?.unwrap_or_else(|| "1".into()),
+        arn: arn.to_owned(),
+        input: node
+            .get(input)?
+            .map(|input| json_value(&input))
+            .transpose()?,
+        input_path: node.opt_string(path)?,
+        input_transformer: node
+            .get(transformer)?
+            .map(|value| value.deep())
+            .transpose()?,
+    })
+}
+
+/// JSON given as text (CloudFormation) or as a structure (Serverless).
+fn json_value(node: &Node<'_>) -> Result<Value, StackError> {
+    match &node.value {
+        Value::String(text) => serde_json::from_str(text)
+            .map_err(|error| node.error(format!("expected JSON text: {error}"))),
+        _ => node.deep(),
+    }
+}
+
+fn read_resource(template: &Template, id: &str, stack: &mut Stack) -> Result<(), StackError> {
+    let resource = &template.resources[id];
+    let at = format!("resources.Resources.{id}.Properties");
+    let properties = || Node::new(template, &resource.body["Properties"], at.clone());
+    let logical_id = id.to_owned();
+    match resource.kind.as_str() {
+        "AWS::S3::Bucket" => stack.buckets.push(template.physical_name(id)?),
+        "AWS::StepFunctions::StateMachine" => {
+            stack
+                .state_machines
+                .push(read_state_machine(template, id, &properties()?)?);
+        }
+        "AWS::StepFunctions::Activity" => {
+            let name = template.physical_name(id)?;
+            stack.activities.push(Activity {
+                logical_id,
+                arn: template.arn("states", &format!("activity:{name}")),
+                name,
+            });
+        }
+        "AWS::ECS::Cluster" => {
+            let name = template.physical_name(id)?;
+            stack.clusters.push(Cluster {
+                logical_id,
+                arn: template.arn("ecs", &format!("cluster/{name}")),
+                name,
+            });
+        }
+        "AWS::ECS::TaskDefinition" => {
+            stack
+                .task_definitions
+                .push(containers::task_definition(template, id, &properties()?)?);
+        }
+        "AWS::Batch::JobDefinition" => {
+            stack
+                .job_definitions
+                .push(containers::job_definition(template, id, &properties()?)?);
+        }
+        "AWS::Batch::JobQueue" => {
+            stack
+                .job_queues
+                .push(read_job_queue(template, id, &properties()?)?)
+        }
+        "AWS::Batch::ComputeEnvironment" => {
+            let (properties, name) = (properties()?, template.physical_name(id)?);
+            let resources = properties.get("ComputeResources")?;
+            let maximum = resources
+                .as_ref()
+                .map(|node| node.get("MaxvCpus"))
+                .transpose()?
+                .flatten();
+            let kind = resources
+                .map(|node| node.opt_string("Type"))
+                .transpose()?
+                .flatten();
+            stack.compute_environments.push(ComputeEnvironment {
+                logical_id,
+                arn: template.arn("batch", &format!("compute-environment/{name}")),
+                name,
+                kind: kind.unwrap_or_else(|| "EC2".into()),
+                max_vcpus: maximum.map(|node| node.number()).transpose()?,
+            });
+        }
+        "AWS::Events::Rule" => stack.rules.push(read_rule(template, id, &properties()?)?),
+        "AWS::Scheduler::Schedule" => {
+            stack
+                .schedules
+                .push(read_schedule(template, id, &properties()?)?)
+        }
+        // Roles, networks, alarms and so on have nothing to do on one machine.
+        _ => {}
+    }
+    Ok(())
+}
+
+fn read_state_machine(
+    template: &Template,
+    id: &str,
+    node: &Node<'_>,
+) -> Result<StateMachine, StackError> {
+    let name = template.physical_name(id)?;
+    let (mut definition, source) = read_definition(template, node)?;
+    for (key, value) in node.string_map("DefinitionSubstitutions")? {
+        let value = serde_json::to_string(&value).map_err(|error| node.error(error.to_string()))?;
+        // The value stands inside a JSON string, so it must be escaped like one.
+        definition = definition.replace(&format!("${{{key}}}"), &value[1..value.len() - 1]);
+    }
+    let kind = match node.opt_string("StateMachineType")?.as_deref() {
+        None | Some("STANDARD") => StateMachineKind::Standard,
+        Some("EXPRESS") => StateMachineKind::Express,
+        Some(other) => {
+            return Err(node.error(format!(
+                "StateMachineType: STANDARD or EXPRESS, not {other}"
+            )));
+        }
+    };
+    let stem = source
+        .as_deref()
+        .and_then(Path::file_name)
+        .and_then(|name| name.to_str());
+    let pipeline = stem
+        .and_then(|name| name.split('.').next())
+        .map(str::to_owned);
+    let role = format!(
+        "arn:aws:iam::{ACCOUNT}:role/{}-states",
+        template.stack_name()
+    );
+    Ok(StateMachine {
+        logical_id: id.to_owned(),
+        arn: template.arn("states", &format!("stateMachine:{name}")),
+        name,
+        kind,
+        definition,
+        role_arn: node.opt_string("RoleArn")?.unwrap_or(role),
+        source,
+        pipeline,
+    })
+}
+
+fn read_definition(
+    template: &Template,
+    node: &Node<'_>,
+) -> Result<(String, Option<std::path::PathBuf>), StackError> {
+    for key in ["Definition", "DefinitionString"] {
+        let Some(definition) = node.get(key)? else {
+            continue;
+        };
+        let source = node
+            .raw(key)
+            .and_then(|raw| template.variables.file_of(raw));
+        let text = match &definition.value {
+            Value::String(text) => text.clone(),
+            _ => format!("{:#}", definition.deep()?),
+        };
+        return Ok((text, source));
+    }
+    match node.opt_string("DefinitionUri")? {
+        Some(uri) => {
+            let path = template.variables.absolute(&uri);
+            let text = std::fs::read_to_string(&path).map_err(|source| StackError::Read {
+                path: path.clone(),
+                source,
+            })?;
+            Ok((text, Some(path)))
+        }
+        None => Err(node
+            .error("expected `Definition` or `DefinitionString` (a definition in S3 is not read)")),
+    }
+}
+
+fn read_job_queue(template: &Template, id: &str, node: &Node<'_>) -> Result<JobQueue, StackError> {
+    let name = template.physical_name(id)?;
+    let mut order = Vec::new();
+    for entry in node.list("ComputeEnvironmentOrder")? {
+        let environment = entry.require("ComputeEnvironment")?.string()?;
+        let short = environment
+            .rsplit('/')
+            .next()
+            .unwrap_or(&environment)
+            .to_owned();
+        order.push((entry.opt_integer("Order")?.unwrap_or(0), short));
+    }
+    order.sort_by_key(|(position, _)| *position);
+    Ok(JobQueue {
+        logical_id: id.to_owned(),
+        arn: template.arn("batch", &format!("job-queue/{name}")),
+        name,
+        priority: node
+            .opt_integer("Priority")?
+            .map_or(1, |priority| i32::try_from(priority).unwrap_or(i32::MAX)),
+        state: node
+            .opt_string("State")?
+            .unwrap_or_else(|| "ENABLED".into()),
+        compute_environments: order.into_iter().map(|(_, name)| name).collect(),
+    })
+}
+
+fn read_rule(template: &Template, id: &str, node: &Node<'_>) -> Result<Rule, StackError> {
+    let name = template.physical_name(id)?;
+    let mut targets = Vec::new();
+    for target in node.list("Targets")? {
+        let arn = target.require("Arn")?.string()?;
+        targets.push(read_target_input(
+            &target,
+            "Input",
+            "InputPath",
+            "InputTransformer",
+            &arn,
+        )?);
+    }
+    Ok(Rule {
+        logical_id: id.to_owned(),
+        arn: template.arn("events", &format!("rule/{name}")),
+        name,
+        event_bus: node
+            .opt_string("EventBusName")?
+            .unwrap_or_else(|| "default".into()),
+        pattern: node
+            .get("EventPattern")?
+            .map_or(Ok(Value::Null), |pattern| json_value(&pattern))?,
+        schedule_expression: node.opt_string("ScheduleExpression")?,
+        enabled: node.opt_string("State")?.as_deref() != Some("DISABLED"),
+        targets,
+    })
+}
+
+fn read_schedule(template: &Template, id: &str, node: &Node<'_>) -> Result<Schedule, StackError> {
+    let name = template.physical_name(id)?;
+    let group = node
+        .opt_string("GroupName")?
+        .unwrap_or_else(|| "default".into());
+    let target = node.require("Target")?;
+    Ok(Schedule {
+        logical_id: id.to_owned(),
+        arn: template.arn("scheduler", &format!("schedule/{group}/{name}")),
+        name,
+        group,
+        expression: node.require("ScheduleExpression")?.string()?,
+        timezone: node.opt_string("ScheduleExpressionTimezone")?,
+        enabled: node.opt_string("State")?.as_deref() != Some("DISABLED"),
+        target_arn: target.require("Arn")?.string()?,
+        input: target
+            .get("Input")?
+            .map_or(Ok(Value::Null), |input| json_value(&input))?,
+    })
+}

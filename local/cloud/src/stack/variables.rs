@@ -1,0 +1,411 @@
+//! Serverless Framework variables: `${self:a.b}`, `${opt:x, 'default'}`, `${sls:stage}`, `${env:X}`,
+//! `${file(path):key}`, `${param:x}`, `${aws:region}`. <https://www.serverless.com/framework/docs/guides/variables>
+//!
+//! Resolution is lazy: only what is read must resolve, so a stack may hold variables that need an
+//! AWS account in places that one machine does not use.
+
+use std::cell::{Cell, RefCell};
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use super::{ACCOUNT, Options, StackError, yaml};
+
+/// Deeper than any sensible chain of references; a cycle ends here.
+const MAX_DEPTH: u32 = 64;
+
+/// The document and what variables may refer to.
+pub struct Variables {
+    root: Value,
+    directory: PathBuf,
+    options: Options,
+    files: RefCell<HashMap<PathBuf, Value>>,
+    depth: Cell<u32>,
+}
+
+impl Variables {
+    /// Reads the file at `path`; relative paths in it are relative to its folder.
+    pub fn open(path: &Path, options: &Options) -> Result<Variables, StackError> {
+        let text = read(path)?;
+        Ok(Variables {
+            root: yaml::parse(&text, path)?,
+            directory: path.parent().unwrap_or(Path::new("")).to_owned(),
+            options: options.clone(),
+            files: RefCell::default(),
+            depth: Cell::new(0),
+        })
+    }
+
+    /// The document as written.
+    pub fn root(&self) -> &Value {
+        &self.root
+    }
+
+    /// `path` as the file means it.
+    pub fn absolute(&self, path: &str) -> PathBuf {
+        self.directory.join(path)
+    }
+
+    /// `value` with the variables of its own text resolved; children of a mapping or a list stay as written.
+    pub fn expand(&self, value: &Value, at: &str) -> Result<Value, StackError> {
+        let Value::String(text) = value else {
+            return Ok(value.clone());
+        };
+        if !text.contains("${") {
+            return Ok(value.clone());
+        }
+        if self.depth.get() > MAX_DEPTH {
+            return Err(invalid(at, format!("{text} refers to itself")));
+        }
+        self.depth.set(self.depth.get() + 1);
+        let result = self.expand_text(text, at);
+        self.depth.set(self.depth.get() - 1);
+        result
+    }
+
+    /// Path of `${file(path)}` when that is all that `value` says.
+    pub fn file_of(&self, value: &Value) -> Option<PathBuf> {
+        let inner = value
+            .as_str()?
+            .strip_prefix("${file(")?
+            .strip_suffix(")}")?;
+        (!inner.contains(['(', ')', '$'])).then(|| self.absolute(inner))
+    }
+
+    /// Stage: `--stage`, else `provider.stage`, else `dev`.
+    pub fn stage(&self) -> Result<String, StackError> {
+        match &self.options.stage {
+            Some(stage) => Ok(stage.clone()),
+            None => self.provider("stage", "dev"),
+        }
+    }
+
+    /// Region: `--region`, else `provider.region`, else `us-east-1`.
+    pub fn region(&self) -> Result<String, StackError> {
+        match &self.options.region {
+            Some(region) => Ok(region.clone()),
+            None => self.provider("region", "us-east-1"),
+        }
+    }
+
+    fn provider(&self, key: &str, default: &str) -> Result<String, StackError> {
+        let at = format!("provider.{key}");
+        match self.walk(&self.root, &at, &at)? {
+            Value::Null => Ok(default.to_owned()),
+            Value::String(text) => Ok(text),
+            other => Err(invalid(&at, format!("expected a string, found {other}"))),
+        }
+    }
+
+    fn expand_text(&self, text: &str, at: &str) -> Result<Value, StackError> {
+        let mut out = String::new();
+        let mut rest = text;
+        while let Some(start) = rest.find("${") {
+            out.push_str(&rest[..start]);
+            let tail = &rest[start + 2..];
+            if !is_variable(tail) {
+                out.push_str("${");
+                rest = tail;
+                continue;
+            }
+            let end = closing_brace(tail)
+                .ok_or_else(|| invalid(at, format!("`{text}`: a `}}` is missing")))?;
+            let value = self.evaluate(&tail[..end], at)?;
+            rest = &tail[end + 1..];
+            if out.is_empty() && rest.is_empty() {
+                return self.expand(&value, at);
+            }
+            match self.expand(&value, at)? {
+                Value::String(part) => out.push_str(&part),
+                part @ (Value::Number(_) | Value::Bool(_)) => out.push_str(&part.to_string()),
+                other => {
+                    return Err(invalid(
+                        at,
+                        format!("`{text}`: {other} cannot stand inside a string"),
+                    ));
+                }
+            }
+        }
+        out.push_str(rest);
+        Ok(Value::String(out))
+    }
+
+    /// One variable, without its braces: sources separated by commas, the first that exists wins.
+    fn evaluate(&self, inner: &str, at: &str) -> Result<Value, StackError> {
+        let sources = split_sources(inner);
+        for source in &sources {
+            let value = self.source(source.trim(), at)?;
+            if !value.is_null() {
+                return Ok(value);
+            }
+        }
+        let literal_null = sources.last().is_some_and(|source| source.trim() == "null");
+        if literal_null {
+            Ok(Value::Null)
+        } else {
+            Err(invalid(at, format!("`${{{inner}}}` has no value")))
+        }
+    }
+
+    fn source(&self, source: &str, at: &str) -> Result<Value, StackError> {
+        if let Some(literal) = literal(source) {
+            return self.expand(&literal, at);
+        }
+        let source = match self.expand(&Value::String(source.to_owned()), at)? {
+            Value::String(text) => text,
+            other => return Ok(other),
+        };
+        let (kind, parameter, address) = split_source(&source);
+        match kind {
+            "self" => self.walk(&self.root, address, at),
+            "opt" => Ok(match address {
+                "stage" => self
+                    .options
+                    .stage
+                    .clone()
+                    .map_or(Value::Null, Value::String),
+                "region" => self
+                    .options
+                    .region
+                    .clone()
+                    .map_or(Value::Null, Value::String),
+                _ => Value::Null,
+            }),
+            "sls" if address == "stage" => Ok(Value::String(self.stage()?)),
+            "sls" if address == "instanceId" => Ok(Value::String("local".into())),
+            "aws" if address == "accountId" => Ok(Value::String(ACCOUNT.into())),
+            "aws" if address == "region" => Ok(Value::String(self.region()?)),
+            "env" => Ok(std::env::var(address).map_or(Value::Null, Value::String)),
+            "param" => self.param(address, at),
+            "file" => self.file(parameter, address, at),
+            "strToBool" => Ok(match parameter {
+                "true" | "1" => Value::Bool(true),
+                "false" | "0" => Value::Bool(false),
+                other => {
+                    return Err(invalid(
+                        at,
+                        format!("strToBool({other}): expected true or false"),
+                    ));
+                }
+            }),
+            // These need an AWS account: absent here, so that a fallback beside them is taken.
+            "cf" | "s3" | "ssm" | "git" => Ok(Value::Null),
+            _ => Err(invalid(
+                at,
+                format!("`{source}`: unknown variable source `{kind}`"),
+            )),
+        }
+    }
+
+    fn param(&self, name: &str, at: &str) -> Result<Value, StackError> {
+        if let Some(value) = self.options.params.get(name) {
+            return Ok(Value::String(value.clone()));
+        }
+        let stage = self.stage()?;
+        for path in [
+            format!("params.{stage}.{name}"),
+            format!("stages.{stage}.params.{name}"),
+            format!("params.default.{name}"),
+            format!("stages.default.params.{name}"),
+        ] {
+            let value = self.walk(&self.root, &path, at)?;
+            if !value.is_null() {
+                return Ok(value);
+            }
+        }
+        Ok(Value::Null)
+    }
+
+    fn file(&self, path: &str, address: &str, at: &str) -> Result<Value, StackError> {
+        let path = self.absolute(path);
+        if !self.files.borrow().contains_key(&path) {
+            if !path.exists() {
+                return Ok(Value::Null);
+            }
+            let text = read(&path)?;
+            let value = match path.extension().and_then(|extension| extension.to_str()) {
+                Some("yml" | "yaml") => yaml::parse(&text, &path)?,
+                Some("json") => {
+                    serde_json::from_str(&text).map_err(|error| StackError::Syntax {
+                        path: path.clone(),
+                        message: error.to_string(),
+                    })?
+                }
+                _ => Value::String(text),
+            };
+            self.files.borrow_mut().insert(path.clone(), value);
+        }
+        let content = self
+            .files
+            .borrow()
+            .get(&path)
+            .cloned()
+            .unwrap_or(Value::Null);
+        self.walk(&content, address, at)
+    }
+
+    /// `a.b.0` from `value`, expanding variables met on the way; null when absent.
+    fn walk(&self, value: &Value, address: &str, at: &str) -> Result<Value, StackError> {
+        let mut current = self.expand(value, at)?;
+        for key in address.split('.').filter(|key| !key.is_empty()) {
+            let child = match &current {
+                Value::Object(object) => object.get(key),
+                Value::Array(items) => key.parse::<usize>().ok().and_then(|index| items.get(index)),
+                _ => None,
+            };
+            current = match child {
+                Some(child) => self.expand(child, at)?,
+                None => return Ok(Value::Null),
+            };
+        }
+        Ok(current)
+    }
+}
+
+fn read(path: &Path) -> Result<String, StackError> {
+    std::fs::read_to_string(path).map_err(|source| StackError::Read {
+        path: path.to_owned(),
+        source,
+    })
+}
+
+pub(super) fn invalid(at: &str, message: String) -> StackError {
+    StackError::Invalid {
+        at: at.to_owned(),
+        message,
+    }
+}
+
+/// `${type:` or `${type(`; CloudFormation's `${Name}`, `${A.B}` and `${AWS::Region}` are left alone.
+fn is_variable(tail: &str) -> bool {
+    let kind = tail.bytes().take_while(u8::is_ascii_alphanumeric).count();
+    let after = &tail.as_bytes()[kind..];
+    kind > 0 && matches!(after.first(), Some(b':' | b'(')) && !after.starts_with(b"::")
+}
+
+fn closing_brace(tail: &str) -> Option<usize> {
+    let mut open = 0u32;
+    for (index, byte) in tail.bytes().enumerate() {
+        match byte {
+            b'{' => open += 1,
+            b'}' if open == 0 => return Some(index),
+            b'}' => open -= 1,
+            _ => {}
+        }
+    }
+    None
+}
+
+fn split_sources(inner: &str) -> Vec<&str> {
+    let (mut parts, mut start, mut nested, mut quote) = (Vec::new(), 0, 0u32, None);
+    for (index, byte) in inner.bytes().enumerate() {
+        match (quote, byte) {
+            (Some(open), _) if byte == open => quote = None,
+            (Some(_), _) => {}
+            (None, b'\'' | b'"') => quote = Some(byte),
+            (None, b'(' | b'{') => nested += 1,
+            (None, b')' | b'}') => nested = nested.saturating_sub(1),
+            (None, b',') if nested == 0 => {
+                parts.push(&inner[start..index]);
+                start = index + 1;
+            }
+            (None, _) => {}
+        }
+    }
+    parts.push(&inner[start..]);
+    parts
+}
+
+fn literal(source: &str) -> Option<Value> {
+    let quoted = |quote: char| {
+        source
+            .strip_prefix(quote)
+            .and_then(|text| text.strip_suffix(quote))
+    };
+    if let Some(text) = quoted('\'').or_else(|| quoted('"')) {
+        return Some(Value::String(text.to_owned()));
+    }
+    match source {
+        "true" => Some(Value::Bool(true)),
+        "false" => Some(Value::Bool(false)),
+        "null" => Some(Value::Null),
+        _ => source.parse::<serde_json::Number>().ok().map(Value::Number),
+    }
+}
+
+/// `file(a.yml):b.c` into `("file", "a.yml", "b.c")`.
+fn split_source(source: &str) -> (&str, &str, &str) {
+    let kind_end = source.find(['(', ':']).unwrap_or(source.len());
+    let (kind, rest) = source.split_at(kind_end);
+    match rest.strip_prefix('(').and_then(|rest| rest.split_once(')')) {
+        Some((parameter, rest)) => (kind, parameter, rest.strip_prefix(':').unwrap_or("")),
+        None => (kind, "", rest.strip_prefix(':').unwrap_or("")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use serde_json::json;
+
+    fn open(text: &str) -> (tempfile::TempDir, Variables) {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("serverless.yml");
+        std::fs::write(&path, text).unwrap();
+        std::fs::write(
+            folder.path().join("x.json"),
+            r#"{"a": [1, "${sls:stage}"]}"#,
+        )
+        .unwrap();
+        let variables = Variables::open(&path, &Options::default()).unwrap();
+        (folder, variables)
+    }
+
+    #[test]
+    fn variables_resolve_as_serverless_does() {
+        let text = "service: demo\nprovider: {stage: \"${opt:stage, 'test'}\"}\ncustom: {n: 3, name: 'c-${self:service}', k: n}\n";
+        let (_folder, variables) = open(text);
+        let table = [
+            ("${self:service}", json!("demo")),
+            ("${self:custom.n}", json!(3)),
+            ("${self:custom.${self:custom.k}}", json!(3)),
+            ("${self:custom.name}-${sls:stage}", json!("c-demo-test")),
+            ("${opt:missing, self:custom.n}", json!(3)),
+            ("${opt:missing, 'a, b'}", json!("a, b")),
+            ("${ssm:/secret, 'none'}", json!("none")),
+            ("${file(x.json):a.1}", json!("test")),
+            ("${file(absent.yml), 'fallback'}", json!("fallback")),
+            (
+                "${AWS::Region} ${Name} ${A.B}",
+                json!("${AWS::Region} ${Name} ${A.B}"),
+            ),
+            ("${aws:accountId}", json!(ACCOUNT)),
+        ];
+        for (text, expected) in table {
+            assert_eq!(
+                variables.expand(&json!(text), "x").unwrap(),
+                expected,
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn errors_name_the_path() {
+        let (_folder, variables) = open("service: '${self:service}'\n");
+        for text in [
+            "${self:nothing}",
+            "${self:service}",
+            "${what:x}",
+            "${self:service",
+        ] {
+            let error = variables
+                .expand(&json!(text), "functions.f.name")
+                .unwrap_err()
+                .to_string();
+            assert!(error.starts_with("functions.f.name: "), "{error}");
+        }
+    }
+}
