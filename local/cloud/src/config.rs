@@ -1,0 +1,135 @@
+//! What every local service needs to know of its surroundings.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::stack::Env;
+
+/// Surroundings of the local cloud: names in ARNs, folders, limits.
+#[derive(Debug, Clone)]
+pub struct Local {
+    /// Region of every ARN.
+    pub region: String,
+    /// Account id of every ARN.
+    pub account: String,
+    /// Base URL of the one endpoint: `http://127.0.0.1:4566`.
+    pub endpoint: String,
+    /// Folder of the function and worker binaries.
+    pub bin_dir: PathBuf,
+    /// Folder for objects and logs.
+    pub data_dir: PathBuf,
+    /// Limits the services enforce.
+    pub limits: Limits,
+}
+
+/// Limits of the local services. The default is what AWS gives a new account, and the size of this
+/// machine for containers.
+#[derive(Debug, Clone)]
+pub struct Limits {
+    /// Concurrent executions over all functions of the account.
+    /// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
+    pub lambda_concurrency: u32,
+    /// Delay before each retry of an asynchronous invocation that failed: one minute, then two.
+    /// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>
+    pub async_retry_delays: Vec<Duration>,
+    /// vCPUs that Batch jobs share.
+    pub batch_vcpus: f64,
+    /// MiB that Batch jobs share.
+    pub batch_memory_mib: u64,
+    /// Time between SIGTERM and SIGKILL where a container definition sets none.
+    /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html>
+    pub stop_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            lambda_concurrency: 1_000,
+            async_retry_delays: vec![Duration::from_secs(60), Duration::from_secs(120)],
+            batch_vcpus: std::thread::available_parallelism().map_or(1.0, |n| n.get() as f64),
+            batch_memory_mib: machine_memory_mib().unwrap_or(4_096),
+            stop_timeout: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Physical memory of this machine, MiB.
+fn machine_memory_mib() -> Option<u64> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let line = text.lines().find(|l| l.starts_with("MemTotal:"))?;
+    let kib: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kib / 1_024)
+}
+
+/// Access key that children get; any other key is accepted too.
+pub const ACCESS_KEY: &str = "test";
+/// Secret key that children sign with, and that signed S3 requests are checked against.
+pub const SECRET_KEY: &str = "test";
+
+impl Local {
+    /// `arn:aws:<service>:<region>:<account>:<resource>`.
+    pub fn arn(&self, service: &str, resource: &str) -> String {
+        format!("arn:aws:{service}:{}:{}:{resource}", self.region, self.account)
+    }
+
+    /// Path of a function's or worker's binary.
+    pub fn binary(&self, name: &str) -> PathBuf {
+        self.bin_dir.join(name)
+    }
+
+    /// The variables by which any SDK finds the local cloud, plus the few of this machine that a
+    /// process cannot do without. Nothing else of the caller's environment reaches a child.
+    pub fn base_env(&self) -> Env {
+        let mut env: Env = [
+            ("AWS_ENDPOINT_URL", self.endpoint.as_str()),
+            ("AWS_REGION", &self.region),
+            ("AWS_DEFAULT_REGION", &self.region),
+            ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
+            ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
+            ("AWS_EC2_METADATA_DISABLED", "true"),
+            ("LANG", "en_US.UTF-8"),
+        ]
+        .into_iter()
+        .map(|(k, v)| (k.to_owned(), v.to_owned()))
+        .collect();
+        for name in ["PATH", "TMPDIR", "RUST_LOG", "RUST_BACKTRACE"] {
+            if let Ok(value) = std::env::var(name) {
+                env.insert(name.to_owned(), value);
+            }
+        }
+        env
+    }
+}
+
+/// The file name of the binary that stands for a container image: the last segment of the image's
+/// path without tag and digest (`123.dkr.ecr.us-east-1.amazonaws.com/team/trainer:1.2` is `trainer`).
+pub fn binary_of_image(image: &str) -> &str {
+    let without_digest = image.split('@').next().unwrap_or(image);
+    let last = without_digest.rsplit('/').next().unwrap_or(without_digest);
+    last.split(':').next().unwrap_or(last)
+}
+
+/// The package to build when a binary is not there.
+pub(crate) fn missing_binary(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    format!("{} does not exist; build it with `cargo build -p {name}`", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_image_names_its_binary() {
+        for (image, binary) in [
+            ("trainer", "trainer"),
+            ("trainer:latest", "trainer"),
+            ("123456789012.dkr.ecr.us-east-1.amazonaws.com/trainer:1.0", "trainer"),
+            ("localhost:5000/a/b/trainer", "trainer"),
+            ("repo/trainer@sha256:0123", "trainer"),
+            ("repo/trainer:1@sha256:0123", "trainer"),
+        ] {
+            assert_eq!(binary_of_image(image), binary, "{image}");
+        }
+    }
+}

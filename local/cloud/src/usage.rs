@@ -1,0 +1,59 @@
+//! What ran, for how long, and how large: the basis of the estimated cost.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::time::Timestamp;
+
+/// Where something ran, as AWS would bill it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub enum Placement {
+    /// A Lambda invocation.
+    Lambda,
+    /// An ECS task on Fargate.
+    Fargate,
+    /// An ECS task on the FARGATE_SPOT capacity provider.
+    FargateSpot,
+    /// A Batch job attempt on demand.
+    Batch,
+    /// A Batch job attempt on a Spot compute environment.
+    BatchSpot,
+}
+
+/// One Lambda invocation, ECS task or Batch job attempt.
+#[derive(Debug, Clone, PartialEq, serde::Serialize)]
+pub struct Usage {
+    /// Where it ran.
+    pub what: Placement,
+    /// Function name, task definition family or job definition name.
+    pub name: String,
+    /// vCPUs; for Lambda, what its memory buys (1,769 MB are one vCPU).
+    pub vcpus: f64,
+    /// Memory, MiB.
+    pub memory_mib: u64,
+    /// Start of the billed time.
+    pub started: Timestamp,
+    /// End of the billed time.
+    pub stopped: Timestamp,
+    /// Request id, task ARN or job id.
+    pub id: String,
+    /// `JOB_URI` the worker was given, if any.
+    pub job_uri: Option<String>,
+}
+
+/// Append-only record of usage, shared by the services.
+#[derive(Debug, Clone, Default)]
+pub struct Meter {
+    rows: Arc<Mutex<Vec<Usage>>>,
+}
+
+impl Meter {
+    /// Adds a row.
+    pub fn record(&self, usage: Usage) {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner).push(usage);
+    }
+
+    /// All rows so far, in order of completion.
+    pub fn rows(&self) -> Vec<Usage> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
