@@ -29,7 +29,10 @@ pub struct S3Uri {
 impl S3Uri {
     /// The object `key` in `bucket`.
     pub fn new(bucket: impl Into<String>, key: impl Into<String>) -> Self {
-        Self { bucket: bucket.into(), key: key.into() }
+        Self {
+            bucket: bucket.into(),
+            key: key.into(),
+        }
     }
 
     /// The object `name` in the same folder.
@@ -50,10 +53,17 @@ impl FromStr for S3Uri {
     type Err = InvalidInput;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let parts = text.strip_prefix("s3://").and_then(|rest| rest.split_once('/'));
+        let parts = text
+            .strip_prefix("s3://")
+            .and_then(|rest| rest.split_once('/'));
         match parts {
-            Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => Ok(Self::new(bucket, key)),
-            _ => Err(InvalidInput::new("$", format!("expected s3://BUCKET/KEY, found `{text}`"))),
+            Some((bucket, key)) if !bucket.is_empty() && !key.is_empty() => {
+                Ok(Self::new(bucket, key))
+            }
+            _ => Err(InvalidInput::new(
+                "$",
+                format!("expected s3://BUCKET/KEY, found `{text}`"),
+            )),
         }
     }
 }
@@ -145,24 +155,40 @@ pub enum Put {
 /// Reads an object.
 pub trait GetObject {
     /// The whole object, or `None` when there is none.
-    fn get(&self, uri: &S3Uri) -> impl Future<Output = Result<Option<Vec<u8>>, ArtifactError>> + Send;
+    fn get(
+        &self,
+        uri: &S3Uri,
+    ) -> impl Future<Output = Result<Option<Vec<u8>>, ArtifactError>> + Send;
 }
 
 /// Writes an object.
 pub trait PutObject {
     /// Writes the object under the condition `when`.
-    fn put(&self, uri: &S3Uri, body: Vec<u8>, when: When) -> impl Future<Output = Result<Put, ArtifactError>> + Send;
+    fn put(
+        &self,
+        uri: &S3Uri,
+        body: Vec<u8>,
+        when: When,
+    ) -> impl Future<Output = Result<Put, ArtifactError>> + Send;
 }
 
 /// Lists objects.
 pub trait ListObjects {
     /// All objects whose key begins with the key of `prefix`, in the order of their keys.
-    fn list(&self, prefix: &S3Uri) -> impl Future<Output = Result<Vec<S3Uri>, ArtifactError>> + Send;
+    fn list(
+        &self,
+        prefix: &S3Uri,
+    ) -> impl Future<Output = Result<Vec<S3Uri>, ArtifactError>> + Send;
 }
 
 /// Reads an object that must be there and must be a `T`.
-pub async fn get_json<T: DeserializeOwned>(store: &impl GetObject, uri: &S3Uri) -> Result<T, ArtifactError> {
-    find_json(store, uri).await?.ok_or_else(|| ArtifactError::NotFound(uri.clone()))
+pub async fn get_json<T: DeserializeOwned>(
+    store: &impl GetObject,
+    uri: &S3Uri,
+) -> Result<T, ArtifactError> {
+    find_json(store, uri)
+        .await?
+        .ok_or_else(|| ArtifactError::NotFound(uri.clone()))
 }
 
 /// Reads an object that may be there and then must be a `T`.
@@ -170,9 +196,15 @@ pub async fn find_json<T: DeserializeOwned>(
     store: &impl GetObject,
     uri: &S3Uri,
 ) -> Result<Option<T>, ArtifactError> {
-    let malformed = |reason| ArtifactError::Malformed { uri: uri.clone(), reason };
-    let Some(body) = store.get(uri).await? else { return Ok(None) };
-    let value = serde_json::from_slice(&body).map_err(|error| malformed(InvalidInput::new("$", error.to_string())))?;
+    let malformed = |reason| ArtifactError::Malformed {
+        uri: uri.clone(),
+        reason,
+    };
+    let Some(body) = store.get(uri).await? else {
+        return Ok(None);
+    };
+    let value = serde_json::from_slice(&body)
+        .map_err(|error| malformed(InvalidInput::new("$", error.to_string())))?;
     crate::input::parse(value).map(Some).map_err(malformed)
 }
 
@@ -191,7 +223,11 @@ pub async fn put_json<T: Serialize + Sync>(
 }
 
 /// Commits `value` at `uri`: the first writer wins, and everybody gets the value that won.
-pub async fn put_once<T>(store: &(impl GetObject + PutObject), uri: &S3Uri, value: T) -> Result<T, ArtifactError>
+pub async fn put_once<T>(
+    store: &(impl GetObject + PutObject),
+    uri: &S3Uri,
+    value: T,
+) -> Result<T, ArtifactError>
 where
     T: Serialize + DeserializeOwned + Sync,
 {
@@ -289,25 +325,51 @@ mod s3 {
     #[derive(Debug, Clone)]
     pub struct S3Store(pub Client);
 
-    fn unavailable(operation: &'static str, uri: &S3Uri, error: impl std::error::Error) -> ArtifactError {
-        ArtifactError::Unavailable { operation, uri: uri.clone(), reason: DisplayErrorContext(error).to_string() }
+    fn unavailable(
+        operation: &'static str,
+        uri: &S3Uri,
+        error: impl std::error::Error,
+    ) -> ArtifactError {
+        ArtifactError::Unavailable {
+            operation,
+            uri: uri.clone(),
+            reason: DisplayErrorContext(error).to_string(),
+        }
     }
 
     impl GetObject for S3Store {
         async fn get(&self, uri: &S3Uri) -> Result<Option<Vec<u8>>, ArtifactError> {
-            let object = match self.0.get_object().bucket(&uri.bucket).key(&uri.key).send().await {
+            let object = match self
+                .0
+                .get_object()
+                .bucket(&uri.bucket)
+                .key(&uri.key)
+                .send()
+                .await
+            {
                 Ok(object) => object,
-                Err(error) if matches!(error.code(), Some("NoSuchKey" | "NoSuchBucket")) => return Ok(None),
+                Err(error) if matches!(error.code(), Some("NoSuchKey" | "NoSuchBucket")) => {
+                    return Ok(None);
+                }
                 Err(error) => return Err(unavailable("get", uri, error)),
             };
-            let body = object.body.collect().await.map_err(|error| unavailable("get", uri, error))?;
+            let body = object
+                .body
+                .collect()
+                .await
+                .map_err(|error| unavailable("get", uri, error))?;
             Ok(Some(body.to_vec()))
         }
     }
 
     impl PutObject for S3Store {
         async fn put(&self, uri: &S3Uri, body: Vec<u8>, when: When) -> Result<Put, ArtifactError> {
-            let mut request = self.0.put_object().bucket(&uri.bucket).key(&uri.key).body(body.into());
+            let mut request = self
+                .0
+                .put_object()
+                .bucket(&uri.bucket)
+                .key(&uri.key)
+                .body(body.into());
             if let Some(kind) = content_type(&uri.key) {
                 request = request.content_type(kind);
             }
@@ -332,7 +394,13 @@ mod s3 {
 
     impl ListObjects for S3Store {
         async fn list(&self, prefix: &S3Uri) -> Result<Vec<S3Uri>, ArtifactError> {
-            let mut pages = self.0.list_objects_v2().bucket(&prefix.bucket).prefix(&prefix.key).into_paginator().send();
+            let mut pages = self
+                .0
+                .list_objects_v2()
+                .bucket(&prefix.bucket)
+                .prefix(&prefix.key)
+                .into_paginator()
+                .send();
             let mut uris = Vec::new();
             while let Some(page) = pages.next().await {
                 let page = page.map_err(|error| unavailable("list", prefix, error))?;
@@ -353,7 +421,10 @@ mod tests {
     #[test]
     fn uris_read_back_or_are_refused() {
         let uri: S3Uri = "s3://bucket/a/b.json".parse().unwrap();
-        assert_eq!((uri.bucket.as_str(), uri.key.as_str()), ("bucket", "a/b.json"));
+        assert_eq!(
+            (uri.bucket.as_str(), uri.key.as_str()),
+            ("bucket", "a/b.json")
+        );
         assert_eq!(uri.to_string(), "s3://bucket/a/b.json");
         assert_eq!(uri.sibling("c.json").key, "a/c.json");
         for bad in ["bucket/key", "s3://bucket", "s3://bucket/", "s3:///key", ""] {
@@ -381,10 +452,16 @@ mod tests {
     #[tokio::test]
     async fn a_large_payload_becomes_a_pointer_and_comes_back() {
         let (store, uri) = (MemoryStore::default(), S3Uri::new("b", "k"));
-        for (value, inline) in [(json!([1, 2]), true), (json!("x".repeat(PAYLOAD_LIMIT)), false)] {
-            let payload = Payload::pack(&store, uri.clone(), value.clone(), PAYLOAD_LIMIT).await.unwrap();
+        for (value, inline) in [
+            (json!([1, 2]), true),
+            (json!("x".repeat(PAYLOAD_LIMIT)), false),
+        ] {
+            let payload = Payload::pack(&store, uri.clone(), value.clone(), PAYLOAD_LIMIT)
+                .await
+                .unwrap();
             assert_eq!(matches!(payload, Payload::Inline(_)), inline);
-            let travelled: Payload = serde_json::from_value(serde_json::to_value(payload).unwrap()).unwrap();
+            let travelled: Payload =
+                serde_json::from_value(serde_json::to_value(payload).unwrap()).unwrap();
             assert_eq!(travelled.unpack(&store).await.unwrap(), value);
         }
     }

@@ -10,13 +10,22 @@ use aws_smithy_http_client::{Builder, tls};
 ///
 /// TLS is rustls on ring, which builds without a C tool chain beyond `cc` and is smaller than aws-lc.
 pub async fn config() -> SdkConfig {
-    let http = Builder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring)).build_https();
-    aws_config::defaults(BehaviorVersion::latest()).http_client(http).load().await
+    let http = Builder::new()
+        .tls_provider(tls::Provider::Rustls(
+            tls::rustls_provider::CryptoMode::Ring,
+        ))
+        .build_https();
+    aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http)
+        .load()
+        .await
 }
 
 /// An S3 client. Path-style addresses work on AWS and on every other S3.
 pub fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
-    let config = aws_sdk_s3::config::Builder::from(config).force_path_style(true).build();
+    let config = aws_sdk_s3::config::Builder::from(config)
+        .force_path_style(true)
+        .build();
     aws_sdk_s3::Client::from_conf(config)
 }
 
@@ -27,5 +36,9 @@ pub fn sfn(config: &SdkConfig) -> aws_sdk_sfn::Client {
         .with_max_attempts(10)
         .with_initial_backoff(Duration::from_millis(200))
         .with_max_backoff(Duration::from_secs(20));
-    aws_sdk_sfn::Client::from_conf(aws_sdk_sfn::config::Builder::from(config).retry_config(patient).build())
+    aws_sdk_sfn::Client::from_conf(
+        aws_sdk_sfn::config::Builder::from(config)
+            .retry_config(patient)
+            .build(),
+    )
 }

@@ -2,7 +2,9 @@
 
 /// A variable that the binary cannot work without.
 #[derive(Debug, thiserror::Error)]
-#[error("environment variable {0} is not set; serverless.yml sets it for every function and worker that needs it")]
+#[error(
+    "environment variable {0} is not set; serverless.yml sets it for every function and worker that needs it"
+)]
 pub struct Missing(pub &'static str);
 
 /// The value of a required variable; an empty value counts as missing.
@@ -18,5 +20,8 @@ pub fn optional(name: &str) -> Option<String> {
 /// The values of a required comma-separated variable.
 pub fn list(name: &'static str) -> Result<Vec<String>, Missing> {
     let value = required(name)?;
-    Ok(value.split(',').map(|item| item.trim().to_owned()).collect())
+    Ok(value
+        .split(',')
+        .map(|item| item.trim().to_owned())
+        .collect())
 }

@@ -18,7 +18,10 @@ pub struct InvalidInput {
 impl InvalidInput {
     /// A refusal of the value at `path`.
     pub fn new(path: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { path: path.into(), message: message.into() }
+        Self {
+            path: path.into(),
+            message: message.into(),
+        }
     }
 
     /// The same refusal seen from one level further out: `$.maxDepth` under `$.input` is `$.input.maxDepth`.
@@ -68,7 +71,10 @@ mod tests {
     #[test]
     fn a_refusal_names_the_path() {
         let cases = [
-            (json!({"sets": [{"depth": 1}, {"depth": -1}]}), "$.sets[1].depth"),
+            (
+                json!({"sets": [{"depth": 1}, {"depth": -1}]}),
+                "$.sets[1].depth",
+            ),
             (json!({"sets": 3}), "$.sets"),
             (json!({}), "$"),
             (json!([1]), "$[0]"),
@@ -80,6 +86,9 @@ mod tests {
 
     #[test]
     fn a_path_can_be_moved_under_its_parent() {
-        assert_eq!(InvalidInput::new("$.depth", "x").under("$.input").path, "$.input.depth");
+        assert_eq!(
+            InvalidInput::new("$.depth", "x").under("$.input").path,
+            "$.input.depth"
+        );
     }
 }

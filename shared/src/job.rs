@@ -9,6 +9,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::input::InvalidInput;
+use crate::task::{Failure, Signal};
 
 /// Where a job runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -28,7 +29,13 @@ pub enum Placement {
 
 impl Placement {
     /// Every placement, in the order of start-up time.
-    pub const ALL: [Self; 5] = [Self::Lambda, Self::Fargate, Self::FargateSpot, Self::Batch, Self::BatchSpot];
+    pub const ALL: [Self; 5] = [
+        Self::Lambda,
+        Self::Fargate,
+        Self::FargateSpot,
+        Self::Batch,
+        Self::BatchSpot,
+    ];
 
     /// The name used in JSON, for example `FARGATE_SPOT`.
     pub const fn as_str(self) -> &'static str {
@@ -57,10 +64,13 @@ impl FromStr for Placement {
     type Err = InvalidInput;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Self::ALL.into_iter().find(|placement| placement.as_str() == text).ok_or_else(|| {
-            let known = Self::ALL.map(Self::as_str).join(", ");
-            InvalidInput::new("$.placement", format!("`{text}` is not one of {known}"))
-        })
+        Self::ALL
+            .into_iter()
+            .find(|placement| placement.as_str() == text)
+            .ok_or_else(|| {
+                let known = Self::ALL.map(Self::as_str).join(", ");
+                InvalidInput::new("$.placement", format!("`{text}` is not one of {known}"))
+            })
     }
 }
 
@@ -97,6 +107,9 @@ pub struct Job {
     /// Who asks for it.
     #[serde(flatten)]
     pub origin: Origin,
+    /// ARN of the execution, for the logs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub execution_arn: Option<String>,
     /// Name of the worker: its task definition, job definition, function and image.
     pub worker: String,
     /// Where the job was first placed. A retry may run elsewhere; the outcome tells where it ran.
@@ -114,9 +127,24 @@ pub struct Job {
 /// and an AWS Batch job name (128 characters of that alphabet,
 /// <https://docs.aws.amazon.com/batch/latest/APIReference/API_SubmitJob.html>).
 pub fn job_id(origin: &Origin, worker: &str, input: &Value) -> String {
-    let index = origin.index.map_or_else(|| "0".to_owned(), |index| index.to_string());
-    let hash = digest(&[&origin.execution, &origin.state, &index, worker, &canonical(input).to_string()], 16);
-    format!("{}-{}-{index}-{hash}", slug(&origin.execution, 40), slug(&origin.state, 16))
+    let index = origin
+        .index
+        .map_or_else(|| "0".to_owned(), |index| index.to_string());
+    let hash = digest(
+        &[
+            &origin.execution,
+            &origin.state,
+            &index,
+            worker,
+            &canonical(input).to_string(),
+        ],
+        16,
+    );
+    format!(
+        "{}-{}-{index}-{hash}",
+        slug(&origin.execution, 40),
+        slug(&origin.state, 16)
+    )
 }
 
 /// The first `length` hexadecimal digits of the SHA-256 of the parts; parts cannot run into each other.
@@ -126,12 +154,22 @@ pub fn digest(parts: &[&str], length: usize) -> String {
         hasher.update(part.len().to_be_bytes());
         hasher.update(part);
     }
-    let hex: String = hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = hasher
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     hex.chars().take(length).collect()
 }
 
 fn slug(text: &str, length: usize) -> String {
-    let keep = |c: char| if c.is_ascii_alphanumeric() || c == '_' { c } else { '-' };
+    let keep = |c: char| {
+        if c.is_ascii_alphanumeric() || c == '_' {
+            c
+        } else {
+            '-'
+        }
+    };
     text.chars().take(length).map(keep).collect()
 }
 
@@ -139,7 +177,10 @@ fn slug(text: &str, length: usize) -> String {
 fn canonical(value: &Value) -> Value {
     match value {
         Value::Object(map) => {
-            let sorted: BTreeMap<_, _> = map.iter().map(|(key, value)| (key.clone(), canonical(value))).collect();
+            let sorted: BTreeMap<_, _> = map
+                .iter()
+                .map(|(key, value)| (key.clone(), canonical(value)))
+                .collect();
             Value::Object(sorted.into_iter().collect())
         }
         Value::Array(items) => Value::Array(items.iter().map(canonical).collect()),
@@ -202,6 +243,17 @@ impl JobOutcome {
             duration_ms: self.duration_ms(),
         }
     }
+
+    /// What a state that waits for this job is told; `uri` is where this outcome is stored.
+    pub fn signal(&self, uri: &str) -> Signal {
+        match &self.result {
+            JobResult::Succeeded { .. } => Signal::Success(serde_json::json!(self.receipt(uri))),
+            JobResult::Refused { error, cause } => Signal::Failure(Failure {
+                error: error.clone(),
+                cause: cause.clone(),
+            }),
+        }
+    }
 }
 
 /// The small value a state gets when its job is done: where to find the outcome. A Map over thousands of jobs
@@ -227,13 +279,25 @@ mod tests {
     use serde_json::json;
 
     fn origin() -> Origin {
-        Origin { execution: "run-1".into(), state: "Train one set".into(), index: Some(3) }
+        Origin {
+            execution: "run-1".into(),
+            state: "Train one set".into(),
+            index: Some(3),
+        }
     }
 
     #[test]
     fn an_id_is_stable_and_blind_to_key_order() {
-        let one = job_id(&origin(), "trainer", &json!({"a": 1, "b": {"c": 2, "d": 3}}));
-        let two = job_id(&origin(), "trainer", &json!({"b": {"d": 3, "c": 2}, "a": 1}));
+        let one = job_id(
+            &origin(),
+            "trainer",
+            &json!({"a": 1, "b": {"c": 2, "d": 3}}),
+        );
+        let two = job_id(
+            &origin(),
+            "trainer",
+            &json!({"b": {"d": 3, "c": 2}, "a": 1}),
+        );
         assert_eq!(one, two);
         assert!(one.starts_with("run-1-Train-one-set-3-"), "{one}");
     }
@@ -242,9 +306,30 @@ mod tests {
     fn each_part_of_the_question_changes_the_id() {
         let base = job_id(&origin(), "trainer", &json!({"a": 1}));
         let others = [
-            job_id(&Origin { execution: "run-2".into(), ..origin() }, "trainer", &json!({"a": 1})),
-            job_id(&Origin { state: "Other".into(), ..origin() }, "trainer", &json!({"a": 1})),
-            job_id(&Origin { index: Some(4), ..origin() }, "trainer", &json!({"a": 1})),
+            job_id(
+                &Origin {
+                    execution: "run-2".into(),
+                    ..origin()
+                },
+                "trainer",
+                &json!({"a": 1}),
+            ),
+            job_id(
+                &Origin {
+                    state: "Other".into(),
+                    ..origin()
+                },
+                "trainer",
+                &json!({"a": 1}),
+            ),
+            job_id(
+                &Origin {
+                    index: Some(4),
+                    ..origin()
+                },
+                "trainer",
+                &json!({"a": 1}),
+            ),
             job_id(&origin(), "transformer", &json!({"a": 1})),
             job_id(&origin(), "trainer", &json!({"a": 2})),
         ];
@@ -257,9 +342,18 @@ mod tests {
     fn placements_read_back_as_written() {
         for placement in Placement::ALL {
             assert_eq!(placement.as_str().parse::<Placement>().unwrap(), placement);
-            assert_eq!(serde_json::to_value(placement).unwrap(), json!(placement.as_str()));
+            assert_eq!(
+                serde_json::to_value(placement).unwrap(),
+                json!(placement.as_str())
+            );
         }
-        assert!("EC2".parse::<Placement>().unwrap_err().to_string().contains("FARGATE_SPOT"));
+        assert!(
+            "EC2"
+                .parse::<Placement>()
+                .unwrap_err()
+                .to_string()
+                .contains("FARGATE_SPOT")
+        );
     }
 
     #[test]
@@ -270,7 +364,10 @@ mod tests {
             placement: Placement::Batch,
             started_at_ms: 1_000,
             finished_at_ms: 3_500,
-            result: JobResult::Refused { error: "Input.Invalid".into(), cause: "{}".into() },
+            result: JobResult::Refused {
+                error: "Input.Invalid".into(),
+                cause: "{}".into(),
+            },
         };
         let text = serde_json::to_value(&outcome).unwrap();
         assert_eq!(text["status"], "REFUSED");

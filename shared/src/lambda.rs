@@ -22,16 +22,24 @@ where
     Failure: Named,
 {
     let handle = &handle;
-    lambda_runtime::run(service_fn(async |event: LambdaEvent<Value>| -> Result<Response, Diagnostic> {
-        let request = input::parse(event.payload).map_err(|error| diagnose(&error))?;
-        let response = handle(request).await.map_err(|error| diagnose(&error))?;
-        info!("answered");
-        Ok(response)
-    }))
+    lambda_runtime::run(service_fn(
+        async |event: LambdaEvent<Value>| -> Result<Response, Diagnostic> {
+            let request = input::parse(event.payload).map_err(|error| diagnose(&error))?;
+            // Boxed, because the compiler cannot lay out a future as deep as SDK call in handler in runtime in main.
+            let response = Box::pin(handle(request))
+                .await
+                .map_err(|error| diagnose(&error))?;
+            info!("answered");
+            Ok(response)
+        },
+    ))
     .await
 }
 
 fn diagnose(error: &impl Named) -> Diagnostic {
     error!(error = error.name(), "{error}");
-    Diagnostic { error_type: error.name().to_owned(), error_message: error.to_string() }
+    Diagnostic {
+        error_type: error.name().to_owned(),
+        error_message: error.to_string(),
+    }
 }

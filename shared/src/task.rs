@@ -22,6 +22,8 @@ pub const JOB_INTERRUPTED: &str = "Job.Interrupted";
 pub const JOB_IMAGE_PULL: &str = "Job.ImagePull";
 /// No capacity or quota for the job at present; a later attempt may find some.
 pub const JOB_CAPACITY: &str = "Job.Capacity";
+/// AWS refused to start the job: a missing definition, a missing permission.
+pub const JOB_NOT_STARTED: &str = "Job.NotStarted";
 /// The worker could not read or write its artifacts.
 pub const JOB_STORAGE: &str = "Job.Storage";
 
@@ -76,7 +78,24 @@ impl Failure {
         if let Some(log) = log {
             cause["log"] = json!(log);
         }
-        Self { error: error.to_owned(), cause: cause.to_string() }
+        Self {
+            error: error.to_owned(),
+            cause: cause.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.cause)
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl Named for Failure {
+    fn name(&self) -> &str {
+        &self.error
     }
 }
 
@@ -146,18 +165,41 @@ pub struct MemoryCallback {
 impl MemoryCallback {
     /// Every signal that was delivered, in order.
     pub fn signals(&self) -> Vec<(TaskToken, Signal)> {
-        self.signals.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+        self.signals
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .clone()
     }
 }
 
 impl CallBack for MemoryCallback {
-    async fn call_back(&self, token: &TaskToken, signal: Signal) -> Result<Delivery, CallbackError> {
-        let mut signals = self.signals.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if signals.iter().any(|(known, earlier)| known == token && *earlier != Signal::Heartbeat) {
+    async fn call_back(
+        &self,
+        token: &TaskToken,
+        signal: Signal,
+    ) -> Result<Delivery, CallbackError> {
+        let mut signals = self
+            .signals
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        if signals
+            .iter()
+            .any(|(known, earlier)| known == token && *earlier != Signal::Heartbeat)
+        {
             return Ok(Delivery::Gone);
         }
         signals.push((token.clone(), signal));
         Ok(Delivery::Delivered)
+    }
+}
+
+impl<C: CallBack + Sync + Send> CallBack for std::sync::Arc<C> {
+    async fn call_back(
+        &self,
+        token: &TaskToken,
+        signal: Signal,
+    ) -> Result<Delivery, CallbackError> {
+        (**self).call_back(token, signal).await
     }
 }
 
@@ -177,12 +219,22 @@ mod sfn {
     pub struct SfnCallback(pub Client);
 
     impl CallBack for SfnCallback {
-        async fn call_back(&self, token: &TaskToken, signal: Signal) -> Result<Delivery, CallbackError> {
+        async fn call_back(
+            &self,
+            token: &TaskToken,
+            signal: Signal,
+        ) -> Result<Delivery, CallbackError> {
             let (client, token, kind) = (&self.0, token.reveal(), signal.kind());
             match signal {
                 Signal::Success(output) => settle(
                     kind,
-                    client.send_task_success().task_token(token).output(output.to_string()).send().await.map(drop),
+                    client
+                        .send_task_success()
+                        .task_token(token)
+                        .output(output.to_string())
+                        .send()
+                        .await
+                        .map(drop),
                 ),
                 Signal::Failure(failure) => settle(
                     kind,
@@ -195,9 +247,15 @@ mod sfn {
                         .await
                         .map(drop),
                 ),
-                Signal::Heartbeat => {
-                    settle(kind, client.send_task_heartbeat().task_token(token).send().await.map(drop))
-                }
+                Signal::Heartbeat => settle(
+                    kind,
+                    client
+                        .send_task_heartbeat()
+                        .task_token(token)
+                        .send()
+                        .await
+                        .map(drop),
+                ),
             }
         }
     }
@@ -210,7 +268,10 @@ mod sfn {
             Ok(()) => Ok(Delivery::Delivered),
             Err(error) => match error.code() {
                 Some("TaskTimedOut" | "TaskDoesNotExist") => Ok(Delivery::Gone),
-                _ => Err(CallbackError { signal, reason: DisplayErrorContext(error).to_string() }),
+                _ => Err(CallbackError {
+                    signal,
+                    reason: DisplayErrorContext(error).to_string(),
+                }),
             },
         }
     }
@@ -229,7 +290,11 @@ mod tests {
     #[test]
     fn a_cause_stays_within_the_limit() {
         let failure = Failure::new(JOB_CRASHED, &"\"".repeat(100_000), "j", Some("log"));
-        assert!(failure.cause.len() <= CAUSE_LIMIT, "{}", failure.cause.len());
+        assert!(
+            failure.cause.len() <= CAUSE_LIMIT,
+            "{}",
+            failure.cause.len()
+        );
         let cause: Value = serde_json::from_str(&failure.cause).unwrap();
         assert_eq!(cause["jobId"], "j");
     }

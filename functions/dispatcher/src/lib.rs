@@ -1,1 +1,246 @@
-//! The `dispatcher` function.
+//! The `dispatcher` function: stores a job, chooses its placement, starts it there, and returns. The job itself
+//! answers the task token.
+//!
+//! Every step may be repeated: the job id follows from the request, `job.json` is written once, and a start with
+//! the same task token is the same start.
+
+mod launch;
+pub mod plan;
+mod start;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use shared::artifacts::{self, ArtifactError, GetObject, PutObject, When};
+use shared::input::InvalidInput;
+use shared::job::{Job, JobOutcome, Origin, Placement, Resources, job_id};
+use shared::placement::{Availability, NoPlacement};
+use shared::task::{
+    CallBack, CallbackError, INPUT_INVALID, JOB_CAPACITY, JOB_NOT_STARTED, Named, TaskToken,
+};
+use tracing::{info, warn};
+
+pub use launch::{Launch, MemoryStarter, StartError, StartJob};
+pub use start::AwsStarter;
+
+/// What a state machine asks for.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Request {
+    /// `$states.context.Task.Token`. Without it the job is only stored, and the caller starts it by `.sync`.
+    #[serde(default)]
+    pub task_token: Option<TaskToken>,
+    /// `$states.context.Execution.Name`.
+    pub execution: String,
+    /// `$states.context.Execution.Id`.
+    #[serde(default)]
+    pub execution_arn: Option<String>,
+    /// `$states.context.State.Name`.
+    pub state: String,
+    /// `$states.context.Map.Item.Index`, inside a Map.
+    #[serde(default)]
+    pub index: Option<u64>,
+    /// Name of the worker, for example `trainer`.
+    pub worker: String,
+    /// Where to run. Without it the cheapest placement that meets the deadline is taken.
+    #[serde(default)]
+    pub placement: Option<Placement>,
+    /// What the job needs; required without a placement.
+    #[serde(default)]
+    pub resources: Option<Resources>,
+    /// How long the job probably runs, in seconds; required without a placement.
+    #[serde(default)]
+    pub expected_seconds: Option<f64>,
+    /// How long it may run at most, in seconds; a quarter more than expected when absent.
+    #[serde(default)]
+    pub longest_seconds: Option<f64>,
+    /// When it must be done, in seconds from now; whenever, when absent.
+    #[serde(default)]
+    pub deadline_seconds: Option<f64>,
+    /// Whether it may be interrupted and run again, which Spot demands.
+    #[serde(default)]
+    pub interruptible: bool,
+    /// The worker's own input.
+    pub input: Value,
+}
+
+/// What was done about it.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Response {
+    /// Id of the job.
+    pub job_id: String,
+    /// S3 URI of `job.json`.
+    pub job_uri: String,
+    /// Where it runs.
+    pub placement: Placement,
+    /// Why there, in one line.
+    pub reason: String,
+    /// ARN or id of what was started; absent when nothing had to be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started: Option<String>,
+}
+
+/// Why a job is not running.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request cannot be served, now or ever.
+    #[error(transparent)]
+    Input(#[from] InvalidInput),
+    /// No placement can run a job of this size, or all that can have refused.
+    #[error("{0}")]
+    NoPlacement(NoPlacement, Availability),
+    /// The placement that the request names did not start it.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The job could not be stored or read.
+    #[error(transparent)]
+    Storage(#[from] ArtifactError),
+    /// A committed outcome could not be delivered.
+    #[error(transparent)]
+    Callback(#[from] CallbackError),
+}
+
+impl Named for Error {
+    fn name(&self) -> &str {
+        match self {
+            Self::Input(error) => error.name(),
+            // Somebody refused: another time may do. Nobody did: the job is too large for all.
+            Self::NoPlacement(_, refusals) if *refusals == Availability::all() => INPUT_INVALID,
+            Self::NoPlacement(..) | Self::Start(StartError::Capacity { .. }) => JOB_CAPACITY,
+            Self::Start(StartError::Refused { .. }) => JOB_NOT_STARTED,
+            Self::Storage(error) => error.name(),
+            Self::Callback(error) => error.name(),
+        }
+    }
+}
+
+/// What the handler works with.
+#[derive(Debug)]
+pub struct Deps<Store, Callback, Starter> {
+    /// Bucket of the jobs.
+    pub bucket: String,
+    /// The artifacts.
+    pub store: Store,
+    /// Answers tasks whose outcome is committed already.
+    pub callback: Callback,
+    /// Starts workers.
+    pub starter: Starter,
+}
+
+/// Stores the job of `request` and starts it; `now` is in seconds since the Unix epoch.
+///
+/// # Errors
+/// `Input.Invalid` for a request that cannot be served, `Job.Capacity` when another time may do,
+/// `Job.NotStarted` when AWS refuses the start itself, `Job.Storage` when S3 does.
+pub async fn handle<Store, Callback, Starter>(
+    deps: &Deps<Store, Callback, Starter>,
+    request: Request,
+    now: f64,
+) -> Result<Response, Error>
+where
+    Store: GetObject + PutObject,
+    Callback: CallBack,
+    Starter: StartJob,
+{
+    plan::check(&request)?;
+    let mut refusals = Availability::all();
+    let mut choice =
+        plan::choose(&request, now, &refusals).map_err(|error| no_placement(error, &refusals))?;
+    let job = store_job(deps, &request, choice.placement).await?;
+    let uri = artifacts::job_uri(&deps.bucket, &job.id);
+    let response = |choice: plan::Choice, started| Response {
+        job_id: job.id.clone(),
+        job_uri: uri.to_string(),
+        placement: choice.placement,
+        reason: choice.reason,
+        started,
+    };
+    let Some(token) = &request.task_token else {
+        return Ok(response(choice, None));
+    };
+    if deliver_outcome(deps, &job.id, token).await? {
+        info!(job = job.id, "answered from the committed outcome");
+        return Ok(response(choice, None));
+    }
+    loop {
+        info!(job = job.id, placement = %choice.placement, "{}", choice.reason);
+        let launch = Launch {
+            job: &job,
+            uri: &uri,
+            token,
+            placement: choice.placement,
+        };
+        match deps.starter.start(&launch).await {
+            Ok(started) => return Ok(response(choice, Some(started))),
+            Err(error) if request.placement.is_some() => return Err(error.into()),
+            Err(error) => {
+                warn!(job = job.id, "{error}; trying the next placement");
+                refusals.refuse(choice.placement, error.to_string());
+            }
+        }
+        choice = plan::choose(&request, now, &refusals)
+            .map_err(|error| no_placement(error, &refusals))?;
+    }
+}
+
+fn no_placement(error: plan::ChoiceError, refusals: &Availability) -> Error {
+    match error {
+        plan::ChoiceError::Input(error) => Error::Input(error),
+        plan::ChoiceError::NoPlacement(error) => Error::NoPlacement(error, refusals.clone()),
+    }
+}
+
+async fn store_job<Store, Callback, Starter>(
+    deps: &Deps<Store, Callback, Starter>,
+    request: &Request,
+    placement: Placement,
+) -> Result<Job, Error>
+where
+    Store: GetObject + PutObject,
+{
+    let origin = Origin {
+        execution: request.execution.clone(),
+        state: request.state.clone(),
+        index: request.index,
+    };
+    let job = Job {
+        id: job_id(&origin, &request.worker, &request.input),
+        origin,
+        execution_arn: request.execution_arn.clone(),
+        worker: request.worker.clone(),
+        placement,
+        resources: request.resources,
+        input: request.input.clone(),
+    };
+    artifacts::put_json(
+        &deps.store,
+        &artifacts::job_uri(&deps.bucket, &job.id),
+        &job,
+        When::Absent,
+    )
+    .await?;
+    Ok(job)
+}
+
+/// Answers the token when an earlier attempt has finished the job; says whether it did.
+async fn deliver_outcome<Store, Callback, Starter>(
+    deps: &Deps<Store, Callback, Starter>,
+    job_id: &str,
+    token: &TaskToken,
+) -> Result<bool, Error>
+where
+    Store: GetObject,
+    Callback: CallBack,
+{
+    let uri = artifacts::outcome_uri(&deps.bucket, job_id);
+    let Some(outcome) = artifacts::find_json::<JobOutcome>(&deps.store, &uri).await? else {
+        return Ok(false);
+    };
+    deps.callback
+        .call_back(token, outcome.signal(&uri.to_string()))
+        .await?;
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests;

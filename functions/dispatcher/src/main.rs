@@ -1,2 +1,31 @@
 //! Wires the `dispatcher` function.
-fn main() {}
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use dispatcher::{AwsStarter, Deps, handle};
+use shared::artifacts::S3Store;
+use shared::task::SfnCallback;
+use shared::{aws, env, lambda, telemetry};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    telemetry::init();
+    let config = aws::config().await;
+    let deps = Deps {
+        bucket: env::required("BUCKET")?,
+        store: S3Store(aws::s3(&config)),
+        callback: SfnCallback(aws::sfn(&config)),
+        starter: AwsStarter::from_env(
+            aws_sdk_lambda::Client::new(&config),
+            aws_sdk_ecs::Client::new(&config),
+            aws_sdk_batch::Client::new(&config),
+        )?,
+    };
+    lambda::serve(async |request| {
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        handle(&deps, request, now.as_secs_f64()).await
+    })
+    .await
+}

@@ -1,0 +1,114 @@
+//! Starting a worker, whatever it runs on.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use shared::artifacts::S3Uri;
+use shared::job::{Job, Placement, digest};
+use shared::task::TaskToken;
+
+/// One start of a job: the same job, token and placement are the same start.
+#[derive(Debug, Clone, Copy)]
+pub struct Launch<'a> {
+    /// The job, stored at `uri`.
+    pub job: &'a Job,
+    /// S3 URI of `job.json`.
+    pub uri: &'a S3Uri,
+    /// Whom the worker answers.
+    pub token: &'a TaskToken,
+    /// Where to run.
+    pub placement: Placement,
+}
+
+impl Launch<'_> {
+    /// Names this start; 32 hexadecimal digits.
+    pub fn key(&self) -> String {
+        digest(
+            &[&self.job.id, self.token.reveal(), self.placement.as_str()],
+            32,
+        )
+    }
+
+    /// The environment of the container.
+    pub fn environment(&self) -> [(&'static str, String); 3] {
+        [
+            ("JOB_URI", self.uri.to_string()),
+            ("TASK_TOKEN", self.token.reveal().to_owned()),
+            ("PLACEMENT", self.placement.to_string()),
+        ]
+    }
+}
+
+/// Why a placement did not start a job.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StartError {
+    /// No capacity, a quota, or throttling: another time or another placement may do.
+    #[error("{placement} has no capacity for the job now: {reason}")]
+    Capacity {
+        /// The placement.
+        placement: Placement,
+        /// What the service said.
+        reason: String,
+    },
+    /// The service refuses this start, and will again.
+    #[error(
+        "{placement} refused to start the job: {reason}; check the worker's definition and permissions"
+    )]
+    Refused {
+        /// The placement.
+        placement: Placement,
+        /// What the service said.
+        reason: String,
+    },
+}
+
+/// Starts a worker.
+pub trait StartJob {
+    /// Starts the worker of `launch` unless this very launch has been started before; returns its ARN or id.
+    fn start(&self, launch: &Launch<'_>)
+    -> impl Future<Output = Result<String, StartError>> + Send;
+}
+
+/// The in-memory twin of [`crate::AwsStarter`].
+#[derive(Debug, Default)]
+pub struct MemoryStarter {
+    full: Vec<Placement>,
+    launches: Mutex<BTreeMap<String, Placement>>,
+}
+
+impl MemoryStarter {
+    /// A starter whose placements `full` have no capacity.
+    pub fn with_full(full: &[Placement]) -> Self {
+        Self {
+            full: full.to_vec(),
+            launches: Mutex::default(),
+        }
+    }
+
+    /// The placements of all launches, repeated ones counted once.
+    pub fn launches(&self) -> Vec<Placement> {
+        self.launches
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .copied()
+            .collect()
+    }
+}
+
+impl StartJob for MemoryStarter {
+    async fn start(&self, launch: &Launch<'_>) -> Result<String, StartError> {
+        let placement = launch.placement;
+        if self.full.contains(&placement) {
+            return Err(StartError::Capacity {
+                placement,
+                reason: "full".into(),
+            });
+        }
+        self.launches
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(launch.key(), placement);
+        Ok(launch.key())
+    }
+}

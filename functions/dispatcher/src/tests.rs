@@ -1,0 +1,158 @@
+#![allow(clippy::unwrap_used)]
+use std::sync::Arc;
+
+use serde_json::json;
+use shared::artifacts::{MemoryStore, job_uri, outcome_uri, put_json};
+use shared::job::JobResult;
+use shared::task::{MemoryCallback, Signal};
+
+use super::*;
+
+const NOW: f64 = 1_800_000_000.0;
+
+fn deps(full: &[Placement]) -> Deps<MemoryStore, Arc<MemoryCallback>, MemoryStarter> {
+    Deps {
+        bucket: "b".into(),
+        store: MemoryStore::default(),
+        callback: Arc::default(),
+        starter: MemoryStarter::with_full(full),
+    }
+}
+
+fn request(change: &[(&str, Value)]) -> Request {
+    let mut event = json!({
+        "taskToken": "t", "execution": "e", "state": "Train", "index": 2, "worker": "trainer",
+        "placement": "FARGATE", "input": {"depth": 3}
+    });
+    for (field, value) in change {
+        event[field] = value.clone();
+    }
+    shared::input::parse(event).unwrap()
+}
+
+#[tokio::test]
+async fn a_job_is_stored_and_started_where_the_request_says() {
+    let deps = deps(&[]);
+    let response = handle(&deps, request(&[]), NOW).await.unwrap();
+    assert_eq!(response.placement, Placement::Fargate);
+    assert_eq!(deps.starter.launches(), [Placement::Fargate]);
+    let job: Job = artifacts::get_json(&deps.store, &job_uri("b", &response.job_id))
+        .await
+        .unwrap();
+    assert_eq!(job.input, json!({"depth": 3}));
+    let stored = deps
+        .store
+        .get(&job_uri("b", &response.job_id))
+        .await
+        .unwrap()
+        .unwrap();
+    assert!(!String::from_utf8(stored).unwrap().contains("taskToken"));
+}
+
+#[tokio::test]
+async fn a_repeated_invocation_is_the_same_start() {
+    let deps = deps(&[]);
+    let first = handle(&deps, request(&[]), NOW).await.unwrap();
+    assert_eq!(
+        handle(&deps, request(&[]), NOW + 60.0).await.unwrap(),
+        first
+    );
+    assert_eq!(deps.starter.launches().len(), 1);
+    // The next attempt of the state has another token: the same job, a new start.
+    let next = handle(&deps, request(&[("taskToken", json!("u"))]), NOW)
+        .await
+        .unwrap();
+    assert_eq!(next.job_id, first.job_id);
+    assert_eq!(deps.starter.launches().len(), 2);
+}
+
+#[tokio::test]
+async fn a_finished_job_is_answered_and_not_started() {
+    let deps = deps(&[]);
+    let id = handle(&deps, request(&[]), NOW).await.unwrap().job_id;
+    let outcome = JobOutcome {
+        job_id: id.clone(),
+        worker: "trainer".into(),
+        placement: Placement::Fargate,
+        started_at_ms: 0,
+        finished_at_ms: 5,
+        result: JobResult::Succeeded { output: json!({}) },
+    };
+    put_json(&deps.store, &outcome_uri("b", &id), &outcome, When::Absent)
+        .await
+        .unwrap();
+    let response = handle(&deps, request(&[("taskToken", json!("u"))]), NOW)
+        .await
+        .unwrap();
+    assert_eq!(response.started, None);
+    assert_eq!(deps.starter.launches().len(), 1);
+    assert!(matches!(
+        &deps.callback.signals()[..],
+        [(_, Signal::Success(_))]
+    ));
+}
+
+#[tokio::test]
+async fn without_a_token_the_job_is_only_stored() {
+    let deps = deps(&[]);
+    let response = handle(&deps, request(&[("taskToken", Value::Null)]), NOW)
+        .await
+        .unwrap();
+    assert_eq!(response.started, None);
+    assert_eq!(deps.starter.launches(), []);
+}
+
+#[tokio::test]
+async fn without_a_placement_the_cheapest_free_one_is_taken() {
+    let auto = request(&[
+        ("placement", Value::Null),
+        ("resources", json!({"vcpu": 1, "memoryMiB": 2048})),
+        ("expectedSeconds", json!(3600)),
+    ]);
+    let free = handle(&deps(&[]), auto.clone(), NOW).await.unwrap();
+    assert_eq!(free.placement, Placement::Fargate, "{}", free.reason);
+    let full = handle(&deps(&[Placement::Fargate]), auto.clone(), NOW)
+        .await
+        .unwrap();
+    assert_eq!(full.placement, Placement::Batch, "{}", full.reason);
+    let error = handle(&deps(&Placement::ALL), auto, NOW).await.unwrap_err();
+    assert_eq!(error.name(), "Job.Capacity");
+}
+
+#[tokio::test]
+async fn a_full_placement_that_was_named_is_reported() {
+    let error = handle(&deps(&[Placement::Fargate]), request(&[]), NOW)
+        .await
+        .unwrap_err();
+    assert_eq!(error.name(), "Job.Capacity");
+}
+
+#[tokio::test]
+async fn bad_requests_are_refused_by_path() {
+    let auto = ("placement", Value::Null);
+    let cases = [
+        (vec![("worker", json!("../x"))], "$.worker"),
+        (vec![auto.clone()], "$.expectedSeconds"),
+        (
+            vec![auto.clone(), ("expectedSeconds", json!(10))],
+            "$.resources",
+        ),
+        (vec![("expectedSeconds", json!(-1))], "$.expectedSeconds"),
+    ];
+    for (change, path) in cases {
+        let deps = deps(&[]);
+        let error = handle(&deps, request(&change), NOW).await.unwrap_err();
+        assert_eq!(error.name(), INPUT_INVALID);
+        assert!(error.to_string().starts_with(path), "{error}");
+        assert_eq!(deps.starter.launches(), []);
+    }
+    let giant = request(&[
+        auto,
+        ("expectedSeconds", json!(10)),
+        ("resources", json!({"vcpu": 5000, "memoryMiB": 1})),
+    ]);
+    assert_eq!(
+        handle(&deps(&[]), giant, NOW).await.unwrap_err().name(),
+        INPUT_INVALID
+    );
+}
