@@ -1,0 +1,214 @@
+//! Evaluation by `jsonata-core`.
+
+use std::rc::Rc;
+
+use jsonata_core::ast::{AstNode, BinaryOp};
+use jsonata_core::evaluator::{Context, Evaluator, EvaluatorError, EvaluatorOptions};
+use jsonata_core::parser;
+use jsonata_core::value::JValue;
+
+use super::convert::{Mentions, Unfit, from_jsonata, to_jsonata};
+use super::message::{self, MEMORY};
+use super::{functions, prepare};
+use crate::query::{Scope, SyntaxError};
+use crate::value::Value;
+
+/// The longest expression that is accepted, in bytes.
+const MAX_LENGTH: usize = 256 * 1024;
+
+/// Levels of nesting: one more than this is refused, which is where AWS refuses too.
+const MAX_DEPTH: usize = 99;
+
+/// Levels that the guards may add.
+const GUARD_DEPTH: usize = 32;
+
+/// Numbers in one sequence; AWS takes as many and not one more.
+const MAX_SEQUENCE: usize = 873_782;
+
+/// Time for one evaluation, in milliseconds.
+const TIMEOUT_MS: u64 = 5_000;
+
+/// An expression ready for `jsonata-core`.
+#[derive(Debug)]
+pub(super) struct Program {
+    source: AstNode,
+    /// The expression with guards, where it needs any.
+    guarded: Option<AstNode>,
+    mentions: Mentions,
+    calls: Vec<String>,
+}
+
+/// Parses an expression.
+pub(super) fn parse(text: &str) -> Result<AstNode, SyntaxError> {
+    if text.len() > MAX_LENGTH {
+        return Err(SyntaxError::new(format!(
+            "the expression is longer than {MAX_LENGTH} bytes"
+        )));
+    }
+    parser::parse(text).map_err(|error| SyntaxError::new(message::syntax(&error.to_string())))
+}
+
+impl Program {
+    pub(super) fn new(source: AstNode) -> Program {
+        let mut guarded = source.clone();
+        let guarded = prepare::guard(&mut guarded).then_some(guarded);
+        let calls = prepare::calls(guarded.as_ref().unwrap_or(&source))
+            .into_iter()
+            .map(str::to_string)
+            .collect();
+        Program {
+            mentions: prepare::mentions(guarded.as_ref().unwrap_or(&source)),
+            calls,
+            guarded,
+            source,
+        }
+    }
+
+    /// The expression as parsed.
+    pub(super) fn source(&self) -> &AstNode {
+        &self.source
+    }
+
+    /// The variables that the expression mentions, without `states`.
+    pub(super) fn variables(&self) -> Vec<&str> {
+        self.mentions
+            .names()
+            .filter(|name| !matches!(*name, "states" | "" | prepare::NOW))
+            .collect()
+    }
+
+    /// The value, `None` for undefined, or what AWS says after naming expression and field.
+    pub(super) fn evaluate(&self, scope: &Scope) -> Result<Option<Value>, String> {
+        let result = self.run(self.guarded.as_ref().unwrap_or(&self.source), scope);
+        match result {
+            Ok(value) => from_jsonata(&value).map_err(|unfit| match unfit {
+                Unfit::Function => "returned an unsupported result type.".to_string(),
+                Unfit::TooLarge => message::tail(MEMORY, None),
+            }),
+            Err(error) => Err(self.explain(error.message(), scope)),
+        }
+    }
+
+    fn run(&self, ast: &AstNode, scope: &Scope) -> Result<JValue, EvaluatorError> {
+        let mut context = Context::new();
+        for name in self.mentions.names() {
+            if let Some(value) = self.binding(name, scope) {
+                context.bind(name.to_string(), value);
+            }
+        }
+        let depth = MAX_DEPTH + self.guarded.as_ref().map_or(0, |_| GUARD_DEPTH);
+        let options = EvaluatorOptions {
+            timeout_ms: Some(TIMEOUT_MS),
+            max_stack_depth: Some(depth),
+            max_sequence_length: Some(MAX_SEQUENCE),
+            ..EvaluatorOptions::default()
+        };
+        let mut evaluator = Evaluator::with_options(context, options);
+        let calls: Vec<Rc<str>> = self.calls.iter().map(|name| Rc::from(&**name)).collect();
+        functions::register(&mut evaluator, &calls, scope.random)?;
+        evaluator.evaluate(ast, &JValue::Undefined)
+    }
+
+    fn binding(&self, name: &str, scope: &Scope) -> Option<JValue> {
+        let mentions = self.mentions.member(name)?;
+        match name {
+            "states" => Some(self.states(mentions, scope)),
+            prepare::NOW => Some(JValue::Number((scope.now.0 / 1000) as f64)),
+            _ => scope
+                .variables
+                .get(name)
+                .map(|value| mentions.project(value)),
+        }
+    }
+
+    /// `$states`, as far as the expression mentions it.
+    fn states(&self, mentions: &Mentions, scope: &Scope) -> JValue {
+        let whole = mentions.is_whole();
+        let mut members = indexmap::IndexMap::new();
+        let mut add = |name: &str, value: &dyn Fn() -> Option<Value>| {
+            let part = mentions.member(name);
+            if !whole && part.is_none() {
+                return;
+            }
+            if let Some(value) = value() {
+                let value = match part {
+                    Some(part) if !whole => part.project(&value),
+                    _ => to_jsonata(&value),
+                };
+                members.insert(name.to_string(), value);
+            }
+        };
+        add("input", &|| Some(scope.input.clone()));
+        add("result", &|| scope.result.cloned());
+        add("errorOutput", &|| scope.error_output.cloned());
+        add("context", &|| Some((scope.context)()));
+        JValue::object(members)
+    }
+
+    /// The error in AWS's words.
+    fn explain(&self, message: &str, scope: &Scope) -> String {
+        if message.starts_with("T2009: ")
+            && let Some(text) = self.compared(scope)
+        {
+            return message::tail(&text, None);
+        }
+        if message.starts_with("T2010: ")
+            && let AstNode::Binary { op, .. } = &self.source
+        {
+            return message::tail(
+                &format!(
+                    "T2010: The expressions either side of operator \"{}\" must evaluate to numeric or string values",
+                    symbol(*op)
+                ),
+                None,
+            );
+        }
+        if message.starts_with("D1002: ")
+            && let AstNode::Unary { operand, .. } = &self.source
+            && let Some(value) = self.part(operand, scope)
+        {
+            return message::tail(
+                &format!("D1002: Cannot negate a non-numeric value: {value}"),
+                None,
+            );
+        }
+        message::tail(message, self.only_function())
+    }
+
+    /// The text of T2009, which tells the two values.
+    fn compared(&self, scope: &Scope) -> Option<String> {
+        let AstNode::Binary { op, lhs, rhs } = &self.source else {
+            return None;
+        };
+        Some(format!(
+            "T2009: The values {} and {} either side of operator \"{}\" must be of the same data type",
+            self.part(lhs, scope)?,
+            self.part(rhs, scope)?,
+            symbol(*op)
+        ))
+    }
+
+    /// The value of a part of the expression.
+    fn part(&self, ast: &AstNode, scope: &Scope) -> Option<Value> {
+        from_jsonata(&self.run(ast, scope).ok()?).ok().flatten()
+    }
+
+    /// The function that an error must be about, when the expression calls a single one.
+    fn only_function(&self) -> Option<&str> {
+        let mut names = self.calls.iter().filter(|name| !name.starts_with('%'));
+        match (names.next(), names.next()) {
+            (Some(name), None) => Some(name),
+            _ => None,
+        }
+    }
+}
+
+fn symbol(op: BinaryOp) -> &'static str {
+    match op {
+        BinaryOp::LessThan => "<",
+        BinaryOp::LessThanOrEqual => "<=",
+        BinaryOp::GreaterThan => ">",
+        BinaryOp::GreaterThanOrEqual => ">=",
+        _ => "=",
+    }
+}
