@@ -68,7 +68,7 @@ pub enum Command {
         /// Under which id to answer.
         id: ChildId,
         /// What to run.
-        child: Child,
+        child: Box<Child>,
     },
     /// Stop a child execution.
     StopChild {
@@ -217,8 +217,8 @@ pub struct ItemReader {
 /// Where a Distributed Map puts its results.
 #[derive(Clone, Debug)]
 pub struct ResultWriter {
-    /// `s3:putObject`; absent when only the form of the results is configured.
-    pub resource: Option<Resource>,
+    /// `s3:putObject`.
+    pub resource: Resource,
     /// Evaluated: `{"Bucket": …, "Prefix": …}`.
     pub arguments: Value,
     /// Evaluated WriterConfig: `Transformation`, `OutputType`; an empty object when the state has none.

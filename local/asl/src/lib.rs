@@ -13,18 +13,21 @@ mod diagnostic;
 mod event;
 mod execution;
 mod history;
+pub mod items;
 pub mod query;
+pub mod results;
+pub mod simulate;
 mod timestamp;
 mod value;
 
 pub use command::{
-    Child, ChildId, Command, ItemReader, MapRunResults, Pattern, Resource, ResultWriter, Task,
-    TaskId, TimerId,
+    Child, ChildId, ChildResult, Command, ItemReader, MapRunResults, Pattern, Resource, ResultWriter, Task, TaskId,
+    TimerId,
 };
 pub use definition::StateMachine;
 pub use diagnostic::{Diagnostic, Invalid, Severity};
 pub use event::{Event, TaskError};
-pub use execution::{Execution, ExecutionType, Start, Status};
-pub use history::{EventKind, HistoryEvent};
+pub use execution::{Execution, ExecutionType, Limits, Start, Status};
+pub use history::{ErrorDetails, Evaluation, EventKind, HistoryEvent, StateType, TaskFamily, TaskProgress};
 pub use timestamp::Timestamp;
 pub use value::{Map, ParseError, Value};

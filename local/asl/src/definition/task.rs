@@ -1,0 +1,42 @@
+//! The fields of Task states, and Retry and Catch.
+
+use std::sync::Arc;
+
+use super::{Dynamic, ResultPath, StateId, Template};
+use crate::command::Resource;
+
+/// A Task state's own fields.
+#[derive(Debug)]
+pub(crate) struct TaskFields {
+    pub resource: Resource,
+    /// The Resource as it is written.
+    pub text: Arc<str>,
+    /// How the history names it: `resourceType` and `resource` of a service task.
+    pub resource_type: Arc<str>,
+    pub resource_name: Arc<str>,
+    pub timeout: Option<Dynamic>,
+    pub heartbeat: Option<Dynamic>,
+    pub credentials: Option<Template>,
+}
+
+/// One entry of Retry.
+#[derive(Debug)]
+pub(crate) struct RetryRule {
+    pub errors: Vec<Arc<str>>,
+    pub interval_seconds: f64,
+    pub max_attempts: u64,
+    pub backoff_rate: f64,
+    pub max_delay_seconds: Option<f64>,
+    /// JitterStrategy FULL.
+    pub jitter: bool,
+}
+
+/// One entry of Catch.
+#[derive(Debug)]
+pub(crate) struct CatchRule {
+    pub errors: Vec<Arc<str>>,
+    pub result_path: ResultPath,
+    pub output: Option<Template>,
+    pub assign: Option<Template>,
+    pub next: StateId,
+}

@@ -1,0 +1,59 @@
+//! Choice states.
+
+use crate::definition::{Language, Rule, State, StateId, Template};
+use crate::query::QueryError;
+
+use super::failure::Failure;
+use super::frame::FrameKey;
+use super::{Execution, Outcome, Step};
+
+impl Execution {
+    pub(super) fn choice(
+        &self,
+        key: FrameKey,
+        state: &State,
+        rules: &[Rule],
+        default: Option<StateId>,
+    ) -> Result<Step, Failure> {
+        let input = self.filtered_input(key, state)?;
+        let chosen = self.query(key, state, &input, |scope| {
+            for (index, rule) in rules.iter().enumerate() {
+                if rule.test.holds(scope)? {
+                    return Ok(Some((index, rule)));
+                }
+            }
+            Ok(None)
+        })?;
+        let (next, assign, output, place) = match (chosen, default) {
+            (Some((index, rule)), _) => (
+                rule.next,
+                rule.assign.as_ref(),
+                rule.output.as_ref(),
+                format!("Choices[{index}]/"),
+            ),
+            (None, Some(default)) => (default, state.assign.as_ref(), state.output.as_ref(), String::new()),
+            (None, None) => {
+                let error =
+                    QueryError::runtime("Failed to transition out of the state. The state does not point to a next state.");
+                return Err(self.query_failure(key, state, error));
+            }
+        };
+        let render = |template: &Template, field: &str| {
+            self.query(key, state, &input, |scope| template.render(scope, &format!("{place}{field}")))
+        };
+        let assigned = match assign {
+            None => None,
+            Some(assign) => Some(render(assign, "Assign")?),
+        };
+        let output = match (output, state.language) {
+            (Some(output), _) => render(output, "Output")?,
+            (None, Language::Jsonata) => input,
+            (None, Language::JsonPath) => self.query(key, state, &input, |scope| state.output_path.apply(scope))?,
+        };
+        Ok(Step::Done(Outcome {
+            output,
+            assigned,
+            next: Some(next),
+        }))
+    }
+}

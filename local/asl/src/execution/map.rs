@@ -1,0 +1,261 @@
+//! Map states whose iterations run inside the execution.
+
+use std::sync::Arc;
+
+use crate::definition::{Dynamic, Items, Kind, Language, MapFields, Program, State};
+use crate::history::{EventKind, StateType};
+use crate::query::QueryError;
+use crate::value::Value;
+
+use super::context::Given;
+use super::failure::{Failure, Origin};
+use super::frame::{Activity, Frame, FrameKey, Iterations, MapItem};
+use super::{Execution, Step};
+
+/// How many iterations of an inline Map run at once at most
+/// (<https://docs.aws.amazon.com/step-functions/latest/dg/state-map-inline.html>).
+const MAX_CONCURRENCY: usize = 40;
+
+impl Execution {
+    pub(super) fn map(&mut self, key: FrameKey, state: &State, map: &MapFields) -> Result<Step, Failure> {
+        let input = self.filtered_input(key, state)?;
+        let limit = match self.max_concurrency(key, state, map, &input)? {
+            0 => MAX_CONCURRENCY,
+            limit => limit.min(MAX_CONCURRENCY),
+        };
+        let items = self.map_items(key, state, map, &input)?;
+        let length = items.len() as u64;
+        self.record_for(key, EventKind::MapStateStarted { length });
+        if items.is_empty() {
+            let last = self.frames.get(key).map_or(0, |frame| frame.last);
+            self.record(last, EventKind::StateSucceeded(StateType::Map));
+            return self.finish(key, state, Value::array(Vec::new())).map(Step::Done);
+        }
+        let last = match self.frames.get_mut(key) {
+            None => return Ok(Step::Blocked),
+            Some(frame) => {
+                frame.activity = Activity::Map(Box::new(Iterations {
+                    results: vec![Value::Null; items.len()],
+                    items,
+                    input,
+                    next: 0,
+                    limit,
+                    running: Vec::new(),
+                }));
+                frame.last
+            }
+        };
+        for _ in 0..limit {
+            self.start_iteration(key, state, map, last)?;
+        }
+        Ok(Step::Blocked)
+    }
+
+    /// MaxConcurrency; 0 stands for no limit.
+    pub(super) fn max_concurrency(
+        &self,
+        key: FrameKey,
+        state: &State,
+        map: &MapFields,
+        input: &Value,
+    ) -> Result<usize, Failure> {
+        let Some(field) = &map.max_concurrency else {
+            return Ok(0);
+        };
+        self.query(key, state, input, |scope| {
+            let limit = field.integer(scope)?;
+            usize::try_from(limit).map_err(|_| field.refuse("MaxConcurrency cannot be negative.".to_string()))
+        })
+    }
+
+    /// The items that ItemsPath or Items gives.
+    pub(super) fn map_items(
+        &self,
+        key: FrameKey,
+        state: &State,
+        map: &MapFields,
+        input: &Value,
+    ) -> Result<Arc<Vec<Value>>, Failure> {
+        let value = self.query(key, state, input, |scope| match &map.items {
+            Items::Input => Ok(input.clone()),
+            Items::Path { path, .. } => path.select(scope).map_err(|missing| missing.invalid_path()),
+            Items::Expression(expression) => {
+                expression.evaluate_as(scope, "Items", crate::query::jsonata::Kind::Array)
+            }
+            Items::Template(template) => template.render(scope, "Items"),
+            Items::Literal(value) => Ok(value.clone()),
+        })?;
+        if let Value::Array(items) = value {
+            return Ok(items);
+        }
+        let error = match state.language {
+            Language::Jsonata => QueryError {
+                error: "States.QueryEvaluationError",
+                cause: format!("Map state input must be an array but was: {value}"),
+                location: None,
+            },
+            Language::JsonPath => {
+                let path = match &map.items {
+                    Items::Path { text, .. } => text,
+                    _ => "$",
+                };
+                QueryError::runtime(format!("Reference path \"{path}\" must point to array."))
+            }
+        };
+        Err(self.query_failure(key, state, error))
+    }
+
+    /// What an iteration gets as its input: the item, or what ItemSelector makes of it.
+    pub(super) fn item_input(
+        &self,
+        key: FrameKey,
+        state: &State,
+        map: &MapFields,
+        input: &Value,
+        item: &MapItem,
+    ) -> Result<Value, Failure> {
+        let Some(selector) = &map.selector else {
+            return Ok(item.value.clone());
+        };
+        let given = Given { input, result: None, error_output: None, item: Some(item), token: None };
+        self.evaluate(key, state, given, |scope| selector.render(scope, map.selector_field))
+    }
+
+    /// Starts the next iteration, if there is one and room for it. `previous` is the event that made the room.
+    fn start_iteration(&mut self, key: FrameKey, state: &State, map: &MapFields, previous: u64) -> Result<(), Failure> {
+        let Some(Activity::Map(iterations)) = self.frames.get(key).map(|frame| &frame.activity) else {
+            return Ok(());
+        };
+        let index = iterations.next;
+        let Some(value) = iterations.items.get(index).filter(|_| iterations.running.len() < iterations.limit) else {
+            return Ok(());
+        };
+        let item = MapItem { index: index as u64, value: value.clone() };
+        let input = match &map.selector {
+            None => item.value.clone(),
+            Some(_) => match self.item_input(key, state, map, &iterations.input, &item) {
+                Ok(input) => input,
+                Err(failure) => {
+                    self.abort_iterations(key, state);
+                    return Err(failure);
+                }
+            },
+        };
+        let started = EventKind::MapIterationStarted { name: Arc::clone(&state.name), index: item.index };
+        let id = self.record(previous, started);
+        let Some(iteration) = self.spawn(key, item.index, map.processor, input) else {
+            return Ok(());
+        };
+        if let Some(frame) = self.frames.get_mut(iteration) {
+            frame.last = id;
+            frame.item = Some(Arc::new(item));
+        }
+        if let Some(Activity::Map(iterations)) = self.frames.get_mut(key).map(|frame| &mut frame.activity) {
+            iterations.next += 1;
+            iterations.running.push(iteration);
+        }
+        Ok(())
+    }
+
+    pub(super) fn iteration_done(
+        &mut self,
+        program: &Program,
+        parent: FrameKey,
+        key: FrameKey,
+        ended: &Frame,
+        output: Value,
+    ) {
+        let Some((state, map)) = self.map_of(program, parent) else {
+            return;
+        };
+        let succeeded = EventKind::MapIterationSucceeded { name: Arc::clone(&state.name), index: ended.index };
+        let id = self.record(ended.last, succeeded);
+        let Some(frame) = self.frames.get_mut(parent) else {
+            return;
+        };
+        frame.last = id;
+        let Activity::Map(iterations) = &mut frame.activity else {
+            return;
+        };
+        iterations.running.retain(|running| *running != key);
+        if let Some(result) = iterations.results.get_mut(ended.index as usize) {
+            *result = output;
+        }
+        if iterations.next < iterations.items.len() {
+            if let Err(failure) = self.start_iteration(parent, state, map, ended.last) {
+                self.fail_thread(program, parent, failure);
+            }
+        } else if iterations.running.is_empty() {
+            let results = std::mem::take(&mut iterations.results);
+            frame.activity = Activity::Repeating;
+            self.record(id, EventKind::StateSucceeded(StateType::Map));
+            self.complete(program, parent, Value::array(results));
+        }
+    }
+
+    pub(super) fn iteration_failed(&mut self, program: &Program, parent: FrameKey, key: FrameKey, failure: Failure) {
+        let (Some((state, _)), Some(ended)) = (self.map_of(program, parent), self.frames.remove(key)) else {
+            return;
+        };
+        let failed = EventKind::MapIterationFailed { name: Arc::clone(&state.name), index: ended.index };
+        self.record(ended.last, failed);
+        if failure.origin == Origin::Task {
+            self.record(ended.last, EventKind::StateAborted(StateType::Task));
+        }
+        if let Some(frame) = self.frames.get_mut(parent) {
+            frame.last = ended.last;
+        }
+        self.abort_iterations(parent, state);
+        self.fail_thread(program, parent, failure.of_state());
+    }
+
+    /// Ends all running iterations of a Map because of its last event.
+    fn abort_iterations(&mut self, key: FrameKey, state: &State) {
+        let Some(frame) = self.frames.get_mut(key) else {
+            return;
+        };
+        let last = frame.last;
+        if let Activity::Map(iterations) = std::mem::replace(&mut frame.activity, Activity::Repeating) {
+            for iteration in iterations.running {
+                self.abort_iteration(state, iteration, Some(last));
+            }
+        }
+    }
+
+    pub(super) fn abort_iteration(&mut self, state: &State, key: FrameKey, previous: Option<u64>) {
+        let Some(frame) = self.frames.get(key) else {
+            return;
+        };
+        let aborted = EventKind::MapIterationAborted { name: Arc::clone(&state.name), index: frame.index };
+        self.record(previous.unwrap_or(frame.last), aborted);
+        self.abort(key, previous);
+    }
+
+    pub(super) fn map_of<'p>(&self, program: &'p Program, key: FrameKey) -> Option<(&'p State, &'p MapFields)> {
+        let state = self.state_of(program, key)?;
+        match &state.kind {
+            Kind::Map(map) => Some((state, map)),
+            _ => None,
+        }
+    }
+
+    /// A field of the Map that must not be negative.
+    pub(super) fn natural(
+        &self,
+        key: FrameKey,
+        state: &State,
+        input: &Value,
+        field: Option<&Dynamic>,
+        name: &str,
+    ) -> Result<Option<u64>, Failure> {
+        let Some(field) = field else {
+            return Ok(None);
+        };
+        self.query(key, state, input, |scope| {
+            let number = field.integer(scope)?;
+            u64::try_from(number)
+                .map(Some)
+                .map_err(|_| field.refuse(format!("{name} cannot be negative.")))
+        })
+    }
+}

@@ -1,0 +1,130 @@
+//! Parallel states.
+
+use std::sync::Arc;
+
+use crate::definition::{Program, State, StateId};
+use crate::history::{EventKind, StateType};
+use crate::value::Value;
+
+use super::failure::{Failure, Origin};
+use super::frame::{Activity, Branches, Frame, FrameKey};
+use super::{Execution, Step};
+
+impl Execution {
+    pub(super) fn parallel(&mut self, key: FrameKey, state: &State, branches: &[StateId]) -> Result<Step, Failure> {
+        let input = self.effective_input(key, state)?;
+        self.record_for(key, EventKind::ParallelStateStarted);
+        let mut running = Vec::with_capacity(branches.len());
+        for (index, start) in branches.iter().enumerate() {
+            if let Some(branch) = self.spawn(key, index as u64, *start, input.clone()) {
+                running.push(branch);
+            }
+        }
+        if running.is_empty() {
+            let last = self.frames.get(key).map_or(0, |frame| frame.last);
+            self.record(last, EventKind::StateSucceeded(StateType::Parallel));
+            return self.finish(key, state, Value::array(Vec::new())).map(Step::Done);
+        }
+        if let Some(frame) = self.frames.get_mut(key) {
+            frame.activity = Activity::Parallel(Box::new(Branches {
+                results: vec![Value::Null; running.len()],
+                running,
+            }));
+        }
+        Ok(Step::Blocked)
+    }
+
+    /// A new thread under another one, which starts from that one's last event.
+    pub(super) fn spawn(&mut self, parent: FrameKey, index: u64, state: StateId, input: Value) -> Option<FrameKey> {
+        let around = self.frames.get(parent)?;
+        let frame = Frame {
+            parent: Some(parent),
+            index,
+            state,
+            input,
+            variables: Arc::clone(&around.variables),
+            last: around.last,
+            entered_event: 0,
+            entered: self.now,
+            retry_count: 0,
+            retries: Vec::new(),
+            item: around.item.clone(),
+            activity: Activity::Entering,
+        };
+        let key = self.frames.insert(frame);
+        self.ready.push_back(key);
+        Some(key)
+    }
+
+    pub(super) fn branch_done(&mut self, program: &Program, parent: FrameKey, key: FrameKey, ended: &Frame, output: Value) {
+        let Some(frame) = self.frames.get_mut(parent) else {
+            return;
+        };
+        frame.last = ended.last;
+        let Activity::Parallel(branches) = &mut frame.activity else {
+            return;
+        };
+        branches.running.retain(|running| *running != key);
+        if let Some(result) = branches.results.get_mut(ended.index as usize) {
+            *result = output;
+        }
+        if branches.running.is_empty() {
+            let results = std::mem::take(&mut branches.results);
+            frame.activity = Activity::Repeating;
+            self.record(ended.last, EventKind::StateSucceeded(StateType::Parallel));
+            self.complete(program, parent, Value::array(results));
+        }
+    }
+
+    pub(super) fn branch_failed(&mut self, program: &Program, parent: FrameKey, key: FrameKey, failure: Failure) {
+        let Some(ended) = self.frames.remove(key) else {
+            return;
+        };
+        if failure.origin == Origin::Task {
+            self.record(ended.last, EventKind::StateAborted(StateType::Task));
+        }
+        let Some(frame) = self.frames.get_mut(parent) else {
+            return;
+        };
+        frame.last = ended.last;
+        if let Activity::Parallel(branches) = std::mem::replace(&mut frame.activity, Activity::Repeating) {
+            for sibling in branches.running {
+                self.abort(sibling, Some(ended.last));
+            }
+        }
+        self.fail_thread(program, parent, failure.of_state());
+    }
+
+    /// Ends a thread from outside, with all below it. `previous` is the event that the history gives as the reason;
+    /// without one, each thread's own last event is given.
+    pub(super) fn abort(&mut self, key: FrameKey, previous: Option<u64>) {
+        let program = Arc::clone(&self.machine.program);
+        let Some(state) = self.state_of(&program, key) else {
+            return;
+        };
+        let Some(frame) = self.frames.remove(key) else {
+            return;
+        };
+        let last = previous.unwrap_or(frame.last);
+        match frame.activity {
+            Activity::Entering | Activity::Repeating => return,
+            Activity::Waiting { timer } | Activity::Retrying { timer } => self.cancel_timer(timer),
+            Activity::Task(task) => self.call_off(&task),
+            Activity::Parallel(branches) => {
+                for branch in branches.running {
+                    self.abort(branch, previous);
+                }
+            }
+            Activity::Map(iterations) => {
+                for iteration in iterations.running {
+                    self.abort_iteration(state, iteration, previous);
+                }
+            }
+            Activity::MapRun(run) => {
+                self.call_off_run(&run);
+                self.record(last, EventKind::MapRunAborted);
+            }
+        }
+        self.record(last, EventKind::StateAborted(state.kind.state_type()));
+    }
+}

@@ -1,0 +1,129 @@
+//! How an execution starts, and where it stands.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::value::Value;
+
+/// Which of the two workflow types runs
+/// (<https://docs.aws.amazon.com/step-functions/latest/dg/choosing-workflow-type.html>).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum ExecutionType {
+    /// Durable, with a full history of at most 25,000 events.
+    #[default]
+    Standard,
+    /// Short and cheap; no history is kept on AWS.
+    Express,
+}
+
+/// What an execution knows of itself from its start.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Start {
+    /// The execution's ARN.
+    pub arn: Arc<str>,
+    /// The execution's name.
+    pub name: Arc<str>,
+    /// The role that the state machine assumes.
+    pub role_arn: Arc<str>,
+    /// The state machine's ARN.
+    pub state_machine_arn: Arc<str>,
+    /// The state machine's name.
+    pub state_machine_name: Arc<str>,
+    /// Standard or Express.
+    pub kind: ExecutionType,
+    /// The input.
+    pub input: Value,
+    /// Where `$uuid`, `$random`, `States.UUID`, jitter and task tokens get their randomness, so that a replay is exact.
+    pub seed: u64,
+    /// The quotas in force; AWS's own when absent.
+    #[serde(default)]
+    pub limits: Option<Limits>,
+}
+
+/// The quotas that the interpreter itself enforces
+/// (<https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html>).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// The most events of a history; the last one is the failure that says so.
+    pub history_events: u64,
+    /// The most bytes of a state's or task's output as JSON.
+    pub payload_bytes: usize,
+}
+
+impl Limits {
+    /// AWS's quotas: 25,000 events for a Standard execution, and 256 KiB of output. An Express execution is bound by
+    /// its five minutes there; here a million events stand for them, so that an endless loop ends.
+    pub fn aws(kind: ExecutionType) -> Limits {
+        Limits {
+            history_events: match kind {
+                ExecutionType::Standard => 25_000,
+                ExecutionType::Express => 1_000_000,
+            },
+            payload_bytes: 256 * 1024,
+        }
+    }
+}
+
+impl Default for Start {
+    fn default() -> Start {
+        Start {
+            arn: "arn:aws:states:us-east-1:123456789012:execution:machine:execution".into(),
+            name: "execution".into(),
+            role_arn: "arn:aws:iam::123456789012:role/machine".into(),
+            state_machine_arn: "arn:aws:states:us-east-1:123456789012:stateMachine:machine".into(),
+            state_machine_name: "machine".into(),
+            kind: ExecutionType::Standard,
+            input: Value::empty_object(),
+            seed: 0,
+            limits: None,
+        }
+    }
+}
+
+/// Where an execution stands.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Status {
+    /// It goes on.
+    Running,
+    /// It reached a terminal state.
+    Succeeded {
+        /// The terminal state's output.
+        output: Value,
+    },
+    /// An error was not caught, or a Fail state was reached.
+    Failed {
+        /// The error name.
+        error: Option<Arc<str>>,
+        /// Details for people.
+        cause: Option<Arc<str>>,
+    },
+    /// The state machine's own TimeoutSeconds ran out.
+    TimedOut {
+        /// `States.Timeout`.
+        error: Option<Arc<str>>,
+        /// Details for people.
+        cause: Option<Arc<str>>,
+    },
+    /// It was stopped.
+    Aborted {
+        /// The error that the caller of StopExecution gave.
+        error: Option<Arc<str>>,
+        /// The cause that the caller of StopExecution gave.
+        cause: Option<Arc<str>>,
+    },
+}
+
+impl Status {
+    /// The status as DescribeExecution names it: `RUNNING`, `SUCCEEDED`, `FAILED`, `TIMED_OUT`, `ABORTED`.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Status::Running => "RUNNING",
+            Status::Succeeded { .. } => "SUCCEEDED",
+            Status::Failed { .. } => "FAILED",
+            Status::TimedOut { .. } => "TIMED_OUT",
+            Status::Aborted { .. } => "ABORTED",
+        }
+    }
+}

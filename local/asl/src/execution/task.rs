@@ -1,0 +1,236 @@
+//! Task states.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use crate::command::{Command, Pattern, Resource, Task, TaskId};
+use crate::definition::{Dynamic, Program, State, TaskFields};
+use crate::history::{ErrorDetails, EventKind, TaskFamily, TaskProgress};
+use crate::query::Random;
+use crate::value::Value;
+
+use super::context::Given;
+use super::failure::{Failure, Origin};
+use super::frame::{Activity, FrameKey, TaskRun};
+use super::{Execution, Step, TimerUse, data};
+
+impl Execution {
+    pub(super) fn task(&mut self, key: FrameKey, state: &State, task: &TaskFields) -> Result<Step, Failure> {
+        let id = TaskId(self.next_id());
+        let token = self.task_token(id);
+        let input = self.filtered_input(key, state)?;
+        let timeout_seconds = self.seconds(key, state, &input, task.timeout.as_ref())?;
+        let heartbeat_seconds = self.seconds(key, state, &input, task.heartbeat.as_ref())?;
+        let shown = matches!(task.resource, Resource::Service { pattern: Pattern::WaitForTaskToken, .. });
+        let given = || Given {
+            input: &input,
+            result: None,
+            error_output: None,
+            item: None,
+            token: shown.then_some(&token),
+        };
+        let arguments = match &state.arguments {
+            None => input.clone(),
+            Some(arguments) => self.evaluate(key, state, given(), |scope| arguments.render(scope, "Arguments"))?,
+        };
+        let credentials = match &task.credentials {
+            None => None,
+            Some(credentials) => {
+                Some(self.evaluate(key, state, given(), |scope| credentials.render(scope, "Credentials"))?)
+            }
+        };
+        let family = family(task);
+        let scheduled = TaskProgress::Scheduled {
+            input: arguments.clone(),
+            region: self.region(),
+            timeout_seconds,
+            heartbeat_seconds,
+            credentials: credentials.clone(),
+        };
+        self.record_for(key, EventKind::Task(Box::new((family.clone(), scheduled))));
+        let Some(frame) = self.frames.get(key) else {
+            return Ok(Step::Blocked);
+        };
+        let command = Task {
+            id,
+            state: Arc::clone(&state.name),
+            index: frame.parent.map(|_| frame.index),
+            attempt: frame.retry_count,
+            resource: task.resource.clone(),
+            arguments,
+            task_token: Arc::clone(&token),
+            timeout_seconds,
+            heartbeat_seconds,
+            credentials,
+        };
+        self.tasks.insert(id.0, key);
+        self.commands.push(Command::ScheduleTask(command));
+        let now = self.now;
+        let timeout = timeout_seconds.map(|seconds| self.start_timer(TimerUse::TaskTimeout(key), now.plus_seconds(seconds as f64)));
+        // Nobody can send a heartbeat for a call that has no token.
+        let beats = shown || matches!(task.resource, Resource::Activity { .. });
+        let heartbeat = heartbeat_seconds.filter(|_| beats).map(|seconds| {
+            let seconds = seconds as f64;
+            let timer = self.start_timer(TimerUse::TaskHeartbeat(key), now.plus_seconds(seconds));
+            (timer, seconds)
+        });
+        if let Some(frame) = self.frames.get_mut(key) {
+            frame.activity = Activity::Task(Box::new(TaskRun { id, family, token, timeout, heartbeat }));
+        }
+        Ok(Step::Blocked)
+    }
+
+    fn seconds(&self, key: FrameKey, state: &State, input: &Value, field: Option<&Dynamic>) -> Result<Option<u64>, Failure> {
+        let Some(field) = field else {
+            return Ok(None);
+        };
+        self.query(key, state, input, |scope| {
+            let seconds = field.integer(scope)?;
+            match u64::try_from(seconds) {
+                Ok(seconds) if seconds > 0 => Ok(Some(seconds)),
+                _ => Err(field.refuse(format!("{} must be a positive integer but was: {seconds}", field.name()))),
+            }
+        })
+    }
+
+    /// A token that the seed and the task determine, so that a replay finds the same one.
+    fn task_token(&self, id: TaskId) -> Arc<str> {
+        let random = Random::seeded(self.about.seed ^ id.0.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let mut token = String::with_capacity(66);
+        token.push_str("AQ");
+        for _ in 0..4 {
+            // Writing to a String cannot fail.
+            let _ = write!(token, "{:016x}", random.next());
+        }
+        token.into()
+    }
+
+    /// The region of the execution's ARN.
+    pub(super) fn region(&self) -> Arc<str> {
+        self.about.arn.split(':').nth(3).unwrap_or("us-east-1").into()
+    }
+
+    pub(super) fn task_started(&mut self, id: TaskId, worker: Option<String>) {
+        let worker = worker.map(Arc::from);
+        if let Some(key) = self.tasks.get(&id.0).copied() {
+            self.progress(key, TaskProgress::Started { worker });
+        }
+    }
+
+    pub(super) fn task_submitted(&mut self, id: TaskId, output: Value) {
+        if let Some(key) = self.tasks.get(&id.0).copied() {
+            self.progress(key, TaskProgress::Submitted { output });
+        }
+    }
+
+    pub(super) fn task_succeeded(&mut self, id: TaskId, output: Value) {
+        let Some(key) = self.tasks.get(&id.0).copied() else {
+            return;
+        };
+        if !data::fits(&output, self.limits.payload_bytes) {
+            let name = match self.running_task(key) {
+                Some(TaskRun { family: TaskFamily::Service { resource_type, .. }, .. }) => Arc::clone(resource_type),
+                Some(TaskRun { family: TaskFamily::Lambda { arn } | TaskFamily::Activity { arn }, .. }) => Arc::clone(arn),
+                None => return,
+            };
+            let failure = Failure::too_large(&name);
+            return self.task_failed(id, failure.error.unwrap_or_default(), failure.cause);
+        }
+        self.progress(key, TaskProgress::Succeeded { output: output.clone() });
+        self.task_over(key);
+        let program: Arc<Program> = Arc::clone(&self.machine.program);
+        self.complete(&program, key, output);
+    }
+
+    pub(super) fn task_failed(&mut self, id: TaskId, error: Arc<str>, cause: Option<Arc<str>>) {
+        let Some(key) = self.tasks.get(&id.0).copied() else {
+            return;
+        };
+        let details = ErrorDetails { error: Some(error), cause };
+        self.progress(key, TaskProgress::Failed(details.clone()));
+        self.task_over(key);
+        self.task_failure(key, details);
+    }
+
+    pub(super) fn task_timed_out(&mut self, key: FrameKey, error: &str) {
+        let Some(id) = self.running_task(key).map(|task| task.id) else {
+            return;
+        };
+        let details = ErrorDetails { error: Some(error.into()), cause: None };
+        self.progress(key, TaskProgress::TimedOut(details.clone()));
+        self.commands.push(Command::CancelTask { id });
+        self.task_over(key);
+        self.task_failure(key, details);
+    }
+
+    fn task_failure(&mut self, key: FrameKey, details: ErrorDetails) {
+        let program = Arc::clone(&self.machine.program);
+        let failure = Failure { error: details.error, cause: details.cause, origin: Origin::Task };
+        self.fail_thread(&program, key, failure);
+    }
+
+    pub(super) fn task_heartbeat(&mut self, id: TaskId) {
+        let Some(key) = self.tasks.get(&id.0).copied() else {
+            return;
+        };
+        let Some((timer, seconds)) = self.running_task(key).and_then(|task| task.heartbeat) else {
+            return;
+        };
+        self.cancel_timer(timer);
+        let at = self.now.plus_seconds(seconds);
+        let next = self.start_timer(TimerUse::TaskHeartbeat(key), at);
+        if let Some(Activity::Task(task)) = self.frames.get_mut(key).map(|frame| &mut frame.activity) {
+            task.heartbeat = Some((next, seconds));
+        }
+    }
+
+    fn running_task(&self, key: FrameKey) -> Option<&TaskRun> {
+        match &self.frames.get(key)?.activity {
+            Activity::Task(task) => Some(task),
+            _ => None,
+        }
+    }
+
+    fn progress(&mut self, key: FrameKey, progress: TaskProgress) {
+        if let Some(family) = self.running_task(key).map(|task| task.family.clone()) {
+            self.record_for(key, EventKind::Task(Box::new((family, progress))));
+        }
+    }
+
+    /// Forgets a task that has ended, and its timers.
+    fn task_over(&mut self, key: FrameKey) {
+        let Some(frame) = self.frames.get_mut(key) else {
+            return;
+        };
+        if let Activity::Task(task) = std::mem::replace(&mut frame.activity, Activity::Repeating) {
+            self.forget(&task);
+        }
+    }
+
+    fn forget(&mut self, task: &TaskRun) {
+        self.tasks.remove(&task.id.0);
+        if let Some(timer) = task.timeout {
+            self.cancel_timer(timer);
+        }
+        if let Some((timer, _)) = task.heartbeat {
+            self.cancel_timer(timer);
+        }
+    }
+
+    /// Stops a task that is no longer wanted.
+    pub(super) fn call_off(&mut self, task: &TaskRun) {
+        self.commands.push(Command::CancelTask { id: task.id });
+        self.forget(task);
+    }
+}
+
+fn family(task: &TaskFields) -> TaskFamily {
+    match &task.resource {
+        Resource::Lambda { arn } => TaskFamily::Lambda { arn: Arc::clone(arn) },
+        Resource::Activity { arn } => TaskFamily::Activity { arn: Arc::clone(arn) },
+        Resource::Service { .. } => TaskFamily::Service {
+            resource_type: Arc::clone(&task.resource_type),
+            resource: Arc::clone(&task.resource_name),
+        },
+    }
+}

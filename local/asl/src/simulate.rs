@@ -1,0 +1,191 @@
+//! A driver with a virtual clock: Wait, Retry delays, timeouts and heartbeats pass at once, in their order.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap};
+
+use crate::command::{Child, ChildId, Command, ItemReader, MapRunResults, ResultWriter, Task, TaskId, TimerId};
+use crate::definition::StateMachine;
+use crate::event::{Event, TaskError};
+use crate::execution::{Execution, Start, Status};
+use crate::timestamp::Timestamp;
+use crate::value::Value;
+
+/// What stands behind the tasks of a simulated execution.
+pub trait Services {
+    /// What becomes of a task.
+    fn run(&mut self, task: &Task) -> Answer;
+
+    /// The items of a Distributed Map.
+    fn read_items(&mut self, _reader: &ItemReader) -> Result<Vec<Value>, TaskError> {
+        Err(TaskError {
+            error: "States.ItemReaderFailed".to_string(),
+            cause: Some("There is nothing to read from".to_string()),
+        })
+    }
+
+    /// Stores the results of a Distributed Map.
+    fn write_results(&mut self, writer: &ResultWriter, results: &MapRunResults) -> Result<Value, TaskError> {
+        Ok(crate::results::files(results, &writer.arguments, &writer.config).1)
+    }
+}
+
+/// What becomes of a task: how long it takes, and how it ends.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// After so many virtual seconds.
+    pub seconds: f64,
+    /// What a `.sync` or `.waitForTaskToken` call answers at once.
+    pub submitted: Option<Value>,
+    /// The end; none for a task that never ends by itself.
+    pub result: Option<Result<Value, TaskError>>,
+}
+
+impl Answer {
+    /// Ends well at once.
+    pub fn output(output: Value) -> Answer {
+        Answer {
+            seconds: 0.0,
+            submitted: None,
+            result: Some(Ok(output)),
+        }
+    }
+
+    /// Fails at once.
+    pub fn error(error: impl Into<String>, cause: Option<String>) -> Answer {
+        Answer {
+            seconds: 0.0,
+            submitted: None,
+            result: Some(Err(TaskError {
+                error: error.into(),
+                cause,
+            })),
+        }
+    }
+
+    /// The same after so many virtual seconds.
+    pub fn after(self, seconds: f64) -> Answer {
+        Answer { seconds, ..self }
+    }
+}
+
+/// Services that fail every task: for machines without tasks.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoServices;
+
+impl Services for NoServices {
+    fn run(&mut self, task: &Task) -> Answer {
+        Answer::error("States.TaskFailed", Some(format!("Nothing stands behind {}", task.resource)))
+    }
+}
+
+/// Runs an execution to its end. One that waits for something that never comes is returned as it then stands.
+pub fn run(machine: &StateMachine, start: Start, now: Timestamp, services: &mut dyn Services) -> Execution {
+    Simulation::run(machine, start, now, services).0
+}
+
+struct Simulation<'a> {
+    services: &'a mut dyn Services,
+    now: Timestamp,
+    /// What happens when, and in the order in which it was asked for.
+    agenda: BinaryHeap<Reverse<(Timestamp, u64)>>,
+    events: HashMap<u64, Event>,
+    asked: u64,
+    timers: HashMap<TimerId, u64>,
+    tasks: HashMap<TaskId, u64>,
+    children: HashMap<ChildId, u64>,
+}
+
+impl Simulation<'_> {
+    fn run(machine: &StateMachine, start: Start, now: Timestamp, services: &mut dyn Services) -> (Execution, Timestamp) {
+        let mut simulation = Simulation {
+            services,
+            now,
+            agenda: BinaryHeap::new(),
+            events: HashMap::new(),
+            asked: 0,
+            timers: HashMap::new(),
+            tasks: HashMap::new(),
+            children: HashMap::new(),
+        };
+        let (mut execution, commands) = Execution::start(machine, start, now);
+        simulation.carry_out(commands);
+        while let Some(Reverse((at, id))) = simulation.agenda.pop() {
+            let Some(event) = simulation.events.remove(&id) else {
+                continue;
+            };
+            simulation.now = simulation.now.max(at);
+            let commands = execution.apply(event, simulation.now);
+            simulation.carry_out(commands);
+        }
+        (execution, simulation.now)
+    }
+
+    fn at(&mut self, at: Timestamp, event: Event) -> u64 {
+        self.asked += 1;
+        self.agenda.push(Reverse((at, self.asked)));
+        self.events.insert(self.asked, event);
+        self.asked
+    }
+
+    fn carry_out(&mut self, commands: Vec<Command>) {
+        for command in commands {
+            match command {
+                Command::ScheduleTask(task) => self.schedule(&task),
+                Command::CancelTask { id } => {
+                    if let Some(asked) = self.tasks.remove(&id) {
+                        self.events.remove(&asked);
+                    }
+                }
+                Command::StartTimer { id, at } => {
+                    let asked = self.at(at, Event::TimerFired { id });
+                    self.timers.insert(id, asked);
+                }
+                Command::CancelTimer { id } => {
+                    if let Some(asked) = self.timers.remove(&id) {
+                        self.events.remove(&asked);
+                    }
+                }
+                Command::ReadItems { id, reader } => {
+                    let result = self.services.read_items(&reader);
+                    self.at(self.now, Event::ItemsRead { id, result });
+                }
+                Command::WriteResults { id, writer, results } => {
+                    let result = self.services.write_results(&writer, &results);
+                    self.at(self.now, Event::ResultsWritten { id, result });
+                }
+                Command::StartChild { id, child } => {
+                    let (at, status) = self.child(*child);
+                    let asked = self.at(at, Event::ChildFinished { id, status });
+                    self.children.insert(id, asked);
+                }
+                Command::StopChild { id } => {
+                    if let Some(asked) = self.children.remove(&id) {
+                        self.events.remove(&asked);
+                    }
+                }
+            }
+        }
+    }
+
+    fn schedule(&mut self, task: &Task) {
+        let id = task.id;
+        self.at(self.now, Event::TaskStarted { id, worker: None });
+        let answer = self.services.run(task);
+        if let Some(output) = answer.submitted {
+            self.at(self.now, Event::TaskSubmitted { id, output });
+        }
+        let event = match answer.result {
+            None => return,
+            Some(Ok(output)) => Event::TaskSucceeded { id, output },
+            Some(Err(TaskError { error, cause })) => Event::TaskFailed { id, error, cause },
+        };
+        let asked = self.at(self.now.plus_seconds(answer.seconds), event);
+        self.tasks.insert(id, asked);
+    }
+
+    /// A child runs through by itself, for nothing in it depends on the others.
+    fn child(&mut self, child: Child) -> (Timestamp, Status) {
+        let (execution, ended) = Simulation::run(&child.machine, child.start, self.now, self.services);
+        (ended, execution.status().clone())
+    }
+}
