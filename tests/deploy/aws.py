@@ -1,4 +1,4 @@
-"""A local AWS for the deployment check: moto's server, with three of its gaps closed.
+"""A local AWS for the deployment check: moto's server, with its gaps closed where the stack needs it.
 
 - It refuses a template for what cfn-lint calls a warning; CloudFormation accepts it.
 - It knows of a state machine only `DefinitionString`, which CloudFormation builds from `Definition`
@@ -6,6 +6,7 @@
   https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachine.html
 - It wants the service role of a compute environment named; AWS falls back on its service-linked role.
   https://docs.aws.amazon.com/batch/latest/userguide/using-service-linked-roles.html
+- It has activities and schedules, but does not make them from a template.
 """
 
 import json
@@ -13,9 +14,12 @@ import sys
 
 from moto.batch.models import ComputeEnvironment
 from moto.cloudformation import models as cloudformation
+from moto.core.common_models import CloudFormationModel
+from moto.scheduler.models import eventbridgescheduler_backends as schedulers
 from moto.server import main
-from moto.stepfunctions.models import StateMachine
+from moto.stepfunctions.models import StateMachine, stepfunctions_backends
 
+# moto's spelling of AWSServiceRoleForBatch.
 SERVICE_LINKED_ROLE = "arn:aws:iam::{}:role/aws-service-role/batch.amazonaws.com/AWSServiceRoleForbatch"
 
 
@@ -45,4 +49,61 @@ StateMachine.create_from_cloudformation_json = staticmethod(state_machine)
 create_compute_environment = ComputeEnvironment.create_from_cloudformation_json
 ComputeEnvironment.create_from_cloudformation_json = staticmethod(compute_environment)
 
-main(["-H", "127.0.0.1", "-p", sys.argv[1]])
+
+class FromTemplate(CloudFormationModel):
+    """A resource that a service of moto holds and a template names by one attribute."""
+
+    def __init__(self, identifier, attributes):
+        self.physical_resource_id = identifier
+        self.attributes = attributes
+
+    @staticmethod
+    def cloudformation_name_type():
+        return "Name"
+
+    @classmethod
+    def has_cfn_attr(cls, attr):
+        return attr in ("Arn", "Name")
+
+    def get_cfn_attribute(self, attribute_name):
+        return self.attributes[attribute_name]
+
+
+class Activity(FromTemplate, CloudFormationModel):
+    @staticmethod
+    def cloudformation_type():
+        return "AWS::StepFunctions::Activity"
+
+    @classmethod
+    def create_from_cloudformation_json(cls, name, resource, account_id, region_name, **_):
+        made = stepfunctions_backends[account_id][region_name].create_activity(name)
+        return cls(made.arn, {"Arn": made.arn, "Name": name})
+
+
+class Schedule(FromTemplate, CloudFormationModel):
+    @staticmethod
+    def cloudformation_type():
+        return "AWS::Scheduler::Schedule"
+
+    @classmethod
+    def create_from_cloudformation_json(cls, name, resource, account_id, region_name, **_):
+        properties = resource["Properties"]
+        made = schedulers[account_id][region_name].create_schedule(
+            description=properties.get("Description", ""),
+            end_date=properties.get("EndDate"),
+            flexible_time_window=properties["FlexibleTimeWindow"],
+            group_name=properties.get("GroupName"),
+            kms_key_arn=properties.get("KmsKeyArn"),
+            name=name,
+            schedule_expression=properties["ScheduleExpression"],
+            schedule_expression_timezone=properties.get("ScheduleExpressionTimezone"),
+            start_date=properties.get("StartDate"),
+            state=properties.get("State", "ENABLED"),
+            target=properties["Target"],
+            action_after_completion=properties.get("ActionAfterCompletion"),
+        )
+        return cls(name, {"Arn": made.arn})
+
+
+if __name__ == "__main__":
+    main(["-H", "127.0.0.1", "-p", sys.argv[1]])
