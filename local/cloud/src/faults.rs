@@ -17,6 +17,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::Deserialize;
 
+use crate::error::ServiceError;
+
 /// What goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(tag = "do", rename_all = "camelCase", deny_unknown_fields)]
@@ -139,6 +141,28 @@ impl Faults {
         Ok(Faults {
             plan: Arc::new(Mutex::new(plan)),
         })
+    }
+
+    /// Tells that an action of a service is to be carried out: `Err` if a fault refuses it, `Ok(true)`
+    /// if it is to be answered with success and not done.
+    pub fn strike(&self, service: &str, action: &str) -> Result<bool, ServiceError> {
+        match self.take(&format!("{service}:{action}")) {
+            None => Ok(false),
+            Some(Effect::Lose) => Ok(true),
+            Some(Effect::Throttle) if service == "lambda" => Err(crate::lambda::throttled()),
+            Some(Effect::Throttle) if service == "s3" => {
+                Err(ServiceError::with_status(503, "SlowDown", "Please reduce your request rate."))
+            }
+            Some(Effect::Throttle) => Err(ServiceError::new("ThrottlingException", "Rate exceeded")),
+            Some(Effect::Error { code, status }) => {
+                let message = format!("fault given for {service}:{action}");
+                Err(ServiceError::with_status(status, code, message))
+            }
+            Some(effect) => {
+                tracing::warn!(service, action, ?effect, "this fault has no meaning for an action");
+                Ok(false)
+            }
+        }
     }
 
     /// Tells that `place` was reached; the effect, if a fault strikes now.

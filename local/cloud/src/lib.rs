@@ -1,5 +1,15 @@
 //! The local cloud.
 
+pub mod batch;
+pub mod compute;
+pub mod ecs;
+pub mod events;
+pub mod lambda;
+mod rest;
+pub mod router;
+pub mod s3;
+pub mod scheduler;
+pub mod worker;
 pub mod config;
 pub mod error;
 pub mod faults;

@@ -1,0 +1,262 @@
+//! The life of one job, from SUBMITTED to SUCCEEDED or FAILED.
+
+use tokio::sync::watch;
+
+use super::job::{Array, Attempt, Job, Status};
+use super::retry::{Failure, retries};
+use super::slots::Need;
+use super::{Batch, JobHandle, request};
+use crate::process::Cause;
+use crate::time::now;
+use crate::usage::{Placement, Usage};
+use crate::worker::{Container, LaunchError, WorkerExit};
+
+const ESSENTIAL_EXITED: &str = "Essential container in task exited";
+
+pub(super) struct Run {
+    pub(super) batch: Batch,
+    pub(super) handle: JobHandle,
+    pub(super) stop: watch::Receiver<Option<String>>,
+    /// Jobs to wait for.
+    pub(super) after: Vec<JobHandle>,
+}
+
+/// Why a job ends before its container does.
+enum Ended {
+    /// Terminated or cancelled, with the caller's reason.
+    Stopped(String),
+    /// A job it depends on failed.
+    Dependency(String),
+}
+
+impl Run {
+    /// Runs the job to its end.
+    pub(super) async fn to_end(mut self) {
+        self.publish();
+        if let Err(ended) = self.wait_for_dependencies().await {
+            return self.fail_early(ended);
+        }
+        loop {
+            let attempt = match self.attempt().await {
+                Ok(attempt) => attempt,
+                Err(ended) => return self.fail_early(ended),
+            };
+            let stopped = self.stop.borrow().clone();
+            let job = self.handle.job.borrow().clone();
+            let number = u32::try_from(job.attempts.len()).unwrap_or(u32::MAX).saturating_add(1);
+            let succeeded = attempt.exit_code == Some(0) && stopped.is_none();
+            let again = !succeeded
+                && stopped.is_none()
+                // An attempt that was cut off by its time limit is not repeated.
+                && attempt.status_reason != TIMED_OUT
+                && retries(number, job.definition.attempts, &job.definition.evaluate_on_exit, attempt.as_failure());
+            self.change(|job| {
+                job.status = match (succeeded, again) {
+                    (true, _) => Status::Succeeded,
+                    (false, true) => Status::Runnable,
+                    (false, false) => Status::Failed,
+                };
+                job.status_reason = Some(stopped.unwrap_or_else(|| attempt.status_reason.clone()));
+                job.stopped_at = (!again).then_some(attempt.stopped_at);
+                job.attempts.push(attempt);
+            });
+            if !again {
+                return;
+            }
+        }
+    }
+
+    async fn wait_for_dependencies(&mut self) -> Result<(), Ended> {
+        if self.after.is_empty() {
+            return Ok(());
+        }
+        self.change(|job| job.status = Status::Pending);
+        for dependency in std::mem::take(&mut self.after) {
+            let status = tokio::select! {
+                status = dependency.ended() => status,
+                reason = stopped(&mut self.stop) => return Err(Ended::Stopped(reason)),
+            };
+            if status == Status::Failed {
+                return Err(Ended::Dependency(dependency.id.clone()));
+            }
+        }
+        Ok(())
+    }
+
+    /// One attempt: waits for capacity, starts the container, waits for its end.
+    async fn attempt(&mut self) -> Result<Attempt, Ended> {
+        self.change(|job| job.status = Status::Runnable);
+        let job = self.handle.job.borrow().clone();
+        let need = Need {
+            vcpus: job.definition.vcpus,
+            memory_mib: job.definition.memory_mib,
+        };
+        let slots = self.batch.inner.slots.clone();
+        let permit = tokio::select! {
+            biased;
+            reason = stopped(&mut self.stop) => return Err(Ended::Stopped(reason)),
+            permit = slots.acquire(need, job.queue.priority) => permit,
+        };
+        let container = self.container(&job);
+        self.change(|job| {
+            job.status = Status::Starting;
+            job.log_stream = Some(container.log_stream.clone());
+        });
+        let started_at = now();
+        let mut attempt = Attempt {
+            exit_code: None,
+            reason: None,
+            status_reason: ESSENTIAL_EXITED.to_owned(),
+            log_stream: container.log_stream.clone(),
+            started_at,
+            stopped_at: started_at,
+        };
+        match self.batch.inner.workers.launch(&container) {
+            Err(error) => {
+                attempt.status_reason = match error {
+                    LaunchError::NoImage { .. } | LaunchError::Start { .. } => "Task failed to start".to_owned(),
+                };
+                attempt.reason = Some(error.to_string());
+            }
+            Ok(worker) => {
+                tracing::debug!(job_id = %job.id, pid = worker.pid(), "started");
+                self.change(|job| {
+                    job.status = Status::Running;
+                    job.started_at = Some(started_at);
+                });
+                let exit = tokio::select! {
+                    biased;
+                    exit = worker.exited() => exit,
+                    _ = stopped(&mut self.stop) => {
+                        worker.stop(container.grace);
+                        worker.exited().await
+                    }
+                };
+                attempt.record(exit, self.batch.spot_words(&job));
+                self.meter(&job, started_at);
+            }
+        }
+        attempt.stopped_at = now();
+        drop(permit);
+        Ok(attempt)
+    }
+
+    fn container(&self, job: &Job) -> Container {
+        let definition = &job.definition;
+        let attempt = job.attempts.len() + 1;
+        let mut env = definition.environment.clone();
+        let mut set = |name: &str, value: String| {
+            env.insert(name.to_owned(), value);
+        };
+        // https://docs.aws.amazon.com/batch/latest/userguide/job_env_vars.html
+        set("AWS_BATCH_JOB_ID", job.id.clone());
+        set("AWS_BATCH_JOB_ATTEMPT", attempt.to_string());
+        set("AWS_BATCH_JQ_NAME", job.queue.name.clone());
+        if let Some(environment) = job.queue.compute_environments.first() {
+            set("AWS_BATCH_CE_NAME", environment.clone());
+        }
+        if let Array::Child(index, size) = job.array {
+            set("AWS_BATCH_JOB_ARRAY_INDEX", index.to_string());
+            set("AWS_BATCH_JOB_ARRAY_SIZE", size.to_string());
+        }
+        let task = uuid::Uuid::new_v4().simple();
+        Container {
+            image: definition.image.clone(),
+            args: request::fill(&definition.command, &definition.parameters),
+            env,
+            memory_mib: Some(definition.memory_mib),
+            timeout: definition.timeout,
+            grace: self.batch.inner.workers.local.limits.stop_timeout,
+            log_group: "/aws/batch/job".to_owned(),
+            log_stream: format!("{}/default/{task}", definition.name),
+        }
+    }
+
+    fn fail_early(&self, ended: Ended) {
+        let reason = match ended {
+            Ended::Stopped(reason) => reason,
+            Ended::Dependency(id) => format!("Dependent Job failed: {id}"),
+        };
+        self.change(|job| {
+            job.status = Status::Failed;
+            job.status_reason = Some(reason);
+            job.stopped_at = Some(now());
+        });
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Job)) {
+        let before = self.handle.job.borrow().status;
+        self.handle.job.send_modify(change);
+        if self.handle.job.borrow().status != before {
+            self.publish();
+        }
+    }
+
+    fn publish(&self) {
+        let events = &self.batch.inner.events;
+        events.publish("aws.batch", "Batch Job State Change", &self.handle.arn, self.handle.describe());
+    }
+
+    fn meter(&self, job: &Job, started: crate::time::Timestamp) {
+        self.batch.inner.meter.record(Usage {
+            what: if self.batch.is_spot(job) { Placement::BatchSpot } else { Placement::Batch },
+            name: job.definition.name.clone(),
+            vcpus: job.definition.vcpus,
+            memory_mib: job.definition.memory_mib,
+            started,
+            stopped: now(),
+            id: job.id.clone(),
+            job_uri: job.definition.environment.get("JOB_URI").cloned(),
+        });
+    }
+}
+
+/// Runs an array's parent: it ends when all its children have.
+pub(super) async fn parent_to_end(run: Run, children: Vec<JobHandle>) {
+    run.publish();
+    run.change(|job| job.status = Status::Pending);
+    let mut failed = 0;
+    for child in &children {
+        if child.ended().await == Status::Failed {
+            failed += 1;
+        }
+    }
+    run.change(|job| {
+        job.status = if failed == 0 { Status::Succeeded } else { Status::Failed };
+        job.status_reason = (failed > 0).then(|| "Array Child Job failed".to_owned());
+        job.started_at = children.iter().filter_map(|c| c.job.borrow().started_at).min();
+        job.stopped_at = Some(now());
+    });
+}
+
+const TIMED_OUT: &str = "Job attempt duration exceeded timeout";
+
+impl Attempt {
+    fn record(&mut self, end: WorkerExit, spot_words: &str) {
+        self.exit_code = Some(end.exit.code);
+        self.reason = end.reason().map(str::to_owned);
+        if end.interrupted {
+            self.status_reason = spot_words.to_owned();
+        } else if end.exit.cause == Cause::TimedOut {
+            self.status_reason = TIMED_OUT.to_owned();
+        }
+    }
+
+    fn as_failure(&self) -> Failure<'_> {
+        Failure {
+            exit_code: self.exit_code,
+            reason: self.reason.as_deref().unwrap_or_default(),
+            status_reason: &self.status_reason,
+        }
+    }
+}
+
+/// Waits until the job is to stop; the reason.
+async fn stopped(stop: &mut watch::Receiver<Option<String>>) -> String {
+    let reason = stop.wait_for(Option::is_some).await.map(|reason| reason.clone());
+    match reason {
+        Ok(reason) => reason.unwrap_or_default(),
+        // Nobody can stop it any more.
+        Err(_) => std::future::pending().await,
+    }
+}

@@ -1,0 +1,375 @@
+//! ECS: RunTask and its kin over worker processes.
+
+mod request;
+mod run;
+mod task;
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::future::BoxFuture;
+use serde_json::{Value, json};
+use tokio::sync::{mpsc, watch};
+use uuid::Uuid;
+
+use crate::error::ServiceError;
+use crate::events::Events;
+use crate::router::JsonService;
+use crate::stack::{Cluster, TaskDefinition};
+use crate::time::now;
+use crate::usage::Meter;
+use crate::worker::Workers;
+
+use request::RunTask;
+use run::Run;
+use task::{Container, Task, Times};
+pub use task::{Status, Stop};
+
+const STOPPED_BY_CONTAINER: &str = "Essential container in task exited";
+
+/// The ECS service.
+#[derive(Clone)]
+pub struct Ecs {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    workers: Workers,
+    events: Events,
+    meter: Meter,
+    clusters: Vec<Cluster>,
+    definitions: Vec<TaskDefinition>,
+    tasks: Mutex<Vec<TaskHandle>>,
+}
+
+/// A task that was started.
+#[derive(Debug, Clone)]
+pub struct TaskHandle {
+    /// Task ARN.
+    pub arn: String,
+    client_token: Option<String>,
+    task: watch::Sender<Task>,
+    stop: mpsc::UnboundedSender<String>,
+}
+
+/// Answer of RunTask.
+#[derive(Debug, Clone)]
+pub struct RunTaskOutput {
+    /// `{"tasks": [...], "failures": [...]}`.
+    pub response: Value,
+    /// The same tasks, to wait for.
+    pub tasks: Vec<TaskHandle>,
+}
+
+impl TaskHandle {
+    /// The task as DescribeTasks gives it.
+    pub fn describe(&self) -> Value {
+        self.task.borrow().to_json(Times::Epoch)
+    }
+
+    /// Waits until the task has stopped; the task as DescribeTasks gives it.
+    pub async fn stopped(&self) -> Value {
+        let mut task = self.task.subscribe();
+        // This handle holds a sender, so the channel stays open.
+        let _ = task.wait_for(|task| task.status == Status::Stopped).await;
+        self.describe()
+    }
+
+    /// Asks the task to stop: SIGTERM, SIGKILL after the containers' stop timeout.
+    pub fn stop(&self, reason: &str) {
+        // An error means that it has stopped already.
+        let _ = self.stop.send(reason.to_owned());
+    }
+
+    fn id(&self) -> &str {
+        self.arn.rsplit('/').next().unwrap_or(&self.arn)
+    }
+}
+
+impl Ecs {
+    /// A service for these clusters and task definitions.
+    pub fn new(
+        workers: Workers,
+        events: Events,
+        meter: Meter,
+        clusters: &[Cluster],
+        definitions: &[TaskDefinition],
+    ) -> Self {
+        Ecs {
+            inner: Arc::new(Inner {
+                workers,
+                events,
+                meter,
+                clusters: clusters.to_vec(),
+                definitions: definitions.to_vec(),
+                tasks: Mutex::default(),
+            }),
+        }
+    }
+
+    /// RunTask; the request is the API's. With a `clientToken` that was used before, the tasks of
+    /// then are given again.
+    pub fn run_task(&self, request: &Value) -> Result<RunTaskOutput, ServiceError> {
+        self.inner.workers.faults.strike("ecs", "RunTask")?;
+        let request = RunTask::parse(request)?;
+        let cluster = self.cluster(&request.cluster)?;
+        let definition = request.resolve(self.definition(&request.task_definition)?)?;
+        // One lock over look-up and insertion: a token starts its tasks once.
+        let mut all = self.tasks();
+        let token = request.client_token.as_ref();
+        let earlier: Vec<_> = all
+            .iter()
+            .filter(|task| token.is_some() && task.client_token.as_ref() == token)
+            .cloned()
+            .collect();
+        let tasks = if earlier.is_empty() {
+            let started: Vec<_> = (0..request.count)
+                .map(|_| self.start(&request, &cluster, definition.clone()))
+                .collect();
+            all.extend(started.iter().cloned());
+            started
+        } else {
+            earlier
+        };
+        let described: Vec<Value> = tasks.iter().map(TaskHandle::describe).collect();
+        Ok(RunTaskOutput {
+            response: json!({"tasks": described, "failures": []}),
+            tasks,
+        })
+    }
+
+    /// The task that was started with this client token.
+    pub fn find(&self, client_token: &str) -> Option<TaskHandle> {
+        let tasks = self.tasks();
+        tasks.iter().find(|task| task.client_token.as_deref() == Some(client_token)).cloned()
+    }
+
+    /// StopTask by ARN or id.
+    pub fn stop_task(&self, task: &str, reason: &str) -> Result<Value, ServiceError> {
+        let handle = self.task(task).ok_or_else(|| {
+            ServiceError::new("InvalidParameterException", "The referenced task was not found.")
+        })?;
+        handle.stop(reason);
+        Ok(handle.describe())
+    }
+
+    fn start(&self, request: &RunTask, cluster: &Cluster, definition: TaskDefinition) -> TaskHandle {
+        let local = &self.inner.workers.local;
+        let id = Uuid::new_v4().simple().to_string();
+        let arn = local.arn("ecs", &format!("task/{}/{id}", cluster.name));
+        let containers = definition.containers.iter().map(|container| Container {
+            arn: local.arn("ecs", &format!("container/{}/{id}/{}", cluster.name, Uuid::new_v4())),
+            name: container.name.clone(),
+            image: container.image.clone(),
+            status: Status::Pending,
+            exit_code: None,
+            reason: None,
+            runtime_id: format!("{id}-{}", container.name),
+        });
+        let overrides = definition.containers.iter().map(|container| {
+            let environment = container.environment.iter();
+            let environment: Vec<_> = environment.map(|(name, value)| json!({"name": name, "value": value})).collect();
+            json!({"name": container.name, "command": container.command, "environment": environment})
+        });
+        let task = Task {
+            arn: arn.clone(),
+            cluster_arn: cluster.arn.clone(),
+            status: Status::Provisioning,
+            desired: Status::Running,
+            launch_type: request.launch_type(),
+            capacity_provider: request.capacity_provider(),
+            containers: containers.collect(),
+            overrides: json!({"containerOverrides": overrides.collect::<Vec<_>>(), "inferenceAcceleratorOverrides": []}),
+            started_by: request.started_by.clone(),
+            group: request.group.clone().unwrap_or_else(|| format!("family:{}", definition.family)),
+            tags: Value::from(request.tags.clone()),
+            definition,
+            created_at: now(),
+            started_at: None,
+            stopping_at: None,
+            execution_stopped_at: None,
+            stopped_at: None,
+            stop: None,
+            version: 1,
+        };
+        let (stop, stops) = mpsc::unbounded_channel();
+        let task = watch::Sender::new(task);
+        let handle = TaskHandle {
+            arn,
+            client_token: request.client_token.clone(),
+            task: task.clone(),
+            stop,
+        };
+        let run = Run {
+            ecs: self.clone(),
+            task,
+            stops,
+        };
+        tokio::spawn(run.to_end());
+        handle
+    }
+
+    fn tasks(&self) -> MutexGuard<'_, Vec<TaskHandle>> {
+        self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn task(&self, id_or_arn: &str) -> Option<TaskHandle> {
+        let tasks = self.tasks();
+        tasks.iter().find(|task| task.arn == id_or_arn || task.id() == id_or_arn).cloned()
+    }
+
+    /// The metadata document of a running task's container.
+    pub(crate) fn metadata(&self, id: &str) -> Option<Value> {
+        self.task(id).map(|handle| run::metadata(&handle.task.borrow()))
+    }
+
+    fn cluster(&self, name_or_arn: &str) -> Result<Cluster, ServiceError> {
+        let clusters = &self.inner.clusters;
+        let found = clusters.iter().find(|c| c.name == name_or_arn || c.arn == name_or_arn);
+        match found {
+            Some(cluster) => Ok(cluster.clone()),
+            None => Err(ServiceError::new("ClusterNotFoundException", "Cluster not found.")),
+        }
+    }
+
+    /// A definition by family, `family:revision` or ARN.
+    fn definition(&self, name: &str) -> Result<&TaskDefinition, ServiceError> {
+        let wanted = name.rsplit('/').next().unwrap_or(name);
+        let (family, revision) = wanted.split_once(':').map_or((wanted, None), |(f, r)| (f, Some(r)));
+        let matching = |d: &&TaskDefinition| {
+            d.family == family && revision.is_none_or(|revision| d.revision.to_string() == revision)
+        };
+        let newest = self.inner.definitions.iter().filter(matching).max_by_key(|d| d.revision);
+        newest.ok_or_else(|| ServiceError::new("ClientException", format!("TaskDefinition not found: {wanted}")))
+    }
+
+    fn describe_tasks(&self, body: &Value) -> Result<Value, ServiceError> {
+        self.cluster(body["cluster"].as_str().unwrap_or("default"))?;
+        let (mut tasks, mut failures) = (Vec::new(), Vec::new());
+        for wanted in body["tasks"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+            match self.task(wanted) {
+                Some(task) => tasks.push(task.describe()),
+                None => failures.push(json!({"arn": wanted, "reason": "MISSING"})),
+            }
+        }
+        Ok(json!({"tasks": tasks, "failures": failures}))
+    }
+
+    fn list_tasks(&self, body: &Value) -> Result<Value, ServiceError> {
+        let cluster = self.cluster(body["cluster"].as_str().unwrap_or("default"))?;
+        let desired = body["desiredStatus"].as_str().unwrap_or("RUNNING");
+        let is = |field: &str, actual: Option<&str>| body[field].as_str().is_none_or(|wanted| actual == Some(wanted));
+        let arns: Vec<String> = self
+            .tasks()
+            .iter()
+            .filter(|handle| {
+                let task = handle.task.borrow();
+                task.cluster_arn == cluster.arn
+                    && task.desired.name() == desired
+                    && is("family", Some(&task.definition.family))
+                    && is("startedBy", task.started_by.as_deref())
+                    && is("launchType", Some(&task.launch_type))
+            })
+            .map(|handle| handle.arn.clone())
+            .collect();
+        Ok(json!({"taskArns": arns}))
+    }
+
+    fn describe_task_definition(&self, body: &Value) -> Result<Value, ServiceError> {
+        let definition = self.definition(body["taskDefinition"].as_str().unwrap_or_default())?;
+        Ok(json!({"taskDefinition": definition_json(definition), "tags": []}))
+    }
+
+    fn describe_clusters(&self, body: &Value) -> Value {
+        let mut failures = Vec::new();
+        let found: Vec<Cluster> = match body["clusters"].as_array() {
+            None => self.inner.clusters.clone(),
+            Some(names) => names
+                .iter()
+                .filter_map(Value::as_str)
+                .filter_map(|name| {
+                    let cluster = self.cluster(name);
+                    if cluster.is_err() {
+                        failures.push(json!({"arn": name, "reason": "MISSING"}));
+                    }
+                    cluster.ok()
+                })
+                .collect(),
+        };
+        let clusters: Vec<Value> = found.iter().map(|cluster| self.cluster_json(cluster)).collect();
+        json!({"clusters": clusters, "failures": failures})
+    }
+
+    fn cluster_json(&self, cluster: &Cluster) -> Value {
+        let count = |wanted: fn(Status) -> bool| {
+            let tasks = self.tasks();
+            let here = tasks.iter().filter(|task| task.task.borrow().cluster_arn == cluster.arn);
+            here.filter(|task| wanted(task.task.borrow().status)).count()
+        };
+        json!({
+            "clusterArn": cluster.arn,
+            "clusterName": cluster.name,
+            "status": "ACTIVE",
+            "registeredContainerInstancesCount": 0,
+            "runningTasksCount": count(|status| status == Status::Running),
+            "pendingTasksCount": count(|status| status < Status::Running),
+            "activeServicesCount": 0,
+            "capacityProviders": ["FARGATE", "FARGATE_SPOT"],
+        })
+    }
+}
+
+fn definition_json(definition: &TaskDefinition) -> Value {
+    let size = |n: Option<u64>| n.map(|n| n.to_string());
+    let containers = definition.containers.iter().map(|c| {
+        let environment = c.environment.iter();
+        let environment: Vec<_> = environment.map(|(name, value)| json!({"name": name, "value": value})).collect();
+        json!({
+            "name": c.name,
+            "image": c.image,
+            "command": c.command,
+            "entryPoint": c.entry_point,
+            "environment": environment,
+            "essential": c.essential,
+            "memory": c.memory_mib,
+            "cpu": c.cpu.unwrap_or(0),
+        })
+    });
+    json!({
+        "taskDefinitionArn": definition.arn,
+        "family": definition.family,
+        "revision": definition.revision,
+        "status": "ACTIVE",
+        "cpu": size(definition.cpu),
+        "memory": size(definition.memory_mib),
+        "networkMode": "awsvpc",
+        "requiresCompatibilities": definition.requires_compatibilities,
+        "containerDefinitions": containers.collect::<Vec<_>>(),
+    })
+}
+
+impl JsonService for Ecs {
+    fn call<'a>(&'a self, action: &'a str, body: Value) -> BoxFuture<'a, Result<Value, ServiceError>> {
+        let text = |name: &str| body[name].as_str().unwrap_or_default();
+        let result = match action {
+            "RunTask" => self.run_task(&body).map(|output| output.response),
+            "StopTask" => self
+                .cluster(body["cluster"].as_str().unwrap_or("default"))
+                .and_then(|_| self.stop_task(text("task"), body["reason"].as_str().unwrap_or("Task stopped by user")))
+                .map(|task| json!({"task": task})),
+            "DescribeTasks" => self.describe_tasks(&body),
+            "ListTasks" => self.list_tasks(&body),
+            "DescribeTaskDefinition" => self.describe_task_definition(&body),
+            "ListTaskDefinitions" => {
+                let arns = self.inner.definitions.iter().map(|d| d.arn.clone());
+                Ok(json!({"taskDefinitionArns": arns.collect::<Vec<_>>()}))
+            }
+            "DescribeClusters" => Ok(self.describe_clusters(&body)),
+            "ListClusters" => {
+                let arns = self.inner.clusters.iter().map(|c| c.arn.clone());
+                Ok(json!({"clusterArns": arns.collect::<Vec<_>>()}))
+            }
+            other => Err(ServiceError::unknown_action("ECS", other)),
+        };
+        Box::pin(std::future::ready(result))
+    }
+}

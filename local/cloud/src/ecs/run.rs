@@ -1,0 +1,212 @@
+//! The life of one task, from PROVISIONING to STOPPED.
+
+use futures::future::{join_all, select_all};
+use serde_json::Value;
+use tokio::sync::{mpsc, watch};
+
+use super::task::{Status, Stop, Task, Times};
+use super::{Ecs, STOPPED_BY_CONTAINER};
+use crate::stack::{ContainerDefinition, Env};
+use crate::time::now;
+use crate::usage::{Placement, Usage};
+use crate::worker::{Container, Worker, WorkerExit};
+
+/// CPU units of one vCPU.
+const UNITS_PER_VCPU: f64 = 1_024.0;
+
+pub(super) struct Run {
+    pub(super) ecs: Ecs,
+    pub(super) task: watch::Sender<Task>,
+    pub(super) stops: mpsc::UnboundedReceiver<String>,
+}
+
+impl Run {
+    /// Runs the task to its end.
+    pub(super) async fn to_end(mut self) {
+        self.publish();
+        self.change(|task| task.status = Status::Pending);
+        let stop = match self.launch() {
+            Err((index, message)) => {
+                self.task.send_modify(|task| task.containers[index].reason = Some(message.clone()));
+                Stop {
+                    code: "TaskFailedToStart",
+                    reason: message,
+                }
+            }
+            Ok(workers) => {
+                self.change(|task| {
+                    task.status = Status::Running;
+                    task.started_at = Some(now());
+                    task.containers.iter_mut().for_each(|c| c.status = Status::Running);
+                });
+                self.watch(workers).await
+            }
+        };
+        self.change(|task| {
+            task.status = Status::Deprovisioning;
+            task.desired = Status::Stopped;
+            task.stop.get_or_insert(stop);
+            task.stopping_at.get_or_insert(now());
+            task.execution_stopped_at = task.started_at.map(|_| now());
+            task.containers.iter_mut().for_each(|c| c.status = Status::Stopped);
+        });
+        self.meter();
+        self.change(|task| {
+            task.status = Status::Stopped;
+            task.stopped_at = Some(now());
+        });
+    }
+
+    /// Starts every container; the index and the reason of the first that does not start.
+    fn launch(&self) -> Result<Vec<Worker>, (usize, String)> {
+        let task = self.task.borrow().clone();
+        let mut workers: Vec<Worker> = Vec::new();
+        for (index, definition) in task.definition.containers.iter().enumerate() {
+            match self.ecs.inner.workers.launch(&self.container(&task, definition)) {
+                Ok(worker) => {
+                    tracing::debug!(task = %task.arn, container = %definition.name, pid = worker.pid(), "started");
+                    workers.push(worker);
+                }
+                Err(error) => {
+                    workers.iter().for_each(|worker| worker.stop(self.grace(definition)));
+                    return Err((index, error.to_string()));
+                }
+            }
+        }
+        Ok(workers)
+    }
+
+    fn container(&self, task: &Task, definition: &ContainerDefinition) -> Container {
+        let id = task.arn.rsplit('/').next().unwrap_or_default();
+        let endpoint = &self.ecs.inner.workers.local.endpoint;
+        let mut env = Env::from([
+            ("AWS_EXECUTION_ENV".to_owned(), format!("AWS_ECS_{}", task.launch_type)),
+            ("ECS_CONTAINER_METADATA_URI_V4".to_owned(), format!("{endpoint}/_ecs/v4/{id}")),
+        ]);
+        env.extend(definition.environment.clone());
+        // The image's entry point is its binary; a definition's own begins with it.
+        let entry = definition.entry_point.iter().skip(1);
+        Container {
+            image: definition.image.clone(),
+            args: entry.chain(&definition.command).cloned().collect(),
+            env,
+            memory_mib: definition.memory_mib.or(task.definition.memory_mib),
+            timeout: None,
+            grace: self.grace(definition),
+            log_group: format!("/ecs/{}", task.definition.family),
+            log_stream: format!("{}/{id}", definition.name),
+        }
+    }
+
+    fn grace(&self, definition: &ContainerDefinition) -> std::time::Duration {
+        definition.stop_timeout.unwrap_or(self.ecs.inner.workers.local.limits.stop_timeout)
+    }
+
+    /// Waits until an essential container ends or the task is to stop, then ends the rest.
+    async fn watch(&mut self, workers: Vec<Worker>) -> Stop {
+        let definition = self.task.borrow().definition.clone();
+        let mut running: Vec<usize> = (0..workers.len()).collect();
+        let stop = loop {
+            let next = select_all(running.iter().map(|&index| {
+                let worker = workers[index].clone();
+                Box::pin(async move { (index, worker.exited().await) })
+            }));
+            tokio::select! {
+                biased;
+                ((index, exit), _, _) = next => {
+                    running.retain(|&other| other != index);
+                    self.record(index, exit);
+                    if exit.interrupted {
+                        break Stop { code: "SpotInterruption", reason: "Your Spot Task was interrupted.".to_owned() };
+                    }
+                    if definition.containers[index].essential || running.is_empty() {
+                        break Stop { code: "EssentialContainerExited", reason: STOPPED_BY_CONTAINER.to_owned() };
+                    }
+                }
+                Some(reason) = self.stops.recv() => {
+                    break Stop { code: "UserInitiated", reason };
+                }
+            }
+        };
+        if !running.is_empty() {
+            self.change(|task| {
+                task.status = Status::Stopping;
+                task.desired = Status::Stopped;
+                task.stopping_at = Some(now());
+                task.stop = Some(stop.clone());
+            });
+            for &index in &running {
+                workers[index].stop(self.grace(&definition.containers[index]));
+            }
+            let ends = running.iter().map(|&index| workers[index].exited());
+            for (&index, exit) in running.iter().zip(join_all(ends).await) {
+                self.record(index, exit);
+            }
+        }
+        stop
+    }
+
+    fn record(&self, index: usize, exit: WorkerExit) {
+        self.task.send_modify(|task| {
+            let container = &mut task.containers[index];
+            container.status = Status::Stopped;
+            container.exit_code = Some(exit.exit.code);
+            container.reason = exit.reason().map(str::to_owned);
+        });
+    }
+
+    /// Changes the task and tells those who listen, the event bus too.
+    fn change(&self, change: impl FnOnce(&mut Task)) {
+        self.task.send_modify(|task| {
+            change(task);
+            task.version += 1;
+        });
+        self.publish();
+    }
+
+    fn publish(&self) {
+        let task = self.task.borrow();
+        let detail = task.to_json(Times::Iso);
+        let events = &self.ecs.inner.events;
+        events.publish("aws.ecs", "ECS Task State Change", &task.arn, detail);
+    }
+
+    fn meter(&self) {
+        let task = self.task.borrow();
+        let Some(started) = task.started_at else {
+            return;
+        };
+        let spot = task.capacity_provider.as_deref() == Some("FARGATE_SPOT");
+        let mut environments = task.definition.containers.iter().map(|c| &c.environment);
+        let job_uri = environments.find_map(|env| env.get("JOB_URI").cloned());
+        self.ecs.inner.meter.record(Usage {
+            what: if spot { Placement::FargateSpot } else { Placement::Fargate },
+            name: task.definition.family.clone(),
+            vcpus: task.definition.cpu.unwrap_or(0) as f64 / UNITS_PER_VCPU,
+            memory_mib: task.definition.memory_mib.unwrap_or(0),
+            started,
+            stopped: now(),
+            id: task.arn.clone(),
+            job_uri,
+        });
+    }
+}
+
+/// The document that the task metadata endpoint gives a container.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-metadata-endpoint-v4-fargate.html>
+pub(super) fn metadata(task: &Task) -> Value {
+    serde_json::json!({
+        "Cluster": task.cluster_arn,
+        "TaskARN": task.arn,
+        "Family": task.definition.family,
+        "Revision": task.definition.revision.to_string(),
+        "DesiredStatus": task.desired.name(),
+        "KnownStatus": task.status.name(),
+        "LaunchType": task.launch_type,
+        "AvailabilityZone": "local",
+        "Limits": {
+            "CPU": task.definition.cpu.unwrap_or(0) as f64 / UNITS_PER_VCPU,
+            "Memory": task.definition.memory_mib,
+        },
+    })
+}

@@ -1,0 +1,212 @@
+//! EventBridge: events, rules with event patterns, targets that are functions or state machines.
+
+mod pattern;
+mod transform;
+
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::config::Local;
+use crate::error::ServiceError;
+use crate::lambda::{InvocationType, Lambda};
+use crate::router::JsonService;
+use crate::stack::{Rule, RuleTarget};
+use crate::time::{Timestamp, now};
+
+pub(crate) use pattern::glob;
+pub use pattern::{PatternError, matches, validate};
+
+/// Largest event, bytes.
+/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html>
+const ENTRY_LIMIT: usize = 1_024 * 1_024;
+/// Entries in one PutEvents request.
+const ENTRIES_LIMIT: usize = 10;
+
+/// Starts an execution of the state machine with this ARN.
+pub type StartExecution =
+    Arc<dyn Fn(String, Value) -> BoxFuture<'static, Result<(), ServiceError>> + Send + Sync>;
+
+/// The EventBridge service.
+#[derive(Clone)]
+pub struct Events {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    local: Local,
+    rules: Vec<Rule>,
+    lambda: Lambda,
+    start_execution: OnceLock<StartExecution>,
+}
+
+/// A rule of the stack that cannot work.
+#[derive(Debug, thiserror::Error)]
+#[error("rule {rule}: {source}")]
+pub struct RuleError {
+    /// Rule name.
+    pub rule: String,
+    /// What is wrong with its pattern.
+    pub source: PatternError,
+}
+
+impl Events {
+    /// A service with the rules of a stack; every pattern is checked.
+    pub fn new(local: Local, rules: &[Rule], lambda: Lambda) -> Result<Self, RuleError> {
+        for rule in rules.iter().filter(|rule| !rule.pattern.is_null()) {
+            validate(&rule.pattern).map_err(|source| RuleError {
+                rule: rule.name.clone(),
+                source,
+            })?;
+        }
+        Ok(Events {
+            inner: Arc::new(Inner {
+                local,
+                rules: rules.to_vec(),
+                lambda,
+                start_execution: OnceLock::new(),
+            }),
+        })
+    }
+
+    /// Gives the way to start executions; the first call counts.
+    pub fn on_start_execution(&self, start: StartExecution) {
+        let _ = self.inner.start_execution.set(start);
+    }
+
+    /// Publishes an event of an AWS service on the default bus.
+    pub fn publish(&self, source: &str, detail_type: &str, resource: &str, detail: Value) {
+        self.deliver("default", self.envelope(source, detail_type, json!([resource]), detail, now()));
+    }
+
+    /// Invokes a target by its ARN with an input: a function or a state machine.
+    pub fn invoke_target(&self, arn: &str, input: Value) {
+        let (events, arn) = (self.clone(), arn.to_owned());
+        tokio::spawn(async move {
+            let result = match (arn.contains(":states:"), events.inner.start_execution.get()) {
+                (true, Some(start)) => start(arn.clone(), input).await,
+                (true, None) => Err(ServiceError::new("StateMachineDoesNotExist", "no state machines here")),
+                (false, _) if !arn.contains(":lambda:") => {
+                    tracing::debug!(target_arn = %arn, "targets of this kind are not run locally");
+                    Ok(())
+                }
+                (false, _) => {
+                    let payload = Bytes::from(input.to_string());
+                    let lambda = &events.inner.lambda;
+                    lambda.invoke(&arn, payload, InvocationType::Event).await.map(drop)
+                }
+            };
+            if let Err(error) = result {
+                tracing::error!(target_arn = %arn, %error, "event not delivered");
+            }
+        });
+    }
+
+    fn envelope(
+        &self,
+        source: &str,
+        detail_type: &str,
+        resources: Value,
+        detail: Value,
+        time: Timestamp,
+    ) -> Value {
+        // Event times have whole seconds.
+        let time = format!("{}Z", &time.to_string()[..19]);
+        json!({
+            "version": "0",
+            "id": Uuid::new_v4().to_string(),
+            "detail-type": detail_type,
+            "source": source,
+            "account": self.inner.local.account,
+            "time": time,
+            "region": self.inner.local.region,
+            "resources": resources,
+            "detail": detail,
+        })
+    }
+
+    fn deliver(&self, bus: &str, event: Value) {
+        for rule in &self.inner.rules {
+            if rule.enabled && rule.event_bus == bus && !rule.pattern.is_null() && matches(&rule.pattern, &event) {
+                for target in &rule.targets {
+                    self.invoke_target(&target.arn, target_input(target, &event));
+                }
+            }
+        }
+    }
+
+    fn put_events(&self, body: &Value) -> Result<Value, ServiceError> {
+        let entries = body["Entries"].as_array().map_or(&[][..], Vec::as_slice);
+        if entries.is_empty() || entries.len() > ENTRIES_LIMIT {
+            let message = format!("1 validation error detected: Entries must have 1 to {ENTRIES_LIMIT} members");
+            return Err(ServiceError::new("ValidationException", message));
+        }
+        let results: Vec<Value> = entries.iter().map(|entry| self.put_entry(entry)).collect();
+        let failed = results.iter().filter(|result| result["ErrorCode"].is_string()).count();
+        Ok(json!({"FailedEntryCount": failed, "Entries": results}))
+    }
+
+    fn put_entry(&self, entry: &Value) -> Value {
+        let refuse = |code: &str, message: &str| json!({"ErrorCode": code, "ErrorMessage": message});
+        let text = |name: &str| entry[name].as_str().filter(|text| !text.is_empty());
+        let (Some(source), Some(detail_type), Some(detail)) = (text("Source"), text("DetailType"), text("Detail")) else {
+            return refuse("InvalidArgument", "Source, DetailType and Detail are required");
+        };
+        if source.len() + detail_type.len() + detail.len() > ENTRY_LIMIT {
+            return refuse("InvalidArgument", "the entry is larger than 1 MB");
+        }
+        if source.starts_with("aws.") {
+            return refuse("NotAuthorizedForSourceException", "sources that begin with aws. belong to AWS services");
+        }
+        let detail = match serde_json::from_str::<Value>(detail) {
+            Ok(detail @ Value::Object(_)) => detail,
+            Ok(_) | Err(_) => return refuse("MalformedDetail", "Detail is malformed: it must be a JSON object"),
+        };
+        let seconds = entry["Time"].as_f64();
+        let time = seconds.map_or_else(now, |seconds| Timestamp((seconds * 1e6) as i64));
+        let resources = entry.get("Resources").cloned().unwrap_or_else(|| json!([]));
+        let event = self.envelope(source, detail_type, resources, detail, time);
+        let id = event["id"].clone();
+        // A bus may be named by its ARN: ...:event-bus/<name>.
+        let bus = text("EventBusName").unwrap_or("default");
+        self.deliver(bus.rsplit('/').next().unwrap_or(bus), event);
+        json!({"EventId": id})
+    }
+
+    fn list_rules(&self) -> Value {
+        let rules = self.inner.rules.iter().map(|rule| {
+            json!({
+                "Name": rule.name,
+                "Arn": rule.arn,
+                "EventBusName": rule.event_bus,
+                "State": if rule.enabled { "ENABLED" } else { "DISABLED" },
+                "EventPattern": rule.pattern.to_string(),
+            })
+        });
+        json!({"Rules": rules.collect::<Vec<_>>()})
+    }
+}
+
+/// What a target gets: the event, a constant, a part of the event, or a template filled from it.
+fn target_input(target: &RuleTarget, event: &Value) -> Value {
+    match target {
+        RuleTarget { input: Some(input), .. } => input.clone(),
+        RuleTarget { input_path: Some(path), .. } => transform::at_path(event, path).cloned().unwrap_or(Value::Null),
+        RuleTarget { input_transformer: Some(transformer), .. } => transform::fill(transformer, event),
+        RuleTarget { input: None, input_path: None, input_transformer: None, .. } => event.clone(),
+    }
+}
+
+impl JsonService for Events {
+    fn call<'a>(&'a self, action: &'a str, body: Value) -> BoxFuture<'a, Result<Value, ServiceError>> {
+        let result = match action {
+            "PutEvents" => self.put_events(&body),
+            "ListRules" => Ok(self.list_rules()),
+            other => Err(ServiceError::unknown_action("EventBridge", other)),
+        };
+        Box::pin(std::future::ready(result))
+    }
+}
