@@ -1,2 +1,7 @@
 //! Wires the trainer.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    shared::worker::run(trainer::train)
+}

@@ -1,0 +1,146 @@
+//! The models and their hyper-parameters.
+
+use serde::{Deserialize, Serialize};
+use shared::input::InvalidInput;
+use smartcore::ensemble::random_forest_classifier::{
+    RandomForestClassifier, RandomForestClassifierParameters,
+};
+use smartcore::error::Failed;
+use smartcore::linalg::basic::matrix::DenseMatrix;
+use smartcore::metrics::distance::euclidian::Euclidian;
+use smartcore::neighbors::knn_classifier::{KNNClassifier, KNNClassifierParameters};
+
+use crate::dataset::Table;
+
+type Matrix = DenseMatrix<f32>;
+
+/// A kind of model with its hyper-parameters.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum HyperParameters {
+    /// A random forest.
+    Forest(Forest),
+    /// The vote of the nearest neighbours.
+    Knn(Knn),
+}
+
+/// Hyper-parameters of a random forest.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Forest {
+    /// Number of trees, 1 to 2,000.
+    pub n_trees: u16,
+    /// Longest path from root to leaf, 1 to 64.
+    pub max_depth: u16,
+    /// Fewest training rows in a leaf, at least 1.
+    pub min_samples_leaf: usize,
+}
+
+/// Hyper-parameters of the nearest neighbours.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Knn {
+    /// Number of neighbours that vote, 1 to 1,000.
+    pub k: usize,
+}
+
+/// A trained model, as it is stored.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Model {
+    /// A random forest.
+    Forest(RandomForestClassifier<f32, u32, Matrix, Vec<u32>>),
+    /// The training rows, indexed for the search of neighbours.
+    Knn(KNNClassifier<f32, u32, Matrix, Vec<u32>, Euclidian<f32>>),
+}
+
+/// The library could not train or predict.
+#[derive(Debug, thiserror::Error)]
+#[error("{step} failed: {reason}")]
+pub struct FitError {
+    step: &'static str,
+    reason: Failed,
+}
+
+impl HyperParameters {
+    /// Refuses values that no model can have, by the JSON path below the model.
+    ///
+    /// # Errors
+    /// Path and range of the first such value.
+    pub fn check(&self) -> Result<(), InvalidInput> {
+        let values: &[(&str, usize, usize)] = match self {
+            Self::Forest(forest) => &[
+                ("$.forest.nTrees", forest.n_trees.into(), 2_000),
+                ("$.forest.maxDepth", forest.max_depth.into(), 64),
+                (
+                    "$.forest.minSamplesLeaf",
+                    forest.min_samples_leaf,
+                    1_000_000,
+                ),
+            ],
+            Self::Knn(knn) => &[("$.knn.k", knn.k, 1_000)],
+        };
+        match values
+            .iter()
+            .find(|(_, value, most)| !(1..=*most).contains(value))
+        {
+            Some((path, value, most)) => Err(InvalidInput::new(
+                *path,
+                format!("expected 1 to {most}, found {value}"),
+            )),
+            None => Ok(()),
+        }
+    }
+
+    /// Trains the model with `rows`.
+    ///
+    /// # Errors
+    /// What the library says against it.
+    pub fn fit(&self, rows: &Table, seed: u64) -> Result<Model, FitError> {
+        let failed = |reason| FitError {
+            step: "training",
+            reason,
+        };
+        let (x, y) = (matrix(rows).map_err(failed)?, &rows.classes);
+        match self {
+            Self::Forest(forest) => {
+                let parameters = RandomForestClassifierParameters::default()
+                    .with_n_trees(forest.n_trees)
+                    .with_max_depth(forest.max_depth)
+                    .with_min_samples_leaf(forest.min_samples_leaf)
+                    .with_seed(seed);
+                RandomForestClassifier::fit(&x, y, parameters)
+                    .map(Model::Forest)
+                    .map_err(failed)
+            }
+            Self::Knn(knn) => {
+                let parameters = KNNClassifierParameters::default().with_k(knn.k.min(y.len()));
+                KNNClassifier::fit(&x, y, parameters)
+                    .map(Model::Knn)
+                    .map_err(failed)
+            }
+        }
+    }
+}
+
+impl Model {
+    /// The predicted class of each row.
+    ///
+    /// # Errors
+    /// What the library says against it.
+    pub fn predict(&self, rows: &Table) -> Result<Vec<u32>, FitError> {
+        let failed = |reason| FitError {
+            step: "prediction",
+            reason,
+        };
+        let x = matrix(rows).map_err(failed)?;
+        match self {
+            Self::Forest(model) => model.predict(&x).map_err(failed),
+            Self::Knn(model) => model.predict(&x).map_err(failed),
+        }
+    }
+}
+
+fn matrix(rows: &Table) -> Result<Matrix, Failed> {
+    DenseMatrix::from_2d_vec(&rows.features)
+}

@@ -1,0 +1,116 @@
+#![allow(clippy::unwrap_used)]
+use serde_json::{Value, json};
+use shared::artifacts::{MemoryStore, get_json, job_uri};
+use shared::job::{Job, Origin, Placement};
+
+use super::*;
+
+const DIGITS: &[u8] = include_bytes!("../../../data/digits.csv.gz");
+
+async fn run(input: Value) -> (MemoryStore, Result<Output, Error>) {
+    let store = MemoryStore::default();
+    let dataset = S3Uri::new("b", "data/digits.csv.gz");
+    store
+        .put(&dataset, DIGITS.to_vec(), When::Always)
+        .await
+        .unwrap();
+    let job = Job {
+        id: "j".into(),
+        origin: Origin {
+            execution: "e".into(),
+            state: "s".into(),
+            index: None,
+        },
+        execution_arn: None,
+        worker: "trainer".into(),
+        placement: Placement::Lambda,
+        resources: None,
+        input: json!({}),
+    };
+    let uri = job_uri("b", "j");
+    let context = Context {
+        job: &job,
+        store: &store,
+        uri: &uri,
+    };
+    let output = match shared::input::parse::<Input>(input) {
+        Ok(input) => train(context, input).await,
+        Err(error) => Err(error.under("$.input").into()),
+    };
+    (store, output)
+}
+
+#[tokio::test]
+async fn both_models_learn_the_digits_and_come_back_from_storage() {
+    let models = [
+        json!({"forest": {"nTrees": 40, "maxDepth": 14, "minSamplesLeaf": 1}}),
+        json!({"knn": {"k": 3}}),
+    ];
+    for model in models {
+        let input = json!({"dataset": "s3://b/data/digits.csv.gz", "model": model, "seed": 1});
+        let (store, output) = run(input).await;
+        let output = output.unwrap();
+        assert!(
+            output.metrics.accuracy >= 0.95,
+            "{model}: {:?}",
+            output.metrics
+        );
+        assert!((output.metrics.accuracy - output.metrics.macro_f1).abs() < 0.02);
+        assert_eq!((output.train_rows, output.test_rows), (1348, 449));
+        let stored: model::Model = get_json(&store, &output.model).await.unwrap();
+        let (_, test) = Table::parse(DIGITS).unwrap().split(0.25, 1);
+        let again = accuracy(&test.classes, &stored.predict(&test).unwrap());
+        assert!((again - output.metrics.accuracy).abs() < f64::EPSILON);
+    }
+}
+
+#[tokio::test]
+async fn bad_input_is_refused_by_path() {
+    let good = json!({"knn": {"k": 3}});
+    let forest =
+        |depth: i64| json!({"forest": {"nTrees": 2, "maxDepth": depth, "minSamplesLeaf": 1}});
+    let cases = [
+        (
+            json!({"dataset": "s3://b/data/digits.csv.gz", "model": forest(-1)}),
+            "$.input.model.forest.maxDepth",
+        ),
+        (
+            json!({"dataset": "s3://b/data/digits.csv.gz", "model": forest(0)}),
+            "$.input.model.forest.maxDepth",
+        ),
+        (
+            json!({"dataset": "s3://b/data/digits.csv.gz", "model": {"svm": {}}}),
+            "$.input.model",
+        ),
+        (
+            json!({"dataset": "digits.csv", "model": good}),
+            "$.input.dataset",
+        ),
+        (
+            json!({"dataset": "s3://b/data/digits.csv.gz", "model": good, "holdout": 1}),
+            "$.input.holdout",
+        ),
+    ];
+    for (input, path) in cases {
+        let error = run(input).await.1.unwrap_err();
+        assert_eq!(error.name(), "Input.Invalid");
+        assert!(error.to_string().starts_with(path), "{path}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_missing_data_set_is_named() {
+    let (_, output) =
+        run(json!({"dataset": "s3://b/data/other.csv", "model": {"knn": {"k": 3}}})).await;
+    assert_eq!(output.unwrap_err().name(), "Input.NotFound");
+}
+
+#[test]
+fn figures_are_right() {
+    assert!((accuracy(&[1, 2, 3, 3], &[1, 2, 3, 1]) - 0.75).abs() < 1e-12);
+    // Class 1: precision 1/2, recall 1; class 2: 1 and 1; class 3: precision 1, recall 1/2.
+    assert!(
+        (macro_f1(&[1, 2, 3, 3], &[1, 2, 3, 1]) - (2.0 / 3.0 + 1.0 + 2.0 / 3.0) / 3.0).abs()
+            < 1e-12
+    );
+}
