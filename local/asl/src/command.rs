@@ -258,4 +258,6 @@ pub struct Child {
     pub machine: StateMachine,
     /// How to start it.
     pub start: Start,
+    /// The ARN of the Map Run it belongs to.
+    pub map_run_arn: Arc<str>,
 }

@@ -33,17 +33,13 @@ pub struct Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{}: {} at {}", self.code, self.message, self.location)?;
-        match &self.suggestion {
-            Some(suggestion) => write!(f, " ({suggestion})"),
-            None => Ok(()),
-        }
+        write!(f, "{}: {} at {}", self.code, self.message, self.location)
     }
 }
 
-/// The definition cannot run; every error found is listed.
+/// The definition cannot run; every error found is listed. Printed as CreateStateMachine words it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("invalid state machine definition: {}", list(.diagnostics))]
+#[error("Invalid State Machine Definition: '{}'", list(.diagnostics))]
 pub struct Invalid {
     /// All findings, errors first.
     pub diagnostics: Vec<Diagnostic>,
@@ -51,5 +47,5 @@ pub struct Invalid {
 
 fn list(diagnostics: &[Diagnostic]) -> String {
     let lines: Vec<String> = diagnostics.iter().map(Diagnostic::to_string).collect();
-    lines.join("; ")
+    lines.join(", ")
 }

@@ -238,7 +238,9 @@ impl HistoryEvent {
     /// The `type` of the event: `PassStateEntered`.
     pub fn type_name(&self) -> String {
         let fixed = match &self.kind {
-            EventKind::StateEntered { state, .. } => return format!("{}StateEntered", state.name()),
+            EventKind::StateEntered { state, .. } => {
+                return format!("{}StateEntered", state.name());
+            }
             EventKind::StateExited { state, .. } => return format!("{}StateExited", state.name()),
             EventKind::StateAborted(state) => return format!("{}StateAborted", state.name()),
             EventKind::StateSucceeded(state) => return format!("{}StateSucceeded", state.name()),
@@ -268,7 +270,10 @@ impl HistoryEvent {
     /// `previousEventId` and the details of its type, in which inputs and outputs are JSON texts.
     pub fn to_json(&self) -> Value {
         let mut event = Map::default();
-        event.insert("timestamp".into(), Value::number(self.timestamp.as_seconds()));
+        event.insert(
+            "timestamp".into(),
+            Value::number(self.timestamp.as_seconds()),
+        );
         event.insert("type".into(), self.type_name().into());
         event.insert("id".into(), self.id.into());
         event.insert("previousEventId".into(), self.previous_event_id.into());
@@ -307,11 +312,18 @@ impl HistoryEvent {
                 payload(&mut map, "input", input);
                 "stateEnteredEventDetails"
             }
-            EventKind::StateExited { name, output, assigned, .. } => {
+            EventKind::StateExited {
+                name,
+                output,
+                assigned,
+                ..
+            } => {
                 map.insert("name".into(), Value::String(Arc::clone(name)));
                 payload(&mut map, "output", output);
                 if let Some(assigned) = assigned {
-                    let texts = assigned.iter().map(|(name, value)| (Arc::clone(name), Value::from(value.to_string())));
+                    let texts = assigned
+                        .iter()
+                        .map(|(name, value)| (Arc::clone(name), Value::from(value.to_string())));
                     map.insert("assignedVariables".into(), Value::object(texts));
                     map.insert("assignedVariablesDetails".into(), not_truncated());
                 }
@@ -387,12 +399,25 @@ impl TaskFamily {
 
     fn details(&self, progress: &TaskProgress) -> Option<(String, Map)> {
         let mut map = Map::default();
-        if let TaskFamily::Service { resource_type, resource } = self {
-            map.insert("resourceType".into(), Value::String(Arc::clone(resource_type)));
+        if let TaskFamily::Service {
+            resource_type,
+            resource,
+        } = self
+        {
+            map.insert(
+                "resourceType".into(),
+                Value::String(Arc::clone(resource_type)),
+            );
             map.insert("resource".into(), Value::String(Arc::clone(resource)));
         }
         match progress {
-            TaskProgress::Scheduled { input, region, timeout_seconds, heartbeat_seconds, credentials } => {
+            TaskProgress::Scheduled {
+                input,
+                region,
+                timeout_seconds,
+                heartbeat_seconds,
+                credentials,
+            } => {
                 match self {
                     TaskFamily::Service { .. } => {
                         map.insert("region".into(), Value::String(Arc::clone(region)));
@@ -409,12 +434,20 @@ impl TaskFamily {
                 if let Some(seconds) = heartbeat_seconds {
                     map.insert("heartbeatInSeconds".into(), (*seconds).into());
                 }
-                if let Some(role) = credentials.as_ref().and_then(|credentials| credentials.get("RoleArn")) {
-                    map.insert("taskCredentials".into(), Value::object([("roleArn", role.clone())]));
+                if let Some(role) = credentials
+                    .as_ref()
+                    .and_then(|credentials| credentials.get("RoleArn"))
+                {
+                    map.insert(
+                        "taskCredentials".into(),
+                        Value::object([("roleArn", role.clone())]),
+                    );
                 }
             }
             TaskProgress::Started { worker } => match (self, worker) {
-                (TaskFamily::Lambda { .. }, _) | (TaskFamily::Activity { .. }, None) => return None,
+                (TaskFamily::Lambda { .. }, _) | (TaskFamily::Activity { .. }, None) => {
+                    return None;
+                }
                 (TaskFamily::Activity { .. }, Some(worker)) => {
                     map.insert("workerName".into(), Value::String(Arc::clone(worker)));
                 }
@@ -423,7 +456,9 @@ impl TaskFamily {
             TaskProgress::Submitted { output } | TaskProgress::Succeeded { output } => {
                 payload(&mut map, "output", output);
             }
-            TaskProgress::Failed(details) | TaskProgress::TimedOut(details) => details.write(&mut map),
+            TaskProgress::Failed(details) | TaskProgress::TimedOut(details) => {
+                details.write(&mut map)
+            }
         }
         let prefix = match self {
             TaskFamily::Lambda { .. } => "lambdaFunction",

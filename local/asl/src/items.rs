@@ -97,7 +97,12 @@ impl Manifest {
     }
 
     /// Adds the items of one file, unpacked, to those of the files before it. False once there are enough.
-    pub fn read(&self, config: &Value, body: &[u8], items: &mut Vec<Value>) -> Result<bool, TaskError> {
+    pub fn read(
+        &self,
+        config: &Value,
+        body: &[u8],
+        items: &mut Vec<Value>,
+    ) -> Result<bool, TaskError> {
         let max_items = max_items(config);
         csv(config, Some(&self.headers), body, max_items, items)?;
         Ok(items.len() < max_items)
@@ -123,7 +128,8 @@ fn failed(cause: impl Into<String>) -> TaskError {
 }
 
 fn parse_json(body: &[u8]) -> Result<Value, TaskError> {
-    serde_json::from_slice(body).map_err(|error| failed(format!("The input is not valid JSON: {error}")))
+    serde_json::from_slice(body)
+        .map_err(|error| failed(format!("The input is not valid JSON: {error}")))
 }
 
 fn json(config: &Value, body: &[u8], max_items: usize) -> Result<Vec<Value>, TaskError> {
@@ -145,14 +151,17 @@ fn point<'a>(document: &'a Value, pointer: &str) -> Option<&'a Value> {
     if pointer.is_empty() {
         return Some(document);
     }
-    pointer.strip_prefix('/')?.split('/').try_fold(document, |value, part| {
-        let part = part.replace("~1", "/").replace("~0", "~");
-        match value {
-            Value::Object(members) => members.get(part.as_str()),
-            Value::Array(items) => items.get(part.parse::<usize>().ok()?),
-            _ => None,
-        }
-    })
+    pointer
+        .strip_prefix('/')?
+        .split('/')
+        .try_fold(document, |value, part| {
+            let part = part.replace("~1", "/").replace("~0", "~");
+            match value {
+                Value::Object(members) => members.get(part.as_str()),
+                Value::Array(items) => items.get(part.parse::<usize>().ok()?),
+                _ => None,
+            }
+        })
 }
 
 fn json_lines(body: &[u8], max_items: usize) -> Result<Vec<Value>, TaskError> {
@@ -183,7 +192,13 @@ fn csv(
         (None, Some("GIVEN")) => config
             .get("CSVHeaders")
             .and_then(Value::as_array)
-            .map(|headers| headers.iter().filter_map(Value::as_str).map(str::to_string).collect())
+            .map(|headers| {
+                headers
+                    .iter()
+                    .filter_map(Value::as_str)
+                    .map(str::to_string)
+                    .collect()
+            })
             .unwrap_or_default(),
         (None, _) => match records.next() {
             Some(first) => first?.iter().map(str::to_string).collect(),
@@ -239,9 +254,17 @@ mod tests {
     fn each_input_type_gives_its_items() {
         for (config, body, expected) in [
             (r#"{"InputType":"JSON"}"#, "[1,[2],{}]", "[1,[2],{}]"),
-            (r#"{"InputType":"JSON","ItemsPointer":"/a/0/b"}"#, r#"{"a":[{"b":[7]}]}"#, "[7]"),
+            (
+                r#"{"InputType":"JSON","ItemsPointer":"/a/0/b"}"#,
+                r#"{"a":[{"b":[7]}]}"#,
+                "[7]",
+            ),
             (r#"{"InputType":"JSON","MaxItems":2}"#, "[1,2,3]", "[1,2]"),
-            (r#"{"InputType":"JSONL"}"#, "{\"a\":1}\n\n[2]\r\n", r#"[{"a":1},[2]]"#),
+            (
+                r#"{"InputType":"JSONL"}"#,
+                "{\"a\":1}\n\n[2]\r\n",
+                r#"[{"a":1},[2]]"#,
+            ),
             (
                 r#"{"InputType":"CSV","CSVHeaderLocation":"FIRST_ROW"}"#,
                 "id,name\n1,\"a, \"\"b\"\"\"\n2\n3,c,d\n",
@@ -276,10 +299,22 @@ mod tests {
             br#"{"destinationBucket":"arn:aws:s3:::inventories","fileFormat":"CSV","fileSchema":"Bucket, Key, Size","files":[{"key":"a.csv.gz"}]}"#,
         )
         .unwrap();
-        assert_eq!((manifest.bucket.as_str(), manifest.files.as_slice()), ("inventories", &["a.csv.gz".to_string()][..]));
+        assert_eq!(
+            (manifest.bucket.as_str(), manifest.files.as_slice()),
+            ("inventories", &["a.csv.gz".to_string()][..])
+        );
         let mut items = Vec::new();
-        let more = manifest.read(&Value::empty_object(), b"\"data\",\"k\",\"3\"\n", &mut items).unwrap();
+        let more = manifest
+            .read(
+                &Value::empty_object(),
+                b"\"data\",\"k\",\"3\"\n",
+                &mut items,
+            )
+            .unwrap();
         assert!(more);
-        assert_eq!(Value::array(items).to_string(), r#"[{"Bucket":"data","Key":"k","Size":"3"}]"#);
+        assert_eq!(
+            Value::array(items).to_string(),
+            r#"[{"Bucket":"data","Key":"k","Size":"3"}]"#
+        );
     }
 }

@@ -21,13 +21,18 @@ mod timestamp;
 mod value;
 
 pub use command::{
-    Child, ChildId, ChildResult, Command, ItemReader, MapRunResults, Pattern, Resource, ResultWriter, Task, TaskId,
-    TimerId,
+    Child, ChildId, ChildResult, Command, ItemReader, MapRunResults, Pattern, Resource,
+    ResultWriter, Task, TaskId, TimerId,
 };
 pub use definition::StateMachine;
 pub use diagnostic::{Diagnostic, Invalid, Severity};
 pub use event::{Event, TaskError};
-pub use execution::{Execution, ExecutionType, Limits, Start, Status};
-pub use history::{ErrorDetails, Evaluation, EventKind, HistoryEvent, StateType, TaskFamily, TaskProgress};
+pub use execution::{
+    Execution, ExecutionType, InspectionLevel, Limits, Mock, Start, StateConfiguration, Status,
+    TestError, TestRequest, TestResponse, TestStatus, test_state,
+};
+pub use history::{
+    ErrorDetails, Evaluation, EventKind, HistoryEvent, StateType, TaskFamily, TaskProgress,
+};
 pub use timestamp::Timestamp;
 pub use value::{Map, ParseError, Value};

@@ -18,27 +18,42 @@ pub struct File {
 
 /// The outputs of the children that succeeded, in the order of the items: the state's result without a ResultWriter.
 pub fn outputs(results: &MapRunResults) -> Value {
-    let outputs = results.children.iter().filter_map(|child| match &child.status {
-        Status::Succeeded { output } => Some(output.clone()),
-        _ => None,
-    });
+    let outputs = results
+        .children
+        .iter()
+        .filter_map(|child| match &child.status {
+            Status::Succeeded { output } => Some(output.clone()),
+            _ => None,
+        });
     Value::array(outputs.collect())
 }
 
 /// The result of a state whose ResultWriter stores nothing but configures the form: `Transformation` is `NONE`
 /// (with all of each execution's details), `COMPACT` (the outputs) or `FLATTEN` (outputs that are arrays, joined).
 pub fn transformed(results: &MapRunResults, config: &Value) -> Value {
-    let transformation = config.get("Transformation").and_then(Value::as_str).unwrap_or("NONE");
+    let transformation = config
+        .get("Transformation")
+        .and_then(Value::as_str)
+        .unwrap_or("NONE");
     Value::array(rows(results.children.iter(), transformation))
 }
 
 /// The objects that `s3:putObject` stores under the prefix, and the state's result. The manifest comes last, so that
 /// whoever finds it finds the rest.
 pub fn files(results: &MapRunResults, arguments: &Value, config: &Value) -> (Vec<File>, Value) {
-    let text = |value: &Value, key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default().to_string();
+    let text = |value: &Value, key: &str| {
+        value
+            .get(key)
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_string()
+    };
     let bucket = text(arguments, "Bucket");
     let prefix = text(arguments, "Prefix");
-    let transformation = config.get("Transformation").and_then(Value::as_str).unwrap_or("NONE");
+    let transformation = config
+        .get("Transformation")
+        .and_then(Value::as_str)
+        .unwrap_or("NONE");
     let lines = config.get("OutputType").and_then(Value::as_str) == Some("JSONL");
     let run = results.map_run_arn.rsplit(':').next().unwrap_or_default();
     let folder = match prefix.trim_end_matches('/') {
@@ -47,16 +62,30 @@ pub fn files(results: &MapRunResults, arguments: &Value, config: &Value) -> (Vec
     };
     let mut files = Vec::new();
     let mut manifest = Map::default();
-    for (status, name) in [("PENDING", "PENDING"), ("FAILED", "FAILED"), ("SUCCEEDED", "SUCCEEDED")] {
-        let children = results.children.iter().filter(|child| status_of(child) == status);
+    for (status, name) in [
+        ("PENDING", "PENDING"),
+        ("FAILED", "FAILED"),
+        ("SUCCEEDED", "SUCCEEDED"),
+    ] {
+        let children = results
+            .children
+            .iter()
+            .filter(|child| status_of(child) == status);
         // Only outputs can be compacted or flattened: what failed is told in full.
-        let transformation = if status == "SUCCEEDED" { transformation } else { "NONE" };
+        let transformation = if status == "SUCCEEDED" {
+            transformation
+        } else {
+            "NONE"
+        };
         let rows = rows(children, transformation);
         let mut listed = Vec::new();
         if !rows.is_empty() {
             let body = body(&rows, lines);
             let key = format!("{folder}/{name}_0.{}", if lines { "jsonl" } else { "json" });
-            listed.push(Value::object([("Key", Value::from(key.as_str())), ("Size", Value::from(body.len() as u64))]));
+            listed.push(Value::object([
+                ("Key", Value::from(key.as_str())),
+                ("Size", Value::from(body.len() as u64)),
+            ]));
             files.push(File { key, body });
         }
         manifest.insert(name.into(), Value::array(listed));
@@ -83,7 +112,12 @@ fn rows<'a>(children: impl Iterator<Item = &'a ChildResult>, transformation: &st
     let mut rows = Vec::new();
     for child in children {
         match (&child.status, transformation) {
-            (Status::Succeeded { output: Value::Array(items) }, "FLATTEN") => rows.extend(items.iter().cloned()),
+            (
+                Status::Succeeded {
+                    output: Value::Array(items),
+                },
+                "FLATTEN",
+            ) => rows.extend(items.iter().cloned()),
             (Status::Succeeded { output }, "FLATTEN" | "COMPACT") => rows.push(output.clone()),
             _ => rows.push(details(child)),
         }
@@ -125,7 +159,9 @@ fn details(child: &ChildResult) -> Value {
             row.insert("Output".into(), output.to_string().into());
             row.insert("OutputDetails".into(), included());
         }
-        Status::Failed { error, cause } | Status::TimedOut { error, cause } | Status::Aborted { error, cause } => {
+        Status::Failed { error, cause }
+        | Status::TimedOut { error, cause }
+        | Status::Aborted { error, cause } => {
             if let Some(error) = error {
                 row.insert("Error".into(), Value::String(error.clone()));
             }
@@ -137,7 +173,11 @@ fn details(child: &ChildResult) -> Value {
     row.insert("RedriveCount".into(), Value::from(0u64));
     row.insert("RedriveStatus".into(), "NOT_REDRIVABLE".into());
     row.insert("StartDate".into(), child.started.to_string().into());
-    if let Some(arn) = child.arn.rsplit_once(':').map(|(machine, _)| machine.replacen(":execution:", ":stateMachine:", 1)) {
+    if let Some(arn) = child
+        .arn
+        .rsplit_once(':')
+        .map(|(machine, _)| machine.replacen(":execution:", ":stateMachine:", 1))
+    {
         row.insert("StateMachineArn".into(), arn.into());
     }
     row.insert("Status".into(), child.status.name().into());

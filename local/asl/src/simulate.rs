@@ -3,7 +3,9 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-use crate::command::{Child, ChildId, Command, ItemReader, MapRunResults, ResultWriter, Task, TaskId, TimerId};
+use crate::command::{
+    Child, ChildId, Command, ItemReader, MapRunResults, ResultWriter, Task, TaskId, TimerId,
+};
 use crate::definition::StateMachine;
 use crate::event::{Event, TaskError};
 use crate::execution::{Execution, Start, Status};
@@ -24,7 +26,11 @@ pub trait Services {
     }
 
     /// Stores the results of a Distributed Map.
-    fn write_results(&mut self, writer: &ResultWriter, results: &MapRunResults) -> Result<Value, TaskError> {
+    fn write_results(
+        &mut self,
+        writer: &ResultWriter,
+        results: &MapRunResults,
+    ) -> Result<Value, TaskError> {
         Ok(crate::results::files(results, &writer.arguments, &writer.config).1)
     }
 }
@@ -74,12 +80,20 @@ pub struct NoServices;
 
 impl Services for NoServices {
     fn run(&mut self, task: &Task) -> Answer {
-        Answer::error("States.TaskFailed", Some(format!("Nothing stands behind {}", task.resource)))
+        Answer::error(
+            "States.TaskFailed",
+            Some(format!("Nothing stands behind {}", task.resource)),
+        )
     }
 }
 
 /// Runs an execution to its end. One that waits for something that never comes is returned as it then stands.
-pub fn run(machine: &StateMachine, start: Start, now: Timestamp, services: &mut dyn Services) -> Execution {
+pub fn run(
+    machine: &StateMachine,
+    start: Start,
+    now: Timestamp,
+    services: &mut dyn Services,
+) -> Execution {
     Simulation::run(machine, start, now, services).0
 }
 
@@ -96,7 +110,12 @@ struct Simulation<'a> {
 }
 
 impl Simulation<'_> {
-    fn run(machine: &StateMachine, start: Start, now: Timestamp, services: &mut dyn Services) -> (Execution, Timestamp) {
+    fn run(
+        machine: &StateMachine,
+        start: Start,
+        now: Timestamp,
+        services: &mut dyn Services,
+    ) -> (Execution, Timestamp) {
         let mut simulation = Simulation {
             services,
             now,
@@ -149,7 +168,11 @@ impl Simulation<'_> {
                     let result = self.services.read_items(&reader);
                     self.at(self.now, Event::ItemsRead { id, result });
                 }
-                Command::WriteResults { id, writer, results } => {
+                Command::WriteResults {
+                    id,
+                    writer,
+                    results,
+                } => {
                     let result = self.services.write_results(&writer, &results);
                     self.at(self.now, Event::ResultsWritten { id, result });
                 }
@@ -185,7 +208,8 @@ impl Simulation<'_> {
 
     /// A child runs through by itself, for nothing in it depends on the others.
     fn child(&mut self, child: Child) -> (Timestamp, Status) {
-        let (execution, ended) = Simulation::run(&child.machine, child.start, self.now, self.services);
+        let (execution, ended) =
+            Simulation::run(&child.machine, child.start, self.now, self.services);
         (ended, execution.status().clone())
     }
 }

@@ -69,7 +69,10 @@ pub(crate) enum Timely {
 #[derive(Debug)]
 pub(crate) enum Operand {
     Literal(Value),
-    Path { text: Arc<str>, path: jsonpath::Path },
+    Path {
+        text: Arc<str>,
+        path: jsonpath::Path,
+    },
 }
 
 impl Timely {
@@ -114,8 +117,15 @@ impl Test {
                 Ok(false)
             }
             Test::Not(test) => Ok(!test.holds(scope)?),
-            Test::Compare { variable, text, comparison } => compare(variable, text, comparison, scope),
-            Test::Condition { location, expression } => {
+            Test::Compare {
+                variable,
+                text,
+                comparison,
+            } => compare(variable, text, comparison, scope),
+            Test::Condition {
+                location,
+                expression,
+            } => {
                 let value = expression.evaluate_as(scope, location, jsonata::Kind::Boolean)?;
                 Ok(value.as_bool().unwrap_or_default())
             }
@@ -147,15 +157,23 @@ fn compare(
             let other = operand.value(scope)?;
             value.as_bool().is_some() && value.as_bool() == other.as_bool()
         }
-        Comparison::Numeric(relation, operand) => ordered(*relation, numbers(&value, &operand.value(scope)?)),
-        Comparison::Text(relation, operand) => ordered(*relation, texts(&value, &operand.value(scope)?)),
-        Comparison::Moment(relation, operand) => ordered(*relation, moments(&value, &operand.value(scope)?)),
+        Comparison::Numeric(relation, operand) => {
+            ordered(*relation, numbers(&value, &operand.value(scope)?))
+        }
+        Comparison::Text(relation, operand) => {
+            ordered(*relation, texts(&value, &operand.value(scope)?))
+        }
+        Comparison::Moment(relation, operand) => {
+            ordered(*relation, moments(&value, &operand.value(scope)?))
+        }
         Comparison::Matches(pattern) => value.as_str().is_some_and(|text| matches(pattern, text)),
         Comparison::IsNull(wanted) => matches!(value, Value::Null) == *wanted,
         Comparison::IsBoolean(wanted) => matches!(value, Value::Bool(_)) == *wanted,
         Comparison::IsNumeric(wanted) => matches!(value, Value::Number(_)) == *wanted,
         Comparison::IsString(wanted) => matches!(value, Value::String(_)) == *wanted,
-        Comparison::IsTimestamp(wanted) => value.as_str().and_then(Timestamp::parse).is_some() == *wanted,
+        Comparison::IsTimestamp(wanted) => {
+            value.as_str().and_then(Timestamp::parse).is_some() == *wanted
+        }
     })
 }
 
@@ -173,7 +191,11 @@ fn numbers(left: &Value, right: &Value) -> Option<Ordering> {
 
 fn texts(left: &Value, right: &Value) -> Option<Ordering> {
     // Java compares strings by UTF-16 units; only supplementary characters differ from the order of UTF-8 bytes.
-    Some(left.as_str()?.encode_utf16().cmp(right.as_str()?.encode_utf16()))
+    Some(
+        left.as_str()?
+            .encode_utf16()
+            .cmp(right.as_str()?.encode_utf16()),
+    )
 }
 
 fn moments(left: &Value, right: &Value) -> Option<Ordering> {

@@ -7,9 +7,10 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 
 use super::{
-    CatchRule, Comparison, DistributedFields, Dynamic, ItemBatcher, Items, Kind, Language, MapFields, Operand,
-    PathField, Program, ReaderFields, ResultPath, RetryRule, Rule, State, StateId, StateMachine, StringField,
-    TaskFields, Template, Test, Timely, WaitFields, WriterFields, fields,
+    CatchRule, Comparison, DistributedFields, Dynamic, ItemBatcher, Items, Kind, Language,
+    MapFields, Operand, PathField, Program, ReaderFields, ResultPath, RetryRule, Rule, State,
+    StateId, StateMachine, StringField, TaskFields, Template, Test, Timely, WaitFields,
+    WriterFields, fields,
 };
 use crate::command::Resource;
 use crate::diagnostic::{Diagnostic, Invalid, Severity};
@@ -35,6 +36,41 @@ pub(super) fn machine(definition: &str) -> std::result::Result<StateMachine, Inv
         ))
     })?;
     compile(&value).map_err(refuse)
+}
+
+/// A machine of one state, together with a Succeed state for each one that it leads to.
+pub(super) fn single(name: &str, state: &Value) -> std::result::Result<StateMachine, Invalid> {
+    let succeed = Value::object([("Type", Value::from("Succeed"))]);
+    let mut targets = Vec::new();
+    let mut note = |value: Option<&Value>| {
+        if let Some(Value::String(target)) = value {
+            targets.push(Arc::clone(target));
+        }
+    };
+    note(state.get("Next"));
+    note(state.get("Default"));
+    for list in ["Choices", "Catch"] {
+        for rule in state
+            .get(list)
+            .and_then(Value::as_array)
+            .iter()
+            .flat_map(|rules| rules.iter())
+        {
+            note(rule.get("Next"));
+        }
+    }
+    let mut states: Map = targets
+        .into_iter()
+        .map(|target| (target, succeed.clone()))
+        .collect();
+    states.insert(name.into(), state.clone());
+    let machine = Value::object([
+        ("StartAt", Value::from(name)),
+        ("States", Value::from(states)),
+    ]);
+    compile(&machine).map_err(|diagnostic| Invalid {
+        diagnostics: vec![*diagnostic],
+    })
 }
 
 fn compile(value: &Value) -> Result<StateMachine> {
@@ -80,7 +116,11 @@ impl<'a> Fields<'a> {
     fn of(value: &'a Value, location: String) -> Result<Fields<'a>> {
         match value.as_object() {
             Some(members) => Ok(Fields { members, location }),
-            None => Err(problem("SCHEMA_VALIDATION_FAILED", &location, "Value is not an object")),
+            None => Err(problem(
+                "SCHEMA_VALIDATION_FAILED",
+                &location,
+                "Value is not an object",
+            )),
         }
     }
 
@@ -93,7 +133,11 @@ impl<'a> Fields<'a> {
     }
 
     fn wrong(&self, key: &str, wanted: &str) -> Box<Diagnostic> {
-        problem("SCHEMA_VALIDATION_FAILED", &self.at(key), format!("Value is not {wanted}"))
+        problem(
+            "SCHEMA_VALIDATION_FAILED",
+            &self.at(key),
+            format!("Value is not {wanted}"),
+        )
     }
 
     fn syntax(&self, key: &str, error: SyntaxError) -> Box<Diagnostic> {
@@ -112,7 +156,10 @@ impl<'a> Fields<'a> {
     fn text(&self, key: &str) -> Result<Option<&'a str>> {
         match self.get(key) {
             None => Ok(None),
-            Some(value) => value.as_str().map(Some).ok_or_else(|| self.wrong(key, "a string")),
+            Some(value) => value
+                .as_str()
+                .map(Some)
+                .ok_or_else(|| self.wrong(key, "a string")),
         }
     }
 
@@ -121,14 +168,18 @@ impl<'a> Fields<'a> {
     }
 
     fn child(&self, key: &str) -> Result<Option<Fields<'a>>> {
-        self.get(key).map(|value| Fields::of(value, self.at(key))).transpose()
+        self.get(key)
+            .map(|value| Fields::of(value, self.at(key)))
+            .transpose()
     }
 
     fn children(&self, key: &str) -> Result<Vec<Fields<'a>>> {
         let Some(value) = self.get(key) else {
             return Ok(Vec::new());
         };
-        let items = value.as_array().ok_or_else(|| self.wrong(key, "an array"))?;
+        let items = value
+            .as_array()
+            .ok_or_else(|| self.wrong(key, "an array"))?;
         items
             .iter()
             .enumerate()
@@ -147,7 +198,9 @@ impl<'a> Fields<'a> {
 
     fn template(&self, key: &str, language: Language) -> Result<Option<Template>> {
         self.get(key)
-            .map(|value| Template::compile(language, value).map_err(|error| self.syntax(key, error)))
+            .map(|value| {
+                Template::compile(language, value).map_err(|error| self.syntax(key, error))
+            })
             .transpose()
     }
 
@@ -177,10 +230,20 @@ impl<'a> Fields<'a> {
     }
 
     /// A number under `key`, or a path under `path_key`, or a JSONata expression under `key`.
-    fn dynamic(&self, key: &'static str, path_key: &'static str, language: Language) -> Result<Option<Dynamic>> {
+    fn dynamic(
+        &self,
+        key: &'static str,
+        path_key: &'static str,
+        language: Language,
+    ) -> Result<Option<Dynamic>> {
         if let (Some(text), Language::JsonPath) = (self.text(path_key)?, language) {
-            let path = jsonpath::Path::compile(text).map_err(|error| self.syntax(path_key, error))?;
-            return Ok(Some(Dynamic::Path { field: path_key, path, text: text.into() }));
+            let path =
+                jsonpath::Path::compile(text).map_err(|error| self.syntax(path_key, error))?;
+            return Ok(Some(Dynamic::Path {
+                field: path_key,
+                path,
+                text: text.into(),
+            }));
         }
         match self.get(key) {
             None => Ok(None),
@@ -188,25 +251,45 @@ impl<'a> Fields<'a> {
                 let number = number.as_f64().unwrap_or_default();
                 Ok(Some(Dynamic::Literal { field: key, number }))
             }
-            Some(Value::String(text)) if language == Language::Jsonata && fields::jsonata_expression(text) => {
-                let expression = jsonata::Expr::compile(text).map_err(|error| self.syntax(key, error))?;
-                Ok(Some(Dynamic::Jsonata { field: key, expression }))
+            Some(Value::String(text))
+                if language == Language::Jsonata && fields::jsonata_expression(text) =>
+            {
+                let expression =
+                    jsonata::Expr::compile(text).map_err(|error| self.syntax(key, error))?;
+                Ok(Some(Dynamic::Jsonata {
+                    field: key,
+                    expression,
+                }))
             }
             Some(_) => Err(self.wrong(key, "a number")),
         }
     }
 
     /// A string under `key`, or a path or intrinsic under `path_key`, or a JSONata expression under `key`.
-    fn string(&self, key: &'static str, path_key: &'static str, language: Language) -> Result<Option<StringField>> {
+    fn string(
+        &self,
+        key: &'static str,
+        path_key: &'static str,
+        language: Language,
+    ) -> Result<Option<StringField>> {
         if let (Some(text), Language::JsonPath) = (self.text(path_key)?, language) {
-            let expression = template::Expression::compile(text).map_err(|error| self.syntax(path_key, error))?;
-            return Ok(Some(StringField::Path { field: path_key, expression, text: text.into() }));
+            let expression = template::Expression::compile(text)
+                .map_err(|error| self.syntax(path_key, error))?;
+            return Ok(Some(StringField::Path {
+                field: path_key,
+                expression,
+                text: text.into(),
+            }));
         }
         match self.text(key)? {
             None => Ok(None),
             Some(text) if language == Language::Jsonata && fields::jsonata_expression(text) => {
-                let expression = jsonata::Expr::compile(text).map_err(|error| self.syntax(key, error))?;
-                Ok(Some(StringField::Jsonata { field: key, expression }))
+                let expression =
+                    jsonata::Expr::compile(text).map_err(|error| self.syntax(key, error))?;
+                Ok(Some(StringField::Jsonata {
+                    field: key,
+                    expression,
+                }))
             }
             Some(text) => Ok(Some(StringField::Literal(text.into()))),
         }
@@ -233,7 +316,9 @@ impl Compiler {
             ));
         }
         let start = fields.required_text("StartAt")?;
-        let states = fields.child("States")?.ok_or_else(|| fields.missing("States"))?;
+        let states = fields
+            .child("States")?
+            .ok_or_else(|| fields.missing("States"))?;
         let mut names = Names::new();
         for name in states.members.keys() {
             names.insert(name, self.states.len() as StateId);
@@ -264,14 +349,38 @@ impl Compiler {
                 Some(next) => Some(target(names, next, &fields.at("Next"))?),
                 None => None,
             },
-            input_path: if json_path { fields.path("InputPath")? } else { PathField::Whole },
-            output_path: if json_path { fields.path("OutputPath")? } else { PathField::Whole },
-            result_path: if json_path { fields.result_path()? } else { ResultPath::Replace },
+            input_path: if json_path {
+                fields.path("InputPath")?
+            } else {
+                PathField::Whole
+            },
+            output_path: if json_path {
+                fields.path("OutputPath")?
+            } else {
+                PathField::Whole
+            },
+            result_path: if json_path {
+                fields.result_path()?
+            } else {
+                ResultPath::Replace
+            },
             arguments: parameters,
-            result_selector: if json_path { fields.template("ResultSelector", language)? } else { None },
-            output: if json_path { None } else { fields.template("Output", language)? },
+            result_selector: if json_path {
+                fields.template("ResultSelector", language)?
+            } else {
+                None
+            },
+            output: if json_path {
+                None
+            } else {
+                fields.template("Output", language)?
+            },
             assign: fields.template("Assign", language)?,
-            retry: fields.children("Retry")?.iter().map(retry).collect::<Result<_>>()?,
+            retry: fields
+                .children("Retry")?
+                .iter()
+                .map(retry)
+                .collect::<Result<_>>()?,
             catch: fields
                 .children("Catch")?
                 .iter()
@@ -281,7 +390,13 @@ impl Compiler {
         })
     }
 
-    fn kind(&mut self, fields: &Fields, names: &Names, language: Language, depth: usize) -> Result<Kind> {
+    fn kind(
+        &mut self,
+        fields: &Fields,
+        names: &Names,
+        language: Language,
+        depth: usize,
+    ) -> Result<Kind> {
         match fields.required_text("Type")? {
             "Pass" => Ok(Kind::Pass {
                 result: match language {
@@ -300,9 +415,13 @@ impl Compiler {
             "Parallel" => {
                 let branches = fields.children("Branches")?;
                 let branches = branches.iter().map(|branch| self.block(branch, depth + 1));
-                Ok(Kind::Parallel { branches: branches.collect::<Result<_>>()? })
+                Ok(Kind::Parallel {
+                    branches: branches.collect::<Result<_>>()?,
+                })
             }
-            "Map" => self.map(fields, language, depth).map(|map| Kind::Map(Box::new(map))),
+            "Map" => self
+                .map(fields, language, depth)
+                .map(|map| Kind::Map(Box::new(map))),
             other => Err(problem(
                 "SCHEMA_VALIDATION_FAILED",
                 &fields.at("Type"),
@@ -314,7 +433,9 @@ impl Compiler {
     fn map(&mut self, fields: &Fields, language: Language, depth: usize) -> Result<MapFields> {
         let processor = match fields.child("ItemProcessor")? {
             Some(processor) => processor,
-            None => fields.child("Iterator")?.ok_or_else(|| fields.missing("ItemProcessor"))?,
+            None => fields
+                .child("Iterator")?
+                .ok_or_else(|| fields.missing("ItemProcessor"))?,
         };
         let config = processor.child("ProcessorConfig")?;
         let mode = match &config {
@@ -325,11 +446,12 @@ impl Compiler {
             (Some("DISTRIBUTED"), Some(config)) => Some(distributed(fields, config, language)?),
             _ => None,
         };
-        let selector_field = if language == Language::JsonPath && fields.get("ItemSelector").is_none() {
-            "Parameters"
-        } else {
-            "ItemSelector"
-        };
+        let selector_field =
+            if language == Language::JsonPath && fields.get("ItemSelector").is_none() {
+                "Parameters"
+            } else {
+                "ItemSelector"
+            };
         Ok(MapFields {
             items: items(fields, language)?,
             selector: fields.template(selector_field, language)?,
@@ -382,13 +504,17 @@ fn task(fields: &Fields, language: Language) -> Result<TaskFields> {
     let (resource_type, resource_name) = match &resource {
         Resource::Lambda { arn } => ("lambda".into(), Arc::clone(arn)),
         Resource::Activity { arn } => ("activity".into(), Arc::clone(arn)),
-        Resource::Service { service, action, pattern } => {
-            (Arc::clone(service), format!("{action}{}", pattern.suffix()).into())
-        }
+        Resource::Service {
+            service,
+            action,
+            pattern,
+        } => (
+            Arc::clone(service),
+            format!("{action}{}", pattern.suffix()).into(),
+        ),
     };
     Ok(TaskFields {
         resource,
-        text: text.into(),
         resource_type,
         resource_name,
         timeout: fields.dynamic("TimeoutSeconds", "TimeoutSecondsPath", language)?,
@@ -398,8 +524,12 @@ fn task(fields: &Fields, language: Language) -> Result<TaskFields> {
 }
 
 fn errors(fields: &Fields) -> Result<Vec<Arc<str>>> {
-    let list = fields.get("ErrorEquals").ok_or_else(|| fields.missing("ErrorEquals"))?;
-    let list = list.as_array().ok_or_else(|| fields.wrong("ErrorEquals", "an array"))?;
+    let list = fields
+        .get("ErrorEquals")
+        .ok_or_else(|| fields.missing("ErrorEquals"))?;
+    let list = list
+        .as_array()
+        .ok_or_else(|| fields.wrong("ErrorEquals", "an array"))?;
     list.iter()
         .map(|name| match name {
             Value::String(name) => Ok(Arc::clone(name)),
@@ -411,7 +541,10 @@ fn errors(fields: &Fields) -> Result<Vec<Arc<str>>> {
 fn retry(fields: &Fields) -> Result<RetryRule> {
     let number = |key: &str| match fields.get(key) {
         None => Ok(None),
-        Some(value) => value.as_f64().map(Some).ok_or_else(|| fields.wrong(key, "a number")),
+        Some(value) => value
+            .as_f64()
+            .map(Some)
+            .ok_or_else(|| fields.wrong(key, "a number")),
     };
     Ok(RetryRule {
         errors: errors(fields)?,
@@ -480,7 +613,10 @@ fn test(rule: &Fields, depth: usize) -> Result<Test> {
         return Err(rule.wrong("", "nested less deep"));
     }
     let several = |key: &str| -> Result<Vec<Test>> {
-        rule.children(key)?.iter().map(|inner| test(inner, depth + 1)).collect()
+        rule.children(key)?
+            .iter()
+            .map(|inner| test(inner, depth + 1))
+            .collect()
     };
     if rule.get("And").is_some() {
         return several("And").map(Test::And);
@@ -495,7 +631,11 @@ fn test(rule: &Fields, depth: usize) -> Result<Test> {
     let variable = jsonpath::Path::compile(text).map_err(|error| rule.syntax("Variable", error))?;
     for (operator, operand) in rule.members {
         if let Some(comparison) = comparison(rule, operator, operand)? {
-            return Ok(Test::Compare { variable, text: text.into(), comparison });
+            return Ok(Test::Compare {
+                variable,
+                text: text.into(),
+                comparison,
+            });
         }
     }
     Err(problem(
@@ -506,7 +646,11 @@ fn test(rule: &Fields, depth: usize) -> Result<Test> {
 }
 
 fn comparison(rule: &Fields, operator: &Arc<str>, value: &Value) -> Result<Option<Comparison>> {
-    let flag = || value.as_bool().ok_or_else(|| rule.wrong(operator, "a boolean"));
+    let flag = || {
+        value
+            .as_bool()
+            .ok_or_else(|| rule.wrong(operator, "a boolean"))
+    };
     let simple = match &**operator {
         "IsPresent" => Some(Comparison::IsPresent(flag()?)),
         "IsNull" => Some(Comparison::IsNull(flag()?)),
@@ -515,7 +659,9 @@ fn comparison(rule: &Fields, operator: &Arc<str>, value: &Value) -> Result<Optio
         "IsString" => Some(Comparison::IsString(flag()?)),
         "IsTimestamp" => Some(Comparison::IsTimestamp(flag()?)),
         "StringMatches" => {
-            let pattern = value.as_str().ok_or_else(|| rule.wrong(operator, "a string"))?;
+            let pattern = value
+                .as_str()
+                .ok_or_else(|| rule.wrong(operator, "a string"))?;
             Some(Comparison::Matches(pattern.into()))
         }
         _ => None,
@@ -542,7 +688,9 @@ fn comparison(rule: &Fields, operator: &Arc<str>, value: &Value) -> Result<Optio
         _ => return Ok(None),
     };
     let operand = if by_path {
-        let text = value.as_str().ok_or_else(|| rule.wrong(operator, "a path"))?;
+        let text = value
+            .as_str()
+            .ok_or_else(|| rule.wrong(operator, "a path"))?;
         Operand::Path {
             text: text.into(),
             path: jsonpath::Path::compile(text).map_err(|error| rule.syntax(operator, error))?,
@@ -564,14 +712,19 @@ fn items(fields: &Fields, language: Language) -> Result<Items> {
         Language::JsonPath => match fields.text("ItemsPath")? {
             None | Some("$") => Ok(Items::Input),
             Some(text) => jsonpath::Path::compile(text)
-                .map(|path| Items::Path { path, text: text.into() })
+                .map(|path| Items::Path {
+                    path,
+                    text: text.into(),
+                })
                 .map_err(|error| fields.syntax("ItemsPath", error)),
         },
         Language::Jsonata => match fields.get("Items") {
             None => Ok(Items::Input),
-            Some(Value::String(text)) if fields::jsonata_expression(text) => jsonata::Expr::compile(text)
-                .map(Items::Expression)
-                .map_err(|error| fields.syntax("Items", error)),
+            Some(Value::String(text)) if fields::jsonata_expression(text) => {
+                jsonata::Expr::compile(text)
+                    .map(Items::Expression)
+                    .map_err(|error| fields.syntax("Items", error))
+            }
             Some(value @ (Value::Array(_) | Value::Object(_))) => jsonata::Template::compile(value)
                 .map(Items::Template)
                 .map_err(|error| fields.syntax("Items", error)),
@@ -600,7 +753,11 @@ fn distributed(fields: &Fields, config: &Fields, language: Language) -> Result<D
             Some(batcher) => Some(ItemBatcher {
                 input: batcher.template("BatchInput", language)?,
                 max_items: batcher.dynamic("MaxItemsPerBatch", "MaxItemsPerBatchPath", language)?,
-                max_bytes: batcher.dynamic("MaxInputBytesPerBatch", "MaxInputBytesPerBatchPath", language)?,
+                max_bytes: batcher.dynamic(
+                    "MaxInputBytesPerBatch",
+                    "MaxInputBytesPerBatchPath",
+                    language,
+                )?,
             }),
         },
         writer: match fields.child("ResultWriter")? {
@@ -611,7 +768,11 @@ fn distributed(fields: &Fields, config: &Fields, language: Language) -> Result<D
                 config: writer.template("WriterConfig", language)?,
             }),
         },
-        tolerated_count: fields.dynamic("ToleratedFailureCount", "ToleratedFailureCountPath", language)?,
+        tolerated_count: fields.dynamic(
+            "ToleratedFailureCount",
+            "ToleratedFailureCountPath",
+            language,
+        )?,
         tolerated_percentage: fields.dynamic(
             "ToleratedFailurePercentage",
             "ToleratedFailurePercentagePath",
@@ -641,7 +802,6 @@ fn item_reader(reader: &Fields, arguments: &str, language: Language) -> Result<R
         arguments: reader.template(arguments, language)?,
         config,
         max_items,
-        language,
     })
 }
 

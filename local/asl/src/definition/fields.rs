@@ -36,16 +36,33 @@ pub(crate) enum Template {
 #[derive(Debug)]
 pub(crate) enum StringField {
     Literal(Arc<str>),
-    Path { field: &'static str, expression: template::Expression, text: Arc<str> },
-    Jsonata { field: &'static str, expression: jsonata::Expr },
+    Path {
+        field: &'static str,
+        expression: template::Expression,
+        text: Arc<str>,
+    },
+    Jsonata {
+        field: &'static str,
+        expression: jsonata::Expr,
+    },
 }
 
 /// A number: literal, a path (`TimeoutSecondsPath`), or a JSONata expression.
 #[derive(Debug)]
 pub(crate) enum Dynamic {
-    Literal { field: &'static str, number: f64 },
-    Path { field: &'static str, path: jsonpath::Path, text: Arc<str> },
-    Jsonata { field: &'static str, expression: jsonata::Expr },
+    Literal {
+        field: &'static str,
+        number: f64,
+    },
+    Path {
+        field: &'static str,
+        path: jsonpath::Path,
+        text: Arc<str>,
+    },
+    Jsonata {
+        field: &'static str,
+        expression: jsonata::Expr,
+    },
 }
 
 impl PathField {
@@ -60,7 +77,10 @@ impl PathField {
 }
 
 impl Template {
-    pub(crate) fn compile(language: super::Language, value: &Value) -> Result<Template, SyntaxError> {
+    pub(crate) fn compile(
+        language: super::Language,
+        value: &Value,
+    ) -> Result<Template, SyntaxError> {
         match language {
             super::Language::JsonPath => template::Template::compile(value).map(Template::JsonPath),
             super::Language::Jsonata => jsonata::Template::compile(value).map(Template::Jsonata),
@@ -81,7 +101,9 @@ impl StringField {
     pub(crate) fn text(&self, scope: &Scope) -> Result<Value, QueryError> {
         match self {
             StringField::Literal(text) => Ok(Value::String(Arc::clone(text))),
-            StringField::Path { field, expression, .. } => expression.evaluate(scope, field),
+            StringField::Path {
+                field, expression, ..
+            } => expression.evaluate(scope, field),
             StringField::Jsonata { field, expression } => expression.evaluate(scope, field),
         }
     }
@@ -91,7 +113,9 @@ impl Dynamic {
     /// The field's name as the definition has it.
     pub(crate) fn name(&self) -> &'static str {
         match self {
-            Dynamic::Literal { field, .. } | Dynamic::Path { field, .. } | Dynamic::Jsonata { field, .. } => field,
+            Dynamic::Literal { field, .. }
+            | Dynamic::Path { field, .. }
+            | Dynamic::Jsonata { field, .. } => field,
         }
     }
 
@@ -99,7 +123,9 @@ impl Dynamic {
     pub(crate) fn evaluate(&self, scope: &Scope) -> Result<Value, QueryError> {
         match self {
             Dynamic::Literal { number, .. } => Ok(Value::number(*number)),
-            Dynamic::Path { path, .. } => path.select(scope).map_err(|missing| missing.invalid_path()),
+            Dynamic::Path { path, .. } => {
+                path.select(scope).map_err(|missing| missing.invalid_path())
+            }
             Dynamic::Jsonata { field, expression } => expression.evaluate(scope, field),
         }
     }
@@ -107,13 +133,18 @@ impl Dynamic {
     /// A whole number within a range; anything else is the error that AWS words for this field.
     pub(crate) fn integer(&self, scope: &Scope) -> Result<i64, QueryError> {
         let value = self.evaluate(scope)?;
-        if let Some(integer) = whole(&value) {
+        // Behind a path a number may come as text.
+        let integer = match (self, value.as_str()) {
+            (Dynamic::Path { .. }, Some(text)) => text.parse().ok(),
+            _ => whole(&value),
+        };
+        if let Some(integer) = integer {
             return Ok(integer);
         }
         Err(match self {
-            Dynamic::Literal { field, number } => {
-                QueryError::runtime(format!("The {field} field is not a valid integer: {number}"))
-            }
+            Dynamic::Literal { field, number } => QueryError::runtime(format!(
+                "The {field} field is not a valid integer: {number}"
+            )),
             Dynamic::Path { field, text, .. } => QueryError::runtime(format!(
                 "The {field} field refers to value \"{}\" which is not a valid integer: {text}",
                 plain(&value)
@@ -128,11 +159,19 @@ impl Dynamic {
     /// Any number; anything else is the error that AWS words for this field.
     pub(crate) fn number(&self, scope: &Scope) -> Result<f64, QueryError> {
         let value = self.evaluate(scope)?;
-        if let Some(number) = value.as_f64() {
+        let number = match (self, value.as_str()) {
+            (Dynamic::Path { .. }, Some(text)) => {
+                text.parse().ok().filter(|number: &f64| number.is_finite())
+            }
+            _ => value.as_f64(),
+        };
+        if let Some(number) = number {
             return Ok(number);
         }
         Err(match self {
-            Dynamic::Literal { field, .. } => QueryError::runtime(format!("The {field} field is not a valid float")),
+            Dynamic::Literal { field, .. } => {
+                QueryError::runtime(format!("The {field} field is not a valid float"))
+            }
             Dynamic::Path { field, text, .. } => QueryError::runtime(format!(
                 "The {field} field refers to value \"{}\" which is not a valid float: {text}",
                 plain(&value)

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Dynamic, Language, StateId, Template};
+use super::{Dynamic, StateId, Template};
 use crate::command::Resource;
 use crate::execution::ExecutionType;
 use crate::query::{jsonata, jsonpath};
@@ -27,7 +27,10 @@ pub(crate) struct MapFields {
 pub(crate) enum Items {
     /// The state's effective input.
     Input,
-    Path { path: jsonpath::Path, text: Arc<str> },
+    Path {
+        path: jsonpath::Path,
+        text: Arc<str>,
+    },
     /// A JSONata expression that gives an array.
     Expression(jsonata::Expr),
     /// A JSONata array, which may hold expressions.
@@ -55,8 +58,6 @@ pub(crate) struct ReaderFields {
     /// The literal part of ReaderConfig.
     pub config: Option<Template>,
     pub max_items: Option<Dynamic>,
-    /// ItemsPointer or the state's ItemsPath, applied by the interpreter to what was read.
-    pub language: Language,
 }
 
 /// ItemBatcher.

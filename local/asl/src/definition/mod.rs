@@ -10,7 +10,9 @@ use std::sync::Arc;
 
 pub(crate) use choice::{Comparison, Operand, Rule, Test, Timely};
 pub(crate) use fields::{Dynamic, PathField, ResultPath, StringField, Template, plain, whole};
-pub(crate) use map::{DistributedFields, ItemBatcher, Items, MapFields, ReaderFields, WriterFields};
+pub(crate) use map::{
+    DistributedFields, ItemBatcher, Items, MapFields, ReaderFields, WriterFields,
+};
 pub(crate) use task::{CatchRule, RetryRule, TaskFields};
 
 use crate::diagnostic::Invalid;
@@ -64,13 +66,23 @@ pub(crate) struct State {
 /// What kind of state it is, with the fields of its own.
 #[derive(Debug)]
 pub(crate) enum Kind {
-    Pass { result: Option<crate::value::Value> },
+    Pass {
+        result: Option<crate::value::Value>,
+    },
     Task(Box<TaskFields>),
-    Choice { rules: Vec<Rule>, default: Option<StateId> },
+    Choice {
+        rules: Vec<Rule>,
+        default: Option<StateId>,
+    },
     Wait(WaitFields),
     Succeed,
-    Fail { error: Option<StringField>, cause: Option<StringField> },
-    Parallel { branches: Vec<StateId> },
+    Fail {
+        error: Option<StringField>,
+        cause: Option<StringField>,
+    },
+    Parallel {
+        branches: Vec<StateId>,
+    },
     Map(Box<MapFields>),
 }
 
@@ -85,6 +97,14 @@ impl StateMachine {
     /// Compiles a definition, or tells what is wrong with it.
     pub fn parse(definition: &str) -> Result<StateMachine, Invalid> {
         compile::machine(definition)
+    }
+
+    /// A single state, as TestState takes it; the states that it leads to are made up.
+    pub(crate) fn of_state(
+        name: &str,
+        state: &crate::value::Value,
+    ) -> Result<StateMachine, Invalid> {
+        compile::single(name, state)
     }
 
     /// The top-level state names in the order of the definition.

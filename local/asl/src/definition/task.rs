@@ -9,8 +9,6 @@ use crate::command::Resource;
 #[derive(Debug)]
 pub(crate) struct TaskFields {
     pub resource: Resource,
-    /// The Resource as it is written.
-    pub text: Arc<str>,
     /// How the history names it: `resourceType` and `resource` of a service task.
     pub resource_type: Arc<str>,
     pub resource_name: Arc<str>,

@@ -31,15 +31,23 @@ impl Execution {
                 rule.output.as_ref(),
                 format!("Choices[{index}]/"),
             ),
-            (None, Some(default)) => (default, state.assign.as_ref(), state.output.as_ref(), String::new()),
+            (None, Some(default)) => (
+                default,
+                state.assign.as_ref(),
+                state.output.as_ref(),
+                String::new(),
+            ),
             (None, None) => {
-                let error =
-                    QueryError::runtime("Failed to transition out of the state. The state does not point to a next state.");
+                let error = QueryError::runtime(
+                    "Failed to transition out of the state. The state does not point to a next state.",
+                );
                 return Err(self.query_failure(key, state, error));
             }
         };
         let render = |template: &Template, field: &str| {
-            self.query(key, state, &input, |scope| template.render(scope, &format!("{place}{field}")))
+            self.query(key, state, &input, |scope| {
+                template.render(scope, &format!("{place}{field}"))
+            })
         };
         let assigned = match assign {
             None => None,
@@ -48,7 +56,9 @@ impl Execution {
         let output = match (output, state.language) {
             (Some(output), _) => render(output, "Output")?,
             (None, Language::Jsonata) => input,
-            (None, Language::JsonPath) => self.query(key, state, &input, |scope| state.output_path.apply(scope))?,
+            (None, Language::JsonPath) => {
+                self.query(key, state, &input, |scope| state.output_path.apply(scope))?
+            }
         };
         Ok(Step::Done(Outcome {
             output,

@@ -32,7 +32,18 @@ impl Execution {
         result: Option<&Value>,
         evaluate: impl FnOnce(&Scope) -> Result<R, QueryError>,
     ) -> Result<R, Failure> {
-        self.evaluate(key, state, Given { input, result, error_output: None, item: None, token: None }, evaluate)
+        self.evaluate(
+            key,
+            state,
+            Given {
+                input,
+                result,
+                error_output: None,
+                item: None,
+                token: None,
+            },
+            evaluate,
+        )
     }
 
     /// The same with all that can be given.
@@ -66,12 +77,24 @@ impl Execution {
         }
     }
 
-    fn context(&self, frame: &Frame, state: &State, item: Option<&MapItem>, token: Option<&Arc<str>>) -> Value {
+    fn context(
+        &self,
+        frame: &Frame,
+        state: &State,
+        item: Option<&MapItem>,
+        token: Option<&Arc<str>>,
+    ) -> Value {
+        if let Some(context) = &self.context_given {
+            return context.clone();
+        }
         let (execution, machine) = self.identity.get_or_init(|| self.identity());
         let mut about = Map::default();
         about.insert("Name".into(), Value::String(Arc::clone(&state.name)));
         about.insert("EnteredTime".into(), frame.entered.to_string().into());
-        if matches!(state.kind, Kind::Task(_) | Kind::Parallel { .. } | Kind::Map(_)) {
+        if matches!(
+            state.kind,
+            Kind::Task(_) | Kind::Parallel { .. } | Kind::Map(_)
+        ) {
             about.insert("RetryCount".into(), u64::from(frame.retry_count).into());
         }
         let mut context = Map::default();
@@ -79,7 +102,10 @@ impl Execution {
         context.insert("StateMachine".into(), machine.clone());
         context.insert("State".into(), Value::from(about));
         if let Some(item) = item.or(frame.item.as_deref()) {
-            let item = Value::object([("Index", Value::from(item.index)), ("Value", item.value.clone())]);
+            let item = Value::object([
+                ("Index", Value::from(item.index)),
+                ("Value", item.value.clone()),
+            ]);
             context.insert("Map".into(), Value::object([("Item", item)]));
         }
         let running = match &frame.activity {
@@ -100,7 +126,8 @@ impl Execution {
         execution.insert("Input".into(), self.about.input.clone());
         execution.insert("StartTime".into(), self.started.to_string().into());
         execution.insert("Name".into(), text(&self.about.name));
-        execution.insert("RoleArn".into(), text(&self.about.role_arn));
+        let role = Some(&self.about.role_arn).filter(|role| !role.is_empty());
+        execution.insert("RoleArn".into(), role.map(text).unwrap_or_default());
         if self.about.kind == ExecutionType::Standard {
             execution.insert("RedriveCount".into(), Value::from(0u64));
         }

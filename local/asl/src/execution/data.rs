@@ -33,18 +33,28 @@ impl Execution {
     pub(super) fn filtered_input(&self, key: FrameKey, state: &State) -> Result<Value, Failure> {
         let input = self.input(key);
         match state.language {
-            Language::JsonPath => self.query(key, state, &input, |scope| state.input_path.apply(scope)),
+            Language::JsonPath => {
+                self.query(key, state, &input, |scope| state.input_path.apply(scope))
+            }
             Language::Jsonata => Ok(input),
         }
     }
 
     /// The state's raw input.
     pub(super) fn input(&self, key: FrameKey) -> Value {
-        self.frames.get(key).map(|frame| frame.input.clone()).unwrap_or_default()
+        self.frames
+            .get(key)
+            .map(|frame| frame.input.clone())
+            .unwrap_or_default()
     }
 
     /// From a result to the state's output and the variables that it assigns.
-    pub(super) fn finish(&self, key: FrameKey, state: &State, result: Value) -> Result<Outcome, Failure> {
+    pub(super) fn finish(
+        &self,
+        key: FrameKey,
+        state: &State,
+        result: Value,
+    ) -> Result<Outcome, Failure> {
         let (output, assigned) = match state.language {
             Language::JsonPath => self.finish_json_path(key, state, result)?,
             Language::Jsonata => self.finish_jsonata(key, state, result)?,
@@ -56,22 +66,39 @@ impl Execution {
         })
     }
 
-    fn finish_json_path(&self, key: FrameKey, state: &State, result: Value) -> Result<(Value, Option<Value>), Failure> {
+    fn finish_json_path(
+        &self,
+        key: FrameKey,
+        state: &State,
+        result: Value,
+    ) -> Result<(Value, Option<Value>), Failure> {
         let result = match &state.result_selector {
             None => result,
-            Some(selector) => self.query(key, state, &result, |scope| selector.render(scope, "ResultSelector"))?,
+            Some(selector) => self.query(key, state, &result, |scope| {
+                selector.render(scope, "ResultSelector")
+            })?,
         };
         let assigned = match &state.assign {
             None => None,
-            Some(assign) => Some(self.query(key, state, &result, |scope| assign.render(scope, "Assign"))?),
+            Some(assign) => {
+                Some(self.query(key, state, &result, |scope| assign.render(scope, "Assign"))?)
+            }
         };
         let combined = self.place(key, state, &state.result_path, result)?;
-        let output = self.query(key, state, &combined, |scope| state.output_path.apply(scope))?;
+        let output = self.query(key, state, &combined, |scope| {
+            state.output_path.apply(scope)
+        })?;
         Ok((output, assigned))
     }
 
     /// Puts a result where ResultPath wants it in the raw input.
-    pub(super) fn place(&self, key: FrameKey, state: &State, path: &ResultPath, result: Value) -> Result<Value, Failure> {
+    pub(super) fn place(
+        &self,
+        key: FrameKey,
+        state: &State,
+        path: &ResultPath,
+        result: Value,
+    ) -> Result<Value, Failure> {
         match path {
             ResultPath::Replace => Ok(result),
             ResultPath::Discard => Ok(self.input(key)),
@@ -81,19 +108,28 @@ impl Execution {
         }
     }
 
-    fn finish_jsonata(&self, key: FrameKey, state: &State, result: Value) -> Result<(Value, Option<Value>), Failure> {
+    fn finish_jsonata(
+        &self,
+        key: FrameKey,
+        state: &State,
+        result: Value,
+    ) -> Result<(Value, Option<Value>), Failure> {
         let input = self.input(key);
         let assigned = match &state.assign {
             None => None,
             Some(assign) => {
-                Some(self.query_result(key, state, &input, Some(&result), |scope| assign.render(scope, "Assign"))?)
+                Some(
+                    self.query_result(key, state, &input, Some(&result), |scope| {
+                        assign.render(scope, "Assign")
+                    })?,
+                )
             }
         };
         let output = match &state.output {
             None => result,
-            Some(output) => {
-                self.query_result(key, state, &input, Some(&result), |scope| output.render(scope, "Output"))?
-            }
+            Some(output) => self.query_result(key, state, &input, Some(&result), |scope| {
+                output.render(scope, "Output")
+            })?,
         };
         Ok((output, assigned))
     }
@@ -153,7 +189,15 @@ mod tests {
 
     #[test]
     fn size_is_counted_as_json() {
-        for text in ["null", "false", "[1,22,333]", "{\"a\":\"bc\",\"d\":[]}", "-1.5", "0", "\"\""] {
+        for text in [
+            "null",
+            "false",
+            "[1,22,333]",
+            "{\"a\":\"bc\",\"d\":[]}",
+            "-1.5",
+            "0",
+            "\"\"",
+        ] {
             let value = Value::parse(text).unwrap();
             assert!(fits(&value, text.len()), "{text}");
             assert!(!fits(&value, text.len() - 1), "{text}");

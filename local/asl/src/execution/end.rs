@@ -27,10 +27,12 @@ impl Execution {
             let Some(field) = field else {
                 return Ok(None);
             };
-            Ok(Some(match self.query(key, state, &input, |scope| field.text(scope))? {
-                Value::String(text) => text,
-                other => other.to_string().into(),
-            }))
+            Ok(Some(
+                match self.query(key, state, &input, |scope| field.text(scope))? {
+                    Value::String(text) => text,
+                    other => other.to_string().into(),
+                },
+            ))
         };
         Err(Failure {
             error: text(error)?,

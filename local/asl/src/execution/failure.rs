@@ -64,6 +64,15 @@ impl Failure {
         Failure::new("States.DataLimitExceeded", cause, Origin::State)
     }
 
+    /// More iterations of a Map have failed than it tolerates.
+    pub(super) fn too_many_failed() -> Failure {
+        Failure::new(
+            "States.ExceedToleratedFailureThreshold",
+            "The specified tolerated failure threshold was exceeded",
+            Origin::MapRun,
+        )
+    }
+
     /// The same failure, passed on to the state around: what the history told of it is told.
     pub(super) fn of_state(self) -> Failure {
         Failure {
@@ -102,7 +111,13 @@ impl Failure {
 
 impl Execution {
     /// A state has failed: true when its thread goes on at once because the error was caught.
-    pub(super) fn fail_state(&mut self, program: &Program, key: FrameKey, state: &State, failure: Failure) -> bool {
+    pub(super) fn fail_state(
+        &mut self,
+        program: &Program,
+        key: FrameKey,
+        state: &State,
+        failure: Failure,
+    ) -> bool {
         let Some(frame) = self.frames.get_mut(key) else {
             return false;
         };
@@ -123,7 +138,12 @@ impl Execution {
         }
         self.record_composite_failure(key, state);
         let matching = |rule: &&CatchRule| retry::matches(&rule.errors, failure.error.as_deref());
-        let Some((index, rule)) = state.catch.iter().enumerate().find(|(_, rule)| matching(rule)) else {
+        let Some((index, rule)) = state
+            .catch
+            .iter()
+            .enumerate()
+            .find(|(_, rule)| matching(rule))
+        else {
             self.thread_failed(program, key, failure);
             return false;
         };
@@ -172,7 +192,7 @@ impl Execution {
         }
     }
 
-    fn caught(
+    pub(super) fn caught(
         &self,
         key: FrameKey,
         state: &State,
@@ -205,7 +225,9 @@ impl Execution {
                 output.render(scope, &format!("Catch[{index}]/Output"))
             })?,
             (None, Language::Jsonata) => error_output,
-            (None, Language::JsonPath) => self.place(key, state, &rule.result_path, error_output)?,
+            (None, Language::JsonPath) => {
+                self.place(key, state, &rule.result_path, error_output)?
+            }
         };
         Ok(Outcome {
             output,

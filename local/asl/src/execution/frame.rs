@@ -57,9 +57,13 @@ pub(super) enum Activity {
     /// It will run its state once more, after a failure.
     Repeating,
     /// A Wait state.
-    Waiting { timer: TimerId },
+    Waiting {
+        timer: TimerId,
+    },
     /// A Retry's delay.
-    Retrying { timer: TimerId },
+    Retrying {
+        timer: TimerId,
+    },
     Task(Box<TaskRun>),
     Parallel(Box<Branches>),
     Map(Box<Iterations>),
@@ -128,7 +132,10 @@ impl Frames {
             generation: 0,
             frame: Some(frame),
         });
-        FrameKey { index, generation: 0 }
+        FrameKey {
+            index,
+            generation: 0,
+        }
     }
 
     pub(super) fn get(&self, key: FrameKey) -> Option<&Frame> {

@@ -17,7 +17,12 @@ use super::{Execution, Step};
 const MAX_CONCURRENCY: usize = 40;
 
 impl Execution {
-    pub(super) fn map(&mut self, key: FrameKey, state: &State, map: &MapFields) -> Result<Step, Failure> {
+    pub(super) fn map(
+        &mut self,
+        key: FrameKey,
+        state: &State,
+        map: &MapFields,
+    ) -> Result<Step, Failure> {
         let input = self.filtered_input(key, state)?;
         let limit = match self.max_concurrency(key, state, map, &input)? {
             0 => MAX_CONCURRENCY,
@@ -29,7 +34,9 @@ impl Execution {
         if items.is_empty() {
             let last = self.frames.get(key).map_or(0, |frame| frame.last);
             self.record(last, EventKind::StateSucceeded(StateType::Map));
-            return self.finish(key, state, Value::array(Vec::new())).map(Step::Done);
+            return self
+                .finish(key, state, Value::array(Vec::new()))
+                .map(Step::Done);
         }
         let last = match self.frames.get_mut(key) {
             None => return Ok(Step::Blocked),
@@ -64,7 +71,8 @@ impl Execution {
         };
         self.query(key, state, input, |scope| {
             let limit = field.integer(scope)?;
-            usize::try_from(limit).map_err(|_| field.refuse("MaxConcurrency cannot be negative.".to_string()))
+            usize::try_from(limit)
+                .map_err(|_| field.refuse("MaxConcurrency cannot be negative.".to_string()))
         })
     }
 
@@ -78,7 +86,9 @@ impl Execution {
     ) -> Result<Arc<Vec<Value>>, Failure> {
         let value = self.query(key, state, input, |scope| match &map.items {
             Items::Input => Ok(input.clone()),
-            Items::Path { path, .. } => path.select(scope).map_err(|missing| missing.invalid_path()),
+            Items::Path { path, .. } => {
+                path.select(scope).map_err(|missing| missing.invalid_path())
+            }
             Items::Expression(expression) => {
                 expression.evaluate_as(scope, "Items", crate::query::jsonata::Kind::Array)
             }
@@ -117,20 +127,42 @@ impl Execution {
         let Some(selector) = &map.selector else {
             return Ok(item.value.clone());
         };
-        let given = Given { input, result: None, error_output: None, item: Some(item), token: None };
-        self.evaluate(key, state, given, |scope| selector.render(scope, map.selector_field))
+        let given = Given {
+            input,
+            result: None,
+            error_output: None,
+            item: Some(item),
+            token: None,
+        };
+        self.evaluate(key, state, given, |scope| {
+            selector.render(scope, map.selector_field)
+        })
     }
 
     /// Starts the next iteration, if there is one and room for it. `previous` is the event that made the room.
-    fn start_iteration(&mut self, key: FrameKey, state: &State, map: &MapFields, previous: u64) -> Result<(), Failure> {
-        let Some(Activity::Map(iterations)) = self.frames.get(key).map(|frame| &frame.activity) else {
+    fn start_iteration(
+        &mut self,
+        key: FrameKey,
+        state: &State,
+        map: &MapFields,
+        previous: u64,
+    ) -> Result<(), Failure> {
+        let Some(Activity::Map(iterations)) = self.frames.get(key).map(|frame| &frame.activity)
+        else {
             return Ok(());
         };
         let index = iterations.next;
-        let Some(value) = iterations.items.get(index).filter(|_| iterations.running.len() < iterations.limit) else {
+        let Some(value) = iterations
+            .items
+            .get(index)
+            .filter(|_| iterations.running.len() < iterations.limit)
+        else {
             return Ok(());
         };
-        let item = MapItem { index: index as u64, value: value.clone() };
+        let item = MapItem {
+            index: index as u64,
+            value: value.clone(),
+        };
         let input = match &map.selector {
             None => item.value.clone(),
             Some(_) => match self.item_input(key, state, map, &iterations.input, &item) {
@@ -141,7 +173,10 @@ impl Execution {
                 }
             },
         };
-        let started = EventKind::MapIterationStarted { name: Arc::clone(&state.name), index: item.index };
+        let started = EventKind::MapIterationStarted {
+            name: Arc::clone(&state.name),
+            index: item.index,
+        };
         let id = self.record(previous, started);
         let Some(iteration) = self.spawn(key, item.index, map.processor, input) else {
             return Ok(());
@@ -150,7 +185,9 @@ impl Execution {
             frame.last = id;
             frame.item = Some(Arc::new(item));
         }
-        if let Some(Activity::Map(iterations)) = self.frames.get_mut(key).map(|frame| &mut frame.activity) {
+        if let Some(Activity::Map(iterations)) =
+            self.frames.get_mut(key).map(|frame| &mut frame.activity)
+        {
             iterations.next += 1;
             iterations.running.push(iteration);
         }
@@ -168,7 +205,10 @@ impl Execution {
         let Some((state, map)) = self.map_of(program, parent) else {
             return;
         };
-        let succeeded = EventKind::MapIterationSucceeded { name: Arc::clone(&state.name), index: ended.index };
+        let succeeded = EventKind::MapIterationSucceeded {
+            name: Arc::clone(&state.name),
+            index: ended.index,
+        };
         let id = self.record(ended.last, succeeded);
         let Some(frame) = self.frames.get_mut(parent) else {
             return;
@@ -193,11 +233,22 @@ impl Execution {
         }
     }
 
-    pub(super) fn iteration_failed(&mut self, program: &Program, parent: FrameKey, key: FrameKey, failure: Failure) {
-        let (Some((state, _)), Some(ended)) = (self.map_of(program, parent), self.frames.remove(key)) else {
+    pub(super) fn iteration_failed(
+        &mut self,
+        program: &Program,
+        parent: FrameKey,
+        key: FrameKey,
+        failure: Failure,
+    ) {
+        let (Some((state, _)), Some(ended)) =
+            (self.map_of(program, parent), self.frames.remove(key))
+        else {
             return;
         };
-        let failed = EventKind::MapIterationFailed { name: Arc::clone(&state.name), index: ended.index };
+        let failed = EventKind::MapIterationFailed {
+            name: Arc::clone(&state.name),
+            index: ended.index,
+        };
         self.record(ended.last, failed);
         if failure.origin == Origin::Task {
             self.record(ended.last, EventKind::StateAborted(StateType::Task));
@@ -215,7 +266,9 @@ impl Execution {
             return;
         };
         let last = frame.last;
-        if let Activity::Map(iterations) = std::mem::replace(&mut frame.activity, Activity::Repeating) {
+        if let Activity::Map(iterations) =
+            std::mem::replace(&mut frame.activity, Activity::Repeating)
+        {
             for iteration in iterations.running {
                 self.abort_iteration(state, iteration, Some(last));
             }
@@ -226,12 +279,19 @@ impl Execution {
         let Some(frame) = self.frames.get(key) else {
             return;
         };
-        let aborted = EventKind::MapIterationAborted { name: Arc::clone(&state.name), index: frame.index };
+        let aborted = EventKind::MapIterationAborted {
+            name: Arc::clone(&state.name),
+            index: frame.index,
+        };
         self.record(previous.unwrap_or(frame.last), aborted);
         self.abort(key, previous);
     }
 
-    pub(super) fn map_of<'p>(&self, program: &'p Program, key: FrameKey) -> Option<(&'p State, &'p MapFields)> {
+    pub(super) fn map_of<'p>(
+        &self,
+        program: &'p Program,
+        key: FrameKey,
+    ) -> Option<(&'p State, &'p MapFields)> {
         let state = self.state_of(program, key)?;
         match &state.kind {
             Kind::Map(map) => Some((state, map)),

@@ -3,8 +3,12 @@
 
 use std::sync::Arc;
 
-use crate::command::{Child, ChildId, ChildResult, Command, ItemReader, MapRunResults, ResultWriter, TaskId};
-use crate::definition::{DistributedFields, ItemBatcher, Kind, MapFields, Program, ReaderFields, State, Template};
+use crate::command::{
+    Child, ChildId, ChildResult, Command, ItemReader, MapRunResults, ResultWriter, TaskId,
+};
+use crate::definition::{
+    DistributedFields, ItemBatcher, Kind, MapFields, Program, ReaderFields, State, Template,
+};
 use crate::event::TaskError;
 use crate::history::{ErrorDetails, EventKind, StateType};
 use crate::query::QueryError;
@@ -61,11 +65,21 @@ impl Execution {
         };
         let length = items.len() as u64;
         self.record_for(key, EventKind::MapStateStarted { length });
-        let tolerated_count =
-            self.natural(key, state, &input, distributed.tolerated_count.as_ref(), "ToleratedFailureCount")?;
+        let tolerated_count = self.natural(
+            key,
+            state,
+            &input,
+            distributed.tolerated_count.as_ref(),
+            "ToleratedFailureCount",
+        )?;
         let tolerated_percentage = self.percentage(key, state, &input, distributed)?;
         let (arn, machine) = self.map_run_names(distributed);
-        self.record_for(key, EventKind::MapRunStarted { arn: Arc::clone(&arn) });
+        self.record_for(
+            key,
+            EventKind::MapRunStarted {
+                arn: Arc::clone(&arn),
+            },
+        );
         let run = MapRun {
             arn,
             machine,
@@ -95,7 +109,7 @@ impl Execution {
         Ok(Step::Blocked)
     }
 
-    fn percentage(
+    pub(super) fn percentage(
         &self,
         key: FrameKey,
         state: &State,
@@ -122,7 +136,10 @@ impl Execution {
         };
         let machine = format!("{}/{label}", self.about.state_machine_name);
         let (partition, region, account) = self.place_of_arn();
-        let arn = format!("arn:{partition}:states:{region}:{account}:mapRun:{machine}:{}", self.random.uuid());
+        let arn = format!(
+            "arn:{partition}:states:{region}:{account}:mapRun:{machine}:{}",
+            self.random.uuid()
+        );
         (arn.into(), machine.into())
     }
 
@@ -133,7 +150,13 @@ impl Execution {
         (partition, region, parts.next().unwrap_or("123456789012"))
     }
 
-    fn read_items(&mut self, key: FrameKey, state: &State, reader: &ReaderFields, input: &Value) -> Result<(), Failure> {
+    fn read_items(
+        &mut self,
+        key: FrameKey,
+        state: &State,
+        reader: &ReaderFields,
+        input: &Value,
+    ) -> Result<(), Failure> {
         let render = |template: &Option<Template>, field: &str| match template {
             None => Ok(Value::empty_object()),
             Some(template) => self.query(key, state, input, |scope| template.render(scope, field)),
@@ -143,7 +166,11 @@ impl Execution {
         if let Some(field) = &reader.max_items {
             let max_items = self.query(key, state, input, |scope| field.integer(scope))?;
             if max_items < 0 {
-                return Err(Failure::new("States.ItemReaderFailed", "field MaxItems must be positive", Origin::MapRun));
+                return Err(Failure::new(
+                    "States.ItemReaderFailed",
+                    "field MaxItems must be positive",
+                    Origin::MapRun,
+                ));
             }
             if let Value::Object(members) = &mut config {
                 Arc::make_mut(members).insert("MaxItems".into(), max_items.into());
@@ -213,7 +240,8 @@ impl Execution {
         distributed: &DistributedFields,
     ) -> Result<Option<Step>, Failure> {
         loop {
-            let Some(Activity::MapRun(run)) = self.frames.get(key).map(|frame| &frame.activity) else {
+            let Some(Activity::MapRun(run)) = self.frames.get(key).map(|frame| &frame.activity)
+            else {
                 return Ok(None);
             };
             if run.running.len() >= run.limit {
@@ -226,7 +254,10 @@ impl Execution {
             let input = if run.batched {
                 value.clone()
             } else {
-                let item = MapItem { index: index as u64, value: value.clone() };
+                let item = MapItem {
+                    index: index as u64,
+                    value: value.clone(),
+                };
                 self.item_input(key, state, map, &run.input, &item)?
             };
             self.start_child(key, map, distributed, index, input);
@@ -237,7 +268,14 @@ impl Execution {
         }
     }
 
-    fn start_child(&mut self, key: FrameKey, map: &MapFields, distributed: &DistributedFields, index: usize, input: Value) {
+    fn start_child(
+        &mut self,
+        key: FrameKey,
+        map: &MapFields,
+        distributed: &DistributedFields,
+        index: usize,
+        input: Value,
+    ) {
         let id = ChildId(self.next_id());
         let name: Arc<str> = self.random.uuid().into();
         let seed = self.random.next();
@@ -265,6 +303,7 @@ impl Execution {
             started: self.now,
             stopped: self.now,
         };
+        let map_run_arn = Arc::clone(&run.arn);
         let machine = self.machine.starting_at(map.processor);
         if let Some(run) = self.run_of(key) {
             run.next = index + 1;
@@ -274,7 +313,11 @@ impl Execution {
         self.children.insert(id.0, key);
         self.commands.push(Command::StartChild {
             id,
-            child: Box::new(Child { machine, start }),
+            child: Box::new(Child {
+                machine,
+                start,
+                map_run_arn,
+            }),
         });
     }
 
@@ -291,17 +334,17 @@ impl Execution {
             return;
         };
         let well = matches!(status, Status::Succeeded { .. });
-        if let Some(child) = run.running.remove(&id.0).and_then(|index| run.children[index].as_mut()) {
+        if let Some(child) = run
+            .running
+            .remove(&id.0)
+            .and_then(|index| run.children[index].as_mut())
+        {
             child.status = status;
             child.stopped = now;
         }
         run.failed += u64::from(!well);
         let went = if run.too_many_failed() {
-            Err(Failure::new(
-                "States.ExceedToleratedFailureThreshold",
-                "The specified tolerated failure threshold was exceeded",
-                Origin::MapRun,
-            ))
+            Err(Failure::too_many_failed())
         } else {
             self.go_on_run(key, state, map, distributed)
         };
@@ -309,13 +352,21 @@ impl Execution {
     }
 
     /// All children have ended: hands the results to the writer, or completes the state.
-    fn end_run(&mut self, key: FrameKey, state: &State, distributed: &DistributedFields) -> Result<Option<Step>, Failure> {
+    fn end_run(
+        &mut self,
+        key: FrameKey,
+        state: &State,
+        distributed: &DistributedFields,
+    ) -> Result<Option<Step>, Failure> {
         let Some(run) = self.run_of(key) else {
             return Ok(None);
         };
         let results = MapRunResults {
             map_run_arn: Arc::clone(&run.arn),
-            children: std::mem::take(&mut run.children).into_iter().flatten().collect(),
+            children: std::mem::take(&mut run.children)
+                .into_iter()
+                .flatten()
+                .collect(),
         };
         let input = run.input.clone();
         let Some(writer) = &distributed.writer else {
@@ -342,7 +393,11 @@ impl Execution {
             arguments,
             config,
         };
-        self.commands.push(Command::WriteResults { id, writer, results });
+        self.commands.push(Command::WriteResults {
+            id,
+            writer,
+            results,
+        });
         Ok(None)
     }
 
@@ -365,7 +420,12 @@ impl Execution {
         self.follow(&program, key, state, written);
     }
 
-    fn complete_run(&mut self, key: FrameKey, state: &State, result: Value) -> Result<Step, Failure> {
+    fn complete_run(
+        &mut self,
+        key: FrameKey,
+        state: &State,
+        result: Value,
+    ) -> Result<Step, Failure> {
         // The thread itself stays at MapRunStarted: MapStateExited refers to it.
         let last = self.frames.get(key).map_or(0, |frame| frame.last);
         let succeeded = self.record(last, EventKind::MapRunSucceeded);
@@ -377,7 +437,13 @@ impl Execution {
     }
 
     /// Goes on after an event of the run.
-    fn follow(&mut self, program: &Program, key: FrameKey, state: &State, went: Result<Option<Step>, Failure>) {
+    fn follow(
+        &mut self,
+        program: &Program,
+        key: FrameKey,
+        state: &State,
+        went: Result<Option<Step>, Failure>,
+    ) {
         let goes_on = match went {
             Ok(None | Some(Step::Blocked)) => false,
             Ok(Some(Step::Done(outcome))) => self.leave(program, key, state, outcome),
@@ -444,7 +510,10 @@ impl Execution {
     ) -> Option<(&'p State, &'p MapFields, &'p DistributedFields)> {
         let state = self.state_of(program, key)?;
         match &state.kind {
-            Kind::Map(map) => map.distributed.as_ref().map(|distributed| (state, &**map, distributed)),
+            Kind::Map(map) => map
+                .distributed
+                .as_ref()
+                .map(|distributed| (state, &**map, distributed)),
             _ => None,
         }
     }
@@ -462,13 +531,33 @@ impl Execution {
             return Ok(Vec::new());
         };
         let input = &run.input;
-        let max_items = self.natural(key, state, input, batcher.max_items.as_ref(), "MaxItemsPerBatch")?;
-        let max_bytes = self.natural(key, state, input, batcher.max_bytes.as_ref(), "MaxInputBytesPerBatch")?;
+        let max_items = self.natural(
+            key,
+            state,
+            input,
+            batcher.max_items.as_ref(),
+            "MaxItemsPerBatch",
+        )?;
+        let max_bytes = self.natural(
+            key,
+            state,
+            input,
+            batcher.max_bytes.as_ref(),
+            "MaxInputBytesPerBatch",
+        )?;
         let shared = match &batcher.input {
             None => None,
             Some(template) => {
-                let given = Given { input, result: None, error_output: None, item: None, token: None };
-                Some(self.evaluate(key, state, given, |scope| template.render(scope, "ItemBatcher/BatchInput"))?)
+                let given = Given {
+                    input,
+                    result: None,
+                    error_output: None,
+                    item: None,
+                    token: None,
+                };
+                Some(self.evaluate(key, state, given, |scope| {
+                    template.render(scope, "ItemBatcher/BatchInput")
+                })?)
             }
         };
         let batch = |items: Vec<Value>| {
@@ -480,18 +569,27 @@ impl Execution {
             Value::from(input)
         };
         let max_items = max_items.filter(|items| *items > 0).unwrap_or(u64::MAX);
-        let max_bytes = max_bytes.filter(|bytes| *bytes > 0).unwrap_or(self.limits.payload_bytes as u64);
+        let max_bytes = max_bytes
+            .filter(|bytes| *bytes > 0)
+            .unwrap_or(self.limits.payload_bytes as u64);
         let empty = data::size(&batch(Vec::new()));
         let (mut batches, mut current, mut bytes) = (Vec::new(), Vec::new(), empty);
         for (index, value) in items.iter().enumerate() {
-            let item = MapItem { index: index as u64, value: value.clone() };
+            let item = MapItem {
+                index: index as u64,
+                value: value.clone(),
+            };
             let item = self.item_input(key, state, map, input, &item)?;
             let size = data::size(&item) + 1;
             if empty + size > max_bytes + 1 {
-                let cause = format!("The item at index {index} alone is larger than a batch of {max_bytes} bytes");
+                let cause = format!(
+                    "The item at index {index} alone is larger than a batch of {max_bytes} bytes"
+                );
                 return Err(self.query_failure(key, state, QueryError::runtime(cause)));
             }
-            if !current.is_empty() && (current.len() as u64 >= max_items || bytes + size > max_bytes + 1) {
+            if !current.is_empty()
+                && (current.len() as u64 >= max_items || bytes + size > max_bytes + 1)
+            {
                 batches.push(batch(std::mem::take(&mut current)));
                 bytes = empty;
             }
@@ -511,7 +609,9 @@ impl MapRun {
         if self.failed == 0 {
             return false;
         }
-        let by_count = self.tolerated_count.is_some_and(|count| self.failed > count);
+        let by_count = self
+            .tolerated_count
+            .is_some_and(|count| self.failed > count);
         let by_share = self
             .tolerated_percentage
             .is_some_and(|share| self.failed as f64 * 100.0 > share * self.items.len() as f64);

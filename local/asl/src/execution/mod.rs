@@ -17,6 +17,7 @@ mod pass;
 mod retry;
 mod start;
 mod task;
+mod test_state;
 mod wait;
 
 use std::cell::OnceCell;
@@ -24,6 +25,10 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 pub use start::{ExecutionType, Limits, Start, Status};
+pub use test_state::{
+    InspectionLevel, Mock, StateConfiguration, TestError, TestRequest, TestResponse, TestStatus,
+    test_state,
+};
 
 use crate::command::{Command, TaskId, TimerId};
 use crate::definition::{Kind, Program, State, StateId, StateMachine};
@@ -31,7 +36,7 @@ use crate::event::Event;
 use crate::history::{ErrorDetails, EventKind, HistoryEvent, StateType};
 use crate::query::Random;
 use crate::timestamp::Timestamp;
-use crate::value::{Map, Value};
+use crate::value::Value;
 
 use failure::Failure;
 use frame::{Activity, Frame, FrameKey, Frames};
@@ -60,6 +65,8 @@ pub struct Execution {
     random: Random,
     /// `$$.Execution` and `$$.StateMachine`, built when first read.
     identity: OnceCell<(Value, Value)>,
+    /// A context object in place of the one that the execution would build.
+    context_given: Option<Value>,
 }
 
 /// What happens when a timer fires.
@@ -90,7 +97,27 @@ struct Outcome {
 
 impl Execution {
     /// Starts an execution; the commands are to be carried out at once.
-    pub fn start(machine: &StateMachine, start: Start, now: Timestamp) -> (Execution, Vec<Command>) {
+    pub fn start(
+        machine: &StateMachine,
+        start: Start,
+        now: Timestamp,
+    ) -> (Execution, Vec<Command>) {
+        let mut execution = Execution::prepared(machine, start, now);
+        let started = EventKind::ExecutionStarted {
+            input: execution.about.input.clone(),
+            role_arn: Arc::clone(&execution.about.role_arn),
+        };
+        execution.record(0, started);
+        if let Some(seconds) = machine.timeout_seconds {
+            execution.start_timer(TimerUse::Execution, now.plus_seconds(seconds as f64));
+        }
+        execution.run();
+        let commands = std::mem::take(&mut execution.commands);
+        (execution, commands)
+    }
+
+    /// An execution before its first event.
+    fn prepared(machine: &StateMachine, start: Start, now: Timestamp) -> Execution {
         let mut frames = Frames::default();
         let root = frames.insert(Frame {
             parent: None,
@@ -106,7 +133,7 @@ impl Execution {
             item: None,
             activity: Activity::Entering,
         });
-        let mut execution = Execution {
+        Execution {
             machine: machine.clone(),
             limits: start.limits.unwrap_or_else(|| Limits::aws(start.kind)),
             random: Random::seeded(start.seed),
@@ -124,18 +151,8 @@ impl Execution {
             children: Ids::default(),
             last_id: 0,
             identity: OnceCell::new(),
-        };
-        let started = EventKind::ExecutionStarted {
-            input: execution.about.input.clone(),
-            role_arn: Arc::clone(&execution.about.role_arn),
-        };
-        execution.record(0, started);
-        if let Some(seconds) = machine.timeout_seconds {
-            execution.start_timer(TimerUse::Execution, now.plus_seconds(seconds as f64));
+            context_given: None,
         }
-        execution.run();
-        let commands = std::mem::take(&mut execution.commands);
-        (execution, commands)
     }
 
     /// Takes note of an event. Unknown ids, ids of what has already ended, and events after the end are ignored.
@@ -148,7 +165,9 @@ impl Execution {
             Event::TaskStarted { id, worker } => self.task_started(id, worker),
             Event::TaskSubmitted { id, output } => self.task_submitted(id, output),
             Event::TaskSucceeded { id, output } => self.task_succeeded(id, output),
-            Event::TaskFailed { id, error, cause } => self.task_failed(id, error.into(), cause.map(Arc::from)),
+            Event::TaskFailed { id, error, cause } => {
+                self.task_failed(id, error.into(), cause.map(Arc::from))
+            }
             Event::TaskHeartbeat { id } => self.task_heartbeat(id),
             Event::TimerFired { id } => self.timer_fired(id),
             Event::ItemsRead { id, result } => self.items_read(id, result),
@@ -252,7 +271,9 @@ impl Execution {
         let Some(frame) = self.frames.get_mut(key) else {
             return false;
         };
-        if !outcome.output.same(&frame.input) && !data::fits(&outcome.output, self.limits.payload_bytes) {
+        if !outcome.output.same(&frame.input)
+            && !data::fits(&outcome.output, self.limits.payload_bytes)
+        {
             let failure = Failure::too_large(&state.name);
             return self.fail_state(program, key, state, failure);
         }
@@ -299,11 +320,18 @@ impl Execution {
         };
         match frame.parent {
             None => {
-                self.record(frame.last, EventKind::ExecutionSucceeded { output: output.clone() });
+                self.record(
+                    frame.last,
+                    EventKind::ExecutionSucceeded {
+                        output: output.clone(),
+                    },
+                );
                 self.end(Status::Succeeded { output });
             }
             Some(parent) => match self.frames.get(parent).map(|parent| &parent.activity) {
-                Some(Activity::Parallel(_)) => self.branch_done(program, parent, key, &frame, output),
+                Some(Activity::Parallel(_)) => {
+                    self.branch_done(program, parent, key, &frame, output)
+                }
                 Some(Activity::Map(_)) => self.iteration_done(program, parent, key, &frame, output),
                 _ => {}
             },
@@ -384,7 +412,9 @@ impl Execution {
             Some(TimerUse::Wait(key)) => self.waited(key),
             Some(TimerUse::Retry(key)) => self.ready.push_back(key),
             Some(TimerUse::TaskTimeout(key)) => self.task_timed_out(key, "States.Timeout"),
-            Some(TimerUse::TaskHeartbeat(key)) => self.task_timed_out(key, "States.HeartbeatTimeout"),
+            Some(TimerUse::TaskHeartbeat(key)) => {
+                self.task_timed_out(key, "States.HeartbeatTimeout")
+            }
         }
     }
 
@@ -476,6 +506,3 @@ impl Kind {
         }
     }
 }
-
-/// The variables of a scope.
-type Variables = Arc<Map>;

@@ -11,7 +11,12 @@ use super::frame::{Activity, Branches, Frame, FrameKey};
 use super::{Execution, Step};
 
 impl Execution {
-    pub(super) fn parallel(&mut self, key: FrameKey, state: &State, branches: &[StateId]) -> Result<Step, Failure> {
+    pub(super) fn parallel(
+        &mut self,
+        key: FrameKey,
+        state: &State,
+        branches: &[StateId],
+    ) -> Result<Step, Failure> {
         let input = self.effective_input(key, state)?;
         self.record_for(key, EventKind::ParallelStateStarted);
         let mut running = Vec::with_capacity(branches.len());
@@ -23,7 +28,9 @@ impl Execution {
         if running.is_empty() {
             let last = self.frames.get(key).map_or(0, |frame| frame.last);
             self.record(last, EventKind::StateSucceeded(StateType::Parallel));
-            return self.finish(key, state, Value::array(Vec::new())).map(Step::Done);
+            return self
+                .finish(key, state, Value::array(Vec::new()))
+                .map(Step::Done);
         }
         if let Some(frame) = self.frames.get_mut(key) {
             frame.activity = Activity::Parallel(Box::new(Branches {
@@ -35,7 +42,13 @@ impl Execution {
     }
 
     /// A new thread under another one, which starts from that one's last event.
-    pub(super) fn spawn(&mut self, parent: FrameKey, index: u64, state: StateId, input: Value) -> Option<FrameKey> {
+    pub(super) fn spawn(
+        &mut self,
+        parent: FrameKey,
+        index: u64,
+        state: StateId,
+        input: Value,
+    ) -> Option<FrameKey> {
         let around = self.frames.get(parent)?;
         let frame = Frame {
             parent: Some(parent),
@@ -56,7 +69,14 @@ impl Execution {
         Some(key)
     }
 
-    pub(super) fn branch_done(&mut self, program: &Program, parent: FrameKey, key: FrameKey, ended: &Frame, output: Value) {
+    pub(super) fn branch_done(
+        &mut self,
+        program: &Program,
+        parent: FrameKey,
+        key: FrameKey,
+        ended: &Frame,
+        output: Value,
+    ) {
         let Some(frame) = self.frames.get_mut(parent) else {
             return;
         };
@@ -76,7 +96,13 @@ impl Execution {
         }
     }
 
-    pub(super) fn branch_failed(&mut self, program: &Program, parent: FrameKey, key: FrameKey, failure: Failure) {
+    pub(super) fn branch_failed(
+        &mut self,
+        program: &Program,
+        parent: FrameKey,
+        key: FrameKey,
+        failure: Failure,
+    ) {
         let Some(ended) = self.frames.remove(key) else {
             return;
         };
@@ -87,7 +113,9 @@ impl Execution {
             return;
         };
         frame.last = ended.last;
-        if let Activity::Parallel(branches) = std::mem::replace(&mut frame.activity, Activity::Repeating) {
+        if let Activity::Parallel(branches) =
+            std::mem::replace(&mut frame.activity, Activity::Repeating)
+        {
             for sibling in branches.running {
                 self.abort(sibling, Some(ended.last));
             }

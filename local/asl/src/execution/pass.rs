@@ -8,10 +8,17 @@ use super::frame::FrameKey;
 use super::{Execution, Step};
 
 impl Execution {
-    pub(super) fn pass(&self, key: FrameKey, state: &State, result: Option<&Value>) -> Result<Step, Failure> {
-        // A query in Parameters is evaluated, and may fail, though a Result hides what it gives.
-        let input = self.effective_input(key, state)?;
-        let result = result.cloned().unwrap_or(input);
+    pub(super) fn pass(
+        &self,
+        key: FrameKey,
+        state: &State,
+        result: Option<&Value>,
+    ) -> Result<Step, Failure> {
+        // A Result stands in for whatever InputPath and Parameters would give: they are not even looked at.
+        let result = match result {
+            Some(result) => result.clone(),
+            None => self.effective_input(key, state)?,
+        };
         self.finish(key, state, result).map(Step::Done)
     }
 }

@@ -15,7 +15,9 @@ pub(super) fn matches(list: &[Arc<str>], error: Option<&str>) -> bool {
     list.iter().any(|name| match (&**name, error) {
         ("States.ALL", _) => true,
         ("States.TaskFailed", Some(error)) => error != "States.Timeout",
-        ("States.Timeout", Some(error)) => matches!(error, "States.Timeout" | "States.HeartbeatTimeout"),
+        ("States.Timeout", Some(error)) => {
+            matches!(error, "States.Timeout" | "States.HeartbeatTimeout")
+        }
         (name, Some(error)) => name == error,
         (_, None) => false,
     })
@@ -88,7 +90,11 @@ mod tests {
 
     #[test]
     fn names_match_as_the_language_says() {
-        let names = |list: &[&str]| list.iter().map(|name| Arc::from(*name)).collect::<Vec<Arc<str>>>();
+        let names = |list: &[&str]| {
+            list.iter()
+                .map(|name| Arc::from(*name))
+                .collect::<Vec<Arc<str>>>()
+        };
         for (list, error, expected) in [
             (&["States.ALL"][..], Some("Job.Crashed"), true),
             (&["States.ALL"], None, true),
@@ -100,7 +106,11 @@ mod tests {
             (&["A"], Some("a"), false),
             (&["A"], None, false),
         ] {
-            assert_eq!(matches(&names(list), error), expected, "{list:?} on {error:?}");
+            assert_eq!(
+                matches(&names(list), error),
+                expected,
+                "{list:?} on {error:?}"
+            );
         }
     }
 }

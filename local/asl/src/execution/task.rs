@@ -15,13 +15,24 @@ use super::frame::{Activity, FrameKey, TaskRun};
 use super::{Execution, Step, TimerUse, data};
 
 impl Execution {
-    pub(super) fn task(&mut self, key: FrameKey, state: &State, task: &TaskFields) -> Result<Step, Failure> {
+    pub(super) fn task(
+        &mut self,
+        key: FrameKey,
+        state: &State,
+        task: &TaskFields,
+    ) -> Result<Step, Failure> {
         let id = TaskId(self.next_id());
         let token = self.task_token(id);
         let input = self.filtered_input(key, state)?;
         let timeout_seconds = self.seconds(key, state, &input, task.timeout.as_ref())?;
         let heartbeat_seconds = self.seconds(key, state, &input, task.heartbeat.as_ref())?;
-        let shown = matches!(task.resource, Resource::Service { pattern: Pattern::WaitForTaskToken, .. });
+        let shown = matches!(
+            task.resource,
+            Resource::Service {
+                pattern: Pattern::WaitForTaskToken,
+                ..
+            }
+        );
         let given = || Given {
             input: &input,
             result: None,
@@ -31,13 +42,15 @@ impl Execution {
         };
         let arguments = match &state.arguments {
             None => input.clone(),
-            Some(arguments) => self.evaluate(key, state, given(), |scope| arguments.render(scope, "Arguments"))?,
+            Some(arguments) => self.evaluate(key, state, given(), |scope| {
+                arguments.render(scope, "Arguments")
+            })?,
         };
         let credentials = match &task.credentials {
             None => None,
-            Some(credentials) => {
-                Some(self.evaluate(key, state, given(), |scope| credentials.render(scope, "Credentials"))?)
-            }
+            Some(credentials) => Some(self.evaluate(key, state, given(), |scope| {
+                credentials.render(scope, "Credentials")
+            })?),
         };
         let family = family(task);
         let scheduled = TaskProgress::Scheduled {
@@ -66,7 +79,9 @@ impl Execution {
         self.tasks.insert(id.0, key);
         self.commands.push(Command::ScheduleTask(command));
         let now = self.now;
-        let timeout = timeout_seconds.map(|seconds| self.start_timer(TimerUse::TaskTimeout(key), now.plus_seconds(seconds as f64)));
+        let timeout = timeout_seconds.map(|seconds| {
+            self.start_timer(TimerUse::TaskTimeout(key), now.plus_seconds(seconds as f64))
+        });
         // Nobody can send a heartbeat for a call that has no token.
         let beats = shown || matches!(task.resource, Resource::Activity { .. });
         let heartbeat = heartbeat_seconds.filter(|_| beats).map(|seconds| {
@@ -75,12 +90,24 @@ impl Execution {
             (timer, seconds)
         });
         if let Some(frame) = self.frames.get_mut(key) {
-            frame.activity = Activity::Task(Box::new(TaskRun { id, family, token, timeout, heartbeat }));
+            frame.activity = Activity::Task(Box::new(TaskRun {
+                id,
+                family,
+                token,
+                timeout,
+                heartbeat,
+            }));
         }
         Ok(Step::Blocked)
     }
 
-    fn seconds(&self, key: FrameKey, state: &State, input: &Value, field: Option<&Dynamic>) -> Result<Option<u64>, Failure> {
+    fn seconds(
+        &self,
+        key: FrameKey,
+        state: &State,
+        input: &Value,
+        field: Option<&Dynamic>,
+    ) -> Result<Option<u64>, Failure> {
         let Some(field) = field else {
             return Ok(None);
         };
@@ -88,7 +115,10 @@ impl Execution {
             let seconds = field.integer(scope)?;
             match u64::try_from(seconds) {
                 Ok(seconds) if seconds > 0 => Ok(Some(seconds)),
-                _ => Err(field.refuse(format!("{} must be a positive integer but was: {seconds}", field.name()))),
+                _ => Err(field.refuse(format!(
+                    "{} must be a positive integer but was: {seconds}",
+                    field.name()
+                ))),
             }
         })
     }
@@ -107,7 +137,12 @@ impl Execution {
 
     /// The region of the execution's ARN.
     pub(super) fn region(&self) -> Arc<str> {
-        self.about.arn.split(':').nth(3).unwrap_or("us-east-1").into()
+        self.about
+            .arn
+            .split(':')
+            .nth(3)
+            .unwrap_or("us-east-1")
+            .into()
     }
 
     pub(super) fn task_started(&mut self, id: TaskId, worker: Option<String>) {
@@ -129,14 +164,25 @@ impl Execution {
         };
         if !data::fits(&output, self.limits.payload_bytes) {
             let name = match self.running_task(key) {
-                Some(TaskRun { family: TaskFamily::Service { resource_type, .. }, .. }) => Arc::clone(resource_type),
-                Some(TaskRun { family: TaskFamily::Lambda { arn } | TaskFamily::Activity { arn }, .. }) => Arc::clone(arn),
+                Some(TaskRun {
+                    family: TaskFamily::Service { resource_type, .. },
+                    ..
+                }) => Arc::clone(resource_type),
+                Some(TaskRun {
+                    family: TaskFamily::Lambda { arn } | TaskFamily::Activity { arn },
+                    ..
+                }) => Arc::clone(arn),
                 None => return,
             };
             let failure = Failure::too_large(&name);
             return self.task_failed(id, failure.error.unwrap_or_default(), failure.cause);
         }
-        self.progress(key, TaskProgress::Succeeded { output: output.clone() });
+        self.progress(
+            key,
+            TaskProgress::Succeeded {
+                output: output.clone(),
+            },
+        );
         self.task_over(key);
         let program: Arc<Program> = Arc::clone(&self.machine.program);
         self.complete(&program, key, output);
@@ -146,7 +192,10 @@ impl Execution {
         let Some(key) = self.tasks.get(&id.0).copied() else {
             return;
         };
-        let details = ErrorDetails { error: Some(error), cause };
+        let details = ErrorDetails {
+            error: Some(error),
+            cause,
+        };
         self.progress(key, TaskProgress::Failed(details.clone()));
         self.task_over(key);
         self.task_failure(key, details);
@@ -156,7 +205,10 @@ impl Execution {
         let Some(id) = self.running_task(key).map(|task| task.id) else {
             return;
         };
-        let details = ErrorDetails { error: Some(error.into()), cause: None };
+        let details = ErrorDetails {
+            error: Some(error.into()),
+            cause: None,
+        };
         self.progress(key, TaskProgress::TimedOut(details.clone()));
         self.commands.push(Command::CancelTask { id });
         self.task_over(key);
@@ -165,7 +217,11 @@ impl Execution {
 
     fn task_failure(&mut self, key: FrameKey, details: ErrorDetails) {
         let program = Arc::clone(&self.machine.program);
-        let failure = Failure { error: details.error, cause: details.cause, origin: Origin::Task };
+        let failure = Failure {
+            error: details.error,
+            cause: details.cause,
+            origin: Origin::Task,
+        };
         self.fail_thread(&program, key, failure);
     }
 
@@ -179,7 +235,9 @@ impl Execution {
         self.cancel_timer(timer);
         let at = self.now.plus_seconds(seconds);
         let next = self.start_timer(TimerUse::TaskHeartbeat(key), at);
-        if let Some(Activity::Task(task)) = self.frames.get_mut(key).map(|frame| &mut frame.activity) {
+        if let Some(Activity::Task(task)) =
+            self.frames.get_mut(key).map(|frame| &mut frame.activity)
+        {
             task.heartbeat = Some((next, seconds));
         }
     }
@@ -226,8 +284,12 @@ impl Execution {
 
 fn family(task: &TaskFields) -> TaskFamily {
     match &task.resource {
-        Resource::Lambda { arn } => TaskFamily::Lambda { arn: Arc::clone(arn) },
-        Resource::Activity { arn } => TaskFamily::Activity { arn: Arc::clone(arn) },
+        Resource::Lambda { arn } => TaskFamily::Lambda {
+            arn: Arc::clone(arn),
+        },
+        Resource::Activity { arn } => TaskFamily::Activity {
+            arn: Arc::clone(arn),
+        },
         Resource::Service { .. } => TaskFamily::Service {
             resource_type: Arc::clone(&task.resource_type),
             resource: Arc::clone(&task.resource_name),

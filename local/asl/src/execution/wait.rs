@@ -13,15 +13,26 @@ use super::{Execution, Step, TimerUse};
 const MAX_DELAY: i64 = i32::MAX as i64;
 
 impl Execution {
-    pub(super) fn wait(&mut self, key: FrameKey, state: &State, wait: &WaitFields) -> Result<Step, Failure> {
+    pub(super) fn wait(
+        &mut self,
+        key: FrameKey,
+        state: &State,
+        wait: &WaitFields,
+    ) -> Result<Step, Failure> {
         let input = self.filtered_input(key, state)?;
         let now = self.now;
         let until = self.query(key, state, &input, |scope| match wait {
-            WaitFields::Seconds(seconds) => delay(seconds, scope).map(|seconds| now.plus_seconds(seconds as f64)),
+            WaitFields::Seconds(seconds) => {
+                delay(seconds, scope).map(|seconds| now.plus_seconds(seconds as f64))
+            }
             WaitFields::Timestamp(timestamp) => moment(timestamp, scope),
         })?;
         if until.0.saturating_sub(now.0) / 1_000_000 > MAX_DELAY {
-            return Err(self.query_failure(key, state, QueryError::runtime("Wait state delay is too long.")));
+            return Err(self.query_failure(
+                key,
+                state,
+                QueryError::runtime("Wait state delay is too long."),
+            ));
         }
         if until <= now {
             return self.finish(key, state, input).map(Step::Done);
@@ -57,9 +68,9 @@ fn delay(seconds: &Dynamic, scope: &Scope) -> Result<i64, QueryError> {
             "The {field} parameter cannot be parsed as a long value: {text} == {}",
             plain(&value)
         ))),
-        (Dynamic::Literal { .. } | Dynamic::Jsonata { .. }, Some(_)) => Err(seconds.refuse(format!(
-            "The Seconds field references a negative value: {value}"
-        ))),
+        (Dynamic::Literal { .. } | Dynamic::Jsonata { .. }, Some(_)) => Err(seconds.refuse(
+            format!("The Seconds field references a negative value: {value}"),
+        )),
         (Dynamic::Literal { .. } | Dynamic::Jsonata { .. }, None) => Err(seconds.refuse(format!(
             "The Seconds field cannot be parsed as a long value: {}",
             plain(&value)
@@ -78,7 +89,9 @@ fn moment(timestamp: &StringField, scope: &Scope) -> Result<Timestamp, QueryErro
             "The {field} parameter does not reference a valid ISO-8601 extended offset date-time format string: {text} == {value}"
         )),
         StringField::Literal(_) | StringField::Jsonata { .. } => QueryError::evaluation(
-            format!("The Timestamp field cannot be parsed as an ISO-8601 extended offset date-time format string: {value}"),
+            format!(
+                "The Timestamp field cannot be parsed as an ISO-8601 extended offset date-time format string: {value}"
+            ),
             "Timestamp",
         ),
     })
