@@ -1,6 +1,7 @@
 //! The local cloud.
 
 pub mod batch;
+mod cloud;
 pub mod compute;
 pub mod ecs;
 pub mod events;
@@ -15,6 +16,11 @@ pub mod error;
 pub mod faults;
 pub mod logs;
 pub mod process;
+pub mod sfn;
 pub mod stack;
 pub mod time;
 pub mod usage;
+
+pub use cloud::{Cloud, CloudError, Config, ExecutionDescription};
+pub use sfn::{ClockMode, ExecutionEvent};
+pub use usage::Usage;

@@ -161,7 +161,7 @@ fn keys_below(root: &Path, prefix: &str) -> io::Result<Vec<String>> {
 }
 
 /// Percent-encodes a key for a path.
-fn encode(key: &str) -> String {
+pub(crate) fn encode(key: &str) -> String {
     let mut text = String::with_capacity(key.len());
     for byte in key.bytes() {
         match byte {

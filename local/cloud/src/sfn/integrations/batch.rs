@@ -1,0 +1,76 @@
+//! Batch: `batch:submitJob`.
+//! <https://docs.aws.amazon.com/step-functions/latest/dg/connect-batch.html>
+
+use asl::{Pattern, TaskError};
+use futures::FutureExt;
+use serde_json::{Value, json};
+
+use super::case::{camel, pascal};
+use super::{Accepted, Call, Job, service_error, with_metadata};
+
+/// Tag by which the job of a call is found again after a restart.
+const CALL_TAG: &str = "aws:states:call";
+
+/// SubmitJob. With `.sync` the job's description is the result, and a job that ends FAILED fails the state.
+pub async fn submit_job(call: &Call) -> Result<Accepted, TaskError> {
+    let batch = &call.sfn.compute.batch;
+    let job = match batch.find_tag(CALL_TAG, &call.token) {
+        Some(job) => job,
+        None => {
+            let mut request = camel(call.arguments.clone());
+            if !request["tags"].is_object() {
+                request["tags"] = json!({});
+            }
+            request["tags"][CALL_TAG] = json!(call.token);
+            mark(&mut request);
+            batch
+                .submit_job(&request)
+                .map_err(|error| service_error("Batch", "AWSBatch", &error))?
+        }
+    };
+    let answer = json!({ "JobArn": job.arn, "JobId": job.id, "JobName": job.name });
+    let (batch, stopped) = (batch.clone(), job.id.clone());
+    let job = (call.pattern == Pattern::Sync).then(|| Job {
+        ended: async move {
+            let description = pascal(without_tag(job.finished().await));
+            if description["Status"] == "SUCCEEDED" {
+                return Ok(description.into());
+            }
+            Err(TaskError {
+                error: "States.TaskFailed".into(),
+                cause: Some(description.to_string()),
+            })
+        }
+        .boxed(),
+        stop: Box::new(move || {
+            // A job that has ended meanwhile needs no stopping.
+            let _ = batch.terminate_job(&stopped, "Aborted by Step Functions");
+        }),
+    });
+    Ok(Accepted {
+        output: with_metadata(answer, &uuid::Uuid::new_v4().to_string()).into(),
+        job,
+    })
+}
+
+/// Step Functions marks the jobs that it manages by an environment variable.
+fn mark(request: &mut Value) {
+    let overrides = &mut request["containerOverrides"];
+    if !overrides.is_object() {
+        *overrides = json!({});
+    }
+    let environment = &mut overrides["environment"];
+    if !environment.is_array() {
+        *environment = json!([]);
+    }
+    if let Some(environment) = environment.as_array_mut() {
+        environment.push(json!({ "name": "MANAGED_BY_AWS", "value": "STARTED_BY_STEP_FUNCTIONS" }));
+    }
+}
+
+fn without_tag(mut description: Value) -> Value {
+    if let Some(tags) = description["tags"].as_object_mut() {
+        tags.remove(CALL_TAG);
+    }
+    description
+}

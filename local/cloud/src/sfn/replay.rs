@@ -1,0 +1,127 @@
+//! Rebuilding an execution from its log: the same events at the same moments give the same
+//! commands, and those that no later event answers are what is still to be done.
+
+use asl::{
+    ChildId, Command, Event, Execution, Start, StateMachine, TaskId, TimerId, Timestamp, Value,
+};
+use indexmap::IndexMap;
+
+/// What is known of a task that was begun before a restart.
+#[derive(Debug, Clone, Default)]
+pub struct Progress {
+    /// The command comes from a replay, not from this run of the process.
+    pub replayed: bool,
+    /// `TaskStarted` is in the log.
+    pub started: bool,
+    /// `TaskSubmitted` is in the log, with this output.
+    pub submitted: Option<Value>,
+    /// A child execution that was told to stop.
+    pub stopped: bool,
+}
+
+#[derive(PartialEq, Eq, Hash)]
+enum Key {
+    Task(TaskId),
+    Timer(TimerId),
+    Child(ChildId),
+}
+
+/// An execution as its log leaves it.
+pub struct Replay {
+    /// The interpreter.
+    pub execution: Execution,
+    /// Moment of the last event.
+    pub last: Timestamp,
+    outstanding: IndexMap<Key, (Command, Progress)>,
+}
+
+impl Replay {
+    /// Replays `events` on a fresh execution. `seen` is shown every command on its way.
+    pub fn new(
+        machine: &StateMachine,
+        start: Start,
+        started: Timestamp,
+        events: Vec<(Event, Timestamp)>,
+        mut seen: impl FnMut(&Command),
+    ) -> Replay {
+        let (execution, commands) = Execution::start(machine, start, started);
+        let mut replay = Replay {
+            execution,
+            last: started,
+            outstanding: IndexMap::new(),
+        };
+        replay.note_commands(commands, &mut seen);
+        for (event, at) in events {
+            replay.note_event(&event);
+            replay.last = at;
+            let commands = replay.execution.apply(event, at);
+            replay.note_commands(commands, &mut seen);
+        }
+        replay
+    }
+
+    /// The commands still to be carried out, in their order.
+    pub fn outstanding(&mut self) -> Vec<(Command, Progress)> {
+        std::mem::take(&mut self.outstanding)
+            .into_values()
+            .collect()
+    }
+
+    fn note_event(&mut self, event: &Event) {
+        let answered = match event {
+            Event::TaskStarted { id, .. } => {
+                if let Some((_, progress)) = self.outstanding.get_mut(&Key::Task(*id)) {
+                    progress.started = true;
+                }
+                None
+            }
+            Event::TaskSubmitted { id, output } => {
+                if let Some((_, progress)) = self.outstanding.get_mut(&Key::Task(*id)) {
+                    progress.submitted = Some(output.clone());
+                }
+                None
+            }
+            Event::TaskSucceeded { id, .. }
+            | Event::TaskFailed { id, .. }
+            | Event::ItemsRead { id, .. }
+            | Event::ResultsWritten { id, .. } => Some(Key::Task(*id)),
+            Event::TimerFired { id } => Some(Key::Timer(*id)),
+            Event::ChildFinished { id, .. } => Some(Key::Child(*id)),
+            Event::TaskHeartbeat { .. } | Event::Stop { .. } => None,
+        };
+        if let Some(key) = answered {
+            self.outstanding.shift_remove(&key);
+        }
+    }
+
+    fn note_commands(&mut self, commands: Vec<Command>, seen: &mut impl FnMut(&Command)) {
+        for command in commands {
+            seen(&command);
+            let key = match &command {
+                Command::CancelTask { id } => {
+                    self.outstanding.shift_remove(&Key::Task(*id));
+                    continue;
+                }
+                Command::CancelTimer { id } => {
+                    self.outstanding.shift_remove(&Key::Timer(*id));
+                    continue;
+                }
+                Command::StopChild { id } => {
+                    if let Some((_, progress)) = self.outstanding.get_mut(&Key::Child(*id)) {
+                        progress.stopped = true;
+                    }
+                    continue;
+                }
+                Command::ScheduleTask(task) => Key::Task(task.id),
+                Command::ReadItems { id, .. } | Command::WriteResults { id, .. } => Key::Task(*id),
+                Command::StartTimer { id, .. } => Key::Timer(*id),
+                Command::StartChild { id, .. } => Key::Child(*id),
+            };
+            let progress = Progress {
+                replayed: true,
+                ..Progress::default()
+            };
+            self.outstanding.insert(key, (command, progress));
+        }
+    }
+}

@@ -1,0 +1,522 @@
+//! The durable side of Step Functions: one SQLite file.
+//!
+//! What happened is an append-only log of [`asl::Event`]s per execution; histories and running
+//! executions are rebuilt from it by replay. All writes go to one thread that commits whatever has
+//! gathered since its last commit in a single transaction (group commit), so durability costs one
+//! commit per burst, not one per event. WAL with `synchronous=NORMAL` survives the death of this
+//! process at any moment; only a power failure may lose the last commits.
+
+use std::path::Path;
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::thread::JoinHandle;
+
+use asl::{Event, Start, Status, Timestamp};
+use rusqlite::{Connection, Row, params};
+use tokio::sync::oneshot;
+
+const SCHEMA: &str = "
+PRAGMA journal_mode = WAL;
+PRAGMA synchronous = NORMAL;
+PRAGMA cache_size = -2000;
+CREATE TABLE IF NOT EXISTS definitions (hash TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS state_machines (
+  arn TEXT PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, role_arn TEXT NOT NULL,
+  definition TEXT NOT NULL, revision TEXT NOT NULL, created INTEGER NOT NULL, updated INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS executions (
+  id INTEGER PRIMARY KEY, arn TEXT NOT NULL UNIQUE, machine TEXT NOT NULL, start TEXT NOT NULL,
+  definition TEXT, parent TEXT, map_run TEXT, started INTEGER NOT NULL, stopped INTEGER, status TEXT);
+CREATE INDEX IF NOT EXISTS executions_by_machine ON executions (machine, started);
+CREATE INDEX IF NOT EXISTS executions_by_map_run ON executions (map_run) WHERE map_run IS NOT NULL;
+CREATE INDEX IF NOT EXISTS executions_running ON executions (id) WHERE stopped IS NULL;
+CREATE TABLE IF NOT EXISTS events (
+  execution INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, event TEXT NOT NULL,
+  PRIMARY KEY (execution, seq)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS activities (arn TEXT PRIMARY KEY, name TEXT NOT NULL, created INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS tags (
+  arn TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (arn, key)) WITHOUT ROWID;
+";
+
+/// The most writes that one transaction takes: bounds the time a writer waits for its commit.
+const MAX_BATCH: usize = 4_096;
+
+/// Why the store failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// SQLite refused.
+    #[error("the history database: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// A stored value is not what this version writes.
+    #[error("the history database holds an unreadable value: {0}")]
+    Format(#[from] serde_json::Error),
+    /// The writer has ended, so nothing more is recorded.
+    #[error("the history database is closed")]
+    Closed,
+}
+
+/// A state machine as it is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MachineRow {
+    /// ARN.
+    pub arn: String,
+    /// Name.
+    pub name: String,
+    /// `STANDARD` or `EXPRESS`.
+    pub kind: String,
+    /// Role ARN.
+    pub role_arn: String,
+    /// Definition text.
+    pub definition: String,
+    /// Revision id: changes with each update.
+    pub revision: String,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When it was last changed.
+    pub updated: Timestamp,
+}
+
+/// An execution as it is kept.
+#[derive(Debug, Clone)]
+pub struct ExecutionRow {
+    /// Number within this database.
+    pub id: i64,
+    /// How it was started; holds ARN, name and input.
+    pub start: Start,
+    /// Hash of its definition; none for a child of a Distributed Map, whose definition is its parent's.
+    pub definition: Option<String>,
+    /// ARN of the parent execution of a Distributed Map's child.
+    pub parent: Option<String>,
+    /// ARN of the Map Run of a Distributed Map's child.
+    pub map_run: Option<String>,
+    /// When it started.
+    pub started: Timestamp,
+    /// When it ended; none while it runs.
+    pub stopped: Option<Timestamp>,
+    /// Where it stands.
+    pub status: Status,
+}
+
+/// An activity as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ActivityRow {
+    /// ARN.
+    pub arn: String,
+    /// Name.
+    pub name: String,
+    /// When it was created.
+    pub created: Timestamp,
+}
+
+enum Write {
+    Begin(Box<ExecutionRow>),
+    Append {
+        execution: i64,
+        first: i64,
+        events: Vec<(Timestamp, String)>,
+    },
+    End {
+        execution: i64,
+        stopped: Timestamp,
+        status: String,
+    },
+    Definition {
+        hash: String,
+        text: String,
+    },
+    PutMachine(Box<MachineRow>),
+    DeleteMachine(String),
+    PutActivity(ActivityRow),
+    DeleteActivity(String),
+    Tag {
+        arn: String,
+        tags: Vec<(String, String)>,
+    },
+    Untag {
+        arn: String,
+        keys: Vec<String>,
+    },
+}
+
+type Acknowledge = oneshot::Sender<Result<(), StoreError>>;
+
+/// The database: one writer thread and one reading connection.
+pub struct Store {
+    reader: Mutex<Connection>,
+    writes: Mutex<Option<mpsc::Sender<(Write, Option<Acknowledge>)>>>,
+    writer: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Store {
+    /// Opens or creates the database at `path`.
+    pub fn open(path: &Path) -> Result<Store, StoreError> {
+        let connection = Connection::open(path)?;
+        connection.execute_batch(SCHEMA)?;
+        let reader = Connection::open(path)?;
+        reader.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -2000;")?;
+        let (sender, receiver) = mpsc::channel();
+        let writer = std::thread::Builder::new()
+            .name("sfn-history".into())
+            .spawn(move || write_all(connection, &receiver))
+            .map_err(|_| StoreError::Closed)?;
+        Ok(Store {
+            reader: Mutex::new(reader),
+            writes: Mutex::new(Some(sender)),
+            writer: Mutex::new(Some(writer)),
+        })
+    }
+
+    /// Commits what is outstanding and stops recording.
+    pub fn close(&self) {
+        lock(&self.writes).take();
+        if let Some(writer) = lock(&self.writer).take() {
+            // A panicked writer has nothing left to commit.
+            let _ = writer.join();
+        }
+    }
+
+    fn send(&self, write: Write, acknowledge: Option<Acknowledge>) -> Result<(), StoreError> {
+        let writes = lock(&self.writes);
+        let sender = writes.as_ref().ok_or(StoreError::Closed)?;
+        sender
+            .send((write, acknowledge))
+            .map_err(|_| StoreError::Closed)
+    }
+
+    async fn commit(&self, write: Write) -> Result<(), StoreError> {
+        let (acknowledge, committed) = oneshot::channel();
+        self.send(write, Some(acknowledge))?;
+        committed.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Records a new execution; returns once it is committed.
+    pub async fn begin(&self, row: ExecutionRow) -> Result<(), StoreError> {
+        self.commit(Write::Begin(Box::new(row))).await
+    }
+
+    /// Appends events to an execution's log, the first of them with sequence number `first`;
+    /// returns once they are committed.
+    pub async fn append(
+        &self,
+        execution: i64,
+        first: i64,
+        events: &[(Event, Timestamp)],
+    ) -> Result<(), StoreError> {
+        let events = events
+            .iter()
+            .map(|(event, at)| Ok((*at, serde_json::to_string(event)?)));
+        let events = events.collect::<Result<_, serde_json::Error>>()?;
+        self.commit(Write::Append {
+            execution,
+            first,
+            events,
+        })
+        .await
+    }
+
+    /// Notes the end of an execution. Not awaited: the log already implies it, replay finds it again.
+    pub fn end(
+        &self,
+        execution: i64,
+        stopped: Timestamp,
+        status: &Status,
+    ) -> Result<(), StoreError> {
+        let status = serde_json::to_string(status)?;
+        self.send(
+            Write::End {
+                execution,
+                stopped,
+                status,
+            },
+            None,
+        )
+    }
+
+    /// Keeps a definition under its hash. Not awaited: it is written before any execution that names it.
+    pub fn put_definition(&self, hash: &str, text: &str) -> Result<(), StoreError> {
+        self.send(
+            Write::Definition {
+                hash: hash.to_owned(),
+                text: text.to_owned(),
+            },
+            None,
+        )
+    }
+
+    /// Creates or replaces a state machine.
+    pub async fn put_machine(&self, row: MachineRow) -> Result<(), StoreError> {
+        self.commit(Write::PutMachine(Box::new(row))).await
+    }
+
+    /// Removes a state machine.
+    pub async fn delete_machine(&self, arn: &str) -> Result<(), StoreError> {
+        self.commit(Write::DeleteMachine(arn.to_owned())).await
+    }
+
+    /// Creates an activity.
+    pub async fn put_activity(&self, row: ActivityRow) -> Result<(), StoreError> {
+        self.commit(Write::PutActivity(row)).await
+    }
+
+    /// Removes an activity.
+    pub async fn delete_activity(&self, arn: &str) -> Result<(), StoreError> {
+        self.commit(Write::DeleteActivity(arn.to_owned())).await
+    }
+
+    /// Sets tags of a resource.
+    pub async fn tag(&self, arn: &str, tags: Vec<(String, String)>) -> Result<(), StoreError> {
+        self.commit(Write::Tag {
+            arn: arn.to_owned(),
+            tags,
+        })
+        .await
+    }
+
+    /// Removes tags of a resource.
+    pub async fn untag(&self, arn: &str, keys: Vec<String>) -> Result<(), StoreError> {
+        self.commit(Write::Untag {
+            arn: arn.to_owned(),
+            keys,
+        })
+        .await
+    }
+
+    /// Tags of a resource.
+    pub fn tags(&self, arn: &str) -> Result<Vec<(String, String)>, StoreError> {
+        self.query(
+            "SELECT key, value FROM tags WHERE arn = ?1 ORDER BY key",
+            [arn],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+    }
+
+    /// All state machines, by name.
+    pub fn machines(&self) -> Result<Vec<MachineRow>, StoreError> {
+        self.query("SELECT * FROM state_machines ORDER BY name", [], |row| {
+            Ok(MachineRow {
+                arn: row.get("arn")?,
+                name: row.get("name")?,
+                kind: row.get("kind")?,
+                role_arn: row.get("role_arn")?,
+                definition: row.get("definition")?,
+                revision: row.get("revision")?,
+                created: Timestamp(row.get("created")?),
+                updated: Timestamp(row.get("updated")?),
+            })
+        })
+    }
+
+    /// All activities, by name.
+    pub fn activities(&self) -> Result<Vec<ActivityRow>, StoreError> {
+        self.query(
+            "SELECT arn, name, created FROM activities ORDER BY name",
+            [],
+            |row| {
+                Ok(ActivityRow {
+                    arn: row.get(0)?,
+                    name: row.get(1)?,
+                    created: Timestamp(row.get(2)?),
+                })
+            },
+        )
+    }
+
+    /// The definition kept under `hash`.
+    pub fn definition(&self, hash: &str) -> Result<Option<String>, StoreError> {
+        let rows = self.query(
+            "SELECT text FROM definitions WHERE hash = ?1",
+            [hash],
+            |row| row.get(0),
+        )?;
+        Ok(rows.into_iter().next())
+    }
+
+    /// The execution with that ARN.
+    pub fn execution(&self, arn: &str) -> Result<Option<ExecutionRow>, StoreError> {
+        Ok(self.executions("WHERE arn = ?1", [arn])?.into_iter().next())
+    }
+
+    /// Executions that have not ended, parents before their children.
+    pub fn running(&self) -> Result<Vec<ExecutionRow>, StoreError> {
+        self.executions("WHERE stopped IS NULL ORDER BY id", [])
+    }
+
+    /// Executions of a state machine, newest first.
+    pub fn executions_of(&self, machine: &str) -> Result<Vec<ExecutionRow>, StoreError> {
+        self.executions(
+            "WHERE machine = ?1 AND parent IS NULL ORDER BY started DESC, id DESC",
+            [machine],
+        )
+    }
+
+    /// Child executions of a Map Run, newest first.
+    pub fn executions_of_map_run(&self, map_run: &str) -> Result<Vec<ExecutionRow>, StoreError> {
+        self.executions(
+            "WHERE map_run = ?1 ORDER BY started DESC, id DESC",
+            [map_run],
+        )
+    }
+
+    /// The highest execution number so far.
+    pub fn last_id(&self) -> Result<i64, StoreError> {
+        let rows = self.query("SELECT COALESCE(MAX(id), 0) FROM executions", [], |row| {
+            row.get(0)
+        })?;
+        Ok(rows.into_iter().next().unwrap_or(0))
+    }
+
+    /// The log of an execution.
+    pub fn events(&self, execution: i64) -> Result<Vec<(Event, Timestamp)>, StoreError> {
+        let sql = "SELECT at, event FROM events WHERE execution = ?1 ORDER BY seq";
+        let rows = self.query(sql, [execution], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
+        })?;
+        rows.into_iter()
+            .map(|(at, event)| Ok((serde_json::from_str(&event)?, Timestamp(at))))
+            .collect()
+    }
+
+    fn query<T>(
+        &self,
+        sql: &str,
+        parameters: impl rusqlite::Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        let reader = lock(&self.reader);
+        let mut statement = reader.prepare_cached(sql)?;
+        let rows = statement
+            .query_map(parameters, read)?
+            .collect::<Result<_, _>>()?;
+        Ok(rows)
+    }
+
+    fn executions(
+        &self,
+        filter: &str,
+        parameters: impl rusqlite::Params,
+    ) -> Result<Vec<ExecutionRow>, StoreError> {
+        let sql = format!(
+            "SELECT id, start, definition, parent, map_run, started, stopped, status FROM executions {filter}"
+        );
+        let rows = self.query(&sql, parameters, |row| {
+            let (start, status): (String, Option<String>) = (row.get(1)?, row.get(7)?);
+            let row = (
+                row.get(0)?,
+                row.get(2)?,
+                row.get(3)?,
+                row.get(4)?,
+                row.get(5)?,
+                row.get::<_, Option<i64>>(6)?,
+            );
+            Ok((start, status, row))
+        })?;
+        let rows = rows.into_iter().map(
+            |(start, status, (id, definition, parent, map_run, started, stopped))| {
+                Ok(ExecutionRow {
+                    id,
+                    start: serde_json::from_str(&start)?,
+                    definition,
+                    parent,
+                    map_run,
+                    started: Timestamp(started),
+                    stopped: stopped.map(Timestamp),
+                    status: status
+                        .map_or(Ok(Status::Running), |status| serde_json::from_str(&status))?,
+                })
+            },
+        );
+        rows.collect()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn write_all(mut connection: Connection, receiver: &mpsc::Receiver<(Write, Option<Acknowledge>)>) {
+    let mut batch = Vec::new();
+    while let Ok(first) = receiver.recv() {
+        batch.push(first);
+        batch.extend(receiver.try_iter().take(MAX_BATCH));
+        let (writes, acknowledgements): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
+        let outcome = transact(&mut connection, &writes);
+        if let Err(error) = &outcome {
+            tracing::error!(%error, "the history could not be written");
+        }
+        for acknowledge in acknowledgements.into_iter().flatten() {
+            let outcome = outcome
+                .as_ref()
+                .map(|()| ())
+                .map_err(|_| StoreError::Closed);
+            // The caller may have gone; the write stands.
+            let _ = acknowledge.send(outcome);
+        }
+    }
+}
+
+fn transact(connection: &mut Connection, writes: &[Write]) -> Result<(), StoreError> {
+    let transaction = connection.transaction()?;
+    for write in writes {
+        apply(&transaction, write)?;
+    }
+    transaction.commit()?;
+    Ok(())
+}
+
+fn apply(connection: &Connection, write: &Write) -> Result<(), StoreError> {
+    let run = |sql: &str, parameters: &[&dyn rusqlite::ToSql]| -> Result<(), StoreError> {
+        connection.prepare_cached(sql)?.execute(parameters)?;
+        Ok(())
+    };
+    match write {
+        Write::Begin(row) => run(
+            "INSERT INTO executions (id, arn, machine, start, definition, parent, map_run, started)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            params![
+                row.id,
+                &*row.start.arn,
+                &*row.start.state_machine_arn,
+                serde_json::to_string(&row.start)?,
+                row.definition,
+                row.parent,
+                row.map_run,
+                row.started.0
+            ],
+        ),
+        Write::Append { execution, first, events } => {
+            let sql = "INSERT INTO events (execution, seq, at, event) VALUES (?1, ?2, ?3, ?4)";
+            (*first..).zip(events).try_for_each(|(seq, (at, event))| run(sql, params![execution, seq, at.0, event]))
+        }
+        Write::End { execution, stopped, status } => run(
+            "UPDATE executions SET stopped = ?2, status = ?3 WHERE id = ?1",
+            params![execution, stopped.0, status],
+        ),
+        Write::Definition { hash, text } => {
+            run("INSERT OR IGNORE INTO definitions (hash, text) VALUES (?1, ?2)", params![hash, text])
+        }
+        Write::PutMachine(row) => run(
+            "INSERT OR REPLACE INTO state_machines (arn, name, kind, role_arn, definition, revision, created, updated)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            params![
+                row.arn,
+                row.name,
+                row.kind,
+                row.role_arn,
+                row.definition,
+                row.revision,
+                row.created.0,
+                row.updated.0
+            ],
+        ),
+        Write::DeleteMachine(arn) => run("DELETE FROM state_machines WHERE arn = ?1", params![arn]),
+        Write::PutActivity(row) => run(
+            "INSERT OR IGNORE INTO activities (arn, name, created) VALUES (?1, ?2, ?3)",
+            params![row.arn, row.name, row.created.0],
+        ),
+        Write::DeleteActivity(arn) => run("DELETE FROM activities WHERE arn = ?1", params![arn]),
+        Write::Tag { arn, tags } => tags.iter().try_for_each(|(key, value)| {
+            run("INSERT OR REPLACE INTO tags (arn, key, value) VALUES (?1, ?2, ?3)", params![arn, key, value])
+        }),
+        Write::Untag { arn, keys } => {
+            keys.iter().try_for_each(|key| run("DELETE FROM tags WHERE arn = ?1 AND key = ?2", params![arn, key]))
+        }
+    }
+}

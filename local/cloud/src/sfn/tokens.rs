@@ -1,0 +1,46 @@
+//! Task tokens: which task of which execution a callback means.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use asl::TaskId;
+
+use super::run::Run;
+
+/// Tokens of all tasks that wait for a callback.
+#[derive(Default)]
+pub struct Tokens(Mutex<HashMap<Arc<str>, (Weak<Run>, TaskId)>>);
+
+impl Tokens {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, (Weak<Run>, TaskId)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a token valid.
+    pub fn insert(&self, token: Arc<str>, run: &Arc<Run>, task: TaskId) {
+        self.lock().insert(token, (Arc::downgrade(run), task));
+    }
+
+    /// The task of a token, which stays valid.
+    pub fn find(&self, token: &str) -> Option<(Arc<Run>, TaskId)> {
+        let tokens = self.lock();
+        let (run, task) = tokens.get(token)?;
+        Some((run.upgrade()?, *task))
+    }
+
+    /// The task of a token, which ends here: of two answers only the first counts.
+    pub fn take(&self, token: &str) -> Option<(Arc<Run>, TaskId)> {
+        let (run, task) = self.lock().remove(token)?;
+        Some((run.upgrade()?, task))
+    }
+
+    /// Makes a token invalid.
+    pub fn remove(&self, token: &str) {
+        self.lock().remove(token);
+    }
+
+    /// Whether a callback with this token would be heard.
+    pub fn is_valid(&self, token: &str) -> bool {
+        self.lock().contains_key(token)
+    }
+}
