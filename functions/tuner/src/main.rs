@@ -1,2 +1,11 @@
 //! Wires the `tuner` function.
-fn main() {}
+
+use shared::artifacts::S3Store;
+use shared::{aws, lambda, telemetry};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    telemetry::init();
+    let store = S3Store(aws::s3(&aws::config().await));
+    lambda::serve(async |request| tuner::handle(&store, request).await).await
+}

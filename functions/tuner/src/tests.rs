@@ -1,0 +1,164 @@
+#![allow(clippy::unwrap_used)]
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use shared::artifacts::{MemoryStore, When, put_json};
+
+use super::*;
+
+fn request(change: &[(&str, Value)]) -> Request {
+    let mut event = json!({
+        "round": 1, "sets": 4, "seed": 5,
+        "space": {
+            "forest": {"nTrees": {"min": 10, "max": 120}, "maxDepth": {"min": 4, "max": 16}},
+            "knn": {"k": {"min": 1, "max": 15}}
+        }
+    });
+    for (field, value) in change {
+        event[field] = value.clone();
+    }
+    shared::input::parse(event).unwrap()
+}
+
+fn inside(space: &Space, model: &Model) -> bool {
+    model.iter().all(|(kind, values)| {
+        values.iter().all(|(parameter, value)| {
+            let range = space[kind][parameter];
+            (range.min..=range.max).contains(value)
+        })
+    })
+}
+
+#[tokio::test]
+async fn a_round_has_new_sets_on_fargate_and_batch() {
+    let response = handle(&MemoryStore::default(), request(&[])).await.unwrap();
+    let placements: Vec<_> = response.sets.iter().map(|set| set.placement).collect();
+    use Placement::{Batch, Fargate};
+    assert_eq!(placements, [Fargate, Batch, Fargate, Batch]);
+    let again = handle(&MemoryStore::default(), request(&[])).await.unwrap();
+    assert_eq!(response, again);
+    let other = handle(&MemoryStore::default(), request(&[("seed", json!(6))]))
+        .await
+        .unwrap();
+    assert_ne!(response, other);
+}
+
+#[tokio::test]
+async fn the_first_round_tries_what_is_included() {
+    let include = json!([{"forest": {"nTrees": 10, "maxDepth": -1}}]);
+    let first = handle(
+        &MemoryStore::default(),
+        request(&[("include", include.clone())]),
+    )
+    .await
+    .unwrap();
+    assert_eq!(
+        serde_json::to_value(&first.sets[0].model).unwrap(),
+        include[0]
+    );
+    assert_eq!(first.sets[0].name, "forest maxDepth=-1 nTrees=10");
+    assert_eq!(first.sets.len(), 4);
+    let second = request(&[("include", include.clone()), ("round", json!(2))]);
+    let second = handle(&MemoryStore::default(), second).await.unwrap();
+    assert!(
+        second
+            .sets
+            .iter()
+            .all(|set| serde_json::to_value(&set.model).unwrap() != include[0])
+    );
+}
+
+#[tokio::test]
+async fn later_rounds_stay_near_the_best_and_repeat_nothing() {
+    let store = MemoryStore::default();
+    let report = json!({"sections": [{"branches": [
+        {"item": {"model": {"forest": {"nTrees": 60, "maxDepth": 10}}}, "metrics": {"accuracy": 0.98}},
+        {"item": {"model": {"knn": {"k": 15}}}, "metrics": {"accuracy": 0.91}},
+        {"item": {"model": {"forest": {"nTrees": 10, "maxDepth": -1}}}, "error": "Input.Invalid"},
+        {"item": "something else"}
+    ]}]});
+    let uri = S3Uri::new("b", "report.json");
+    put_json(&store, &uri, &report, When::Always).await.unwrap();
+    let change = [
+        ("round", json!(2)),
+        ("sets", json!(10)),
+        ("history", json!(uri.to_string())),
+    ];
+    let response = handle(&store, request(&change)).await.unwrap();
+    assert_eq!(response.sets.len(), 10);
+    let near = |set: &&Set| {
+        let forest = set.model.get("forest");
+        forest.is_some_and(|forest| {
+            (47..=73).contains(&forest["nTrees"]) && (9..=11).contains(&forest["maxDepth"])
+        })
+    };
+    assert!(
+        response.sets.iter().filter(near).count() >= 2,
+        "{response:?}"
+    );
+    let tried = [
+        "knn k=15",
+        "forest maxDepth=10 nTrees=60",
+        "forest maxDepth=-1 nTrees=10",
+    ];
+    assert!(
+        !response
+            .sets
+            .iter()
+            .any(|set| tried.contains(&set.name.as_str())),
+        "{response:?}"
+    );
+}
+
+#[tokio::test]
+async fn an_exhausted_space_proposes_what_is_left() {
+    let space = json!({"knn": {"k": {"min": 1, "max": 3}}});
+    let response = handle(&MemoryStore::default(), request(&[("space", space)]))
+        .await
+        .unwrap();
+    assert_eq!(response.sets.len(), 3);
+}
+
+#[tokio::test]
+async fn bad_requests_are_refused_by_path() {
+    let cases = [
+        ("round", json!(0), "$.round"),
+        ("sets", json!(1), "$.sets"),
+        ("placements", json!([]), "$.placements"),
+        ("space", json!({}), "$.space"),
+        (
+            "space",
+            json!({"knn": {"k": {"min": 3, "max": 1}}}),
+            "$.space.knn.k",
+        ),
+    ];
+    for (field, value, path) in cases {
+        let error = handle(&MemoryStore::default(), request(&[(field, value)]))
+            .await
+            .unwrap_err();
+        assert_eq!(error.name(), "Input.Invalid");
+        assert!(error.to_string().starts_with(path), "{error}");
+    }
+    let missing = request(&[("history", json!("s3://b/nothing.json"))]);
+    assert_eq!(
+        handle(&MemoryStore::default(), missing)
+            .await
+            .unwrap_err()
+            .name(),
+        "Input.NotFound"
+    );
+}
+
+proptest! {
+    #[test]
+    fn proposals_are_inside_the_space_and_never_known(seed: u64, round in 1_u32..50, k in 1_i64..16, score: f64) {
+        let request = request(&[("seed", json!(seed)), ("round", json!(round))]);
+        let tried: Model = serde_json::from_value(json!({"knn": {"k": k}})).unwrap();
+        let models = proposal::propose(&request, &[Trial { model: tried.clone(), score: Some(score) }]);
+        prop_assert_eq!(models.len(), 4);
+        for (index, model) in models.iter().enumerate() {
+            prop_assert!(inside(&request.space, model));
+            prop_assert_ne!(model, &tried);
+            prop_assert!(!models[..index].contains(model));
+        }
+    }
+}
