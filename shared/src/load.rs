@@ -172,10 +172,13 @@ pub struct LoadResult {
     pub started_at_ms: f64,
     /// How much later than the agreed `startAt` that was, in milliseconds; 0 when none was agreed.
     pub late_ms: f64,
-    /// Length of the measured part in seconds, from the start to the last arrival.
+    /// Length of the measured part in seconds: the schedule, or until the last response if that came later.
     pub seconds: f64,
     /// Arrivals that the schedule of this generator holds (open loop); the requests made (closed loop).
     pub offered: u64,
+    /// Requests that were on their way when the generator stopped early; they are in no other figure.
+    #[serde(default)]
+    pub unfinished: u64,
     /// True when the generator stopped early, before the function's time limit.
     pub truncated: bool,
     /// What was measured.
