@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Dynamic, ResultPath, StateId, Template};
-use crate::command::Resource;
+use crate::command::{Pattern, Resource};
 
 /// A Task state's own fields.
 #[derive(Debug)]
@@ -15,6 +15,19 @@ pub(crate) struct TaskFields {
     pub timeout: Option<Dynamic>,
     pub heartbeat: Option<Dynamic>,
     pub credentials: Option<Template>,
+}
+
+impl TaskFields {
+    /// Whether the task is over when somebody answers with its token.
+    pub(crate) fn waits_for_token(&self) -> bool {
+        matches!(
+            self.resource,
+            Resource::Service {
+                pattern: Pattern::WaitForTaskToken,
+                ..
+            }
+        )
+    }
 }
 
 /// One entry of Retry.

@@ -77,7 +77,7 @@ impl Execution {
         }
     }
 
-    fn context(
+    pub(super) fn context(
         &self,
         frame: &Frame,
         state: &State,

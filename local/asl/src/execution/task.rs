@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use crate::command::{Command, Pattern, Resource, Task, TaskId};
+use crate::command::{Command, Resource, Task, TaskId};
 use crate::definition::{Dynamic, Program, State, TaskFields};
 use crate::history::{ErrorDetails, EventKind, TaskFamily, TaskProgress};
 use crate::query::Random;
@@ -26,13 +26,7 @@ impl Execution {
         let input = self.filtered_input(key, state)?;
         let timeout_seconds = self.seconds(key, state, &input, task.timeout.as_ref())?;
         let heartbeat_seconds = self.seconds(key, state, &input, task.heartbeat.as_ref())?;
-        let shown = matches!(
-            task.resource,
-            Resource::Service {
-                pattern: Pattern::WaitForTaskToken,
-                ..
-            }
-        );
+        let shown = task.waits_for_token();
         let given = || Given {
             input: &input,
             result: None,
