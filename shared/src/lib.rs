@@ -3,6 +3,7 @@
 //!
 //! Types and rules build everywhere. What talks to AWS is behind the feature `aws`.
 
+pub mod activity;
 pub mod artifacts;
 #[cfg(feature = "aws")]
 pub mod aws;

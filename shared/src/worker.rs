@@ -1,7 +1,8 @@
 //! The harness of every worker, so that a worker crate is only its own computation.
 //!
 //! A worker reads its job, heartbeats while it works, commits `outcome.json` once, and only then calls back. The
-//! same binary serves as a container (`JOB_URI`, `TASK_TOKEN`) and as a Lambda function (`{jobUri, taskToken}`).
+//! same binary serves as a container (`JOB_URI`, `TASK_TOKEN`), as a container that polls an activity
+//! (`ACTIVITY_ARN`), and as a Lambda function (`{jobUri, taskToken}`).
 
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,13 +11,16 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use tracing::{Instrument, error, info, info_span, warn};
 
+use crate::activity::SfnActivity;
 use crate::artifacts::{self, ArtifactError, GetObject, PutObject, S3Store, S3Uri};
 use crate::input::{self, InvalidInput};
 use crate::job::{Job, JobOutcome, JobResult, Placement, Receipt};
 use crate::task::{CallBack, Delivery, Failure, Named, SfnCallback, Signal, TaskToken};
 use crate::{aws, env, lambda, telemetry};
 
+mod activity;
 mod vigil;
+pub use activity::Polling;
 pub use vigil::HEARTBEAT;
 use vigil::Vigil;
 
@@ -92,6 +96,17 @@ where
         let callback = SfnCallback(aws::sfn(&config));
         if env::optional("AWS_LAMBDA_RUNTIME_API").is_some() {
             return Box::pin(serve_lambda(&store, &callback, &work)).await;
+        }
+        match Polling::from_env() {
+            Ok(None) => {}
+            Ok(Some(polling)) => {
+                let activity = SfnActivity(aws::sfn(&config));
+                return Box::pin(activity::serve(
+                    &activity, &store, &callback, &polling, &work,
+                ))
+                .await;
+            }
+            Err(error) => return refuse_to_start(&*error),
         }
         let assignment = match assignment_from_env() {
             Ok(assignment) => assignment,

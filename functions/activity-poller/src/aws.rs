@@ -1,58 +1,13 @@
-//! The poller's side of Step Functions and Lambda.
+//! Calling the processor on Lambda.
 
 use std::time::Duration;
 
+use aws_sdk_lambda::config::timeout::TimeoutConfig;
 use aws_sdk_lambda::error::DisplayErrorContext;
 use aws_sdk_lambda::types::InvocationType;
-use aws_sdk_sfn::config::retry::RetryConfig;
-use aws_sdk_sfn::config::timeout::TimeoutConfig;
 use serde::Deserialize;
-use shared::task::TaskToken;
 
-use crate::POLL;
-use crate::ports::{ActivityTask, Invocation, Invoke, InvokeError, PollActivity, PollError};
-
-/// [`PollActivity`] by the Step Functions API.
-#[derive(Debug, Clone)]
-pub struct SfnActivity(pub aws_sdk_sfn::Client);
-
-impl PollActivity for SfnActivity {
-    async fn poll(
-        &self,
-        activity_arn: &str,
-        worker_name: &str,
-    ) -> Result<Option<ActivityTask>, PollError> {
-        // A client that hangs up earlier would lose a task that is on its way, and one that tries
-        // again would overrun its time.
-        let patient = TimeoutConfig::builder()
-            .read_timeout(POLL)
-            .operation_attempt_timeout(POLL)
-            .build();
-        let config = aws_sdk_sfn::config::Builder::new()
-            .timeout_config(patient)
-            .retry_config(RetryConfig::disabled());
-        let call = self
-            .0
-            .get_activity_task()
-            .activity_arn(activity_arn)
-            .worker_name(worker_name);
-        let answer = call
-            .customize()
-            .config_override(config)
-            .send()
-            .await
-            .map_err(|error| PollError {
-                activity: activity_arn.to_owned(),
-                reason: DisplayErrorContext(error).to_string(),
-            })?;
-        // Without a task the token is null or empty.
-        let token = answer.task_token.filter(|token| !token.is_empty());
-        Ok(token.map(|token| ActivityTask {
-            token: TaskToken::new(token),
-            input: answer.input.unwrap_or_else(|| "{}".to_owned()),
-        }))
-    }
-}
+use crate::ports::{Invocation, Invoke, InvokeError};
 
 /// [`Invoke`] by the Lambda API.
 #[derive(Debug, Clone)]

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use shared::activity::{ActivityTask, POLL, PollActivity, PollError};
 use shared::input::InvalidInput;
 use shared::job::{Placement, Resources, digest};
-use shared::pricing::quota::ACTIVITY_LONG_POLL_SECONDS;
 use shared::task::{CallBack, CallbackError, Failure, Named, Signal, TaskToken};
 use tokio::time::Instant;
 use tracing::{info, warn};
@@ -20,15 +20,8 @@ use tracing::{info, warn};
 mod aws;
 mod ports;
 
-pub use aws::{LambdaInvoker, SfnActivity};
-pub use ports::{
-    ActivityTask, Invocation, Invoke, InvokeError, MemoryActivity, MemoryInvoker, PollActivity,
-    PollError,
-};
-
-/// Time that a poll may take: the long poll, and five seconds for the network.
-/// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_GetActivityTask.html>
-pub const POLL: Duration = Duration::from_secs(ACTIVITY_LONG_POLL_SECONDS + 5);
+pub use aws::LambdaInvoker;
+pub use ports::{Invocation, Invoke, InvokeError, MemoryInvoker};
 
 /// Time that is kept for handing over a task that the last poll brought.
 pub const HAND_OVER: Duration = Duration::from_secs(15);

@@ -1,6 +1,7 @@
 //! Wires the `activity-poller` function.
 
-use activity_poller::{Deps, LambdaInvoker, SfnActivity, handle};
+use activity_poller::{Deps, LambdaInvoker, handle};
+use shared::activity::SfnActivity;
 use shared::task::SfnCallback;
 use shared::{aws, env, lambda, telemetry};
 

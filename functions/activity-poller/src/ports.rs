@@ -1,46 +1,9 @@
-//! What the poller does to the outside, with in-memory twins.
+//! Calling the processor, with its in-memory twin.
 
-use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 
 use serde_json::Value;
-use shared::task::{JOB_CAPACITY, JOB_CRASHED, Named, TaskToken};
-
-/// A task that an activity gave out.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ActivityTask {
-    /// Answers the waiting state.
-    pub token: TaskToken,
-    /// JSON text.
-    pub input: String,
-}
-
-/// A poll that Step Functions did not answer.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("GetActivityTask of {activity} failed: {reason}")]
-pub struct PollError {
-    /// The activity.
-    pub activity: String,
-    /// What the service or the connection said.
-    pub reason: String,
-}
-
-impl Named for PollError {
-    fn name(&self) -> &str {
-        JOB_CAPACITY
-    }
-}
-
-/// Asks an activity for a task.
-pub trait PollActivity {
-    /// Waits up to the long poll for a task; none when nobody has work.
-    fn poll(
-        &self,
-        activity_arn: &str,
-        worker_name: &str,
-    ) -> impl Future<Output = Result<Option<ActivityTask>, PollError>> + Send;
-}
+use shared::task::{JOB_CAPACITY, JOB_CRASHED, Named};
 
 /// A call of a function.
 #[derive(Debug, Clone, PartialEq)]
@@ -91,47 +54,6 @@ impl Named for InvokeError {
 pub trait Invoke {
     /// Done when Lambda has taken the event, or, waiting, when the function has succeeded.
     fn invoke(&self, call: &Invocation) -> impl Future<Output = Result<(), InvokeError>> + Send;
-}
-
-/// The in-memory twin of [`crate::SfnActivity`]: each entry answers one poll after its time, then every
-/// poll waits for a minute in vain.
-#[derive(Debug, Default)]
-pub struct MemoryActivity {
-    script: Mutex<VecDeque<(Duration, Option<ActivityTask>)>>,
-}
-
-impl MemoryActivity {
-    /// An activity that answers polls with `script`.
-    pub fn new(script: impl IntoIterator<Item = (Duration, Option<ActivityTask>)>) -> Self {
-        Self {
-            script: Mutex::new(script.into_iter().collect()),
-        }
-    }
-
-    /// Tasks that nobody has taken.
-    pub fn left(&self) -> usize {
-        self.script
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .len()
-    }
-}
-
-impl PollActivity for MemoryActivity {
-    async fn poll(
-        &self,
-        _activity_arn: &str,
-        _worker_name: &str,
-    ) -> Result<Option<ActivityTask>, PollError> {
-        let next = self
-            .script
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop_front();
-        let (wait, task) = next.unwrap_or((Duration::from_secs(60), None));
-        tokio::time::sleep(wait).await;
-        Ok(task)
-    }
 }
 
 /// The in-memory twin of [`crate::LambdaInvoker`]: keeps the calls, refuses the functions it is told to.

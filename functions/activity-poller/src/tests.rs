@@ -1,5 +1,6 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
+use shared::activity::MemoryActivity;
 use shared::task::MemoryCallback;
 
 const MINUTE: Duration = Duration::from_secs(60);
