@@ -68,9 +68,11 @@ impl Compute {
     /// Builds the services. No process is started before it is asked for.
     pub fn start(local: Local, stack: &Stack, faults: Faults) -> Result<Self, ComputeError> {
         let objects = local.data_dir.join("s3");
-        let s3 = S3::open(&objects, &stack.buckets, faults.clone()).map_err(|source| ComputeError::Data {
-            path: objects.display().to_string(),
-            source,
+        let s3 = S3::open(&objects, &stack.buckets, faults.clone()).map_err(|source| {
+            ComputeError::Data {
+                path: objects.display().to_string(),
+                source,
+            }
         })?;
         let logs = Logs::new(local.data_dir.join("logs"));
         let processes = Processes::default();
@@ -122,7 +124,10 @@ impl Compute {
     }
 
     /// The services as the router takes them; `more` are further JSON services by target prefix.
-    pub fn services(&self, more: impl IntoIterator<Item = (&'static str, Arc<dyn JsonService>)>) -> Services {
+    pub fn services(
+        &self,
+        more: impl IntoIterator<Item = (&'static str, Arc<dyn JsonService>)>,
+    ) -> Services {
         let mut json: BTreeMap<&'static str, Arc<dyn JsonService>> = more.into_iter().collect();
         json.insert("AmazonEC2ContainerService", Arc::new(self.ecs.clone()));
         json.insert("AWSEvents", Arc::new(self.events.clone()));

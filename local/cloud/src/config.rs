@@ -69,7 +69,10 @@ pub const SECRET_KEY: &str = "test";
 impl Local {
     /// `arn:aws:<service>:<region>:<account>:<resource>`.
     pub fn arn(&self, service: &str, resource: &str) -> String {
-        format!("arn:aws:{service}:{}:{}:{resource}", self.region, self.account)
+        format!(
+            "arn:aws:{service}:{}:{}:{resource}",
+            self.region, self.account
+        )
     }
 
     /// Path of a function's or worker's binary.
@@ -112,7 +115,10 @@ pub fn binary_of_image(image: &str) -> &str {
 /// The package to build when a binary is not there.
 pub(crate) fn missing_binary(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    format!("{} does not exist; build it with `cargo build -p {name}`", path.display())
+    format!(
+        "{} does not exist; build it with `cargo build -p {name}`",
+        path.display()
+    )
 }
 
 #[cfg(test)]
@@ -124,7 +130,10 @@ mod tests {
         for (image, binary) in [
             ("trainer", "trainer"),
             ("trainer:latest", "trainer"),
-            ("123456789012.dkr.ecr.us-east-1.amazonaws.com/trainer:1.0", "trainer"),
+            (
+                "123456789012.dkr.ecr.us-east-1.amazonaws.com/trainer:1.0",
+                "trainer",
+            ),
             ("localhost:5000/a/b/trainer", "trainer"),
             ("repo/trainer@sha256:0123", "trainer"),
             ("repo/trainer:1@sha256:0123", "trainer"),

@@ -137,7 +137,8 @@ impl Faults {
 
     /// Reads faults from JSON text.
     pub fn parse(text: &str) -> Result<Self, FaultsError> {
-        let plan = serde_json::from_str(text).map_err(|source| FaultsError::Malformed { source })?;
+        let plan =
+            serde_json::from_str(text).map_err(|source| FaultsError::Malformed { source })?;
         Ok(Faults {
             plan: Arc::new(Mutex::new(plan)),
         })
@@ -150,16 +151,25 @@ impl Faults {
             None => Ok(false),
             Some(Effect::Lose) => Ok(true),
             Some(Effect::Throttle) if service == "lambda" => Err(crate::lambda::throttled()),
-            Some(Effect::Throttle) if service == "s3" => {
-                Err(ServiceError::with_status(503, "SlowDown", "Please reduce your request rate."))
+            Some(Effect::Throttle) if service == "s3" => Err(ServiceError::with_status(
+                503,
+                "SlowDown",
+                "Please reduce your request rate.",
+            )),
+            Some(Effect::Throttle) => {
+                Err(ServiceError::new("ThrottlingException", "Rate exceeded"))
             }
-            Some(Effect::Throttle) => Err(ServiceError::new("ThrottlingException", "Rate exceeded")),
             Some(Effect::Error { code, status }) => {
                 let message = format!("fault given for {service}:{action}");
                 Err(ServiceError::with_status(status, code, message))
             }
             Some(effect) => {
-                tracing::warn!(service, action, ?effect, "this fault has no meaning for an action");
+                tracing::warn!(
+                    service,
+                    action,
+                    ?effect,
+                    "this fault has no meaning for an action"
+                );
                 Ok(false)
             }
         }
@@ -195,7 +205,9 @@ mod tests {
             ]}"#,
         )
         .unwrap();
-        let hits: Vec<_> = (0..4).map(|_| faults.take("ecs:RunTask").is_some()).collect();
+        let hits: Vec<_> = (0..4)
+            .map(|_| faults.take("ecs:RunTask").is_some())
+            .collect();
         assert_eq!(hits, [false, true, true, false]);
         assert_eq!(faults.take("ecs:StopTask"), None);
         assert_eq!(
@@ -209,7 +221,8 @@ mod tests {
 
     #[test]
     fn a_bad_file_says_where() {
-        let error = Faults::parse("{\"faults\": [\n {\"at\": \"x\", \"do\": \"explode\"}]}").unwrap_err();
+        let error =
+            Faults::parse("{\"faults\": [\n {\"at\": \"x\", \"do\": \"explode\"}]}").unwrap_err();
         assert!(error.to_string().contains("line 2"), "{error}");
         assert!(error.to_string().contains("explode"), "{error}");
     }

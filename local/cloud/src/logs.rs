@@ -104,8 +104,13 @@ mod tests {
     fn a_stream_is_a_file_named_after_its_group() {
         let dir = tempfile::tempdir().unwrap();
         let logs = Logs::new(dir.path());
-        let stream = logs.stream("/aws/lambda/f", "2026/11/24/[$LATEST]ab").unwrap();
-        assert_eq!(stream.path(), dir.path().join("aws/lambda/f/2026-11-24-ab.log"));
+        let stream = logs
+            .stream("/aws/lambda/f", "2026/11/24/[$LATEST]ab")
+            .unwrap();
+        assert_eq!(
+            stream.path(),
+            dir.path().join("aws/lambda/f/2026-11-24-ab.log")
+        );
         stream.line("one");
         let mark = stream.len();
         stream.line("two");

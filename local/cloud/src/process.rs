@@ -121,7 +121,10 @@ impl Processes {
             closing: self.closing.subscribe(),
             spec,
         };
-        let mut supervisors = self.supervisors.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut supervisors = self
+            .supervisors
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         while supervisors.try_join_next().is_some() {}
         supervisors.spawn(async move {
             let end = supervisor.run().await;
@@ -133,8 +136,12 @@ impl Processes {
     /// Stops every child (SIGTERM, SIGKILL two seconds later) and waits until all have ended.
     pub async fn shutdown(&self) {
         self.closing.send_replace(true);
-        let mut supervisors =
-            std::mem::take(&mut *self.supervisors.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut supervisors = std::mem::take(
+            &mut *self
+                .supervisors
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
         while supervisors.join_next().await.is_some() {}
     }
 }
@@ -308,7 +315,10 @@ mod tests {
             let mut spec = Spec {
                 program: "/bin/sh".into(),
                 args: vec!["-c".into(), script.into()],
-                env: Env::from([("PATH".into(), "/usr/bin:/bin".into()), ("X".into(), "42".into())]),
+                env: Env::from([
+                    ("PATH".into(), "/usr/bin:/bin".into()),
+                    ("X".into(), "42".into()),
+                ]),
                 memory_mib: None,
                 timeout: None,
                 grace: Duration::from_secs(30),
@@ -325,8 +335,18 @@ mod tests {
     #[tokio::test]
     async fn exit_code_output_and_environment_are_the_childs_own() {
         let bench = bench();
-        let end = bench.sh("echo out $X; echo err >&2; exit 3", |_| ()).exited().await;
-        assert_eq!(end, Exit { code: 3, signal: None, cause: Cause::Itself });
+        let end = bench
+            .sh("echo out $X; echo err >&2; exit 3", |_| ())
+            .exited()
+            .await;
+        assert_eq!(
+            end,
+            Exit {
+                code: 3,
+                signal: None,
+                cause: Cause::Itself
+            }
+        );
         assert_eq!(bench.logged(), "out 42\nerr\n");
         assert!(bench.dir.path().join("g/s.log").exists());
     }
@@ -334,16 +354,33 @@ mod tests {
     #[tokio::test]
     async fn a_signal_is_128_more() {
         let end = bench().sh("kill -9 $$", |_| ()).exited().await;
-        assert_eq!(end, Exit { code: 137, signal: Some(9), cause: Cause::Itself });
+        assert_eq!(
+            end,
+            Exit {
+                code: 137,
+                signal: Some(9),
+                cause: Cause::Itself
+            }
+        );
     }
 
     #[tokio::test]
     async fn stop_asks_first_and_then_kills_with_all_descendants() {
         let bench = bench();
-        let polite = bench.sh("trap 'echo bye; exit 7' TERM; echo up; while :; do sleep 0.01; done", |_| ());
+        let polite = bench.sh(
+            "trap 'echo bye; exit 7' TERM; echo up; while :; do sleep 0.01; done",
+            |_| (),
+        );
         bench.wait_for_log("up").await;
         polite.stop(Duration::from_secs(30));
-        assert_eq!(polite.exited().await, Exit { code: 7, signal: None, cause: Cause::Stopped });
+        assert_eq!(
+            polite.exited().await,
+            Exit {
+                code: 7,
+                signal: None,
+                cause: Cause::Stopped
+            }
+        );
 
         let deaf = bench.sh("trap '' TERM; sleep 1000 & echo child $!; wait", |_| ());
         bench.wait_for_log("child").await;
@@ -375,7 +412,11 @@ mod tests {
         });
         assert_eq!(
             greedy.exited().await,
-            Exit { code: 137, signal: Some(9), cause: Cause::OutOfMemory }
+            Exit {
+                code: 137,
+                signal: Some(9),
+                cause: Cause::OutOfMemory
+            }
         );
     }
 

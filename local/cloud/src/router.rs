@@ -125,7 +125,9 @@ async fn route(State(services): State<Arc<Services>>, request: Request) -> Respo
         Destination::Scheduler => services.rest_json(Rest::Scheduler, &parts, body).await,
         Destination::Sts => services.sts(body).await,
         Destination::TaskMetadata => services.task_metadata(parts.uri.path()),
-        Destination::Unknown(service) => Err(ServiceError::unknown_action(service, parts.uri.path())),
+        Destination::Unknown(service) => {
+            Err(ServiceError::unknown_action(service, parts.uri.path()))
+        }
     };
     let mut response = answer.unwrap_or_else(|error| error_response(&error));
     let id = HeaderValue::from_str(&Uuid::new_v4().to_string());
@@ -171,7 +173,9 @@ impl Services {
     async fn lambda(&self, parts: &Parts, body: Body) -> Result<Response<Body>, ServiceError> {
         let body = to_bytes(body, BODY_LIMIT).await.map_err(|_| {
             let limit = lambda::SYNC_PAYLOAD_LIMIT;
-            let message = format!("Request must be smaller than {limit} bytes for the InvokeFunction operation");
+            let message = format!(
+                "Request must be smaller than {limit} bytes for the InvokeFunction operation"
+            );
             ServiceError::with_status(413, "RequestTooLargeException", message)
         })?;
         self.lambda.rest(parts, body).await
@@ -203,7 +207,8 @@ impl Services {
     fn task_metadata(&self, path: &str) -> Result<Response<Body>, ServiceError> {
         let id = path.strip_prefix(TASK_METADATA).unwrap_or_default();
         let id = id.split('/').next().unwrap_or_default();
-        let missing = || ServiceError::with_status(404, "NotFound", format!("task {id} is not known"));
+        let missing =
+            || ServiceError::with_status(404, "NotFound", format!("task {id} is not known"));
         let document = self.ecs.metadata(id).ok_or_else(missing)?;
         Ok(json_response(StatusCode::OK, &document))
     }
@@ -245,7 +250,9 @@ fn prefix_of(target: &str) -> &str {
 
 async fn read_json(body: Body) -> Result<Value, ServiceError> {
     let invalid = |error: String| ServiceError::new("SerializationException", error);
-    let bytes = to_bytes(body, BODY_LIMIT).await.map_err(|error| invalid(error.to_string()))?;
+    let bytes = to_bytes(body, BODY_LIMIT)
+        .await
+        .map_err(|error| invalid(error.to_string()))?;
     if bytes.is_empty() {
         return Ok(json!({}));
     }
@@ -277,18 +284,34 @@ mod tests {
     #[test]
     fn requests_are_routed_as_aws_routes() {
         let signed = |service: &str| {
-            format!("AWS4-HMAC-SHA256 Credential=AKID/20261124/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0")
+            format!(
+                "AWS4-HMAC-SHA256 Credential=AKID/20261124/us-east-1/{service}/aws4_request, SignedHeaders=host, Signature=0"
+            )
         };
         let scope = |service| vec![("authorization", signed(service))];
         let target = |text: &str| vec![("x-amz-target", text.to_owned())];
         let cases = [
-            (target("AWSStepFunctions.StartExecution"), "/", Destination::Json { target: "AWSStepFunctions", action: "StartExecution" }),
+            (
+                target("AWSStepFunctions.StartExecution"),
+                "/",
+                Destination::Json {
+                    target: "AWSStepFunctions",
+                    action: "StartExecution",
+                },
+            ),
             (
                 target("AmazonEC2ContainerServiceV20141113.RunTask"),
                 "/",
-                Destination::Json { target: "AmazonEC2ContainerService", action: "RunTask" },
+                Destination::Json {
+                    target: "AmazonEC2ContainerService",
+                    action: "RunTask",
+                },
             ),
-            (scope("lambda"), "/2015-03-31/functions/f/invocations", Destination::Lambda),
+            (
+                scope("lambda"),
+                "/2015-03-31/functions/f/invocations",
+                Destination::Lambda,
+            ),
             (scope("s3"), "/v1/submitjob", Destination::S3),
             (scope("batch"), "/v1/submitjob", Destination::Batch),
             (scope("sts"), "/", Destination::Sts),

@@ -47,7 +47,8 @@ impl S3 {
         for bucket in buckets {
             std::fs::create_dir_all(root.join(bucket))?;
         }
-        let files = FileSystem::new(root).map_err(|error| io::Error::other(format!("{error:?}")))?;
+        let files =
+            FileSystem::new(root).map_err(|error| io::Error::other(format!("{error:?}")))?;
         let mut builder = S3ServiceBuilder::new(files);
         builder.set_auth(LocalAuth);
         builder.set_access(LocalAuth);
@@ -73,7 +74,11 @@ impl S3 {
             Ok(false) => {}
         }
         let _turn = self.locks.turn(&name, request.method()).await;
-        match self.service.call(request.map(s3s::Body::http_body_unsync)).await {
+        match self
+            .service
+            .call(request.map(s3s::Body::http_body_unsync))
+            .await
+        {
             Ok(response) => response.map(Body::new),
             Err(error) => {
                 let error = format!("{error:?}");
@@ -99,11 +104,23 @@ impl S3 {
         let walk = tokio::task::spawn_blocking(move || keys_below(&root, &prefix)).await;
         match walk {
             Ok(Ok(keys)) => Ok(keys),
-            Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => Err(
-                ServiceError::with_status(404, "NoSuchBucket", format!("bucket {bucket} does not exist")),
-            ),
-            Ok(Err(error)) => Err(ServiceError::with_status(500, "InternalError", error.to_string())),
-            Err(error) => Err(ServiceError::with_status(500, "InternalError", error.to_string())),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
+                Err(ServiceError::with_status(
+                    404,
+                    "NoSuchBucket",
+                    format!("bucket {bucket} does not exist"),
+                ))
+            }
+            Ok(Err(error)) => Err(ServiceError::with_status(
+                500,
+                "InternalError",
+                error.to_string(),
+            )),
+            Err(error) => Err(ServiceError::with_status(
+                500,
+                "InternalError",
+                error.to_string(),
+            )),
         }
     }
 
@@ -133,7 +150,10 @@ impl S3 {
         }
         let text = String::from_utf8_lossy(&body);
         let code = element(&text, "Code").unwrap_or("InternalError");
-        let message = format!("s3://{bucket}/{key}: {}", element(&text, "Message").unwrap_or(code));
+        let message = format!(
+            "s3://{bucket}/{key}: {}",
+            element(&text, "Message").unwrap_or(code)
+        );
         Err(ServiceError::with_status(status.as_u16(), code, message))
     }
 }
@@ -182,7 +202,10 @@ fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
 
 /// `bucket/key` of either addressing style.
 fn object_name(request: &Request) -> String {
-    let host = request.headers().get("host").and_then(|host| host.to_str().ok());
+    let host = request
+        .headers()
+        .get("host")
+        .and_then(|host| host.to_str().ok());
     let path = decode(request.uri().path());
     match host.and_then(bucket_of_host) {
         Some(bucket) => format!("{bucket}{path}"),
@@ -217,12 +240,17 @@ fn action(request: &Request) -> &'static str {
 }
 
 fn error_response(error: &ServiceError) -> Response<Body> {
-    let ServiceError { code, message, status } = error;
+    let ServiceError {
+        code,
+        message,
+        status,
+    } = error;
     let document = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>"
     );
     let mut response = Response::new(Body::from(document));
-    *response.status_mut() = StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() =
+        StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     response
         .headers_mut()
         .insert("content-type", HeaderValue::from_static("application/xml"));
@@ -301,7 +329,10 @@ impl Drop for Turn {
         self.guard = None;
         let mut map = self.locks.map();
         // Only the map holds it: nobody else reads, writes or waits.
-        if map.get(&self.name).is_some_and(|lock| Arc::strong_count(lock) == 1) {
+        if map
+            .get(&self.name)
+            .is_some_and(|lock| Arc::strong_count(lock) == 1)
+        {
             map.remove(&self.name);
         }
     }
@@ -321,7 +352,11 @@ mod tests {
             ("b.s3.localhost:4566", "/k", "b/k"),
             ("b.127.0.0.1:4566", "/k", "b/k"),
         ] {
-            let request = Request::builder().uri(path).header("host", host).body(Body::empty()).unwrap();
+            let request = Request::builder()
+                .uri(path)
+                .header("host", host)
+                .body(Body::empty())
+                .unwrap();
             assert_eq!(object_name(&request), name);
         }
     }
@@ -336,7 +371,10 @@ mod tests {
         assert_eq!(s3.get("bucket", "a/1 ü").await.unwrap(), "a/1 ü");
         assert_eq!(s3.list("bucket", "a/").await.unwrap(), ["a/1 ü", "a/2"]);
         assert_eq!(s3.list("bucket", "a/2").await.unwrap(), ["a/2"]);
-        assert_eq!(s3.get("bucket", "none").await.unwrap_err().code, "NoSuchKey");
+        assert_eq!(
+            s3.get("bucket", "none").await.unwrap_err().code,
+            "NoSuchKey"
+        );
         assert_eq!(s3.list("none", "").await.unwrap_err().code, "NoSuchBucket");
         assert!(s3.locks.map().is_empty());
     }
@@ -372,7 +410,8 @@ mod tests {
     #[tokio::test]
     async fn faults_refuse_a_write() {
         let dir = tempfile::tempdir().unwrap();
-        let faults = Faults::parse(r#"{"faults": [{"at": "s3:PutObject", "do": "throttle"}]}"#).unwrap();
+        let faults =
+            Faults::parse(r#"{"faults": [{"at": "s3:PutObject", "do": "throttle"}]}"#).unwrap();
         let s3 = S3::open(dir.path(), &["bucket".to_owned()], faults).unwrap();
         let refused = s3.put("bucket", "k", Bytes::new()).await.unwrap_err();
         assert_eq!((refused.code.as_str(), refused.status), ("SlowDown", 503));

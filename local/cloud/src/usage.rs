@@ -49,11 +49,17 @@ pub struct Meter {
 impl Meter {
     /// Adds a row.
     pub fn record(&self, usage: Usage) {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner).push(usage);
+        self.rows
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(usage);
     }
 
     /// All rows so far, in order of completion.
     pub fn rows(&self) -> Vec<Usage> {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.rows
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }

@@ -1,6 +1,6 @@
 //! Workers: the binaries that stand for container images, for ECS and Batch alike.
 
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -91,7 +91,10 @@ impl Workers {
         };
         match fault {
             Some(Effect::Kill { after_ms }) => worker.clone().kill_after(after_ms),
-            Some(Effect::Interrupt { after_ms, notice_ms }) => {
+            Some(Effect::Interrupt {
+                after_ms,
+                notice_ms,
+            }) => {
                 worker.clone().interrupt_after(after_ms, notice_ms);
             }
             _ => {}
@@ -99,16 +102,19 @@ impl Workers {
         Ok(worker)
     }
 
-    fn start(&self, program: &PathBuf, container: &Container) -> Result<Process, LaunchError> {
+    fn start(&self, program: &Path, container: &Container) -> Result<Process, LaunchError> {
         let failed = |source| LaunchError::Start {
             program: program.display().to_string(),
             source,
         };
-        let log = self.logs.stream(&container.log_group, &container.log_stream).map_err(failed)?;
+        let log = self
+            .logs
+            .stream(&container.log_group, &container.log_stream)
+            .map_err(failed)?;
         let mut env = self.local.base_env();
         env.extend(container.env.clone());
         let spec = Spec {
-            program: program.clone(),
+            program: program.to_owned(),
             args: container.args.clone(),
             env,
             memory_mib: container.memory_mib,

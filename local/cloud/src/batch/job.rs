@@ -137,7 +137,12 @@ impl Job {
             ("startedAt", self.started_at.map(epoch_millis)),
             ("stoppedAt", self.stopped_at.map(epoch_millis)),
             ("statusReason", self.status_reason.clone().map(Value::from)),
-            ("timeout", definition.timeout.map(|t| json!({"attemptDurationSeconds": t.as_secs()}))),
+            (
+                "timeout",
+                definition
+                    .timeout
+                    .map(|t| json!({"attemptDurationSeconds": t.as_secs()})),
+            ),
             ("arrayProperties", self.array_json(children)),
         ];
         for (name, value) in optional {
@@ -153,8 +158,16 @@ impl Job {
         let detail = self.detail(children);
         let mut summary = json!({});
         for name in [
-            "jobArn", "jobId", "jobName", "jobDefinition", "status", "statusReason", "createdAt", "startedAt",
-            "stoppedAt", "arrayProperties",
+            "jobArn",
+            "jobId",
+            "jobName",
+            "jobDefinition",
+            "status",
+            "statusReason",
+            "createdAt",
+            "startedAt",
+            "stoppedAt",
+            "arrayProperties",
         ] {
             if let Some(value) = detail.get(name) {
                 summary[name] = value.clone();
@@ -171,7 +184,9 @@ impl Job {
     fn container_json(&self) -> Value {
         let definition = &self.definition;
         let environment = definition.environment.iter();
-        let environment: Vec<Value> = environment.map(|(name, value)| json!({"name": name, "value": value})).collect();
+        let environment: Vec<Value> = environment
+            .map(|(name, value)| json!({"name": name, "value": value}))
+            .collect();
         let mut container = json!({
             "image": definition.image,
             "command": self.command,
@@ -207,7 +222,8 @@ impl Job {
             Array::Parent(size) => {
                 let mut summary = json!({});
                 for status in Status::ALL {
-                    summary[status.name()] = Value::from(children.iter().filter(|s| **s == status).count());
+                    summary[status.name()] =
+                        Value::from(children.iter().filter(|s| **s == status).count());
                 }
                 Some(json!({"size": size, "statusSummary": summary}))
             }

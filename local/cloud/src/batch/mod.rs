@@ -132,7 +132,10 @@ impl Batch {
         let request = SubmitJob::parse(request)?;
         let queue = self.queue(&request.job_queue)?.clone();
         if queue.state == "DISABLED" {
-            return Err(client_error(format!("job queue {} is not ENABLED", queue.name)));
+            return Err(client_error(format!(
+                "job queue {} is not ENABLED",
+                queue.name
+            )));
         }
         let definition = request.resolve(self.definition(&request.job_definition)?)?;
         let job = self.new_job(&request, queue, definition);
@@ -166,7 +169,9 @@ impl Batch {
     /// The first job with this tag.
     pub fn find_tag(&self, key: &str, value: &str) -> Option<JobHandle> {
         let jobs = self.jobs();
-        jobs.iter().find(|handle| handle.job.borrow().tags[key] == value).cloned()
+        jobs.iter()
+            .find(|handle| handle.job.borrow().tags[key] == value)
+            .cloned()
     }
 
     fn new_job(&self, request: &SubmitJob, queue: JobQueue, definition: JobDefinition) -> Job {
@@ -179,7 +184,11 @@ impl Batch {
             command: request::fill(&definition.command, &definition.parameters),
             definition,
             depends_on: request.depends_on.clone(),
-            tags: if request.tags.is_null() { json!({}) } else { request.tags.clone() },
+            tags: if request.tags.is_null() {
+                json!({})
+            } else {
+                request.tags.clone()
+            },
             array: Array::None,
             status: Status::Submitted,
             status_reason: None,
@@ -197,7 +206,9 @@ impl Batch {
     fn dependencies(&self, wanted: &[Dependency]) -> Result<Vec<(JobHandle, bool)>, ServiceError> {
         let find = |dependency: &Dependency| {
             let id = dependency.job_id.as_deref().unwrap_or_default();
-            let handle = self.job(id).ok_or_else(|| client_error(format!("Job {id} of dependsOn does not exist")))?;
+            let handle = self
+                .job(id)
+                .ok_or_else(|| client_error(format!("Job {id} of dependsOn does not exist")))?;
             Ok((handle, dependency.kind.as_deref() == Some("N_TO_N")))
         };
         let named = wanted.iter().filter(|d| d.job_id.is_some());
@@ -207,12 +218,15 @@ impl Batch {
     fn start(&self, job: Job, after: Vec<(JobHandle, bool)>) -> JobHandle {
         let after = after.into_iter().map(|(handle, _)| handle).collect();
         let (run, handle) = self.prepare(job, after, Vec::new());
-        tokio::spawn(run.to_end());
+        tokio::spawn(run.finish());
         handle
     }
 
     fn start_array(&self, parent: &Job, size: u32, after: &[(JobHandle, bool)]) -> JobHandle {
-        let sequential = parent.depends_on.iter().any(|d| d.kind.as_deref() == Some("SEQUENTIAL"));
+        let sequential = parent
+            .depends_on
+            .iter()
+            .any(|d| d.kind.as_deref() == Some("SEQUENTIAL"));
         let mut children: Vec<JobHandle> = Vec::new();
         for index in 0..size {
             let mut child = parent.clone();
@@ -235,11 +249,16 @@ impl Batch {
         let mut job = parent.clone();
         job.array = Array::Parent(size);
         let (run, handle) = self.prepare(job, Vec::new(), children.clone());
-        tokio::spawn(run::parent_to_end(run, children));
+        tokio::spawn(run::finish_parent(run, children));
         handle
     }
 
-    fn prepare(&self, job: Job, after: Vec<JobHandle>, children: Vec<JobHandle>) -> (Run, JobHandle) {
+    fn prepare(
+        &self,
+        job: Job,
+        after: Vec<JobHandle>,
+        children: Vec<JobHandle>,
+    ) -> (Run, JobHandle) {
         let (stop, stops) = watch::channel(None);
         let handle = JobHandle {
             arn: job.arn.clone(),
@@ -259,14 +278,21 @@ impl Batch {
     }
 
     fn jobs(&self) -> MutexGuard<'_, Vec<JobHandle>> {
-        self.inner.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .jobs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A job, or a child of an array, by id or ARN.
     fn job(&self, id_or_arn: &str) -> Option<JobHandle> {
         let id = id_or_arn.rsplit('/').next().unwrap_or(id_or_arn);
         let parent = id.split(':').next().unwrap_or(id);
-        let found = self.jobs().iter().find(|handle| handle.id == parent).cloned()?;
+        let found = self
+            .jobs()
+            .iter()
+            .find(|handle| handle.id == parent)
+            .cloned()?;
         if parent == id {
             return Some(found);
         }
@@ -283,11 +309,19 @@ impl Batch {
     /// A definition by name, `name:revision` or ARN.
     fn definition(&self, name: &str) -> Result<&JobDefinition, ServiceError> {
         let wanted = name.rsplit('/').next().unwrap_or(name);
-        let (wanted_name, revision) = wanted.split_once(':').map_or((wanted, None), |(n, r)| (n, Some(r)));
+        let (wanted_name, revision) = wanted
+            .split_once(':')
+            .map_or((wanted, None), |(n, r)| (n, Some(r)));
         let matching = |d: &&JobDefinition| {
-            d.name == wanted_name && revision.is_none_or(|revision| d.revision.to_string() == revision)
+            d.name == wanted_name
+                && revision.is_none_or(|revision| d.revision.to_string() == revision)
         };
-        let newest = self.inner.definitions.iter().filter(matching).max_by_key(|d| d.revision);
+        let newest = self
+            .inner
+            .definitions
+            .iter()
+            .filter(matching)
+            .max_by_key(|d| d.revision);
         newest.ok_or_else(|| client_error(format!("Job definition {wanted} not found.")))
     }
 
@@ -298,7 +332,8 @@ impl Batch {
     }
 
     fn is_spot(&self, job: &Job) -> bool {
-        self.environment_kind(job).is_some_and(|kind| kind.contains("SPOT"))
+        self.environment_kind(job)
+            .is_some_and(|kind| kind.contains("SPOT"))
     }
 
     /// `statusReason` of a job whose Spot capacity was taken back.
@@ -310,23 +345,41 @@ impl Batch {
     }
 
     fn describe_jobs(&self, body: &Value) -> Value {
-        let ids = body["jobs"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        let jobs: Vec<Value> = ids.filter_map(|id| self.job(id)).map(|job| job.describe()).collect();
+        let ids = body["jobs"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str);
+        let jobs: Vec<Value> = ids
+            .filter_map(|id| self.job(id))
+            .map(|job| job.describe())
+            .collect();
         json!({"jobs": jobs})
     }
 
     /// ListJobs by queue or array, by status (RUNNING if none is given) or by filters.
     fn list_jobs(&self, body: &Value) -> Result<Value, ServiceError> {
         let all = match (body["arrayJobId"].as_str(), body["jobQueue"].as_str()) {
-            (Some(id), _) => self.job(id).map_or_else(Vec::new, |parent| parent.children.to_vec()),
+            (Some(id), _) => self
+                .job(id)
+                .map_or_else(Vec::new, |parent| parent.children.to_vec()),
             (None, Some(queue)) => {
                 let arn = &self.queue(queue)?.arn;
                 let jobs = self.jobs();
-                jobs.iter().filter(|handle| handle.job.borrow().queue.arn == *arn).cloned().collect()
+                jobs.iter()
+                    .filter(|handle| handle.job.borrow().queue.arn == *arn)
+                    .cloned()
+                    .collect()
             }
-            (None, None) => return Err(client_error("one of jobQueue, arrayJobId or multiNodeJobId is required")),
+            (None, None) => {
+                return Err(client_error(
+                    "one of jobQueue, arrayJobId or multiNodeJobId is required",
+                ));
+            }
         };
-        let filters = body["filters"].as_array().filter(|filters| !filters.is_empty());
+        let filters = body["filters"]
+            .as_array()
+            .filter(|filters| !filters.is_empty());
         let status = body["jobStatus"].as_str().unwrap_or("RUNNING");
         let wanted = |handle: &&JobHandle| match filters {
             Some(filters) => filters.iter().all(|filter| handle.passes(filter)),
@@ -341,13 +394,20 @@ impl Batch {
     }
 
     fn describe_queues(&self, body: &Value) -> Value {
-        let queues = self.inner.queues.iter().filter(|queue| named(&body["jobQueues"], &queue.name, &queue.arn));
+        let queues = self
+            .inner
+            .queues
+            .iter()
+            .filter(|queue| named(&body["jobQueues"], &queue.name, &queue.arn));
         let queues = queues.map(|queue| {
             let order = queue.compute_environments.iter().enumerate();
             let order: Vec<_> = order
                 .map(|(order, name)| {
                     let environments = &self.inner.environments;
-                    let arn = environments.iter().find(|e| e.name == *name).map_or(name, |e| &e.arn);
+                    let arn = environments
+                        .iter()
+                        .find(|e| e.name == *name)
+                        .map_or(name, |e| &e.arn);
                     json!({"order": order + 1, "computeEnvironment": arn})
                 })
                 .collect();
@@ -365,16 +425,24 @@ impl Batch {
 
     fn describe_definitions(&self, body: &Value) -> Value {
         let wanted = |definition: &&JobDefinition| {
-            let by_name = body["jobDefinitionName"].as_str().is_none_or(|name| definition.name == name);
+            let by_name = body["jobDefinitionName"]
+                .as_str()
+                .is_none_or(|name| definition.name == name);
             by_name && named(&body["jobDefinitions"], &definition.name, &definition.arn)
         };
-        let definitions = self.inner.definitions.iter().filter(wanted).map(definition_json);
+        let definitions = self
+            .inner
+            .definitions
+            .iter()
+            .filter(wanted)
+            .map(definition_json);
         json!({"jobDefinitions": definitions.collect::<Vec<_>>()})
     }
 
     fn describe_environments(&self, body: &Value) -> Value {
         let environments = self.inner.environments.iter();
-        let environments = environments.filter(|e| named(&body["computeEnvironments"], &e.name, &e.arn));
+        let environments =
+            environments.filter(|e| named(&body["computeEnvironments"], &e.name, &e.arn));
         let environments = environments.map(|e| {
             json!({
                 "computeEnvironmentName": e.name,
@@ -433,7 +501,11 @@ impl JobHandle {
     /// Whether the job passes a filter of ListJobs: by name, definition, or time of creation.
     fn passes(&self, filter: &Value) -> bool {
         let job = self.job.borrow();
-        let values = filter["values"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        let values = filter["values"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str);
         let mut values = values.map(str::to_owned);
         let created = job.created_at.0 / 1_000;
         match filter["name"].as_str().unwrap_or_default() {
@@ -454,7 +526,8 @@ impl JobHandle {
 /// Whether a list of names and ARNs is absent, empty, or names this one.
 fn named(list: &Value, name: &str, arn: &str) -> bool {
     let list = list.as_array().map_or(&[][..], Vec::as_slice);
-    let is = |wanted: &str| wanted == name || wanted == arn || wanted.split(':').next() == Some(name);
+    let is =
+        |wanted: &str| wanted == name || wanted == arn || wanted.split(':').next() == Some(name);
     list.is_empty() || list.iter().filter_map(Value::as_str).any(is)
 }
 
@@ -464,7 +537,9 @@ fn client_error(message: impl Into<String>) -> ServiceError {
 
 fn definition_json(definition: &JobDefinition) -> Value {
     let environment = definition.environment.iter();
-    let environment: Vec<Value> = environment.map(|(name, value)| json!({"name": name, "value": value})).collect();
+    let environment: Vec<Value> = environment
+        .map(|(name, value)| json!({"name": name, "value": value}))
+        .collect();
     let mut json = json!({
         "jobDefinitionName": definition.name,
         "jobDefinitionArn": definition.arn,

@@ -107,13 +107,20 @@ impl SubmitJob {
     pub(super) fn parse(body: &Value) -> Result<Self, ServiceError> {
         let size = body.to_string().len();
         if size > PAYLOAD_LIMIT {
-            return Err(client_error(format!("SubmitJob payload must be at most {PAYLOAD_LIMIT} bytes, is {size}")));
+            return Err(client_error(format!(
+                "SubmitJob payload must be at most {PAYLOAD_LIMIT} bytes, is {size}"
+            )));
         }
-        let request: SubmitJob =
-            serde::Deserialize::deserialize(body).map_err(|error: serde_json::Error| client_error(error.to_string()))?;
+        let request: SubmitJob = serde::Deserialize::deserialize(body)
+            .map_err(|error: serde_json::Error| client_error(error.to_string()))?;
         let name_is_valid = request.job_name.len() <= 128
-            && request.job_name.starts_with(|c: char| c.is_ascii_alphanumeric())
-            && request.job_name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+            && request
+                .job_name
+                .starts_with(|c: char| c.is_ascii_alphanumeric())
+            && request
+                .job_name
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
         if !name_is_valid {
             let name = &request.job_name;
             return Err(client_error(format!(
@@ -121,10 +128,17 @@ impl SubmitJob {
             )));
         }
         if request.depends_on.len() > DEPENDENCIES_LIMIT {
-            return Err(client_error(format!("dependsOn must have at most {DEPENDENCIES_LIMIT} members")));
+            return Err(client_error(format!(
+                "dependsOn must have at most {DEPENDENCIES_LIMIT} members"
+            )));
         }
-        if request.array_size().is_some_and(|size| !(2..=ARRAY_LIMIT).contains(&size)) {
-            return Err(client_error(format!("arrayProperties.size must be between 2 and {ARRAY_LIMIT}")));
+        if request
+            .array_size()
+            .is_some_and(|size| !(2..=ARRAY_LIMIT).contains(&size))
+        {
+            return Err(client_error(format!(
+                "arrayProperties.size must be between 2 and {ARRAY_LIMIT}"
+            )));
         }
         Ok(request)
     }
@@ -135,18 +149,29 @@ impl SubmitJob {
     }
 
     /// The definition with this request's overrides.
-    pub(super) fn resolve(&self, definition: &JobDefinition) -> Result<JobDefinition, ServiceError> {
+    pub(super) fn resolve(
+        &self,
+        definition: &JobDefinition,
+    ) -> Result<JobDefinition, ServiceError> {
         let mut job = definition.clone();
         let overrides = &self.container_overrides;
         if let Some(command) = &overrides.command {
             job.command.clone_from(command);
         }
-        let variables = overrides.environment.iter().map(|v| (v.name.clone(), v.value.clone()));
+        let variables = overrides
+            .environment
+            .iter()
+            .map(|v| (v.name.clone(), v.value.clone()));
         job.environment.extend(variables);
         job.vcpus = overrides.vcpus.unwrap_or(job.vcpus);
         job.memory_mib = overrides.memory.unwrap_or(job.memory_mib);
         for requirement in &overrides.resource_requirements {
-            let invalid = |_| client_error(format!("resourceRequirements: {} '{}' is not a number", requirement.kind, requirement.value));
+            let invalid = |_| {
+                client_error(format!(
+                    "resourceRequirements: {} '{}' is not a number",
+                    requirement.kind, requirement.value
+                ))
+            };
             match requirement.kind.as_str() {
                 "VCPU" => job.vcpus = requirement.value.parse().map_err(|_| invalid(()))?,
                 "MEMORY" => job.memory_mib = requirement.value.parse().map_err(|_| invalid(()))?,
@@ -157,15 +182,26 @@ impl SubmitJob {
         if let Some(retry) = &self.retry_strategy {
             job.attempts = retry.attempts.unwrap_or(job.attempts);
             if !retry.evaluate_on_exit.is_empty() {
-                job.evaluate_on_exit = retry.evaluate_on_exit.iter().map(Condition::to_stack).collect();
+                job.evaluate_on_exit = retry
+                    .evaluate_on_exit
+                    .iter()
+                    .map(Condition::to_stack)
+                    .collect();
             }
         }
         if !(1..=ATTEMPTS_LIMIT).contains(&job.attempts) {
-            return Err(client_error(format!("retryStrategy.attempts must be between 1 and {ATTEMPTS_LIMIT}")));
+            return Err(client_error(format!(
+                "retryStrategy.attempts must be between 1 and {ATTEMPTS_LIMIT}"
+            )));
         }
-        if let Some(seconds) = self.timeout.and_then(|timeout| timeout.attempt_duration_seconds) {
+        if let Some(seconds) = self
+            .timeout
+            .and_then(|timeout| timeout.attempt_duration_seconds)
+        {
             if seconds < SHORTEST_TIMEOUT {
-                return Err(client_error(format!("timeout.attemptDurationSeconds must be at least {SHORTEST_TIMEOUT}")));
+                return Err(client_error(format!(
+                    "timeout.attemptDurationSeconds must be at least {SHORTEST_TIMEOUT}"
+                )));
             }
             job.timeout = Some(Duration::from_secs(seconds));
         }
@@ -188,7 +224,9 @@ impl Condition {
 pub(super) fn fill(command: &[String], parameters: &BTreeMap<String, String>) -> Vec<String> {
     let filled = |argument: &String| {
         let name = argument.strip_prefix("Ref::");
-        name.and_then(|name| parameters.get(name)).unwrap_or(argument).clone()
+        name.and_then(|name| parameters.get(name))
+            .unwrap_or(argument)
+            .clone()
     };
     command.iter().map(filled).collect()
 }
@@ -239,12 +277,27 @@ mod tests {
         for (change, words) in [
             (json!({"jobName": "-x"}), "jobName"),
             (json!({"jobName": "a.b"}), "jobName"),
-            (json!({"arrayProperties": {"size": 1}}), "arrayProperties.size"),
-            (json!({"arrayProperties": {"size": 10_001}}), "arrayProperties.size"),
+            (
+                json!({"arrayProperties": {"size": 1}}),
+                "arrayProperties.size",
+            ),
+            (
+                json!({"arrayProperties": {"size": 10_001}}),
+                "arrayProperties.size",
+            ),
             (json!({"retryStrategy": {"attempts": 11}}), "attempts"),
-            (json!({"timeout": {"attemptDurationSeconds": 59}}), "attemptDurationSeconds"),
-            (json!({"parameters": {"x": "y".repeat(PAYLOAD_LIMIT)}}), "payload"),
-            (json!({"containerOverrides": {"resourceRequirements": [{"type": "VCPU", "value": "two"}]}}), "not a number"),
+            (
+                json!({"timeout": {"attemptDurationSeconds": 59}}),
+                "attemptDurationSeconds",
+            ),
+            (
+                json!({"parameters": {"x": "y".repeat(PAYLOAD_LIMIT)}}),
+                "payload",
+            ),
+            (
+                json!({"containerOverrides": {"resourceRequirements": [{"type": "VCPU", "value": "two"}]}}),
+                "not a number",
+            ),
         ] {
             let error = submit(change).unwrap_err();
             assert_eq!(error.code, "ClientException");

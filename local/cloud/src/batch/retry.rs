@@ -14,13 +14,23 @@ pub(super) struct Failure<'a> {
 
 /// Whether attempt number `attempt` (1 first) of `attempts` is to be followed by another. The first
 /// condition all of whose globs match decides; without a match, it is retried.
-pub(super) fn retries(attempt: u32, attempts: u32, conditions: &[EvaluateOnExit], failure: Failure<'_>) -> bool {
+pub(super) fn retries(
+    attempt: u32,
+    attempts: u32,
+    conditions: &[EvaluateOnExit],
+    failure: Failure<'_>,
+) -> bool {
     if attempt >= attempts {
         return false;
     }
-    let code = failure.exit_code.map(|code| code.to_string()).unwrap_or_default();
+    let code = failure
+        .exit_code
+        .map(|code| code.to_string())
+        .unwrap_or_default();
     let holds = |wanted: &Option<String>, actual: &str| {
-        wanted.as_ref().is_none_or(|pattern| glob(&pattern.to_lowercase(), &actual.to_lowercase()))
+        wanted
+            .as_ref()
+            .is_none_or(|pattern| glob(&pattern.to_lowercase(), &actual.to_lowercase()))
     };
     let decided = conditions.iter().find(|condition| {
         holds(&condition.on_exit_code, &code)
@@ -48,17 +58,35 @@ mod tests {
             condition(Some("1*"), None, "retry"),
             condition(None, Some("*"), "exit"),
         ];
-        let failure = |exit_code, status_reason| Failure { exit_code, reason: "", status_reason };
+        let failure = |exit_code, status_reason| Failure {
+            exit_code,
+            reason: "",
+            status_reason,
+        };
         let essential = "Essential container in task exited";
         for (attempt, conditions, failure, expected) in [
-            (1, &spot_only[..], failure(Some(143), "Host EC2 (instance i-1) terminated."), true),
-            (3, &spot_only[..], failure(Some(143), "Host EC2 (instance i-1) terminated."), false),
+            (
+                1,
+                &spot_only[..],
+                failure(Some(143), "Host EC2 (instance i-1) terminated."),
+                true,
+            ),
+            (
+                3,
+                &spot_only[..],
+                failure(Some(143), "Host EC2 (instance i-1) terminated."),
+                false,
+            ),
             (1, &spot_only[..], failure(Some(3), essential), false),
             (1, &spot_only[..], failure(Some(137), essential), true),
             (1, &spot_only[..], failure(Some(2), essential), false),
             (1, &[][..], failure(Some(2), essential), true),
         ] {
-            assert_eq!(retries(attempt, 3, conditions, failure), expected, "{failure:?}");
+            assert_eq!(
+                retries(attempt, 3, conditions, failure),
+                expected,
+                "{failure:?}"
+            );
         }
     }
 }

@@ -31,7 +31,7 @@ enum Ended {
 
 impl Run {
     /// Runs the job to its end.
-    pub(super) async fn to_end(mut self) {
+    pub(super) async fn finish(mut self) {
         self.publish();
         if let Err(ended) = self.wait_for_dependencies().await {
             return self.fail_early(ended);
@@ -43,7 +43,9 @@ impl Run {
             };
             let stopped = self.stop.borrow().clone();
             let job = self.handle.job.borrow().clone();
-            let number = u32::try_from(job.attempts.len()).unwrap_or(u32::MAX).saturating_add(1);
+            let number = u32::try_from(job.attempts.len())
+                .unwrap_or(u32::MAX)
+                .saturating_add(1);
             let succeeded = attempt.exit_code == Some(0) && stopped.is_none();
             let again = !succeeded
                 && stopped.is_none()
@@ -114,7 +116,9 @@ impl Run {
         match self.batch.inner.workers.launch(&container) {
             Err(error) => {
                 attempt.status_reason = match error {
-                    LaunchError::NoImage { .. } | LaunchError::Start { .. } => "Task failed to start".to_owned(),
+                    LaunchError::NoImage { .. } | LaunchError::Start { .. } => {
+                        "Task failed to start".to_owned()
+                    }
                 };
                 attempt.reason = Some(error.to_string());
             }
@@ -194,12 +198,21 @@ impl Run {
 
     fn publish(&self) {
         let events = &self.batch.inner.events;
-        events.publish("aws.batch", "Batch Job State Change", &self.handle.arn, self.handle.describe());
+        events.publish(
+            "aws.batch",
+            "Batch Job State Change",
+            &self.handle.arn,
+            self.handle.describe(),
+        );
     }
 
     fn meter(&self, job: &Job, started: crate::time::Timestamp) {
         self.batch.inner.meter.record(Usage {
-            what: if self.batch.is_spot(job) { Placement::BatchSpot } else { Placement::Batch },
+            what: if self.batch.is_spot(job) {
+                Placement::BatchSpot
+            } else {
+                Placement::Batch
+            },
             name: job.definition.name.clone(),
             vcpus: job.definition.vcpus,
             memory_mib: job.definition.memory_mib,
@@ -212,7 +225,7 @@ impl Run {
 }
 
 /// Runs an array's parent: it ends when all its children have.
-pub(super) async fn parent_to_end(run: Run, children: Vec<JobHandle>) {
+pub(super) async fn finish_parent(run: Run, children: Vec<JobHandle>) {
     run.publish();
     run.change(|job| job.status = Status::Pending);
     let mut failed = 0;
@@ -222,9 +235,16 @@ pub(super) async fn parent_to_end(run: Run, children: Vec<JobHandle>) {
         }
     }
     run.change(|job| {
-        job.status = if failed == 0 { Status::Succeeded } else { Status::Failed };
+        job.status = if failed == 0 {
+            Status::Succeeded
+        } else {
+            Status::Failed
+        };
         job.status_reason = (failed > 0).then(|| "Array Child Job failed".to_owned());
-        job.started_at = children.iter().filter_map(|c| c.job.borrow().started_at).min();
+        job.started_at = children
+            .iter()
+            .filter_map(|c| c.job.borrow().started_at)
+            .min();
         job.stopped_at = Some(now());
     });
 }
@@ -253,7 +273,10 @@ impl Attempt {
 
 /// Waits until the job is to stop; the reason.
 async fn stopped(stop: &mut watch::Receiver<Option<String>>) -> String {
-    let reason = stop.wait_for(Option::is_some).await.map(|reason| reason.clone());
+    let reason = stop
+        .wait_for(Option::is_some)
+        .await
+        .map(|reason| reason.clone());
     match reason {
         Ok(reason) => reason.unwrap_or_default(),
         // Nobody can stop it any more.

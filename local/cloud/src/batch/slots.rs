@@ -146,7 +146,10 @@ mod tests {
         assert!((&mut urgent).now_or_never().is_none());
         drop(running);
         let urgent = urgent.now_or_never().unwrap().unwrap();
-        assert!((&mut small).now_or_never().is_none(), "the large one is before it");
+        assert!(
+            (&mut small).now_or_never().is_none(),
+            "the large one is before it"
+        );
         drop(urgent);
         let large = large.now_or_never().unwrap().unwrap();
         drop(large);
@@ -161,6 +164,12 @@ mod tests {
         assert!((&mut gives_up).now_or_never().is_none());
         drop(gives_up);
         drop(running);
-        assert!(slots.acquire(need(64.0, 1 << 40), 0).now_or_never().is_some(), "clamped to the machine");
+        assert!(
+            slots
+                .acquire(need(64.0, 1 << 40), 0)
+                .now_or_never()
+                .is_some(),
+            "clamped to the machine"
+        );
     }
 }

@@ -140,24 +140,38 @@ impl Ecs {
     /// The task that was started with this client token.
     pub fn find(&self, client_token: &str) -> Option<TaskHandle> {
         let tasks = self.tasks();
-        tasks.iter().find(|task| task.client_token.as_deref() == Some(client_token)).cloned()
+        tasks
+            .iter()
+            .find(|task| task.client_token.as_deref() == Some(client_token))
+            .cloned()
     }
 
     /// StopTask by ARN or id.
     pub fn stop_task(&self, task: &str, reason: &str) -> Result<Value, ServiceError> {
         let handle = self.task(task).ok_or_else(|| {
-            ServiceError::new("InvalidParameterException", "The referenced task was not found.")
+            ServiceError::new(
+                "InvalidParameterException",
+                "The referenced task was not found.",
+            )
         })?;
         handle.stop(reason);
         Ok(handle.describe())
     }
 
-    fn start(&self, request: &RunTask, cluster: &Cluster, definition: TaskDefinition) -> TaskHandle {
+    fn start(
+        &self,
+        request: &RunTask,
+        cluster: &Cluster,
+        definition: TaskDefinition,
+    ) -> TaskHandle {
         let local = &self.inner.workers.local;
         let id = Uuid::new_v4().simple().to_string();
         let arn = local.arn("ecs", &format!("task/{}/{id}", cluster.name));
         let containers = definition.containers.iter().map(|container| Container {
-            arn: local.arn("ecs", &format!("container/{}/{id}/{}", cluster.name, Uuid::new_v4())),
+            arn: local.arn(
+                "ecs",
+                &format!("container/{}/{id}/{}", cluster.name, Uuid::new_v4()),
+            ),
             name: container.name.clone(),
             image: container.image.clone(),
             status: Status::Pending,
@@ -180,7 +194,10 @@ impl Ecs {
             containers: containers.collect(),
             overrides: json!({"containerOverrides": overrides.collect::<Vec<_>>(), "inferenceAcceleratorOverrides": []}),
             started_by: request.started_by.clone(),
-            group: request.group.clone().unwrap_or_else(|| format!("family:{}", definition.family)),
+            group: request
+                .group
+                .clone()
+                .unwrap_or_else(|| format!("family:{}", definition.family)),
             tags: Value::from(request.tags.clone()),
             definition,
             created_at: now(),
@@ -204,48 +221,77 @@ impl Ecs {
             task,
             stops,
         };
-        tokio::spawn(run.to_end());
+        tokio::spawn(run.finish());
         handle
     }
 
     fn tasks(&self) -> MutexGuard<'_, Vec<TaskHandle>> {
-        self.inner.tasks.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .tasks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     fn task(&self, id_or_arn: &str) -> Option<TaskHandle> {
         let tasks = self.tasks();
-        tasks.iter().find(|task| task.arn == id_or_arn || task.id() == id_or_arn).cloned()
+        tasks
+            .iter()
+            .find(|task| task.arn == id_or_arn || task.id() == id_or_arn)
+            .cloned()
     }
 
     /// The metadata document of a running task's container.
     pub(crate) fn metadata(&self, id: &str) -> Option<Value> {
-        self.task(id).map(|handle| run::metadata(&handle.task.borrow()))
+        self.task(id)
+            .map(|handle| run::metadata(&handle.task.borrow()))
     }
 
     fn cluster(&self, name_or_arn: &str) -> Result<Cluster, ServiceError> {
         let clusters = &self.inner.clusters;
-        let found = clusters.iter().find(|c| c.name == name_or_arn || c.arn == name_or_arn);
+        let found = clusters
+            .iter()
+            .find(|c| c.name == name_or_arn || c.arn == name_or_arn);
         match found {
             Some(cluster) => Ok(cluster.clone()),
-            None => Err(ServiceError::new("ClusterNotFoundException", "Cluster not found.")),
+            None => Err(ServiceError::new(
+                "ClusterNotFoundException",
+                "Cluster not found.",
+            )),
         }
     }
 
     /// A definition by family, `family:revision` or ARN.
     fn definition(&self, name: &str) -> Result<&TaskDefinition, ServiceError> {
         let wanted = name.rsplit('/').next().unwrap_or(name);
-        let (family, revision) = wanted.split_once(':').map_or((wanted, None), |(f, r)| (f, Some(r)));
+        let (family, revision) = wanted
+            .split_once(':')
+            .map_or((wanted, None), |(f, r)| (f, Some(r)));
         let matching = |d: &&TaskDefinition| {
             d.family == family && revision.is_none_or(|revision| d.revision.to_string() == revision)
         };
-        let newest = self.inner.definitions.iter().filter(matching).max_by_key(|d| d.revision);
-        newest.ok_or_else(|| ServiceError::new("ClientException", format!("TaskDefinition not found: {wanted}")))
+        let newest = self
+            .inner
+            .definitions
+            .iter()
+            .filter(matching)
+            .max_by_key(|d| d.revision);
+        newest.ok_or_else(|| {
+            ServiceError::new(
+                "ClientException",
+                format!("TaskDefinition not found: {wanted}"),
+            )
+        })
     }
 
     fn describe_tasks(&self, body: &Value) -> Result<Value, ServiceError> {
         self.cluster(body["cluster"].as_str().unwrap_or("default"))?;
         let (mut tasks, mut failures) = (Vec::new(), Vec::new());
-        for wanted in body["tasks"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        for wanted in body["tasks"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+        {
             match self.task(wanted) {
                 Some(task) => tasks.push(task.describe()),
                 None => failures.push(json!({"arn": wanted, "reason": "MISSING"})),
@@ -257,7 +303,11 @@ impl Ecs {
     fn list_tasks(&self, body: &Value) -> Result<Value, ServiceError> {
         let cluster = self.cluster(body["cluster"].as_str().unwrap_or("default"))?;
         let desired = body["desiredStatus"].as_str().unwrap_or("RUNNING");
-        let is = |field: &str, actual: Option<&str>| body[field].as_str().is_none_or(|wanted| actual == Some(wanted));
+        let is = |field: &str, actual: Option<&str>| {
+            body[field]
+                .as_str()
+                .is_none_or(|wanted| actual == Some(wanted))
+        };
         let arns: Vec<String> = self
             .tasks()
             .iter()
@@ -295,15 +345,21 @@ impl Ecs {
                 })
                 .collect(),
         };
-        let clusters: Vec<Value> = found.iter().map(|cluster| self.cluster_json(cluster)).collect();
+        let clusters: Vec<Value> = found
+            .iter()
+            .map(|cluster| self.cluster_json(cluster))
+            .collect();
         json!({"clusters": clusters, "failures": failures})
     }
 
     fn cluster_json(&self, cluster: &Cluster) -> Value {
         let count = |wanted: fn(Status) -> bool| {
             let tasks = self.tasks();
-            let here = tasks.iter().filter(|task| task.task.borrow().cluster_arn == cluster.arn);
-            here.filter(|task| wanted(task.task.borrow().status)).count()
+            let here = tasks
+                .iter()
+                .filter(|task| task.task.borrow().cluster_arn == cluster.arn);
+            here.filter(|task| wanted(task.task.borrow().status))
+                .count()
         };
         json!({
             "clusterArn": cluster.arn,
@@ -322,7 +378,9 @@ fn definition_json(definition: &TaskDefinition) -> Value {
     let size = |n: Option<u64>| n.map(|n| n.to_string());
     let containers = definition.containers.iter().map(|c| {
         let environment = c.environment.iter();
-        let environment: Vec<_> = environment.map(|(name, value)| json!({"name": name, "value": value})).collect();
+        let environment: Vec<_> = environment
+            .map(|(name, value)| json!({"name": name, "value": value}))
+            .collect();
         json!({
             "name": c.name,
             "image": c.image,
@@ -348,13 +406,22 @@ fn definition_json(definition: &TaskDefinition) -> Value {
 }
 
 impl JsonService for Ecs {
-    fn call<'a>(&'a self, action: &'a str, body: Value) -> BoxFuture<'a, Result<Value, ServiceError>> {
+    fn call<'a>(
+        &'a self,
+        action: &'a str,
+        body: Value,
+    ) -> BoxFuture<'a, Result<Value, ServiceError>> {
         let text = |name: &str| body[name].as_str().unwrap_or_default();
         let result = match action {
             "RunTask" => self.run_task(&body).map(|output| output.response),
             "StopTask" => self
                 .cluster(body["cluster"].as_str().unwrap_or("default"))
-                .and_then(|_| self.stop_task(text("task"), body["reason"].as_str().unwrap_or("Task stopped by user")))
+                .and_then(|_| {
+                    self.stop_task(
+                        text("task"),
+                        body["reason"].as_str().unwrap_or("Task stopped by user"),
+                    )
+                })
                 .map(|task| json!({"task": task})),
             "DescribeTasks" => self.describe_tasks(&body),
             "ListTasks" => self.list_tasks(&body),

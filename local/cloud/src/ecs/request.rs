@@ -89,14 +89,22 @@ impl RunTask {
         let request: RunTask = serde::Deserialize::deserialize(body)
             .map_err(|error: serde_json::Error| invalid(error.to_string()))?;
         if !(1..=COUNT_LIMIT).contains(&request.count) {
-            return Err(invalid(format!("count must be between 1 and {COUNT_LIMIT}.")));
+            return Err(invalid(format!(
+                "count must be between 1 and {COUNT_LIMIT}."
+            )));
         }
         if request.launch_type.is_some() && !request.capacity_provider_strategy.is_empty() {
-            return Err(invalid("specifying both a launch type and capacity provider strategy is not supported. Remove one and try again."));
+            return Err(invalid(
+                "specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.",
+            ));
         }
-        let overrides = body.get("overrides").map_or(0, |value| value.to_string().chars().count());
+        let overrides = body
+            .get("overrides")
+            .map_or(0, |value| value.to_string().chars().count());
         if overrides > OVERRIDES_LIMIT {
-            return Err(invalid(format!("Overrides length must be at most {OVERRIDES_LIMIT}, is {overrides}")));
+            return Err(invalid(format!(
+                "Overrides length must be at most {OVERRIDES_LIMIT}, is {overrides}"
+            )));
         }
         Ok(request)
     }
@@ -118,7 +126,10 @@ impl RunTask {
     }
 
     /// Applies the overrides to the definition and checks that both fit together.
-    pub(super) fn resolve(&self, definition: &TaskDefinition) -> Result<TaskDefinition, ServiceError> {
+    pub(super) fn resolve(
+        &self,
+        definition: &TaskDefinition,
+    ) -> Result<TaskDefinition, ServiceError> {
         let launch_type = self.launch_type();
         let supported = &definition.requires_compatibilities;
         if !supported.is_empty() && !supported.contains(&launch_type) {
@@ -128,7 +139,9 @@ impl RunTask {
         if launch_type == "FARGATE" {
             let subnets = &self.network_configuration["awsvpcConfiguration"]["subnets"];
             if subnets.is_null() {
-                return Err(invalid("Network Configuration must be provided when networkMode 'awsvpc' is specified."));
+                return Err(invalid(
+                    "Network Configuration must be provided when networkMode 'awsvpc' is specified.",
+                ));
             }
             if subnets.as_array().is_none_or(Vec::is_empty) {
                 return Err(invalid("subnets can not be empty."));
@@ -139,9 +152,15 @@ impl RunTask {
         resolved.cpu = number(&self.overrides.cpu).or(resolved.cpu);
         resolved.memory_mib = number(&self.overrides.memory).or(resolved.memory_mib);
         for change in &self.overrides.container_overrides {
-            let known = resolved.containers.iter_mut().find(|c| c.name == change.name);
+            let known = resolved
+                .containers
+                .iter_mut()
+                .find(|c| c.name == change.name);
             let container = known.ok_or_else(|| {
-                invalid(format!("Override for container named {} is not a container in the TaskDefinition.", change.name))
+                invalid(format!(
+                    "Override for container named {} is not a container in the TaskDefinition.",
+                    change.name
+                ))
             })?;
             change.apply(container);
         }
@@ -154,7 +173,10 @@ impl ContainerOverride {
         if let Some(command) = &self.command {
             container.command.clone_from(command);
         }
-        let variables = self.environment.iter().map(|v| (v.name.clone(), v.value.clone()));
+        let variables = self
+            .environment
+            .iter()
+            .map(|v| (v.name.clone(), v.value.clone()));
         container.environment.extend(variables);
         container.cpu = self.cpu.or(container.cpu);
         container.memory_mib = self.memory.or(container.memory_mib);
@@ -199,7 +221,10 @@ mod tests {
             "memory": "1024",
             "containerOverrides": [{"name": "main", "command": ["new"], "environment": [{"name": "B", "value": "2"}]}],
         }}));
-        let task = RunTask::parse(&body).unwrap().resolve(&definition()).unwrap();
+        let task = RunTask::parse(&body)
+            .unwrap()
+            .resolve(&definition())
+            .unwrap();
         assert_eq!(task.memory_mib, Some(1_024));
         assert_eq!(task.containers[0].command, ["new"]);
         assert_eq!(task.containers[0].environment["A"], "1");
@@ -211,14 +236,33 @@ mod tests {
         let long = "x".repeat(OVERRIDES_LIMIT);
         for (change, words) in [
             (json!({"count": 11}), "count"),
-            (json!({"launchType": "EC2"}), "does not support launch_type EC2"),
-            (json!({"networkConfiguration": null}), "Network Configuration must be provided"),
-            (json!({"networkConfiguration": {"awsvpcConfiguration": {"subnets": []}}}), "subnets can not be empty"),
-            (json!({"capacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT"}]}), "both a launch type"),
-            (json!({"overrides": {"containerOverrides": [{"name": "other"}]}}), "named other"),
-            (json!({"overrides": {"containerOverrides": [{"name": "main", "command": [long]}]}}), "at most 8192"),
+            (
+                json!({"launchType": "EC2"}),
+                "does not support launch_type EC2",
+            ),
+            (
+                json!({"networkConfiguration": null}),
+                "Network Configuration must be provided",
+            ),
+            (
+                json!({"networkConfiguration": {"awsvpcConfiguration": {"subnets": []}}}),
+                "subnets can not be empty",
+            ),
+            (
+                json!({"capacityProviderStrategy": [{"capacityProvider": "FARGATE_SPOT"}]}),
+                "both a launch type",
+            ),
+            (
+                json!({"overrides": {"containerOverrides": [{"name": "other"}]}}),
+                "named other",
+            ),
+            (
+                json!({"overrides": {"containerOverrides": [{"name": "main", "command": [long]}]}}),
+                "at most 8192",
+            ),
         ] {
-            let result = RunTask::parse(&request(change.clone())).and_then(|r| r.resolve(&definition()));
+            let result =
+                RunTask::parse(&request(change.clone())).and_then(|r| r.resolve(&definition()));
             let error = result.unwrap_err();
             assert_eq!(error.code, "InvalidParameterException");
             assert!(error.message.contains(words), "{change}: {error}");

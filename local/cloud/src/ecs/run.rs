@@ -22,12 +22,13 @@ pub(super) struct Run {
 
 impl Run {
     /// Runs the task to its end.
-    pub(super) async fn to_end(mut self) {
+    pub(super) async fn finish(mut self) {
         self.publish();
         self.change(|task| task.status = Status::Pending);
         let stop = match self.launch() {
             Err((index, message)) => {
-                self.task.send_modify(|task| task.containers[index].reason = Some(message.clone()));
+                self.task
+                    .send_modify(|task| task.containers[index].reason = Some(message.clone()));
                 Stop {
                     code: "TaskFailedToStart",
                     reason: message,
@@ -37,7 +38,9 @@ impl Run {
                 self.change(|task| {
                     task.status = Status::Running;
                     task.started_at = Some(now());
-                    task.containers.iter_mut().for_each(|c| c.status = Status::Running);
+                    task.containers
+                        .iter_mut()
+                        .for_each(|c| c.status = Status::Running);
                 });
                 self.watch(workers).await
             }
@@ -48,7 +51,9 @@ impl Run {
             task.stop.get_or_insert(stop);
             task.stopping_at.get_or_insert(now());
             task.execution_stopped_at = task.started_at.map(|_| now());
-            task.containers.iter_mut().for_each(|c| c.status = Status::Stopped);
+            task.containers
+                .iter_mut()
+                .for_each(|c| c.status = Status::Stopped);
         });
         self.meter();
         self.change(|task| {
@@ -62,13 +67,20 @@ impl Run {
         let task = self.task.borrow().clone();
         let mut workers: Vec<Worker> = Vec::new();
         for (index, definition) in task.definition.containers.iter().enumerate() {
-            match self.ecs.inner.workers.launch(&self.container(&task, definition)) {
+            match self
+                .ecs
+                .inner
+                .workers
+                .launch(&self.container(&task, definition))
+            {
                 Ok(worker) => {
                     tracing::debug!(task = %task.arn, container = %definition.name, pid = worker.pid(), "started");
                     workers.push(worker);
                 }
                 Err(error) => {
-                    workers.iter().for_each(|worker| worker.stop(self.grace(definition)));
+                    workers
+                        .iter()
+                        .for_each(|worker| worker.stop(self.grace(definition)));
                     return Err((index, error.to_string()));
                 }
             }
@@ -80,8 +92,14 @@ impl Run {
         let id = task.arn.rsplit('/').next().unwrap_or_default();
         let endpoint = &self.ecs.inner.workers.local.endpoint;
         let mut env = Env::from([
-            ("AWS_EXECUTION_ENV".to_owned(), format!("AWS_ECS_{}", task.launch_type)),
-            ("ECS_CONTAINER_METADATA_URI_V4".to_owned(), format!("{endpoint}/_ecs/v4/{id}")),
+            (
+                "AWS_EXECUTION_ENV".to_owned(),
+                format!("AWS_ECS_{}", task.launch_type),
+            ),
+            (
+                "ECS_CONTAINER_METADATA_URI_V4".to_owned(),
+                format!("{endpoint}/_ecs/v4/{id}"),
+            ),
         ]);
         env.extend(definition.environment.clone());
         // The image's entry point is its binary; a definition's own begins with it.
@@ -99,7 +117,9 @@ impl Run {
     }
 
     fn grace(&self, definition: &ContainerDefinition) -> std::time::Duration {
-        definition.stop_timeout.unwrap_or(self.ecs.inner.workers.local.limits.stop_timeout)
+        definition
+            .stop_timeout
+            .unwrap_or(self.ecs.inner.workers.local.limits.stop_timeout)
     }
 
     /// Waits until an essential container ends or the task is to stop, then ends the rest.
@@ -180,7 +200,11 @@ impl Run {
         let mut environments = task.definition.containers.iter().map(|c| &c.environment);
         let job_uri = environments.find_map(|env| env.get("JOB_URI").cloned());
         self.ecs.inner.meter.record(Usage {
-            what: if spot { Placement::FargateSpot } else { Placement::Fargate },
+            what: if spot {
+                Placement::FargateSpot
+            } else {
+                Placement::Fargate
+            },
             name: task.definition.family.clone(),
             vcpus: task.definition.cpu.unwrap_or(0) as f64 / UNITS_PER_VCPU,
             memory_mib: task.definition.memory_mib.unwrap_or(0),

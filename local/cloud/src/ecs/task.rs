@@ -144,8 +144,16 @@ impl Task {
             ("stoppingAt", time(self.stopping_at)),
             ("executionStoppedAt", time(self.execution_stopped_at)),
             ("stoppedAt", time(self.stopped_at)),
-            ("stopCode", self.stop.as_ref().map(|stop| Value::from(stop.code))),
-            ("stoppedReason", self.stop.as_ref().map(|stop| Value::from(stop.reason.as_str()))),
+            (
+                "stopCode",
+                self.stop.as_ref().map(|stop| Value::from(stop.code)),
+            ),
+            (
+                "stoppedReason",
+                self.stop
+                    .as_ref()
+                    .map(|stop| Value::from(stop.reason.as_str())),
+            ),
         ];
         for (name, value) in optional {
             if let Some(value) = value {

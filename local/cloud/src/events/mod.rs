@@ -79,7 +79,10 @@ impl Events {
 
     /// Publishes an event of an AWS service on the default bus.
     pub fn publish(&self, source: &str, detail_type: &str, resource: &str, detail: Value) {
-        self.deliver("default", self.envelope(source, detail_type, json!([resource]), detail, now()));
+        self.deliver(
+            "default",
+            self.envelope(source, detail_type, json!([resource]), detail, now()),
+        );
     }
 
     /// Invokes a target by its ARN with an input: a function or a state machine.
@@ -88,7 +91,10 @@ impl Events {
         tokio::spawn(async move {
             let result = match (arn.contains(":states:"), events.inner.start_execution.get()) {
                 (true, Some(start)) => start(arn.clone(), input).await,
-                (true, None) => Err(ServiceError::new("StateMachineDoesNotExist", "no state machines here")),
+                (true, None) => Err(ServiceError::new(
+                    "StateMachineDoesNotExist",
+                    "no state machines here",
+                )),
                 (false, _) if !arn.contains(":lambda:") => {
                     tracing::debug!(target_arn = %arn, "targets of this kind are not run locally");
                     Ok(())
@@ -96,7 +102,10 @@ impl Events {
                 (false, _) => {
                     let payload = Bytes::from(input.to_string());
                     let lambda = &events.inner.lambda;
-                    lambda.invoke(&arn, payload, InvocationType::Event).await.map(drop)
+                    lambda
+                        .invoke(&arn, payload, InvocationType::Event)
+                        .await
+                        .map(drop)
                 }
             };
             if let Err(error) = result {
@@ -130,7 +139,11 @@ impl Events {
 
     fn deliver(&self, bus: &str, event: Value) {
         for rule in &self.inner.rules {
-            if rule.enabled && rule.event_bus == bus && !rule.pattern.is_null() && matches(&rule.pattern, &event) {
+            if rule.enabled
+                && rule.event_bus == bus
+                && !rule.pattern.is_null()
+                && matches(&rule.pattern, &event)
+            {
                 for target in &rule.targets {
                     self.invoke_target(&target.arn, target_input(target, &event));
                 }
@@ -141,29 +154,48 @@ impl Events {
     fn put_events(&self, body: &Value) -> Result<Value, ServiceError> {
         let entries = body["Entries"].as_array().map_or(&[][..], Vec::as_slice);
         if entries.is_empty() || entries.len() > ENTRIES_LIMIT {
-            let message = format!("1 validation error detected: Entries must have 1 to {ENTRIES_LIMIT} members");
+            let message = format!(
+                "1 validation error detected: Entries must have 1 to {ENTRIES_LIMIT} members"
+            );
             return Err(ServiceError::new("ValidationException", message));
         }
         let results: Vec<Value> = entries.iter().map(|entry| self.put_entry(entry)).collect();
-        let failed = results.iter().filter(|result| result["ErrorCode"].is_string()).count();
+        let failed = results
+            .iter()
+            .filter(|result| result["ErrorCode"].is_string())
+            .count();
         Ok(json!({"FailedEntryCount": failed, "Entries": results}))
     }
 
     fn put_entry(&self, entry: &Value) -> Value {
-        let refuse = |code: &str, message: &str| json!({"ErrorCode": code, "ErrorMessage": message});
+        let refuse =
+            |code: &str, message: &str| json!({"ErrorCode": code, "ErrorMessage": message});
         let text = |name: &str| entry[name].as_str().filter(|text| !text.is_empty());
-        let (Some(source), Some(detail_type), Some(detail)) = (text("Source"), text("DetailType"), text("Detail")) else {
-            return refuse("InvalidArgument", "Source, DetailType and Detail are required");
+        let (Some(source), Some(detail_type), Some(detail)) =
+            (text("Source"), text("DetailType"), text("Detail"))
+        else {
+            return refuse(
+                "InvalidArgument",
+                "Source, DetailType and Detail are required",
+            );
         };
         if source.len() + detail_type.len() + detail.len() > ENTRY_LIMIT {
             return refuse("InvalidArgument", "the entry is larger than 1 MB");
         }
         if source.starts_with("aws.") {
-            return refuse("NotAuthorizedForSourceException", "sources that begin with aws. belong to AWS services");
+            return refuse(
+                "NotAuthorizedForSourceException",
+                "sources that begin with aws. belong to AWS services",
+            );
         }
         let detail = match serde_json::from_str::<Value>(detail) {
             Ok(detail @ Value::Object(_)) => detail,
-            Ok(_) | Err(_) => return refuse("MalformedDetail", "Detail is malformed: it must be a JSON object"),
+            Ok(_) | Err(_) => {
+                return refuse(
+                    "MalformedDetail",
+                    "Detail is malformed: it must be a JSON object",
+                );
+            }
         };
         let seconds = entry["Time"].as_f64();
         let time = seconds.map_or_else(now, |seconds| Timestamp((seconds * 1e6) as i64));
@@ -193,15 +225,34 @@ impl Events {
 /// What a target gets: the event, a constant, a part of the event, or a template filled from it.
 fn target_input(target: &RuleTarget, event: &Value) -> Value {
     match target {
-        RuleTarget { input: Some(input), .. } => input.clone(),
-        RuleTarget { input_path: Some(path), .. } => transform::at_path(event, path).cloned().unwrap_or(Value::Null),
-        RuleTarget { input_transformer: Some(transformer), .. } => transform::fill(transformer, event),
-        RuleTarget { input: None, input_path: None, input_transformer: None, .. } => event.clone(),
+        RuleTarget {
+            input: Some(input), ..
+        } => input.clone(),
+        RuleTarget {
+            input_path: Some(path),
+            ..
+        } => transform::at_path(event, path)
+            .cloned()
+            .unwrap_or(Value::Null),
+        RuleTarget {
+            input_transformer: Some(transformer),
+            ..
+        } => transform::fill(transformer, event),
+        RuleTarget {
+            input: None,
+            input_path: None,
+            input_transformer: None,
+            ..
+        } => event.clone(),
     }
 }
 
 impl JsonService for Events {
-    fn call<'a>(&'a self, action: &'a str, body: Value) -> BoxFuture<'a, Result<Value, ServiceError>> {
+    fn call<'a>(
+        &'a self,
+        action: &'a str,
+        body: Value,
+    ) -> BoxFuture<'a, Result<Value, ServiceError>> {
         let result = match action {
             "PutEvents" => self.put_events(&body),
             "ListRules" => Ok(self.list_rules()),

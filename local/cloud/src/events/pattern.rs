@@ -73,8 +73,12 @@ fn validate_condition(condition: &Value, path: &str) -> Result<(), PatternError>
         "equals-ignore-case" | "wildcard" => argument.is_string(),
         "exists" => argument.is_boolean(),
         "anything-but" => true,
-        "cidr" => argument.as_str().is_some_and(|text| parse_cidr(text).is_some()),
-        "numeric" => argument.as_array().is_some_and(|terms| numeric_terms(terms).is_some()),
+        "cidr" => argument
+            .as_str()
+            .is_some_and(|text| parse_cidr(text).is_some()),
+        "numeric" => argument
+            .as_array()
+            .is_some_and(|terms| numeric_terms(terms).is_some()),
         other => return Err(bad(path, format!("unknown operator {other}"))),
     };
     if valid {
@@ -87,7 +91,9 @@ fn validate_condition(condition: &Value, path: &str) -> Result<(), PatternError>
 /// Whether an event matches a valid pattern.
 pub fn matches(pattern: &Value, event: &Value) -> bool {
     match pattern {
-        Value::Object(fields) => fields.iter().all(|(name, wanted)| matches_field(name, wanted, event)),
+        Value::Object(fields) => fields
+            .iter()
+            .all(|(name, wanted)| matches_field(name, wanted, event)),
         _ => false,
     }
 }
@@ -99,7 +105,9 @@ fn matches_field(name: &str, wanted: &Value, event: &Value) -> bool {
         (_, _, Value::Array(items)) => items.iter().any(|item| matches_field(name, wanted, item)),
         (_, Value::Array(conditions), _) => {
             let value = event.get(name);
-            conditions.iter().any(|condition| matches_leaf(condition, value))
+            conditions
+                .iter()
+                .any(|condition| matches_leaf(condition, value))
         }
         (_, Value::Object(_), _) => matches(wanted, event.get(name).unwrap_or(&Value::Null)),
         _ => false,
@@ -128,12 +136,16 @@ fn matches_value(condition: &Value, value: &Value) -> bool {
             .as_f64()
             .zip(argument.as_array().and_then(|terms| numeric_terms(terms)))
             .is_some_and(|(number, terms)| terms.iter().all(|term| term.holds(number))),
-        text_operator => value.as_str().is_some_and(|text| matches_text(text_operator, argument, text)),
+        text_operator => value
+            .as_str()
+            .is_some_and(|text| matches_text(text_operator, argument, text)),
     })
 }
 
 fn matches_text(operator: &str, argument: &Value, text: &str) -> bool {
-    let ignoring_case = argument["equals-ignore-case"].as_str().map(str::to_lowercase);
+    let ignoring_case = argument["equals-ignore-case"]
+        .as_str()
+        .map(str::to_lowercase);
     let wanted = argument.as_str().unwrap_or_default();
     match (operator, ignoring_case) {
         ("prefix", Some(wanted)) => text.to_lowercase().starts_with(&wanted),
@@ -157,7 +169,11 @@ fn anything_but(argument: &Value, value: &Value) -> bool {
                 Value::Array(several) => several.as_slice(),
                 one => std::slice::from_ref(one),
             };
-            let hit = |one: &Value| value.as_str().is_some_and(|text| matches_text(name, one, text));
+            let hit = |one: &Value| {
+                value
+                    .as_str()
+                    .is_some_and(|text| matches_text(name, one, text))
+            };
             !inner.iter().any(hit)
         }),
         scalar => !same(scalar, value),
@@ -303,22 +319,64 @@ mod tests {
             (json!({"source": ["aws.ecs"]}), true),
             (json!({"source": ["aws.batch"]}), false),
             (json!({"source": ["aws.batch", {"prefix": "aws.e"}]}), true),
-            (json!({"source": ["aws.ecs"], "detail": {"lastStatus": ["RUNNING"]}}), false),
+            (
+                json!({"source": ["aws.ecs"], "detail": {"lastStatus": ["RUNNING"]}}),
+                false,
+            ),
             (json!({"detail": {"group": [{"suffix": "Trainer"}]}}), true),
-            (json!({"detail": {"group": [{"prefix": {"equals-ignore-case": "FAMILY:"}}]}}), true),
-            (json!({"detail": {"group": [{"equals-ignore-case": "FAMILY:TRAINER"}]}}), true),
-            (json!({"detail": {"group": [{"wildcard": "family:*r"}]}}), true),
-            (json!({"detail": {"group": [{"wildcard": "family:*x"}]}}), false),
-            (json!({"detail": {"containers": {"exitCode": [{"numeric": [">", 0]}]}}}), true),
-            (json!({"detail": {"containers": {"exitCode": [{"numeric": [">", 0, "<", 10]}]}}}), false),
-            (json!({"detail": {"containers": {"exitCode": [{"anything-but": 0}]}}}), true),
-            (json!({"detail": {"containers": {"reason": [{"exists": true}]}}}), true),
-            (json!({"detail": {"lastStatus": [{"anything-but": ["STOPPED", "RUNNING"]}]}}), false),
-            (json!({"detail": {"lastStatus": [{"anything-but": {"prefix": "RUN"}}]}}), true),
+            (
+                json!({"detail": {"group": [{"prefix": {"equals-ignore-case": "FAMILY:"}}]}}),
+                true,
+            ),
+            (
+                json!({"detail": {"group": [{"equals-ignore-case": "FAMILY:TRAINER"}]}}),
+                true,
+            ),
+            (
+                json!({"detail": {"group": [{"wildcard": "family:*r"}]}}),
+                true,
+            ),
+            (
+                json!({"detail": {"group": [{"wildcard": "family:*x"}]}}),
+                false,
+            ),
+            (
+                json!({"detail": {"containers": {"exitCode": [{"numeric": [">", 0]}]}}}),
+                true,
+            ),
+            (
+                json!({"detail": {"containers": {"exitCode": [{"numeric": [">", 0, "<", 10]}]}}}),
+                false,
+            ),
+            (
+                json!({"detail": {"containers": {"exitCode": [{"anything-but": 0}]}}}),
+                true,
+            ),
+            (
+                json!({"detail": {"containers": {"reason": [{"exists": true}]}}}),
+                true,
+            ),
+            (
+                json!({"detail": {"lastStatus": [{"anything-but": ["STOPPED", "RUNNING"]}]}}),
+                false,
+            ),
+            (
+                json!({"detail": {"lastStatus": [{"anything-but": {"prefix": "RUN"}}]}}),
+                true,
+            ),
             (json!({"detail": {"missing": [{"exists": false}]}}), true),
-            (json!({"detail": {"missing": {"deeper": [{"exists": false}]}}}), true),
-            (json!({"detail": {"missing": [{"anything-but": "x"}]}}), false),
-            (json!({"detail": {"lastStatus": [{"exists": false}]}}), false),
+            (
+                json!({"detail": {"missing": {"deeper": [{"exists": false}]}}}),
+                true,
+            ),
+            (
+                json!({"detail": {"missing": [{"anything-but": "x"}]}}),
+                false,
+            ),
+            (
+                json!({"detail": {"lastStatus": [{"exists": false}]}}),
+                false,
+            ),
             (json!({"detail": {"cpu": [256.0]}}), true),
             (json!({"detail": {"tags": ["b"]}}), true),
             (json!({"detail": {"tags": ["c"]}}), false),
@@ -326,8 +384,14 @@ mod tests {
             (json!({"detail": {"empty": [""]}}), true),
             (json!({"detail": {"ip": [{"cidr": "10.0.0.0/24"}]}}), true),
             (json!({"detail": {"ip": [{"cidr": "10.0.1.0/24"}]}}), false),
-            (json!({"$or": [{"source": ["x"]}, {"detail": {"cpu": [256]}}]}), true),
-            (json!({"$or": [{"source": ["x"]}, {"detail": {"cpu": [1]}}]}), false),
+            (
+                json!({"$or": [{"source": ["x"]}, {"detail": {"cpu": [256]}}]}),
+                true,
+            ),
+            (
+                json!({"$or": [{"source": ["x"]}, {"detail": {"cpu": [1]}}]}),
+                false,
+            ),
         ];
         for (pattern, expected) in cases {
             validate(&pattern).unwrap();
@@ -344,7 +408,10 @@ mod tests {
             (json!({"detail": {"x": []}}), "$.detail.x"),
             (json!({"detail": {"x": [{"regex": "."}]}}), "$.detail.x"),
             (json!({"detail": {"x": [{"numeric": [">"]}]}}), "$.detail.x"),
-            (json!({"detail": {"x": [{"cidr": "10.0.0.0/33"}]}}), "$.detail.x"),
+            (
+                json!({"detail": {"x": [{"cidr": "10.0.0.0/33"}]}}),
+                "$.detail.x",
+            ),
         ] {
             assert_eq!(validate(&pattern).unwrap_err().path, path, "{pattern}");
         }

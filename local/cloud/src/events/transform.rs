@@ -6,7 +6,11 @@ use serde_json::{Map, Value};
 /// The value at `$`, `$.detail.x` or `$.resources[0]`.
 pub(super) fn at_path<'a>(event: &'a Value, path: &str) -> Option<&'a Value> {
     let mut at = event;
-    for step in path.strip_prefix('$')?.split(['.', '[']).filter(|step| !step.is_empty()) {
+    for step in path
+        .strip_prefix('$')?
+        .split(['.', '['])
+        .filter(|step| !step.is_empty())
+    {
         let step = step.trim_end_matches(']').trim_matches(['\'', '"']);
         at = match at {
             Value::Array(items) => items.get(step.parse::<usize>().ok()?)?,
@@ -21,13 +25,21 @@ pub(super) fn at_path<'a>(event: &'a Value, path: &str) -> Option<&'a Value> {
 pub(super) fn fill(transformer: &Value, event: &Value) -> Value {
     let none = Map::new();
     let paths = transformer["InputPathsMap"].as_object().unwrap_or(&none);
-    let mut text = transformer["InputTemplate"].as_str().unwrap_or_default().to_owned();
+    let mut text = transformer["InputTemplate"]
+        .as_str()
+        .unwrap_or_default()
+        .to_owned();
     for (name, path) in paths {
-        let value = path.as_str().and_then(|path| at_path(event, path)).unwrap_or(&Value::Null);
+        let value = path
+            .as_str()
+            .and_then(|path| at_path(event, path))
+            .unwrap_or(&Value::Null);
         text = replace(&text, &format!("<{name}>"), value);
     }
     let whole = event.to_string();
-    text = text.replace("<aws.events.event.json>", &whole).replace("<aws.events.event>", &whole);
+    text = text
+        .replace("<aws.events.event.json>", &whole)
+        .replace("<aws.events.event>", &whole);
     serde_json::from_str(&text).unwrap_or(Value::String(text))
 }
 

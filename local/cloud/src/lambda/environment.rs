@@ -74,7 +74,11 @@ impl Environment {
         };
         let group = format!("/aws/lambda/{}", function.name);
         let date = &now().to_string()[..10];
-        let stream = format!("{}/[{LATEST}]{}", date.replace('-', "/"), Uuid::new_v4().simple());
+        let stream = format!(
+            "{}/[{LATEST}]{}",
+            date.replace('-', "/"),
+            Uuid::new_v4().simple()
+        );
         let log = shared.logs.stream(&group, &stream).map_err(failed)?;
         let api = RuntimeApi::listen(&function.arn).await.map_err(failed)?;
         let mut env = shared.local.base_env();
@@ -113,11 +117,17 @@ impl Environment {
     }
 
     /// Runs one invocation to its end; afterwards the process is either idle or dead.
-    pub(super) async fn run(&mut self, request_id: &str, payload: Bytes, fault: Option<Effect>) -> Outcome {
+    pub(super) async fn run(
+        &mut self,
+        request_id: &str,
+        payload: Bytes,
+        fault: Option<Effect>,
+    ) -> Outcome {
         let billed_from = now();
         self.mark = self.log.len();
         let job_uri = self.job_uri(&payload);
-        self.log.line(&format!("START RequestId: {request_id} Version: {LATEST}"));
+        self.log
+            .line(&format!("START RequestId: {request_id} Version: {LATEST}"));
         let ready = self.ready().await;
         let init = (!std::mem::replace(&mut self.reported, true)).then(|| self.started.elapsed());
         let begin = Instant::now();
@@ -129,7 +139,9 @@ impl Environment {
         let peak = self.process.peak_memory_mib();
         let outcome = match end {
             End::Replied(Reply::Success(payload)) => Outcome::success(payload),
-            End::Replied(Reply::Error(document)) | End::InitFailed(document) => Outcome::error(document),
+            End::Replied(Reply::Error(document)) | End::InitFailed(document) => {
+                Outcome::error(document)
+            }
             End::Replied(Reply::TooLarge(limit)) => Outcome::too_large(limit),
             End::Exited(exit) => Outcome::exited(request_id, exit),
             End::TimedOut => {
@@ -245,7 +257,9 @@ impl Environment {
         if !self.function.handler.is_empty() {
             return None;
         }
-        serde_json::from_slice::<Event>(payload).ok().map(|event| event.job_uri)
+        serde_json::from_slice::<Event>(payload)
+            .ok()
+            .map(|event| event.job_uri)
     }
 }
 
@@ -257,9 +271,17 @@ impl Drop for Environment {
 
 /// `Root=1-<epoch hex>-<24 hex>;Parent=<16 hex>;Sampled=0`, made from the request id.
 fn trace_id(request_id: &str) -> String {
-    let hex: String = request_id.chars().filter(char::is_ascii_hexdigit).chain("0".repeat(40).chars()).collect();
+    let hex: String = request_id
+        .chars()
+        .filter(char::is_ascii_hexdigit)
+        .chain("0".repeat(40).chars())
+        .collect();
     let seconds = now().0 / 1_000_000;
-    format!("Root=1-{seconds:08x}-{};Parent={};Sampled=0", &hex[..24], &hex[8..24])
+    format!(
+        "Root=1-{seconds:08x}-{};Parent={};Sampled=0",
+        &hex[..24],
+        &hex[8..24]
+    )
 }
 
 /// The variables that Lambda itself sets.

@@ -119,7 +119,10 @@ impl Lambda {
         faults: Faults,
         meter: Meter,
     ) -> Self {
-        let reserved: u32 = functions.iter().filter_map(|f| f.reserved_concurrency).sum();
+        let reserved: u32 = functions
+            .iter()
+            .filter_map(|f| f.reserved_concurrency)
+            .sum();
         let unreserved = local.limits.lambda_concurrency.saturating_sub(reserved);
         let async_retry_delays = local.limits.async_retry_delays.clone();
         let shared = Shared {
@@ -235,23 +238,26 @@ impl Lambda {
                     tracing::warn!(function = %name, %request_id, ?delay, "event failed, will be retried");
                     tokio::time::sleep(delay).await;
                 }
-                None => tracing::error!(function = %name, %request_id, "event dropped after its last retry"),
+                None => {
+                    tracing::error!(function = %name, %request_id, "event dropped after its last retry")
+                }
             }
         }
     }
 
     fn try_permit(&self, host: &Host) -> Result<OwnedSemaphorePermit, ServiceError> {
         let permits = host.reserved.as_ref().unwrap_or(&self.inner.unreserved);
-        permits
-            .clone()
-            .try_acquire_owned()
-            .map_err(|_| throttled())
+        permits.clone().try_acquire_owned().map_err(|_| throttled())
     }
 
     fn host(&self, name_or_arn: &str) -> Result<Arc<Host>, ServiceError> {
         let name = function_name(name_or_arn);
         self.inner.functions.get(name).cloned().ok_or_else(|| {
-            let arn = self.inner.shared.local.arn("lambda", &format!("function:{name}"));
+            let arn = self
+                .inner
+                .shared
+                .local
+                .arn("lambda", &format!("function:{name}"));
             ServiceError::with_status(
                 404,
                 "ResourceNotFoundException",
@@ -309,7 +315,8 @@ impl Host {
             let (twin, id, payload) = (self.clone(), request_id.to_owned(), payload.clone());
             tokio::spawn(async move { twin.run_in_environment(&id, payload, false, None).await });
         }
-        self.run_in_environment(request_id, payload, tail, fault).await
+        self.run_in_environment(request_id, payload, tail, fault)
+            .await
     }
 
     async fn run_in_environment(
@@ -384,15 +391,27 @@ mod tests {
         };
         let code = |invoke| check_payload(&invoke).err().map(|e| e.code);
         let too_large = Some("RequestTooLargeException".to_owned());
-        assert_eq!(code(big(SYNC_PAYLOAD_LIMIT, InvocationType::RequestResponse)), None);
-        assert_eq!(code(big(SYNC_PAYLOAD_LIMIT + 1, InvocationType::RequestResponse)), too_large);
+        assert_eq!(
+            code(big(SYNC_PAYLOAD_LIMIT, InvocationType::RequestResponse)),
+            None
+        );
+        assert_eq!(
+            code(big(SYNC_PAYLOAD_LIMIT + 1, InvocationType::RequestResponse)),
+            too_large
+        );
         assert_eq!(code(big(ASYNC_PAYLOAD_LIMIT, InvocationType::Event)), None);
-        assert_eq!(code(big(ASYNC_PAYLOAD_LIMIT + 1, InvocationType::Event)), too_large);
+        assert_eq!(
+            code(big(ASYNC_PAYLOAD_LIMIT + 1, InvocationType::Event)),
+            too_large
+        );
         let broken = Invoke {
             payload: Bytes::from_static(b"{oops"),
             kind: InvocationType::DryRun,
             tail: false,
         };
-        assert_eq!(code(broken), Some("InvalidRequestContentException".to_owned()));
+        assert_eq!(
+            code(broken),
+            Some("InvalidRequestContentException".to_owned())
+        );
     }
 }

@@ -48,7 +48,8 @@ impl Outcome {
     /// <https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-invocation.html>
     pub(super) fn timed_out(request_id: &str, limit: Duration) -> Self {
         let seconds = limit.as_secs_f64();
-        let message = format!("RequestId: {request_id} Error: Task timed out after {seconds:.2} seconds");
+        let message =
+            format!("RequestId: {request_id} Error: Task timed out after {seconds:.2} seconds");
         Self::failure("Sandbox.Timedout", &message)
     }
 
@@ -56,16 +57,26 @@ impl Outcome {
     /// reports exactly that signal; the log's REPORT line tells how much memory was used.
     pub(super) fn exited(request_id: &str, exit: Exit) -> Self {
         let how = match exit {
-            Exit { cause: Cause::OutOfMemory, .. } | Exit { signal: Some(9), .. } => {
-                "Runtime exited with error: signal: killed".to_owned()
+            Exit {
+                cause: Cause::OutOfMemory,
+                ..
             }
-            Exit { signal: Some(signal), .. } => {
+            | Exit {
+                signal: Some(9), ..
+            } => "Runtime exited with error: signal: killed".to_owned(),
+            Exit {
+                signal: Some(signal),
+                ..
+            } => {
                 format!("Runtime exited with error: signal: {}", signal_name(signal))
             }
             Exit { code: 0, .. } => "Runtime exited without providing a reason".to_owned(),
             Exit { code, .. } => format!("Runtime exited with error: exit status {code}"),
         };
-        Self::failure("Runtime.ExitError", &format!("RequestId: {request_id} Error: {how}"))
+        Self::failure(
+            "Runtime.ExitError",
+            &format!("RequestId: {request_id} Error: {how}"),
+        )
     }
 
     /// The response was larger than the limit.
@@ -94,16 +105,37 @@ mod tests {
 
     #[test]
     fn error_documents_are_those_of_lambda() {
-        let exit = |code, signal, cause| Exit { code, signal, cause };
+        let exit = |code, signal, cause| Exit {
+            code,
+            signal,
+            cause,
+        };
         for (exit, message) in [
-            (exit(1, None, Cause::Itself), "Runtime exited with error: exit status 1"),
-            (exit(0, None, Cause::Itself), "Runtime exited without providing a reason"),
-            (exit(137, Some(9), Cause::OutOfMemory), "Runtime exited with error: signal: killed"),
-            (exit(137, Some(9), Cause::Itself), "Runtime exited with error: signal: killed"),
-            (exit(139, Some(11), Cause::Itself), "Runtime exited with error: signal: segmentation fault"),
+            (
+                exit(1, None, Cause::Itself),
+                "Runtime exited with error: exit status 1",
+            ),
+            (
+                exit(0, None, Cause::Itself),
+                "Runtime exited without providing a reason",
+            ),
+            (
+                exit(137, Some(9), Cause::OutOfMemory),
+                "Runtime exited with error: signal: killed",
+            ),
+            (
+                exit(137, Some(9), Cause::Itself),
+                "Runtime exited with error: signal: killed",
+            ),
+            (
+                exit(139, Some(11), Cause::Itself),
+                "Runtime exited with error: signal: segmentation fault",
+            ),
         ] {
             let outcome = Outcome::exited("r", exit);
-            let document = format!(r#"{{"errorType":"Runtime.ExitError","errorMessage":"RequestId: r Error: {message}"}}"#);
+            let document = format!(
+                r#"{{"errorType":"Runtime.ExitError","errorMessage":"RequestId: r Error: {message}"}}"#
+            );
             assert_eq!(outcome.payload, document);
             assert!(outcome.failed);
         }

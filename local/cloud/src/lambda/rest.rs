@@ -18,10 +18,27 @@ const FUNCTIONS: &str = "/2015-03-31/functions";
 
 impl Lambda {
     /// Answers one request.
-    pub(crate) async fn rest(&self, parts: &Parts, body: Bytes) -> Result<Response<Body>, ServiceError> {
-        let unknown = || ServiceError::unknown_action("Lambda", &format!("{} {}", parts.method, parts.uri.path()));
-        let path = parts.uri.path().strip_prefix(FUNCTIONS).ok_or_else(unknown)?;
-        let segments: Vec<String> = path.split('/').filter(|s| !s.is_empty()).map(decode).collect();
+    pub(crate) async fn rest(
+        &self,
+        parts: &Parts,
+        body: Bytes,
+    ) -> Result<Response<Body>, ServiceError> {
+        let unknown = || {
+            ServiceError::unknown_action(
+                "Lambda",
+                &format!("{} {}", parts.method, parts.uri.path()),
+            )
+        };
+        let path = parts
+            .uri
+            .path()
+            .strip_prefix(FUNCTIONS)
+            .ok_or_else(unknown)?;
+        let segments: Vec<String> = path
+            .split('/')
+            .filter(|s| !s.is_empty())
+            .map(decode)
+            .collect();
         let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
         match (&parts.method, segments.as_slice()) {
             (&Method::GET, []) => Ok(json_response(StatusCode::OK, &self.list())),

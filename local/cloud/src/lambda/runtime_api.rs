@@ -81,11 +81,15 @@ impl RuntimeApi {
         });
         let routes = Router::new()
             .route("/2018-06-01/runtime/invocation/next", get(next))
-            .route("/2018-06-01/runtime/invocation/{id}/response", post(response))
+            .route(
+                "/2018-06-01/runtime/invocation/{id}/response",
+                post(response),
+            )
             .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
             .route("/2018-06-01/runtime/init/error", post(init_error))
             .with_state(endpoint);
-        let server = tokio::spawn(async move { axum::serve(listener, routes).await }).abort_handle();
+        let server =
+            tokio::spawn(async move { axum::serve(listener, routes).await }).abort_handle();
         Ok(RuntimeApi {
             address,
             phase,
@@ -134,19 +138,30 @@ async fn next(State(endpoint): State<Arc<Endpoint>>) -> Response<Body> {
         first
     });
     let Some(work) = endpoint.work.lock().await.recv().await else {
-        return plain(StatusCode::GONE, json!({"errorMessage": "the environment is closed"}));
+        return plain(
+            StatusCode::GONE,
+            json!({"errorMessage": "the environment is closed"}),
+        );
     };
     let response = Response::builder()
         .header(header::CONTENT_TYPE, "application/json")
         .header("Lambda-Runtime-Aws-Request-Id", &work.request_id)
         .header("Lambda-Runtime-Deadline-Ms", work.deadline_ms)
-        .header("Lambda-Runtime-Invoked-Function-Arn", &endpoint.function_arn)
+        .header(
+            "Lambda-Runtime-Invoked-Function-Arn",
+            &endpoint.function_arn,
+        )
         .header("Lambda-Runtime-Trace-Id", &work.trace_id)
         .body(Body::from(work.payload));
-    *endpoint.current.lock().unwrap_or_else(PoisonError::into_inner) =
-        Some((work.request_id, work.reply));
+    *endpoint
+        .current
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner) = Some((work.request_id, work.reply));
     response.unwrap_or_else(|error| {
-        plain(StatusCode::INTERNAL_SERVER_ERROR, json!({"errorMessage": error.to_string()}))
+        plain(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            json!({"errorMessage": error.to_string()}),
+        )
     })
 }
 
@@ -157,7 +172,10 @@ async fn response(
 ) -> Response<Body> {
     let (reply, status) = match to_bytes(body, RESPONSE_LIMIT).await {
         Ok(bytes) => (Reply::Success(bytes), StatusCode::ACCEPTED),
-        Err(_) => (Reply::TooLarge(RESPONSE_LIMIT), StatusCode::PAYLOAD_TOO_LARGE),
+        Err(_) => (
+            Reply::TooLarge(RESPONSE_LIMIT),
+            StatusCode::PAYLOAD_TOO_LARGE,
+        ),
     };
     accepted(endpoint.answer(&id, reply), status)
 }
@@ -168,7 +186,10 @@ async fn error(
     body: Body,
 ) -> Response<Body> {
     let document = to_bytes(body, RESPONSE_LIMIT).await.unwrap_or_default();
-    accepted(endpoint.answer(&id, Reply::Error(document)), StatusCode::ACCEPTED)
+    accepted(
+        endpoint.answer(&id, Reply::Error(document)),
+        StatusCode::ACCEPTED,
+    )
 }
 
 async fn init_error(State(endpoint): State<Arc<Endpoint>>, body: Body) -> Response<Body> {
@@ -179,7 +200,8 @@ async fn init_error(State(endpoint): State<Arc<Endpoint>>, body: Body) -> Respon
 
 fn accepted(known: bool, status: StatusCode) -> Response<Body> {
     if !known {
-        let document = json!({"errorType": "InvalidRequestID", "errorMessage": "Invalid request ID"});
+        let document =
+            json!({"errorType": "InvalidRequestID", "errorMessage": "Invalid request ID"});
         return plain(StatusCode::BAD_REQUEST, document);
     }
     if status == StatusCode::PAYLOAD_TOO_LARGE {

@@ -62,7 +62,12 @@ impl Scheduler {
                 schedules: Mutex::default(),
             }),
         };
-        for schedule in stack.schedules.iter().cloned().chain(scheduled_rules(stack)) {
+        for schedule in stack
+            .schedules
+            .iter()
+            .cloned()
+            .chain(scheduled_rules(stack))
+        {
             parse(&schedule).map_err(|reason| ScheduleError {
                 name: schedule.name.clone(),
                 reason,
@@ -109,7 +114,10 @@ impl Scheduler {
     }
 
     fn schedules(&self) -> MutexGuard<'_, BTreeMap<(String, String), Entry>> {
-        self.inner.schedules.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner
+            .schedules
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Answers one request of the REST protocol.
@@ -121,7 +129,10 @@ impl Scheduler {
         query: &HashMap<String, String>,
         body: &Value,
     ) -> Result<Value, ServiceError> {
-        let name = path.strip_prefix("/schedules").unwrap_or_default().trim_start_matches('/');
+        let name = path
+            .strip_prefix("/schedules")
+            .unwrap_or_default()
+            .trim_start_matches('/');
         let name = decode(name);
         let in_query = query.get("groupName").map(String::as_str);
         let group = body["GroupName"].as_str().or(in_query).unwrap_or("default");
@@ -130,10 +141,16 @@ impl Scheduler {
             (&Method::GET, true) => Ok(self.list()),
             (&Method::GET, false) => {
                 let schedules = self.schedules();
-                schedules.get(&key).map(Entry::describe).ok_or_else(|| not_found(&name))
+                schedules
+                    .get(&key)
+                    .map(Entry::describe)
+                    .ok_or_else(|| not_found(&name))
             }
             (&Method::DELETE, false) => {
-                let removed = self.schedules().remove(&key).ok_or_else(|| not_found(&name))?;
+                let removed = self
+                    .schedules()
+                    .remove(&key)
+                    .ok_or_else(|| not_found(&name))?;
                 if let Some(task) = removed.task {
                     task.abort();
                 }
@@ -143,14 +160,21 @@ impl Scheduler {
                 let exists = self.schedules().contains_key(&key);
                 match (method == Method::POST, exists) {
                     (true, true) => {
-                        return Err(ServiceError::with_status(409, "ConflictException", format!("Schedule {name} already exists.")));
+                        return Err(ServiceError::with_status(
+                            409,
+                            "ConflictException",
+                            format!("Schedule {name} already exists."),
+                        ));
                     }
                     (false, false) => return Err(not_found(&name)),
                     (true, false) | (false, true) => {}
                 }
                 self.put(key, body)
             }
-            _ => Err(ServiceError::unknown_action("Scheduler", &format!("{method} {path}"))),
+            _ => Err(ServiceError::unknown_action(
+                "Scheduler",
+                &format!("{method} {path}"),
+            )),
         }
     }
 
@@ -166,12 +190,19 @@ impl Scheduler {
             logical_id: String::new(),
             name: name.clone(),
             group: group.clone(),
-            arn: self.inner.local.arn("scheduler", &format!("schedule/{group}/{name}")),
+            arn: self
+                .inner
+                .local
+                .arn("scheduler", &format!("schedule/{group}/{name}")),
             expression: required(&body["ScheduleExpression"], "ScheduleExpression")?,
-            timezone: body["ScheduleExpressionTimezone"].as_str().map(str::to_owned),
+            timezone: body["ScheduleExpressionTimezone"]
+                .as_str()
+                .map(str::to_owned),
             enabled: body["State"].as_str() != Some("DISABLED"),
             target_arn: required(&body["Target"]["Arn"], "Target.Arn")?,
-            input: input.map_or(Value::Null, |text| serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))),
+            input: input.map_or(Value::Null, |text| {
+                serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))
+            }),
         };
         parse(&schedule).map_err(invalid)?;
         let arn = schedule.arn.clone();
@@ -221,7 +252,11 @@ impl Entry {
 }
 
 fn not_found(name: &str) -> ServiceError {
-    ServiceError::with_status(404, "ResourceNotFoundException", format!("Schedule {name} does not exist."))
+    ServiceError::with_status(
+        404,
+        "ResourceNotFoundException",
+        format!("Schedule {name} does not exist."),
+    )
 }
 
 fn parse(schedule: &Schedule) -> Result<Expression, String> {
@@ -253,7 +288,11 @@ async fn run(expression: Expression, schedule: Schedule, events: Events) {
     while let Some(due) = expression.next(last) {
         sleep_until(due).await;
         tracing::info!(schedule = %schedule.name, target = %schedule.target_arn, "due");
-        let input = if schedule.input.is_null() { json!({}) } else { schedule.input.clone() };
+        let input = if schedule.input.is_null() {
+            json!({})
+        } else {
+            schedule.input.clone()
+        };
         events.invoke_target(&schedule.target_arn, input);
         last = due;
     }

@@ -1,0 +1,10 @@
+//! The compute services, reached by the real SDK clients over the one endpoint, with real processes.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod batch;
+mod cloud;
+mod ecs;
+mod events;
+mod lambda;
+mod s3;

@@ -1,0 +1,11 @@
+//! Step Functions, reached by the real SDK client over the one endpoint.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod callbacks;
+mod cloud;
+mod executions;
+mod integrations;
+mod machines;
+mod map_runs;
+mod recovery;
