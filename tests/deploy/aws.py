@@ -15,7 +15,7 @@ import sys
 from moto.batch.models import ComputeEnvironment
 from moto.cloudformation import models as cloudformation
 from moto.core.common_models import CloudFormationModel
-from moto.scheduler.models import eventbridgescheduler_backends as schedulers
+from moto.scheduler.models import scheduler_backends as schedulers
 from moto.server import main
 from moto.stepfunctions.models import StateMachine, stepfunctions_backends
 
@@ -53,6 +53,9 @@ ComputeEnvironment.create_from_cloudformation_json = staticmethod(compute_enviro
 class FromTemplate(CloudFormationModel):
     """A resource that a service of moto holds and a template names by one attribute."""
 
+    # moto files its models under the second part of their module's name.
+    __module__ = "moto.deploy"
+
     def __init__(self, identifier, attributes):
         self.physical_resource_id = identifier
         self.attributes = attributes
@@ -70,6 +73,8 @@ class FromTemplate(CloudFormationModel):
 
 
 class Activity(FromTemplate, CloudFormationModel):
+    __module__ = "moto.stepfunctions"
+
     @staticmethod
     def cloudformation_type():
         return "AWS::StepFunctions::Activity"
@@ -81,6 +86,8 @@ class Activity(FromTemplate, CloudFormationModel):
 
 
 class Schedule(FromTemplate, CloudFormationModel):
+    __module__ = "moto.scheduler"
+
     @staticmethod
     def cloudformation_type():
         return "AWS::Scheduler::Schedule"
