@@ -40,6 +40,8 @@ pub trait Services {
 pub struct Answer {
     /// After so many virtual seconds.
     pub seconds: f64,
+    /// The worker that an activity's task went to.
+    pub worker: Option<String>,
     /// What a `.sync` or `.waitForTaskToken` call answers at once.
     pub submitted: Option<Value>,
     /// The end; none for a task that never ends by itself.
@@ -51,6 +53,7 @@ impl Answer {
     pub fn output(output: Value) -> Answer {
         Answer {
             seconds: 0.0,
+            worker: None,
             submitted: None,
             result: Some(Ok(output)),
         }
@@ -60,6 +63,7 @@ impl Answer {
     pub fn error(error: impl Into<String>, cause: Option<String>) -> Answer {
         Answer {
             seconds: 0.0,
+            worker: None,
             submitted: None,
             result: Some(Err(TaskError {
                 error: error.into(),
@@ -192,8 +196,14 @@ impl Simulation<'_> {
 
     fn schedule(&mut self, task: &Task) {
         let id = task.id;
-        self.at(self.now, Event::TaskStarted { id, worker: None });
         let answer = self.services.run(task);
+        self.at(
+            self.now,
+            Event::TaskStarted {
+                id,
+                worker: answer.worker,
+            },
+        );
         if let Some(output) = answer.submitted {
             self.at(self.now, Event::TaskSubmitted { id, output });
         }

@@ -104,7 +104,9 @@ impl StringField {
             StringField::Path {
                 field, expression, ..
             } => expression.evaluate(scope, field),
-            StringField::Jsonata { field, expression } => expression.evaluate(scope, field),
+            StringField::Jsonata { field, expression } => {
+                expression.evaluate_as(scope, field, jsonata::Kind::String)
+            }
         }
     }
 }
@@ -126,7 +128,9 @@ impl Dynamic {
             Dynamic::Path { path, .. } => {
                 path.select(scope).map_err(|missing| missing.invalid_path())
             }
-            Dynamic::Jsonata { field, expression } => expression.evaluate(scope, field),
+            Dynamic::Jsonata { field, expression } => {
+                expression.evaluate_as(scope, field, jsonata::Kind::Number)
+            }
         }
     }
 
