@@ -1,1 +1,220 @@
-//! The `gatherer` function.
+//! The `gatherer` function: gathers what came of all branches into one report of the execution. A branch that
+//! failed, or has not answered by the deadline, is part of the report.
+//!
+//! Each call adds one section, `runs/<execution>/sections/<key>.json`, and renders `report.json` and `report.html`
+//! from all sections. A repeated call replaces its own section, so nothing is counted twice.
+
+mod collect;
+pub mod entry;
+mod page;
+mod plot;
+pub mod report;
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use shared::artifacts::{
+    self, ArtifactError, GetObject, ListObjects, PutObject, S3Uri, When, run_uri,
+};
+use shared::input::InvalidInput;
+use shared::task::Named;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use tracing::info;
+
+use entry::Entry;
+use report::{Best, Rank, Report, Section};
+
+/// What a state machine asks for.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Request {
+    /// `$states.context.Execution.Name`.
+    pub execution: String,
+    /// Name of the pipeline, for the title.
+    pub pipeline: String,
+    /// Which section of the report this call makes.
+    pub section: Heading,
+    /// What each branch returned.
+    #[serde(default)]
+    pub results: Vec<Entry>,
+    /// S3 URI of a JSON list of such results, or of the `manifest.json` that a Distributed Map's ResultWriter leaves.
+    #[serde(default)]
+    pub manifest: Option<S3Uri>,
+    /// Which metric tells the best branch.
+    #[serde(default)]
+    pub rank: Option<Rank>,
+    /// How long to wait for branches that have not answered yet, in seconds.
+    #[serde(default = "half_a_minute")]
+    pub deadline_seconds: f64,
+}
+
+fn half_a_minute() -> f64 {
+    30.0
+}
+
+/// Names one section.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Heading {
+    /// Unique in the execution; sections are shown in the order of their keys.
+    pub key: String,
+    /// Shown above the section.
+    pub title: String,
+    /// Further facts to show, by name.
+    #[serde(default)]
+    pub facts: serde_json::Map<String, Value>,
+}
+
+/// Where the report is and what is in its newest section.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Response {
+    /// Where the report is.
+    pub report: Uris,
+    /// Branches of this section that succeeded.
+    pub succeeded: usize,
+    /// Branches of this section that failed.
+    pub failed: usize,
+    /// Branches of this section that had not answered by the deadline.
+    pub missing: usize,
+    /// The best branch of all sections by this request's metric.
+    pub best: Option<Best>,
+}
+
+/// The two forms of the report.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Uris {
+    /// For programs.
+    pub json: S3Uri,
+    /// For people: one page that needs nothing else.
+    pub html: S3Uri,
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request cannot be served.
+    #[error(transparent)]
+    Input(#[from] InvalidInput),
+    /// S3 could not be read or written.
+    #[error(transparent)]
+    Storage(#[from] ArtifactError),
+}
+
+impl Named for Error {
+    fn name(&self) -> &str {
+        match self {
+            Self::Input(error) => error.name(),
+            Self::Storage(error) => error.name(),
+        }
+    }
+}
+
+/// What the handler works with.
+#[derive(Debug)]
+pub struct Deps<Store> {
+    /// Bucket of the jobs and runs.
+    pub bucket: String,
+    /// The artifacts.
+    pub store: Store,
+}
+
+/// Gathers one section and renders the report of the execution as of `now`.
+///
+/// # Errors
+/// `Input.*` for results that cannot be understood, `Job.Storage` when S3 fails.
+pub async fn handle<Store>(
+    deps: &Deps<Store>,
+    request: Request,
+    now: OffsetDateTime,
+) -> Result<Response, Error>
+where
+    Store: GetObject + PutObject + ListObjects,
+{
+    let (entries, inside) = match &request.manifest {
+        Some(manifest) => (
+            entry::read_manifest(&deps.store, manifest).await?,
+            "the manifest",
+        ),
+        None => (request.results, "$.results"),
+    };
+    let deadline = Duration::try_from_secs_f64(request.deadline_seconds)
+        .map_err(|error| InvalidInput::new("$.deadlineSeconds", error.to_string()))?;
+    let pending = entry::locate(entries, &deps.bucket, inside)?;
+    let section = Section {
+        key: request.section.key,
+        title: request.section.title,
+        facts: request.section.facts,
+        rank: request.rank.clone(),
+        branches: collect::collect(&deps.store, pending, deadline).await?,
+    };
+    let key = format!("sections/{}.json", section.key);
+    artifacts::put_json(
+        &deps.store,
+        &run_uri(&deps.bucket, &request.execution, &key),
+        &section,
+        When::Always,
+    )
+    .await?;
+
+    let report = Report {
+        sections: sections(deps, &request.execution).await?,
+        execution: request.execution,
+        pipeline: request.pipeline,
+        generated_at: now.format(&Rfc3339).unwrap_or_default(),
+    };
+    let report_uris = publish(deps, &report).await?;
+    let (succeeded, failed, missing) = section.counts();
+    info!(
+        execution = report.execution,
+        section = section.key,
+        succeeded,
+        failed,
+        missing,
+        "gathered"
+    );
+    let best = request.rank.as_ref().and_then(|rank| report.best(rank));
+    Ok(Response {
+        report: report_uris,
+        succeeded,
+        failed,
+        missing,
+        best,
+    })
+}
+
+async fn sections<Store>(deps: &Deps<Store>, execution: &str) -> Result<Vec<Section>, ArtifactError>
+where
+    Store: GetObject + ListObjects,
+{
+    let mut sections = Vec::new();
+    for uri in deps
+        .store
+        .list(&run_uri(&deps.bucket, execution, "sections/"))
+        .await?
+    {
+        sections.push(artifacts::get_json(&deps.store, &uri).await?);
+    }
+    Ok(sections)
+}
+
+async fn publish<Store: PutObject>(
+    deps: &Deps<Store>,
+    report: &Report,
+) -> Result<Uris, ArtifactError> {
+    let uri = |name| run_uri(&deps.bucket, &report.execution, name);
+    let uris = Uris {
+        json: uri("report.json"),
+        html: uri("report.html"),
+    };
+    artifacts::put_json(&deps.store, &uris.json, report, When::Always).await?;
+    let page = page::render(report).into_string();
+    deps.store
+        .put(&uris.html, page.into_bytes(), When::Always)
+        .await?;
+    Ok(uris)
+}
+
+#[cfg(test)]
+mod tests;

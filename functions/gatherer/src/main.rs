@@ -1,2 +1,17 @@
 //! Wires the `gatherer` function.
-fn main() {}
+
+use gatherer::{Deps, handle};
+use shared::artifacts::S3Store;
+use shared::{aws, env, lambda, telemetry};
+use time::OffsetDateTime;
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    telemetry::init();
+    let store = S3Store(aws::s3(&aws::config().await));
+    let deps = Deps {
+        bucket: env::required("BUCKET")?,
+        store,
+    };
+    lambda::serve(async |request| handle(&deps, request, OffsetDateTime::now_utc()).await).await
+}

@@ -1,0 +1,180 @@
+//! Reading outcomes: many at a time but not all, and not for ever.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures::{StreamExt, TryStreamExt, stream};
+use serde_json::Value;
+use shared::artifacts::{self, ArtifactError, GetObject, S3Uri};
+use shared::job::{JobOutcome, JobResult};
+use tokio::time::{Instant, sleep_until};
+
+use crate::entry::{CaughtError, Found, Pending};
+use crate::report::{Branch, Status};
+
+/// Outcomes that are read at the same time. S3 serves thousands per second; a function of 512 MB does not.
+const CONCURRENCY: usize = 64;
+/// Pause before an outcome that was not there is looked for again.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Makes a branch of each pending one, in their order. An outcome that is not committed within `wait` is missing.
+pub(crate) async fn collect(
+    store: &impl GetObject,
+    pending: Vec<Pending>,
+    wait: Duration,
+) -> Result<Vec<Branch>, ArtifactError> {
+    let deadline = Instant::now() + wait;
+    stream::iter(pending.into_iter().enumerate())
+        .map(|(index, pending)| branch(store, index, pending, deadline))
+        .buffered(CONCURRENCY)
+        .try_collect()
+        .await
+}
+
+async fn branch(
+    store: &impl GetObject,
+    index: usize,
+    pending: Pending,
+    deadline: Instant,
+) -> Result<Branch, ArtifactError> {
+    let Pending {
+        item,
+        job_id,
+        placement,
+        found,
+    } = pending;
+    let blank = Branch {
+        index,
+        item,
+        status: Status::Missing,
+        job_id,
+        placement,
+        started_at_ms: None,
+        duration_ms: None,
+        metrics: BTreeMap::new(),
+        outcome: None,
+        error: None,
+        message: None,
+    };
+    match found {
+        Found::Failed(CaughtError { error, cause }) => Ok(failed(blank, error, &cause)),
+        Found::At(uri) => match await_outcome(store, &uri, deadline).await? {
+            Some(outcome) => Ok(finished(blank, outcome, uri)),
+            None => Ok(Branch {
+                message: Some("no outcome by the deadline".to_owned()),
+                ..blank
+            }),
+        },
+    }
+}
+
+/// The outcome as soon as it is committed; looks once in any case.
+async fn await_outcome(
+    store: &impl GetObject,
+    uri: &S3Uri,
+    deadline: Instant,
+) -> Result<Option<JobOutcome>, ArtifactError> {
+    loop {
+        let outcome = artifacts::find_json(store, uri).await?;
+        let again = Instant::now() + PAUSE;
+        if outcome.is_some() || again > deadline {
+            return Ok(outcome);
+        }
+        sleep_until(again).await;
+    }
+}
+
+fn failed(blank: Branch, error: String, cause: &str) -> Branch {
+    Branch {
+        status: Status::Failed,
+        error: Some(error),
+        message: Some(sentence(cause)),
+        ..blank
+    }
+}
+
+fn finished(blank: Branch, outcome: JobOutcome, uri: S3Uri) -> Branch {
+    let branch = Branch {
+        started_at_ms: Some(outcome.started_at_ms),
+        duration_ms: Some(outcome.duration_ms()),
+        job_id: Some(outcome.job_id),
+        placement: Some(outcome.placement),
+        outcome: Some(uri),
+        ..blank
+    };
+    match outcome.result {
+        JobResult::Succeeded { output } => Branch {
+            status: Status::Succeeded,
+            metrics: metrics(&output["metrics"]),
+            ..branch
+        },
+        JobResult::Refused { error, cause } => failed(branch, error, &cause),
+    }
+}
+
+fn metrics(value: &Value) -> BTreeMap<String, f64> {
+    let numbers = value.as_object().into_iter().flatten();
+    numbers
+        .filter_map(|(name, value)| Some((name.clone(), value.as_f64()?)))
+        .collect()
+}
+
+/// The point of a cause: workers, Lambda, ECS and Batch each wrap it in their own JSON.
+fn sentence(cause: &str) -> String {
+    let json: Value = serde_json::from_str(cause).unwrap_or(Value::Null);
+    let text = |path: &str| {
+        json.pointer(path)
+            .and_then(Value::as_str)
+            .map(str::to_owned)
+    };
+    let exit = ["/Containers/0/ExitCode", "/Container/ExitCode"]
+        .iter()
+        .find_map(|path| json.pointer(path));
+    let exit = exit
+        .map(|code| format!(" (exit code {code})"))
+        .unwrap_or_default();
+    let ended = || Some(text("/StoppedReason").or_else(|| text("/StatusReason"))? + &exit);
+    let point = text("/message")
+        .or_else(|| text("/errorMessage"))
+        .or_else(ended);
+    let point = point.unwrap_or_else(|| cause.to_owned());
+    if point.chars().count() <= 400 {
+        point
+    } else {
+        point.chars().take(399).chain(['…']).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_told_in_a_sentence() {
+        let long = "x".repeat(1_000);
+        let cases = [
+            (
+                r#"{"message":"$.input.model: no","jobId":"j"}"#,
+                "$.input.model: no",
+            ),
+            (
+                r#"{"errorType":"Input.Invalid","errorMessage":"$.sets: no"}"#,
+                "$.sets: no",
+            ),
+            (
+                r#"{"StoppedReason":"Essential container in task exited","Containers":[{"ExitCode":3}]}"#,
+                "Essential container in task exited (exit code 3)",
+            ),
+            (
+                r#"{"StatusReason":"Essential container in task exited","Container":{"ExitCode":1}}"#,
+                "Essential container in task exited (exit code 1)",
+            ),
+            ("plain", "plain"),
+            ("", ""),
+        ];
+        for (cause, expected) in cases {
+            assert_eq!(sentence(cause), expected);
+        }
+        assert_eq!(sentence(&long).chars().count(), 400);
+    }
+}

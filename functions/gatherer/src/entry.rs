@@ -1,0 +1,177 @@
+//! What the branches of a Map or Parallel returned, in whatever form it arrives.
+
+use serde::Deserialize;
+use serde_json::Value;
+use shared::artifacts::{self, ArtifactError, GetObject, S3Uri, outcome_uri};
+use shared::input::InvalidInput;
+use shared::job::Placement;
+
+/// What one branch returned: the receipt of its job, the id of its job, or the error that was caught.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Entry {
+    /// What the branch was to work on.
+    pub item: Value,
+    /// The job.
+    pub job_id: Option<String>,
+    /// S3 URI of its outcome; follows from the job id.
+    pub outcome: Option<S3Uri>,
+    /// Where the job was to run.
+    pub placement: Option<Placement>,
+    /// The error, when the branch failed.
+    pub error: Option<CaughtError>,
+}
+
+/// `$states.errorOutput`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub struct CaughtError {
+    /// Name of the error.
+    pub error: String,
+    /// Its cause, mostly a JSON text.
+    #[serde(default)]
+    pub cause: String,
+}
+
+/// A branch whose end is known, or can be read.
+#[derive(Debug, Clone)]
+pub(crate) enum Found {
+    Failed(CaughtError),
+    At(S3Uri),
+}
+
+/// A branch on its way into the report.
+#[derive(Debug, Clone)]
+pub(crate) struct Pending {
+    pub item: Value,
+    pub job_id: Option<String>,
+    pub placement: Option<Placement>,
+    pub found: Found,
+}
+
+/// Tells for each entry where its outcome is; `inside` is where the entries are.
+pub(crate) fn locate(
+    entries: Vec<Entry>,
+    bucket: &str,
+    inside: &str,
+) -> Result<Vec<Pending>, InvalidInput> {
+    let locate = |(index, entry): (usize, Entry)| {
+        let found = match (entry.error, entry.outcome, &entry.job_id) {
+            (Some(error), _, _) => Found::Failed(error),
+            (None, Some(uri), _) => Found::At(uri),
+            (None, None, Some(id)) => Found::At(outcome_uri(bucket, id)),
+            (None, None, None) => {
+                let path = format!("{inside}[{index}]");
+                return Err(InvalidInput::new(
+                    path,
+                    "expected `jobId`, `outcome` or `error`",
+                ));
+            }
+        };
+        Ok(Pending {
+            item: entry.item,
+            job_id: entry.job_id,
+            placement: entry.placement,
+            found,
+        })
+    };
+    entries.into_iter().enumerate().map(locate).collect()
+}
+
+/// A list of entries, or what ResultWriter leaves
+/// (<https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html>).
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Manifest {
+    Entries(Vec<Entry>),
+    ResultWriter(ResultWriter),
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ResultWriter {
+    destination_bucket: String,
+    result_files: ResultFiles,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+struct ResultFiles {
+    #[serde(default)]
+    succeeded: Vec<ResultFile>,
+    #[serde(default)]
+    failed: Vec<ResultFile>,
+    #[serde(default)]
+    pending: Vec<ResultFile>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct ResultFile {
+    key: String,
+}
+
+/// One child execution in a result file; input and output are JSON texts.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Child {
+    #[serde(default)]
+    input: String,
+    #[serde(default)]
+    output: String,
+    error: Option<String>,
+    #[serde(default)]
+    cause: String,
+}
+
+/// Reads the entries that a manifest points to.
+pub(crate) async fn read_manifest(
+    store: &impl GetObject,
+    uri: &S3Uri,
+) -> Result<Vec<Entry>, ArtifactError> {
+    let files = match artifacts::get_json(store, uri).await? {
+        Manifest::Entries(entries) => return Ok(entries),
+        Manifest::ResultWriter(manifest) => manifest,
+    };
+    let ResultFiles {
+        succeeded,
+        failed,
+        pending,
+    } = files.result_files;
+    let mut entries = Vec::new();
+    for file in succeeded.into_iter().chain(failed).chain(pending) {
+        let file = S3Uri::new(&files.destination_bucket, file.key);
+        let children: Vec<Child> = artifacts::get_json(store, &file).await?;
+        for child in children {
+            entries.extend(child.entries().map_err(|reason| ArtifactError::Malformed {
+                uri: file.clone(),
+                reason,
+            })?);
+        }
+    }
+    Ok(entries)
+}
+
+impl Child {
+    /// A child that succeeded returned one entry, or the entries of a whole batch of items.
+    fn entries(self) -> Result<Vec<Entry>, InvalidInput> {
+        let item = serde_json::from_str(&self.input).unwrap_or(Value::Null);
+        if let Some(error) = self.error {
+            return Ok(vec![Entry {
+                item,
+                error: Some(CaughtError {
+                    error,
+                    cause: self.cause,
+                }),
+                ..Entry::default()
+            }]);
+        }
+        let output: Value = serde_json::from_str(&self.output).map_err(|error| {
+            InvalidInput::new("$[].Output", format!("not a JSON text: {error}"))
+        })?;
+        match output {
+            Value::Array(_) => shared::input::parse(output),
+            one => shared::input::parse(one).map(|entry| vec![entry]),
+        }
+    }
+}

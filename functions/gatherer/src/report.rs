@@ -1,0 +1,177 @@
+//! The report as data.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use shared::artifacts::S3Uri;
+use shared::job::Placement;
+
+/// Everything that is known of one execution.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// Name of the pipeline.
+    pub pipeline: String,
+    /// Name of the execution.
+    pub execution: String,
+    /// When the report was made, ISO 8601 in UTC.
+    pub generated_at: String,
+    /// The stages, in order.
+    pub sections: Vec<Section>,
+}
+
+/// One stage of the execution: a round of training, a fan-out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Section {
+    /// Unique in the execution.
+    pub key: String,
+    /// Shown above the section.
+    pub title: String,
+    /// Further facts to show, by name.
+    #[serde(default)]
+    pub facts: serde_json::Map<String, Value>,
+    /// Which metric tells the best branch.
+    #[serde(default)]
+    pub rank: Option<Rank>,
+    /// The branches, in the order of the fan-out.
+    pub branches: Vec<Branch>,
+}
+
+/// What came of one branch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Branch {
+    /// Place in the fan-out, from 0.
+    pub index: usize,
+    /// What the branch was to work on.
+    pub item: Value,
+    /// How it ended.
+    pub status: Status,
+    /// The job.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub job_id: Option<String>,
+    /// Where it ran.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub placement: Option<Placement>,
+    /// When the worker began, in ms since the Unix epoch.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub started_at_ms: Option<u64>,
+    /// How long it worked, in ms.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub duration_ms: Option<u64>,
+    /// The numbers in `output.metrics` of its outcome.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub metrics: BTreeMap<String, f64>,
+    /// S3 URI of its outcome, where the rest of its output is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub outcome: Option<S3Uri>,
+    /// Name of the error.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub error: Option<String>,
+    /// The error in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub message: Option<String>,
+}
+
+/// How a branch ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Status {
+    /// Its outcome is a success.
+    Succeeded,
+    /// It failed; see its error.
+    Failed,
+    /// It had not answered by the deadline.
+    Missing,
+}
+
+/// How branches are compared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rank {
+    /// Name of the metric.
+    pub metric: String,
+    /// Whether more or less of it is better.
+    #[serde(default)]
+    pub order: Order,
+}
+
+/// Which end of a metric is the good one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Order {
+    /// More is better.
+    #[default]
+    Max,
+    /// Less is better.
+    Min,
+}
+
+/// The best branch.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Best {
+    /// Key of its section.
+    pub section: String,
+    /// Value of the metric.
+    pub value: f64,
+    /// The branch.
+    pub branch: Branch,
+}
+
+impl Section {
+    /// Branches that succeeded, failed and are missing.
+    pub fn counts(&self) -> (usize, usize, usize) {
+        let count = |status| {
+            self.branches
+                .iter()
+                .filter(|branch| branch.status == status)
+                .count()
+        };
+        (
+            count(Status::Succeeded),
+            count(Status::Failed),
+            count(Status::Missing),
+        )
+    }
+}
+
+impl Rank {
+    /// Whether `a` is better than `b`.
+    pub fn prefers(&self, a: f64, b: f64) -> bool {
+        match self.order {
+            Order::Max => a > b,
+            Order::Min => a < b,
+        }
+    }
+}
+
+impl Report {
+    /// The best branch of all sections that have the metric; of equals the first.
+    pub fn best(&self, rank: &Rank) -> Option<Best> {
+        let mut best: Option<Best> = None;
+        for section in &self.sections {
+            for branch in &section.branches {
+                let Some(&value) = branch.metrics.get(&rank.metric) else {
+                    continue;
+                };
+                if best
+                    .as_ref()
+                    .is_none_or(|best| rank.prefers(value, best.value))
+                {
+                    best = Some(Best {
+                        section: section.key.clone(),
+                        value,
+                        branch: branch.clone(),
+                    });
+                }
+            }
+        }
+        best
+    }
+
+    /// All branches of all sections.
+    pub fn branches(&self) -> impl Iterator<Item = &Branch> {
+        self.sections.iter().flat_map(|section| &section.branches)
+    }
+}

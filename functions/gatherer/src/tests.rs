@@ -1,0 +1,174 @@
+#![allow(clippy::unwrap_used)]
+use serde_json::json;
+use shared::artifacts::{MemoryStore, outcome_uri, put_json};
+use shared::job::{JobOutcome, JobResult, Placement};
+use time::macros::datetime;
+
+use super::*;
+use report::Status;
+
+const NOW: OffsetDateTime = datetime!(2026-11-24 09:00 UTC);
+
+fn deps() -> Deps<MemoryStore> {
+    Deps {
+        bucket: "b".into(),
+        store: MemoryStore::default(),
+    }
+}
+
+async fn commit(deps: &Deps<MemoryStore>, id: &str, placement: Placement, result: JobResult) {
+    let outcome = JobOutcome {
+        job_id: id.into(),
+        worker: "trainer".into(),
+        placement,
+        started_at_ms: 1_000,
+        finished_at_ms: 3_340,
+        result,
+    };
+    put_json(&deps.store, &outcome_uri("b", id), &outcome, When::Always)
+        .await
+        .unwrap();
+}
+
+fn trained(accuracy: f64) -> JobResult {
+    JobResult::Succeeded {
+        output: json!({"metrics": {"accuracy": accuracy, "trainSeconds": 1.5}, "model": "s3://b/m"}),
+    }
+}
+
+fn request(key: &str, results: Value) -> Request {
+    shared::input::parse(json!({
+        "execution": "run-1", "pipeline": "ml-training",
+        "section": {"key": key, "title": format!("Round {key}"), "facts": {"target": 0.97}},
+        "results": results,
+        "rank": {"metric": "accuracy"},
+        "deadlineSeconds": 2
+    }))
+    .unwrap()
+}
+
+async fn text(deps: &Deps<MemoryStore>, name: &str) -> String {
+    String::from_utf8(
+        deps.store
+            .get(&run_uri("b", "run-1", name))
+            .await
+            .unwrap()
+            .unwrap(),
+    )
+    .unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn failed_and_missing_branches_are_part_of_the_report() {
+    let deps = deps();
+    commit(&deps, "good", Placement::Fargate, trained(0.97)).await;
+    let refused = JobResult::Refused {
+        error: "Input.Invalid".into(),
+        cause: r#"{"message":"$.k: <no>"}"#.into(),
+    };
+    commit(&deps, "refused", Placement::Batch, refused).await;
+    let results = json!([
+        {"jobId": "good", "outcome": "s3://b/jobs/good/outcome.json", "item": {"name": "forest"}},
+        {"jobId": "refused", "item": {"name": "knn <b>"}},
+        {"jobId": "lost", "item": {"name": "late"}},
+        {"item": {"name": "bad"}, "error": {"Error": "Job.OutOfMemory", "Cause": "{\"message\":\"killed\"}"}}
+    ]);
+    let response = handle(&deps, request("1", results), NOW).await.unwrap();
+    assert_eq!(
+        (response.succeeded, response.failed, response.missing),
+        (1, 2, 1)
+    );
+    let best = response.best.unwrap();
+    assert_eq!((best.value, best.branch.index), (0.97, 0));
+
+    let report: Report = serde_json::from_str(&text(&deps, "report.json").await).unwrap();
+    let branches = &report.sections[0].branches;
+    assert_eq!(branches[0].duration_ms, Some(2_340));
+    assert_eq!(branches[1].message.as_deref(), Some("$.k: <no>"));
+    assert_eq!(branches[2].status, Status::Missing);
+    assert_eq!(branches[3].error.as_deref(), Some("Job.OutOfMemory"));
+    let page = text(&deps, "report.html").await;
+    assert!(page.contains("knn &lt;b&gt;") && !page.contains("knn <b>"));
+    assert!(page.contains("Job.OutOfMemory") && page.contains("<svg") && !page.contains("http"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_late_outcome_is_waited_for_until_the_deadline() {
+    let deps = deps();
+    let late = async {
+        tokio::time::sleep(Duration::from_millis(1_500)).await;
+        commit(&deps, "late", Placement::Batch, trained(0.9)).await;
+    };
+    let (response, ()) = tokio::join!(
+        handle(&deps, request("1", json!([{"jobId": "late"}])), NOW),
+        late
+    );
+    assert_eq!(response.unwrap().succeeded, 1);
+}
+
+#[tokio::test]
+async fn rounds_add_up_and_a_repeated_call_counts_once() {
+    let deps = deps();
+    for (id, accuracy) in [("a", 0.97), ("b", 0.98), ("c", 0.96)] {
+        commit(&deps, id, Placement::Lambda, trained(accuracy)).await;
+    }
+    handle(
+        &deps,
+        request("1", json!([{"jobId": "a"}, {"jobId": "b"}])),
+        NOW,
+    )
+    .await
+    .unwrap();
+    for _ in 0..2 {
+        let response = handle(&deps, request("2", json!([{"jobId": "c"}])), NOW)
+            .await
+            .unwrap();
+        let best = response.best.unwrap();
+        assert_eq!((best.section.as_str(), best.value), ("1", 0.98));
+    }
+    let report: Report = serde_json::from_str(&text(&deps, "report.json").await).unwrap();
+    assert_eq!(report.branches().count(), 3);
+}
+
+#[tokio::test]
+async fn ten_thousand_outcomes_come_by_manifest() {
+    let deps = deps();
+    commit(&deps, "one", Placement::Lambda, trained(0.5)).await;
+    let child = |n: u32| json!({"Input": format!("{{\"name\":\"{n}\"}}"), "Output": "{\"jobId\":\"one\"}", "Status": "SUCCEEDED"});
+    let failed =
+        json!([{"Input": "7", "Error": "States.Timeout", "Cause": "late", "Status": "TIMED_OUT"}]);
+    let children: Vec<_> = (0..9_999).map(child).collect();
+    let manifest = json!({
+        "DestinationBucket": "b", "MapRunArn": "arn",
+        "ResultFiles": {"SUCCEEDED": [{"Key": "s.json", "Size": 1}], "FAILED": [{"Key": "f.json", "Size": 1}], "PENDING": []}
+    });
+    for (key, value) in [
+        ("s.json", json!(children)),
+        ("f.json", failed),
+        ("manifest.json", manifest),
+    ] {
+        put_json(&deps.store, &S3Uri::new("b", key), &value, When::Always)
+            .await
+            .unwrap();
+    }
+    let mut request = request("1", json!([]));
+    request.manifest = Some(S3Uri::new("b", "manifest.json"));
+    let response = handle(&deps, request, NOW).await.unwrap();
+    assert_eq!(
+        (response.succeeded, response.failed, response.missing),
+        (9_999, 1, 0)
+    );
+}
+
+#[tokio::test]
+async fn a_result_that_says_nothing_is_refused_by_path() {
+    let error = handle(
+        &deps(),
+        request("1", json!([{"jobId": "x"}, {"item": 1}])),
+        NOW,
+    )
+    .await
+    .unwrap_err();
+    assert_eq!(error.name(), "Input.Invalid");
+    assert!(error.to_string().starts_with("$.results[1]"), "{error}");
+}
