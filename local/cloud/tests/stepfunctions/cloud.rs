@@ -8,8 +8,8 @@ use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_sdk_sfn::types::{HistoryEvent, StateMachineType};
 use aws_smithy_http_client::{Builder, tls};
 use cloud::stack::{
-    Cluster, ComputeEnvironment, ContainerDefinition, Function, JobDefinition, JobQueue, Rule, RuleTarget, Stack,
-    TaskDefinition,
+    Cluster, ComputeEnvironment, ContainerDefinition, Function, JobDefinition, JobQueue, Rule,
+    RuleTarget, Stack, TaskDefinition,
 };
 use cloud::{Cloud, Config, ExecutionDescription};
 use serde_json::{Value, json};
@@ -25,7 +25,8 @@ pub struct Test {
 
 /// A stack with one function `probe`, and the worker `worker` as task and job.
 pub fn stack() -> Stack {
-    let arn = |service: &str, rest: &str| format!("arn:aws:{service}:us-east-1:123456789012:{rest}");
+    let arn =
+        |service: &str, rest: &str| format!("arn:aws:{service}:us-east-1:123456789012:{rest}");
     Stack {
         region: "us-east-1".into(),
         account: "123456789012".into(),
@@ -40,7 +41,11 @@ pub fn stack() -> Stack {
             ..Function::default()
         }],
         buckets: vec!["bucket".into()],
-        clusters: vec![Cluster { name: "main".into(), arn: arn("ecs", "cluster/main"), ..Cluster::default() }],
+        clusters: vec![Cluster {
+            name: "main".into(),
+            arn: arn("ecs", "cluster/main"),
+            ..Cluster::default()
+        }],
         task_definitions: vec![TaskDefinition {
             family: "worker".into(),
             revision: 1,
@@ -87,7 +92,11 @@ pub fn stack() -> Stack {
             event_bus: "default".into(),
             pattern: json!({ "source": ["test"] }),
             enabled: true,
-            targets: vec![RuleTarget { id: "1".into(), arn: format!("{STATES}:stateMachine:target"), ..RuleTarget::default() }],
+            targets: vec![RuleTarget {
+                id: "1".into(),
+                arn: format!("{STATES}:stateMachine:target"),
+                ..RuleTarget::default()
+            }],
             ..Rule::default()
         }],
         ..Stack::default()
@@ -100,9 +109,16 @@ impl Test {
         let bin_dir = dir.path().join("bin");
         std::fs::create_dir(&bin_dir).unwrap();
         std::os::unix::fs::symlink(probe(), bin_dir.join("probe")).unwrap();
-        let cloud = Cloud::start(Config::new(stack(), dir.path().join("data"), bin_dir)).await.unwrap();
+        let cloud = Cloud::start(Config::new(stack(), dir.path().join("data"), bin_dir))
+            .await
+            .unwrap();
         let config = config(cloud.endpoint());
-        Test { sfn: aws_sdk_sfn::Client::new(&config), cloud, config, dir }
+        Test {
+            sfn: aws_sdk_sfn::Client::new(&config),
+            cloud,
+            config,
+            dir,
+        }
     }
 
     /// Puts a shell script into the bin dir as a worker.
@@ -111,24 +127,43 @@ impl Test {
     }
 
     pub async fn machine(&self, name: &str, definition: &Value) -> String {
-        self.machine_of(name, definition, StateMachineType::Standard).await
+        self.machine_of(name, definition, StateMachineType::Standard)
+            .await
     }
 
-    pub async fn machine_of(&self, name: &str, definition: &Value, kind: StateMachineType) -> String {
-        let request = self.sfn.create_state_machine().name(name).definition(definition.to_string());
-        let request = request.role_arn("arn:aws:iam::123456789012:role/states").r#type(kind);
+    pub async fn machine_of(
+        &self,
+        name: &str,
+        definition: &Value,
+        kind: StateMachineType,
+    ) -> String {
+        let request = self
+            .sfn
+            .create_state_machine()
+            .name(name)
+            .definition(definition.to_string());
+        let request = request
+            .role_arn("arn:aws:iam::123456789012:role/states")
+            .r#type(kind);
         request.send().await.unwrap().state_machine_arn
     }
 
     pub async fn activity(&self, name: &str) -> String {
-        self.sfn.create_activity().name(name).send().await.unwrap().activity_arn
+        self.sfn
+            .create_activity()
+            .name(name)
+            .send()
+            .await
+            .unwrap()
+            .activity_arn
     }
 
     /// Runs one Task state to its end.
     pub async fn task(&self, name: &str, mut state: Value) -> ExecutionDescription {
         state["Type"] = json!("Task");
         state["End"] = json!(true);
-        let definition = json!({ "QueryLanguage": "JSONata", "StartAt": "Task", "States": { "Task": state } });
+        let definition =
+            json!({ "QueryLanguage": "JSONata", "StartAt": "Task", "States": { "Task": state } });
         let machine = self.machine(name, &definition).await;
         self.run(&machine, &json!({})).await
     }
@@ -139,17 +174,29 @@ impl Test {
     }
 
     pub async fn start_execution(&self, machine: &str, input: &Value) -> String {
-        let request = self.sfn.start_execution().state_machine_arn(machine).input(input.to_string());
+        let request = self
+            .sfn
+            .start_execution()
+            .state_machine_arn(machine)
+            .input(input.to_string());
         request.send().await.unwrap().execution_arn
     }
 
     pub async fn events(&self, execution: &str) -> Vec<HistoryEvent> {
-        let request = self.sfn.get_execution_history().execution_arn(execution).max_results(1_000);
+        let request = self
+            .sfn
+            .get_execution_history()
+            .execution_arn(execution)
+            .max_results(1_000);
         request.send().await.unwrap().events
     }
 
     pub async fn event_types(&self, execution: &str) -> Vec<String> {
-        self.events(execution).await.iter().map(|event| event.r#type.as_str().to_owned()).collect()
+        self.events(execution)
+            .await
+            .iter()
+            .map(|event| event.r#type.as_str().to_owned())
+            .collect()
     }
 
     pub async fn put(&self, key: &str, body: &str) {
@@ -170,13 +217,17 @@ pub fn write_worker(dir: &Path, script: &str) {
 }
 
 pub fn config(endpoint: &str) -> SdkConfig {
-    let http = Builder::new().tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring));
+    let http = Builder::new().tls_provider(tls::Provider::Rustls(
+        tls::rustls_provider::CryptoMode::Ring,
+    ));
     let credentials = aws_sdk_sfn::config::Credentials::new("test", "test", None, None, "test");
     SdkConfig::builder()
         .behavior_version(BehaviorVersion::latest())
         .region(Region::new("us-east-1"))
         .endpoint_url(endpoint)
-        .credentials_provider(aws_sdk_sfn::config::SharedCredentialsProvider::new(credentials))
+        .credentials_provider(aws_sdk_sfn::config::SharedCredentialsProvider::new(
+            credentials,
+        ))
         .http_client(http.build_https())
         // A refusal is what a test looks at: the client must not try again by itself.
         .retry_config(aws_sdk_sfn::config::retry::RetryConfig::disabled())
@@ -186,7 +237,16 @@ pub fn config(endpoint: &str) -> SdkConfig {
 /// The example beside this test's binary.
 pub fn probe() -> PathBuf {
     let deps = std::env::current_exe().unwrap();
-    let path = deps.parent().unwrap().parent().unwrap().join("examples/probe");
-    assert!(path.exists(), "{} is built with `cargo build -p cloud --examples`", path.display());
+    let path = deps
+        .parent()
+        .unwrap()
+        .parent()
+        .unwrap()
+        .join("examples/probe");
+    assert!(
+        path.exists(),
+        "{} is built with `cargo build -p cloud --examples`",
+        path.display()
+    );
     path
 }

@@ -16,18 +16,36 @@ fn wait(seconds: u32) -> Value {
 async fn a_name_makes_a_start_idempotent() {
     let test = Test::start().await;
     let machine = test.machine("machine", &wait(600)).await;
-    let start = |input: &str| test.sfn.start_execution().state_machine_arn(&machine).name("once").input(input).send();
+    let start = |input: &str| {
+        test.sfn
+            .start_execution()
+            .state_machine_arn(&machine)
+            .name("once")
+            .input(input)
+            .send()
+    };
     let first = start(r#"{"a": 1}"#).await.unwrap();
     let second = start(r#"{"a":1}"#).await.unwrap();
     assert_eq!(first.execution_arn, second.execution_arn);
     assert_eq!(first.start_date, second.start_date);
     let other = start(r#"{"a": 2}"#).await.unwrap_err().into_service_error();
     assert_eq!(other.code(), Some("ExecutionAlreadyExists"));
-    assert_eq!(other.message().unwrap(), format!("Execution Already Exists: '{}'", first.execution_arn));
-    let stop = test.sfn.stop_execution().execution_arn(&first.execution_arn).error("Own.Stop").cause("enough");
+    assert_eq!(
+        other.message().unwrap(),
+        format!("Execution Already Exists: '{}'", first.execution_arn)
+    );
+    let stop = test
+        .sfn
+        .stop_execution()
+        .execution_arn(&first.execution_arn)
+        .error("Own.Stop")
+        .cause("enough");
     stop.send().await.unwrap();
     let ended = test.cloud.wait(&first.execution_arn).await.unwrap();
-    assert_eq!((ended.status.as_str(), ended.error.as_deref()), ("ABORTED", Some("Own.Stop")));
+    assert_eq!(
+        (ended.status.as_str(), ended.error.as_deref()),
+        ("ABORTED", Some("Own.Stop"))
+    );
     let closed = start(r#"{"a": 1}"#).await.unwrap_err().into_service_error();
     assert_eq!(closed.code(), Some("ExecutionAlreadyExists"));
 }
@@ -39,14 +57,27 @@ async fn bad_starts_are_refused_by_name() {
     let table = [
         (machine.clone(), "a b", "{}", "InvalidName"),
         (machine.clone(), "ok", "{", "InvalidExecutionInput"),
-        (format!("{machine}x"), "ok", "{}", "StateMachineDoesNotExist"),
+        (
+            format!("{machine}x"),
+            "ok",
+            "{}",
+            "StateMachineDoesNotExist",
+        ),
     ];
     for (machine, name, input, code) in table {
-        let start = test.sfn.start_execution().state_machine_arn(machine).name(name).input(input);
+        let start = test
+            .sfn
+            .start_execution()
+            .state_machine_arn(machine)
+            .name(name)
+            .input(input);
         let error = start.send().await.unwrap_err().into_service_error();
         assert_eq!(error.code(), Some(code), "{error}");
     }
-    let unknown = test.sfn.describe_execution().execution_arn("arn:aws:states:us-east-1:123456789012:execution:m:x");
+    let unknown = test
+        .sfn
+        .describe_execution()
+        .execution_arn("arn:aws:states:us-east-1:123456789012:execution:m:x");
     let unknown = unknown.send().await.unwrap_err().into_service_error();
     assert_eq!(unknown.code(), Some("ExecutionDoesNotExist"));
 }
@@ -60,19 +91,42 @@ async fn executions_are_described_listed_and_paged() {
     }
     let waiting = test.machine("waiting", &wait(600)).await;
     test.start_execution(&waiting, &json!({})).await;
-    let list = || test.sfn.list_executions().state_machine_arn(&machine).max_results(3);
+    let list = || {
+        test.sfn
+            .list_executions()
+            .state_machine_arn(&machine)
+            .max_results(3)
+    };
     let first = list().send().await.unwrap();
     assert_eq!(first.executions.len(), 3);
-    let second = list().next_token(first.next_token.unwrap()).send().await.unwrap();
+    let second = list()
+        .next_token(first.next_token.unwrap())
+        .send()
+        .await
+        .unwrap();
     assert_eq!((second.executions.len(), second.next_token), (2, None));
     let newest = &first.executions[0];
-    let described = test.sfn.describe_execution().execution_arn(&newest.execution_arn).send().await.unwrap();
+    let described = test
+        .sfn
+        .describe_execution()
+        .execution_arn(&newest.execution_arn)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(described.status, ExecutionStatus::Succeeded);
     assert_eq!(described.input.as_deref(), Some(r#"{"n":4}"#));
     assert_eq!(described.output.as_deref(), Some(r#"{"n":4}"#));
-    let running = list().status_filter(ExecutionStatus::Running).send().await.unwrap();
+    let running = list()
+        .status_filter(ExecutionStatus::Running)
+        .send()
+        .await
+        .unwrap();
     assert!(running.executions.is_empty());
-    let running = test.sfn.list_executions().state_machine_arn(&waiting).status_filter(ExecutionStatus::Running);
+    let running = test
+        .sfn
+        .list_executions()
+        .state_machine_arn(&waiting)
+        .status_filter(ExecutionStatus::Running);
     assert_eq!(running.send().await.unwrap().executions.len(), 1);
 }
 
@@ -81,11 +135,20 @@ async fn the_history_is_paged_in_both_directions() {
     let test = Test::start().await;
     let machine = test.machine("machine", &pass()).await;
     let arn = test.run(&machine, &json!({})).await.arn;
-    let history = || test.sfn.get_execution_history().execution_arn(&arn).max_results(3);
+    let history = || {
+        test.sfn
+            .get_execution_history()
+            .execution_arn(&arn)
+            .max_results(3)
+    };
     let first = history().send().await.unwrap();
     let ids: Vec<i64> = first.events.iter().map(|event| event.id).collect();
     assert_eq!(ids, [1, 2, 3]);
-    let second = history().next_token(first.next_token.unwrap()).send().await.unwrap();
+    let second = history()
+        .next_token(first.next_token.unwrap())
+        .send()
+        .await
+        .unwrap();
     assert_eq!((second.events.len(), second.next_token), (1, None));
     let reverse = history().reverse_order(true).send().await.unwrap();
     assert_eq!(reverse.events[0].r#type.as_str(), "ExecutionSucceeded");
@@ -94,20 +157,46 @@ async fn the_history_is_paged_in_both_directions() {
 #[tokio::test]
 async fn express_executions_answer_synchronously() {
     let test = Test::start().await;
-    let machine = test.machine_of("express", &pass(), StateMachineType::Express).await;
+    let machine = test
+        .machine_of("express", &pass(), StateMachineType::Express)
+        .await;
     // The SDK puts `sync-` before the host, which an address does not survive; the CLI's users have
     // the same choice, so the API is called by hand.
     let body = json!({ "stateMachineArn": machine, "input": "{\"x\":1}" });
     let output = std::process::Command::new("curl")
-        .args(["-s", test.cloud.endpoint(), "-H", "X-Amz-Target: AWSStepFunctions.StartSyncExecution", "-d"])
+        .args([
+            "-s",
+            test.cloud.endpoint(),
+            "-H",
+            "X-Amz-Target: AWSStepFunctions.StartSyncExecution",
+            "-d",
+        ])
         .arg(body.to_string())
         .output()
         .unwrap();
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!((&answer["status"], &answer["output"]), (&json!("SUCCEEDED"), &json!("{\"x\":1}")));
-    assert_eq!(answer["billingDetails"]["billedDurationInMilliseconds"].as_u64().unwrap() % 100, 0);
-    let list = test.sfn.list_executions().state_machine_arn(&machine).send().await.unwrap_err();
-    assert_eq!(list.into_service_error().code(), Some("StateMachineTypeNotSupported"));
+    assert_eq!(
+        (&answer["status"], &answer["output"]),
+        (&json!("SUCCEEDED"), &json!("{\"x\":1}"))
+    );
+    assert_eq!(
+        answer["billingDetails"]["billedDurationInMilliseconds"]
+            .as_u64()
+            .unwrap()
+            % 100,
+        0
+    );
+    let list = test
+        .sfn
+        .list_executions()
+        .state_machine_arn(&machine)
+        .send()
+        .await
+        .unwrap_err();
+    assert_eq!(
+        list.into_service_error().code(),
+        Some("StateMachineTypeNotSupported")
+    );
 }
 
 #[tokio::test]
@@ -122,19 +211,35 @@ async fn subscribers_hear_every_event_in_order() {
         assert_eq!(event.execution_arn, arn);
         types.push(event.event["type"].as_str().unwrap().to_owned());
     }
-    assert_eq!(types, ["ExecutionStarted", "PassStateEntered", "PassStateExited", "ExecutionSucceeded"]);
+    assert_eq!(
+        types,
+        [
+            "ExecutionStarted",
+            "PassStateEntered",
+            "PassStateExited",
+            "ExecutionSucceeded"
+        ]
+    );
 }
 
 #[tokio::test]
 async fn the_virtual_clock_skips_waiting() {
     let dir = tempfile::tempdir().unwrap();
-    let mut config = cloud::Config::new(crate::cloud::stack(), dir.path().into(), dir.path().into());
+    let mut config =
+        cloud::Config::new(crate::cloud::stack(), dir.path().into(), dir.path().into());
     config.clock = cloud::ClockMode::Virtual;
     let cloud = cloud::Cloud::start(config).await.unwrap();
     let sfn = aws_sdk_sfn::Client::new(&crate::cloud::config(cloud.endpoint()));
-    let create = sfn.create_state_machine().name("machine").definition(wait(86_400).to_string()).role_arn("arn:aws:iam::123456789012:role/r");
+    let create = sfn
+        .create_state_machine()
+        .name("machine")
+        .definition(wait(86_400).to_string())
+        .role_arn("arn:aws:iam::123456789012:role/r");
     let machine = create.send().await.unwrap().state_machine_arn;
-    let arn = cloud.start_execution(&machine, "day", &json!({})).await.unwrap();
+    let arn = cloud
+        .start_execution(&machine, "day", &json!({}))
+        .await
+        .unwrap();
     let ended = cloud.wait(&arn).await.unwrap();
     assert!(ended.stopped.unwrap().0 - ended.started.0 >= 86_400_000_000);
     cloud.shutdown().await;
