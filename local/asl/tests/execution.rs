@@ -405,6 +405,21 @@ fn values_that_grow_without_end_do_not() {
     }
 }
 
+#[test]
+fn a_caught_error_that_makes_the_output_too_large_ends_the_execution() {
+    let text = "x".repeat(256 * 1024 - 40);
+    let (mut execution, commands) = start(
+        &task(
+            r#""Catch":[{"ErrorEquals":["States.ALL"],"ResultPath":"$.error","Next":"Caught"}],"#,
+        ),
+        &format!(r#"{{"text":"{text}"}}"#),
+    );
+    execution.apply(fail(tasks(&commands)[0].id, "Job.Crashed"), NOW);
+    assert!(
+        matches!(execution.status(), Status::Failed { error: Some(error), .. } if &**error == "States.DataLimitExceeded")
+    );
+}
+
 /// Answers every task with its arguments; an argument that is a text fails with that text as the error.
 #[derive(Default)]
 struct Echo {

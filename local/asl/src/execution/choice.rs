@@ -64,6 +64,7 @@ impl Execution {
             output,
             assigned,
             next: Some(next),
+            caught: false,
         }))
     }
 }

@@ -63,6 +63,7 @@ impl Execution {
             output,
             assigned,
             next: state.next,
+            caught: false,
         })
     }
 

@@ -233,6 +233,7 @@ impl Execution {
             output,
             assigned,
             next: Some(rule.next),
+            caught: true,
         })
     }
 

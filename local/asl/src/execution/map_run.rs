@@ -18,7 +18,7 @@ use crate::value::{Map, Value};
 use super::context::Given;
 use super::failure::{Failure, Origin};
 use super::frame::{Activity, FrameKey, MapItem};
-use super::{Execution, Ids, Start, Status, Step, data};
+use super::{Execution, ExecutionType, Ids, Start, Status, Step, data};
 
 /// How many child executions of a Map Run are open at once at most.
 const MAX_CONCURRENCY: usize = 10_000;
@@ -285,7 +285,11 @@ impl Execution {
             return;
         };
         let start = Start {
-            arn: format!("{place}:execution:{}:{name}", run.machine).into(),
+            arn: match distributed.execution_type {
+                ExecutionType::Standard => format!("{place}:execution:{}:{name}", run.machine),
+                ExecutionType::Express => format!("{place}:express:{}:{name}:{name}", run.machine),
+            }
+            .into(),
             name: Arc::clone(&name),
             role_arn: Arc::clone(&self.about.role_arn),
             state_machine_arn: format!("{place}:stateMachine:{}", run.machine).into(),

@@ -93,6 +93,8 @@ struct Outcome {
     output: Value,
     assigned: Option<Value>,
     next: Option<StateId>,
+    /// It is left by a Catch. Should even that fail, nothing catches it again.
+    caught: bool,
 }
 
 impl Execution {
@@ -275,6 +277,10 @@ impl Execution {
             && !data::fits(&outcome.output, self.limits.payload_bytes)
         {
             let failure = Failure::too_large(&state.name);
+            if outcome.caught {
+                self.thread_failed(program, key, failure);
+                return false;
+            }
             return self.fail_state(program, key, state, failure);
         }
         let assigned = match outcome.assigned {
