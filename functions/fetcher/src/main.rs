@@ -1,0 +1,17 @@
+//! Wires the `fetcher` function.
+
+use fetcher::{Deps, Web, handle};
+use shared::artifacts::S3Store;
+use shared::{aws, env, lambda, telemetry};
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> Result<(), lambda_runtime::Error> {
+    telemetry::init();
+    let config = aws::config().await;
+    let deps = Deps {
+        bucket: env::required("BUCKET")?,
+        store: S3Store(aws::s3(&config)),
+        web: Web::default(),
+    };
+    lambda::serve(async |request| handle(&deps, request).await).await
+}

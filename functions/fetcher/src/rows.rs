@@ -1,0 +1,161 @@
+//! From the bytes of a source to rows that are alike: CSV with a header, one form per type.
+
+use std::io::{BufRead, BufReader, Read};
+
+use flate2::read::MultiGzDecoder;
+use serde_json::Value;
+use shared::input::InvalidInput;
+
+use crate::source::{Format, Source};
+
+/// Rows of one source, made alike.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Rows {
+    /// CSV with a header.
+    pub csv: Vec<u8>,
+    /// Rows in it.
+    pub accepted: u64,
+    /// Rows left out.
+    pub rejected: u64,
+    /// What was wrong with the first few of them.
+    pub complaints: Vec<String>,
+}
+
+/// How many complaints are kept.
+const COMPLAINTS: usize = 5;
+
+/// Most bytes that a gzipped source may become; a bomb must not fill the memory of the function.
+const MOST_UNZIPPED: u64 = 512 * 1024 * 1024;
+
+/// Reads the rows of `source` from `bytes`, gzipped or not.
+pub fn read(source: &Source, bytes: &[u8]) -> Result<Rows, InvalidInput> {
+    let readers = source.readers()?;
+    let plain: Box<dyn Read> = if bytes.starts_with(&[0x1f, 0x8b]) {
+        Box::new(MultiGzDecoder::new(bytes).take(MOST_UNZIPPED))
+    } else {
+        Box::new(bytes)
+    };
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    let mut rows = Rows::default();
+    let header = writer.write_record(source.fields.iter().map(|field| field.name.as_str()));
+    header.map_err(|error| unreadable(&error))?;
+    let mut accept = |line: u64, values: &[Option<String>]| -> Result<(), InvalidInput> {
+        let mut record = Vec::with_capacity(readers.len());
+        for ((reader, field), value) in readers.iter().zip(&source.fields).zip(values) {
+            match value.as_deref().and_then(|value| reader.read(value)) {
+                Some(text) => record.push(text),
+                None => {
+                    rows.rejected += 1;
+                    if rows.complaints.len() < COMPLAINTS {
+                        let found = value
+                            .as_deref()
+                            .map_or_else(|| "nothing".to_owned(), |v| format!("`{v}`"));
+                        rows.complaints
+                            .push(format!("row {line}: {} is {found}", field.origin()));
+                    }
+                    return Ok(());
+                }
+            }
+        }
+        rows.accepted += 1;
+        writer
+            .write_record(&record)
+            .map_err(|error| unreadable(&error))
+    };
+    match source.format {
+        Format::Csv => each_csv(source, plain, &mut accept)?,
+        Format::JsonLines => each_json_line(source, plain, &mut accept)?,
+    }
+    rows.csv = writer
+        .into_inner()
+        .map_err(|error| unreadable(error.error()))?;
+    check_rejected(source, &rows)?;
+    Ok(rows)
+}
+
+fn check_rejected(source: &Source, rows: &Rows) -> Result<(), InvalidInput> {
+    let all = rows.accepted + rows.rejected;
+    if rows.rejected as f64 > source.max_rejected * all as f64 {
+        let complaints = rows.complaints.join("; ");
+        let message = format!(
+            "{} of {all} rows cannot be read, more than maxRejected: {complaints}",
+            rows.rejected
+        );
+        return Err(InvalidInput::new("$.source.url", message));
+    }
+    Ok(())
+}
+
+type Accept<'a> = dyn FnMut(u64, &[Option<String>]) -> Result<(), InvalidInput> + 'a;
+
+fn each_csv(
+    source: &Source,
+    plain: Box<dyn Read + '_>,
+    accept: &mut Accept<'_>,
+) -> Result<(), InvalidInput> {
+    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(plain);
+    let header = reader
+        .headers()
+        .map_err(|error| unreadable(&error))?
+        .clone();
+    let column = |(index, field): (usize, &crate::source::Field)| {
+        header
+            .iter()
+            .position(|name| name.trim() == field.origin())
+            .ok_or_else(|| {
+                let known = header.iter().collect::<Vec<_>>().join(", ");
+                let message = format!("no column `{}`; the columns are {known}", field.origin());
+                InvalidInput::new(format!("$.source.fields[{index}]"), message)
+            })
+    };
+    let columns: Vec<usize> = source
+        .fields
+        .iter()
+        .enumerate()
+        .map(column)
+        .collect::<Result<_, _>>()?;
+    for (index, record) in reader.records().enumerate() {
+        let record = record.map_err(|error| unreadable(&error))?;
+        let values: Vec<_> = columns
+            .iter()
+            .map(|&column| record.get(column).map(str::to_owned))
+            .collect();
+        accept(index as u64 + 1, &values)?;
+    }
+    Ok(())
+}
+
+fn each_json_line(
+    source: &Source,
+    plain: Box<dyn Read + '_>,
+    accept: &mut Accept<'_>,
+) -> Result<(), InvalidInput> {
+    for (index, line) in BufReader::new(plain).lines().enumerate() {
+        let line = line.map_err(|error| unreadable(&error))?;
+        if line.trim().is_empty() {
+            continue;
+        }
+        // A line that is no JSON has none of the fields.
+        let object: Value = serde_json::from_str(&line).unwrap_or(Value::Null);
+        let text = |value: &Value| match value {
+            Value::String(text) => Some(text.clone()),
+            Value::Number(number) => Some(number.to_string()),
+            Value::Bool(truth) => Some(truth.to_string()),
+            Value::Null | Value::Array(_) | Value::Object(_) => None,
+        };
+        let values: Vec<_> = source
+            .fields
+            .iter()
+            .map(|field| object.get(field.origin()).and_then(text))
+            .collect();
+        accept(index as u64 + 1, &values)?;
+    }
+    Ok(())
+}
+
+fn unreadable(error: &dyn std::error::Error) -> InvalidInput {
+    InvalidInput::new(
+        "$.source.url",
+        format!("cannot be read as the format says: {error}"),
+    )
+}

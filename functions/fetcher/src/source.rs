@@ -1,0 +1,169 @@
+//! A source and how its rows are made alike.
+
+use serde::Deserialize;
+use shared::input::InvalidInput;
+use time::format_description::OwnedFormatItem;
+use time::format_description::parse_owned;
+
+/// Where data come from and what is taken of them.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Source {
+    /// Names the result, `[A-Za-z0-9_-]{1,64}`.
+    pub name: String,
+    /// `http://`, `https://` or `s3://`.
+    pub url: String,
+    /// How rows are written. Gzip is recognised and undone.
+    pub format: Format,
+    /// The columns of the result, in order.
+    pub fields: Vec<Field>,
+    /// SHA-256 of the bytes as downloaded, in hexadecimal, when it is known.
+    #[serde(default)]
+    pub sha256: Option<String>,
+    /// Share of rows that may be left out because a field cannot be read; more is an error.
+    #[serde(default)]
+    pub max_rejected: f64,
+}
+
+/// How rows are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Format {
+    /// Comma-separated values with a header line.
+    Csv,
+    /// One JSON object a line.
+    JsonLines,
+}
+
+/// One column of the result.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Field {
+    /// Its name in the result.
+    pub name: String,
+    /// Its name in the source; the same when absent.
+    #[serde(default)]
+    pub from: Option<String>,
+    /// What it holds.
+    #[serde(flatten)]
+    pub kind: Kind,
+}
+
+/// What a column holds.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(tag = "type", rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum Kind {
+    /// Any text.
+    Text,
+    /// A whole number.
+    Integer,
+    /// A finite number.
+    Float,
+    /// A point in time or a day; written as `2010-01-31T23:00:00`.
+    Timestamp {
+        /// As <https://time-rs.github.io/book/api/format-description.html> describes, for example
+        /// `[year]/[month]/[day] [hour]:[minute]`.
+        pattern: String,
+    },
+}
+
+impl Field {
+    /// Its name in the source.
+    pub fn origin(&self) -> &str {
+        self.from.as_deref().unwrap_or(&self.name)
+    }
+}
+
+impl Source {
+    /// Refuses what cannot be meant, by its JSON path.
+    pub fn check(&self) -> Result<(), InvalidInput> {
+        let refuse =
+            |path: &str, message: &str| Err(InvalidInput::new(format!("$.source.{path}"), message));
+        let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+        if self.name.is_empty() || self.name.len() > 64 || !self.name.chars().all(legal) {
+            return refuse(
+                "name",
+                "expected 1 to 64 characters of A-Z, a-z, 0-9, - and _",
+            );
+        }
+        if !["http://", "https://", "s3://"]
+            .iter()
+            .any(|scheme| self.url.starts_with(scheme))
+        {
+            return refuse("url", "expected http://, https:// or s3://");
+        }
+        if self.fields.is_empty() {
+            return refuse("fields", "expected at least one field");
+        }
+        if !(0.0..=1.0).contains(&self.max_rejected) {
+            return refuse("maxRejected", "expected a share from 0 to 1");
+        }
+        let hexadecimal =
+            |text: &String| text.len() == 64 && text.chars().all(|c| c.is_ascii_hexdigit());
+        if !self.sha256.as_ref().is_none_or(hexadecimal) {
+            return refuse("sha256", "expected 64 hexadecimal digits");
+        }
+        self.readers().map(drop)
+    }
+
+    /// A reader for each field.
+    pub fn readers(&self) -> Result<Vec<Reader>, InvalidInput> {
+        let reader = |(index, field): (usize, &Field)| {
+            Ok(match &field.kind {
+                Kind::Text => Reader::Text,
+                Kind::Integer => Reader::Integer,
+                Kind::Float => Reader::Float,
+                Kind::Timestamp { pattern } => {
+                    Reader::Timestamp(parse_owned::<2>(pattern).map_err(|error| {
+                        InvalidInput::new(
+                            format!("$.source.fields[{index}].pattern"),
+                            error.to_string(),
+                        )
+                    })?)
+                }
+            })
+        };
+        self.fields.iter().enumerate().map(reader).collect()
+    }
+}
+
+/// Reads the text of one field.
+#[derive(Debug, Clone)]
+pub enum Reader {
+    /// Any text.
+    Text,
+    /// A whole number.
+    Integer,
+    /// A finite number.
+    Float,
+    /// A point in time.
+    Timestamp(OwnedFormatItem),
+}
+
+impl Reader {
+    /// The text in the form of the result; none when it cannot be read.
+    pub fn read(&self, text: &str) -> Option<String> {
+        let text = text.trim();
+        match self {
+            Reader::Text => Some(text.to_owned()),
+            Reader::Integer => text.parse::<i64>().ok().map(|number| number.to_string()),
+            Reader::Float => text
+                .parse::<f64>()
+                .ok()
+                .filter(|number| number.is_finite())
+                .map(|n| n.to_string()),
+            Reader::Timestamp(pattern) => {
+                let whole = time::PrimitiveDateTime::parse(text, pattern).ok();
+                let moment =
+                    whole.or_else(|| Some(time::Date::parse(text, pattern).ok()?.midnight()))?;
+                let (date, clock) = (moment.date(), moment.time());
+                Some(format!(
+                    "{date}T{:02}:{:02}:{:02}",
+                    clock.hour(),
+                    clock.minute(),
+                    clock.second()
+                ))
+            }
+        }
+    }
+}

@@ -1,0 +1,208 @@
+#![allow(clippy::unwrap_used)]
+use std::io::Write;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::*;
+use axum::http::StatusCode;
+use serde_json::{Value, json};
+use shared::artifacts::MemoryStore;
+
+const SEATTLE: &str = "date,temp\n2010/01/01 00:00,39.4\n2010/01/01 01:00,39.2\n";
+const SAN_FRANCISCO: &str = "temp,date\n47.8,2010/01/01 00:00:00\n";
+
+fn source(url: &str, seconds: bool) -> Value {
+    let pattern = "[year]/[month]/[day] [hour]:[minute]";
+    let pattern = if seconds {
+        format!("{pattern}:[second]")
+    } else {
+        pattern.to_owned()
+    };
+    json!({"name": "temps", "url": url, "format": "CSV", "fields": [
+        {"name": "time", "from": "date", "type": "TIMESTAMP", "pattern": pattern},
+        {"name": "temperature", "from": "temp", "type": "FLOAT"},
+    ]})
+}
+
+fn deps() -> Deps<MemoryStore, Web> {
+    Deps {
+        bucket: "b".into(),
+        store: MemoryStore::default(),
+        web: Web::default(),
+    }
+}
+
+async fn fetch_source(deps: &Deps<MemoryStore, Web>, source: Value) -> Result<Response, Error> {
+    let request = json!({"execution": "e", "source": source, "attempts": 3});
+    handle(deps, shared::input::parse(request)?).await
+}
+
+async fn rows_of(deps: &Deps<MemoryStore, Web>, response: &Response) -> String {
+    let uri: S3Uri = response.rows_uri.parse().unwrap();
+    String::from_utf8(deps.store.get(&uri).await.unwrap().unwrap()).unwrap()
+}
+
+async fn put(deps: &Deps<MemoryStore, Web>, body: &[u8]) {
+    deps.store
+        .put(&S3Uri::new("b", "in"), body.to_vec(), When::Always)
+        .await
+        .unwrap();
+}
+
+/// Serves `body` on a loopback port, after failing `failures` times.
+async fn serve(body: &'static str, failures: u32, status: StatusCode) -> String {
+    let failed = std::sync::Arc::new(AtomicU32::new(0));
+    let answer = move || {
+        let failed = std::sync::Arc::clone(&failed);
+        async move {
+            if failed.fetch_add(1, Ordering::SeqCst) < failures {
+                (status, "")
+            } else {
+                (StatusCode::OK, body)
+            }
+        }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/temps.csv", listener.local_addr().unwrap());
+    let app = axum::Router::new().route("/temps.csv", axum::routing::get(answer));
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    url
+}
+
+#[tokio::test]
+async fn columns_and_dates_of_different_sources_become_alike() {
+    for (body, seconds, first) in [(SEATTLE, false, "39.4"), (SAN_FRANCISCO, true, "47.8")] {
+        let deps = deps();
+        put(&deps, body.as_bytes()).await;
+        let response = fetch_source(&deps, source("s3://b/in", seconds))
+            .await
+            .unwrap();
+        let rows = rows_of(&deps, &response).await;
+        assert!(
+            rows.starts_with(&format!("time,temperature\n2010-01-01T00:00:00,{first}\n")),
+            "{rows}"
+        );
+        assert_eq!(response.rows, body.lines().count() as u64 - 1);
+        assert_eq!(response.bytes, body.len() as u64);
+    }
+}
+
+#[tokio::test]
+async fn gzip_and_json_lines_are_read() {
+    let deps = deps();
+    let lines = b"{\"date\":\"2010/01/01 00:00\",\"temp\":39.5}\n\n{\"temp\":\"40\",\"date\":\"2010/01/01 01:00\"}\n";
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    encoder.write_all(lines).unwrap();
+    put(&deps, &encoder.finish().unwrap()).await;
+    let mut source = source("s3://b/in", false);
+    source["format"] = json!("JSON_LINES");
+    let response = fetch_source(&deps, source).await.unwrap();
+    let rows = rows_of(&deps, &response).await;
+    assert_eq!(
+        rows,
+        "time,temperature\n2010-01-01T00:00:00,39.5\n2010-01-01T01:00:00,40\n"
+    );
+}
+
+#[tokio::test]
+async fn a_server_that_fails_is_asked_again_and_one_that_refuses_is_not() {
+    let temporary = StatusCode::SERVICE_UNAVAILABLE;
+    let url = serve(SEATTLE, 2, temporary).await;
+    let deps = deps();
+    assert_eq!(
+        fetch_source(&deps, source(&url, false)).await.unwrap().rows,
+        2
+    );
+    let cases = [
+        (serve(SEATTLE, 3, temporary).await, SOURCE_UNAVAILABLE),
+        (
+            serve(SEATTLE, 1, StatusCode::NOT_FOUND).await,
+            "Input.NotFound",
+        ),
+        (
+            serve(SEATTLE, 1, StatusCode::FORBIDDEN).await,
+            "Input.Invalid",
+        ),
+        (
+            "http://127.0.0.1:9/temps.csv".to_owned(),
+            SOURCE_UNAVAILABLE,
+        ),
+    ];
+    for (url, name) in cases {
+        let error = fetch_source(&deps, source(&url, false)).await.unwrap_err();
+        assert_eq!(error.name(), name, "{error}");
+        assert!(error.to_string().contains(&url), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn the_checksum_is_told_and_checked() {
+    let deps = deps();
+    put(&deps, SEATTLE.as_bytes()).await;
+    let mut source = source("s3://b/in", false);
+    let sha256 = fetch_source(&deps, source.clone()).await.unwrap().sha256;
+    source["sha256"] = json!(sha256.to_uppercase());
+    assert!(fetch_source(&deps, source.clone()).await.is_ok());
+    source["sha256"] = json!("0".repeat(64));
+    let error = fetch_source(&deps, source).await.unwrap_err();
+    assert_eq!(error.name(), "Input.ChecksumMismatch");
+}
+
+#[tokio::test]
+async fn unreadable_rows_are_counted_or_too_many() {
+    let deps = deps();
+    put(
+        &deps,
+        format!("{SEATTLE}soon,40\n2010/01/01 03:00,NaN\n2010/01/01 04:00\n").as_bytes(),
+    )
+    .await;
+    let error = fetch_source(&deps, source("s3://b/in", false))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("3 of 5 rows cannot be read") && error.contains("row 3: date is `soon`"),
+        "{error}"
+    );
+    let mut source = source("s3://b/in", false);
+    source["maxRejected"] = json!(0.6);
+    let response = fetch_source(&deps, source).await.unwrap();
+    assert_eq!((response.rows, response.rejected), (2, 3));
+    assert_eq!(response.complaints[2], "row 5: temp is nothing");
+}
+
+#[tokio::test]
+async fn bad_input_is_refused_by_its_path() {
+    let deps = deps();
+    put(&deps, SEATTLE.as_bytes()).await;
+    let cases = [
+        ("/name", json!("a/b"), "$.source.name"),
+        ("/url", json!("ftp://x"), "$.source.url"),
+        ("/fields", json!([]), "$.source.fields"),
+        (
+            "/fields/0/pattern",
+            json!("[yeer]"),
+            "$.source.fields[0].pattern",
+        ),
+        (
+            "/fields/1/from",
+            json!("heat"),
+            "$.source.fields[1]: no column `heat`; the columns are date, temp",
+        ),
+        ("/sha256", json!("xyz"), "$.source.sha256"),
+        ("/maxRejected", json!(2), "$.source.maxRejected"),
+    ];
+    for (pointer, value, expected) in cases {
+        let mut source = source("s3://b/in", false);
+        match source.pointer_mut(pointer) {
+            Some(place) => *place = value,
+            None => source[&pointer[1..]] = value,
+        }
+        let error = fetch_source(&deps, source).await.unwrap_err();
+        assert!(error.name().starts_with("Input."), "{error}");
+        assert!(error.to_string().starts_with(expected), "{error}");
+    }
+    let missing = fetch_source(&deps, source("s3://b/none", false))
+        .await
+        .unwrap_err();
+    assert_eq!(missing.name(), "Input.NotFound");
+}
