@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::artifacts::S3Uri;
 use crate::histogram::{HistogramError, Latencies};
 
 /// Why a request did not count as good.
@@ -183,12 +184,56 @@ pub struct LoadResult {
     pub truncated: bool,
     /// What was measured.
     pub measured: Measured,
-    /// Memory of the function in MiB; absent outside Lambda.
+}
+
+/// The answer of one generator to the state machine: where its [`LoadResult`] is, and what a person wants
+/// to see in the console.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Generated {
+    /// Which of the test's generators this is, from 0.
+    pub index: u32,
+    /// The object that holds the [`LoadResult`].
+    pub result_uri: S3Uri,
+    /// Requests that ended.
+    pub requests: u64,
+    /// Those of them that failed.
+    pub failed: u64,
+    /// Requests that ended per second.
+    pub requests_per_second: f64,
+    /// 99th percentile of the latency in milliseconds.
+    pub p99_ms: f64,
+    /// True when the generator stopped early.
+    pub truncated: bool,
+    /// Memory of the function in MiB; 0 outside Lambda.
+    pub memory_mib: u32,
+    /// When the state machine sent the request, by its clock, in milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub memory_mib: Option<u32>,
-    /// Readings of the clocks; absent when the caller took none.
+    pub sent_at_ms: Option<f64>,
+    /// When the generator received it, by the generator's clock.
+    pub received_at_ms: f64,
+    /// When the generator answered, by the generator's clock.
+    pub returned_at_ms: f64,
+    /// When the state machine had the answer, by its clock; the state machine adds it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub clock: Option<ClockReadings>,
+    pub done_at_ms: Option<f64>,
+}
+
+impl Generated {
+    /// The readings of both clocks, if the state machine took its own.
+    pub fn clock(&self) -> Option<ClockReadings> {
+        Some(ClockReadings {
+            sent_at_ms: self.sent_at_ms?,
+            received_at_ms: self.received_at_ms,
+            returned_at_ms: self.returned_at_ms,
+            done_at_ms: self.done_at_ms?,
+        })
+    }
+
+    /// Seconds that Lambda bills for the invocation, without initialisation.
+    pub fn billed_seconds(&self) -> f64 {
+        (self.returned_at_ms - self.received_at_ms).max(0.0).ceil() / 1e3
+    }
 }
 
 impl LoadResult {

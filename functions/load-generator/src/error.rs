@@ -1,5 +1,7 @@
 //! What can go wrong before or instead of a test.
 
+use shared::task::{INPUT_INVALID, Named};
+
 use crate::target::TargetError;
 use crate::template::TemplateError;
 
@@ -62,6 +64,19 @@ pub enum Error {
     /// The machine does not give what a generator needs.
     #[error("the generator cannot start: {0}")]
     Io(#[from] std::io::Error),
+    /// The result could not be written.
+    #[error(transparent)]
+    Artifact(#[from] shared::artifacts::ArtifactError),
+    /// The test does not end before the function's time limit.
+    #[error(
+        "the test needs {needed:.0} s, but this function ends after {limit:.0} s; shorten the test or raise the timeout"
+    )]
+    TooLong {
+        /// Seconds from the invocation to the last answer.
+        needed: f64,
+        /// Seconds that the function may run.
+        limit: f64,
+    },
     /// A histogram was not readable.
     #[error(transparent)]
     Histogram(#[from] shared::histogram::HistogramError),
@@ -74,16 +89,19 @@ impl Error {
             reason: reason.into(),
         }
     }
+}
 
-    /// The name that state machines match.
-    pub fn name(&self) -> &'static str {
+impl Named for Error {
+    fn name(&self) -> &str {
         match self {
+            Self::Artifact(error) => error.name(),
             Self::Target(TargetError::Host { .. } | TargetError::Address { .. })
             | Self::OverCeiling { .. } => "Input.TargetNotAllowed",
             Self::Invalid { .. }
             | Self::Template { .. }
             | Self::Target(TargetError::Url { .. })
-            | Self::Tls(_) => "Input.Invalid",
+            | Self::Tls(_)
+            | Self::TooLong { .. } => INPUT_INVALID,
             Self::Concurrency { .. } => "Input.ConcurrencyExceeded",
             Self::Target(TargetError::Resolve { .. }) | Self::Redirect { .. } => {
                 "Job.TargetUnreachable"

@@ -22,8 +22,10 @@
 
 mod alarm;
 pub mod arrivals;
+pub mod capacity;
 mod driver;
 mod error;
+pub mod handler;
 mod http1;
 mod http2;
 mod pace;

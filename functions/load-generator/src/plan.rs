@@ -130,8 +130,6 @@ impl Plan {
             unfinished: 0,
             truncated: false,
             measured: shared::load::Measured::default(),
-            memory_mib: None,
-            clock: None,
         }
     }
 }

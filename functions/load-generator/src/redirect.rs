@@ -133,6 +133,7 @@ mod tests {
     use super::*;
     use crate::spec::Load;
     use crate::target::TargetError;
+    use shared::task::Named as _;
     use std::io::{Read as _, Write as _};
     use std::net::TcpListener;
 

@@ -413,6 +413,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use serde_json::json;
+    use shared::task::Named as _;
 
     fn test(fields: serde_json::Value) -> LoadTest {
         let mut test = json!({
