@@ -1,0 +1,217 @@
+//! The end of a job, whichever service tells of it.
+
+use aws_lambda_events::event::eventbridge::EventBridgeEvent;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use shared::artifacts::S3Uri;
+use shared::input::{self, InvalidInput};
+use shared::task::TaskToken;
+
+/// What is known of a job that ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ended {
+    /// S3 URI of `job.json`.
+    pub job_uri: S3Uri,
+    /// Whom to answer.
+    pub token: TaskToken,
+    /// `stopCode` of an ECS task.
+    pub stop_code: Option<String>,
+    /// Exit code of the container.
+    pub exit_code: Option<i64>,
+    /// What the service says, from the container outwards.
+    pub reasons: Vec<String>,
+    /// Where the log is.
+    pub log: Option<String>,
+}
+
+/// `detail` of an ECS Task State Change
+/// (<https://docs.aws.amazon.com/AmazonECS/latest/developerguide/ecs_task_events.html>).
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct EcsTask {
+    last_status: String,
+    stop_code: Option<String>,
+    stopped_reason: Option<String>,
+    #[serde(default)]
+    containers: Vec<Container>,
+    #[serde(default)]
+    overrides: Overrides,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Container {
+    exit_code: Option<i64>,
+    reason: Option<String>,
+    #[serde(default)]
+    environment: Vec<Variable>,
+    log_stream_name: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Overrides {
+    #[serde(default)]
+    container_overrides: Vec<Container>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Variable {
+    name: String,
+    #[serde(default)]
+    value: String,
+}
+
+/// `detail` of a Batch Job State Change
+/// (<https://docs.aws.amazon.com/batch/latest/userguide/batch_job_events.html>).
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BatchJob {
+    status: String,
+    status_reason: Option<String>,
+    #[serde(default)]
+    container: Container,
+}
+
+/// What Lambda sends to the failure destination of an asynchronous invocation
+/// (<https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-retain-records.html>).
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct FailedInvocation {
+    request_context: RequestContext,
+    request_payload: Value,
+    #[serde(default)]
+    response_payload: Value,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct RequestContext {
+    condition: String,
+    function_arn: String,
+}
+
+impl Ended {
+    /// Reads an event; `None` when it is of no job that has ended and waits for an answer.
+    ///
+    /// # Errors
+    /// The JSON path at which the event is not what its service sends.
+    pub fn read(event: Value) -> Result<Option<Self>, InvalidInput> {
+        if event.get("requestContext").is_some() {
+            return Ok(Self::of_invocation(input::parse(event)?));
+        }
+        let event: EventBridgeEvent<Value> = input::parse(event)?;
+        match event.detail_type.as_str() {
+            "ECS Task State Change" => Ok(Self::of_task(detail(event.detail)?)),
+            "Batch Job State Change" => Ok(Self::of_job(detail(event.detail)?)),
+            other => Err(InvalidInput::new(
+                "$.detail-type",
+                format!("`{other}` is not an event of this function"),
+            )),
+        }
+    }
+
+    fn of_task(task: EcsTask) -> Option<Self> {
+        if task.last_status != "STOPPED" {
+            return None;
+        }
+        let variables = task
+            .overrides
+            .container_overrides
+            .iter()
+            .flat_map(|container| &container.environment);
+        let (job_uri, token) = assignment(variables)?;
+        let reasons = task
+            .containers
+            .iter()
+            .filter_map(|container| container.reason.clone());
+        Some(Self {
+            job_uri,
+            token,
+            stop_code: task.stop_code,
+            exit_code: task
+                .containers
+                .iter()
+                .find_map(|container| container.exit_code),
+            reasons: reasons.chain(task.stopped_reason).collect(),
+            log: None,
+        })
+    }
+
+    fn of_job(job: BatchJob) -> Option<Self> {
+        if !matches!(job.status.as_str(), "SUCCEEDED" | "FAILED") {
+            return None;
+        }
+        let (job_uri, token) = assignment(&job.container.environment)?;
+        Some(Self {
+            job_uri,
+            token,
+            stop_code: None,
+            exit_code: job.container.exit_code,
+            reasons: job
+                .container
+                .reason
+                .into_iter()
+                .chain(job.status_reason)
+                .collect(),
+            log: job.container.log_stream_name,
+        })
+    }
+
+    fn of_invocation(failed: FailedInvocation) -> Option<Self> {
+        let text =
+            |value: &Value, name: &str| value.get(name).and_then(Value::as_str).map(str::to_owned);
+        let response = &failed.response_payload;
+        Some(Self {
+            job_uri: text(&failed.request_payload, "jobUri")?.parse().ok()?,
+            token: TaskToken::new(text(&failed.request_payload, "taskToken")?),
+            stop_code: None,
+            exit_code: None,
+            reasons: ["errorType", "errorMessage"]
+                .into_iter()
+                .filter_map(|name| text(response, name))
+                .chain([failed.request_context.condition])
+                .collect(),
+            log: Some(failed.request_context.function_arn),
+        })
+    }
+
+    /// Id of the job, from its URI `jobs/<id>/job.json`.
+    pub fn job_id(&self) -> &str {
+        self.job_uri.key.rsplit('/').nth(1).unwrap_or_default()
+    }
+
+    /// How it ended, in a sentence.
+    pub fn story(&self) -> String {
+        let code = self.exit_code.map(|code| format!("exit code {code}"));
+        let parts: Vec<_> = code
+            .into_iter()
+            .chain(self.stop_code.clone())
+            .chain(self.reasons.clone())
+            .collect();
+        if parts.is_empty() {
+            "ended without a reason".to_owned()
+        } else {
+            parts.join("; ")
+        }
+    }
+}
+
+fn detail<T: DeserializeOwned>(value: Value) -> Result<T, InvalidInput> {
+    input::parse(value).map_err(|error| error.under("$.detail"))
+}
+
+/// The two variables that the dispatcher gave the container. Tasks of others have none, and jobs that a state
+/// machine runs by `.sync` have no token.
+fn assignment<'a>(variables: impl IntoIterator<Item = &'a Variable>) -> Option<(S3Uri, TaskToken)> {
+    let (mut uri, mut token) = (None, None);
+    for variable in variables {
+        match variable.name.as_str() {
+            "JOB_URI" => uri = variable.value.parse().ok(),
+            "TASK_TOKEN" => token = Some(TaskToken::new(&variable.value)),
+            _ => {}
+        }
+    }
+    Some((uri?, token?))
+}

@@ -1,0 +1,238 @@
+#![allow(clippy::unwrap_used)]
+use serde_json::json;
+use shared::artifacts::{MemoryStore, S3Uri, When, put_json};
+use shared::job::{JobResult, Placement};
+use shared::task::{MemoryCallback, TaskToken};
+
+use super::*;
+
+fn ecs(stop_code: &str, stopped: &str, container: Value) -> Value {
+    json!({
+        "version": "0", "id": "1", "detail-type": "ECS Task State Change", "source": "aws.ecs",
+        "account": "123456789012", "time": "2026-11-24T09:00:00Z", "region": "us-east-1",
+        "resources": ["arn:aws:ecs:us-east-1:123456789012:task/c/1"],
+        "detail": {
+            "taskArn": "arn:aws:ecs:us-east-1:123456789012:task/c/1", "lastStatus": "STOPPED",
+            "stopCode": stop_code, "stoppedReason": stopped, "containers": [container],
+            "overrides": {"containerOverrides": [{"name": "trainer", "environment": [
+                {"name": "JOB_URI", "value": "s3://b/jobs/j/job.json"}, {"name": "TASK_TOKEN", "value": "t"}
+            ]}]}
+        }
+    })
+}
+
+fn batch(status: &str, reason: &str, container: Value) -> Value {
+    let mut event = json!({
+        "version": "0", "id": "1", "detail-type": "Batch Job State Change", "source": "aws.batch",
+        "account": "123456789012", "time": "2026-11-24T09:00:00Z", "region": "us-east-1", "resources": [],
+        "detail": {"jobName": "j-1", "jobId": "1", "status": status, "statusReason": reason, "container": container}
+    });
+    event["detail"]["container"]["environment"] = json!([{"name": "JOB_URI", "value": "s3://b/jobs/j/job.json"}, {"name": "TASK_TOKEN", "value": "t"}]);
+    event
+}
+
+async fn answer(event: Value) -> (Response, Vec<(TaskToken, Signal)>) {
+    let callback = MemoryCallback::default();
+    let response = handle(&MemoryStore::default(), &callback, event)
+        .await
+        .unwrap();
+    (response, callback.signals())
+}
+
+#[tokio::test]
+async fn a_job_that_died_fails_under_the_name_of_its_cause() {
+    let oom = json!({"exitCode": 137, "reason": "OutOfMemoryError: Container killed due to memory usage"});
+    let pull = json!({"reason": "CannotPullContainerError: pull image manifest has been retried 1 time(s)"});
+    let essential = "Essential container in task exited";
+    let cases = [
+        (
+            ecs(
+                "EssentialContainerExited",
+                essential,
+                json!({"exitCode": 137}),
+            ),
+            "Job.Crashed",
+        ),
+        (
+            ecs(
+                "EssentialContainerExited",
+                essential,
+                json!({"exitCode": 0}),
+            ),
+            "Job.Crashed",
+        ),
+        (
+            ecs("EssentialContainerExited", essential, oom.clone()),
+            "Job.OutOfMemory",
+        ),
+        (
+            ecs("TaskFailedToStart", "Task failed to start", pull.clone()),
+            "Job.ImagePull",
+        ),
+        (
+            ecs(
+                "SpotInterruption",
+                "Your Spot Task was interrupted.",
+                json!({"exitCode": 143}),
+            ),
+            "Job.SpotReclaimed",
+        ),
+        (
+            ecs(
+                "UserInitiated",
+                "Task stopped by user",
+                json!({"exitCode": 143}),
+            ),
+            "Job.Interrupted",
+        ),
+        (
+            ecs(
+                "TaskFailedToStart",
+                "Capacity is unavailable at this time.",
+                json!({}),
+            ),
+            "Job.Capacity",
+        ),
+        (
+            batch(
+                "FAILED",
+                "Essential container in task exited",
+                json!({"exitCode": 1}),
+            ),
+            "Job.Crashed",
+        ),
+        (
+            batch("FAILED", "Essential container in task exited", oom),
+            "Job.OutOfMemory",
+        ),
+        (
+            batch("FAILED", "Task failed to start", pull),
+            "Job.ImagePull",
+        ),
+        (
+            batch(
+                "FAILED",
+                "Host EC2 (instance i-0abc) terminated.",
+                json!({}),
+            ),
+            "Job.SpotReclaimed",
+        ),
+    ];
+    for (event, expected) in cases {
+        let (response, signals) = answer(event.clone()).await;
+        assert_eq!(
+            response,
+            Response {
+                told: "failure",
+                heard: true
+            }
+        );
+        let [(token, Signal::Failure(failure))] = &signals[..] else {
+            panic!("{signals:?}")
+        };
+        assert_eq!(token.reveal(), "t");
+        assert_eq!(failure.error, expected, "{event}");
+        let cause: Value = serde_json::from_str(&failure.cause).unwrap();
+        assert_eq!(cause["jobId"], "j");
+    }
+}
+
+#[tokio::test]
+async fn a_worker_function_that_failed_is_answered_for() {
+    let event = json!({
+        "version": "1.0", "timestamp": "2026-11-24T09:00:00Z",
+        "requestContext": {"requestId": "1", "functionArn": "arn:f", "condition": "RetriesExhausted", "approximateInvokeCount": 1},
+        "requestPayload": {"jobUri": "s3://b/jobs/j/job.json", "taskToken": "t"},
+        "responseContext": {"statusCode": 200, "functionError": "Unhandled"},
+        "responsePayload": {"errorType": "Runtime.ExitError", "errorMessage": "Runtime exited with error: signal: killed"}
+    });
+    let (_, signals) = answer(event).await;
+    let [(_, Signal::Failure(failure))] = &signals[..] else {
+        panic!("{signals:?}")
+    };
+    assert_eq!(failure.error, "Job.Crashed");
+    assert!(failure.cause.contains("signal: killed"));
+}
+
+#[tokio::test]
+async fn a_committed_outcome_is_delivered() {
+    let (store, callback) = (MemoryStore::default(), MemoryCallback::default());
+    let outcome = JobOutcome {
+        job_id: "j".into(),
+        worker: "trainer".into(),
+        placement: Placement::Fargate,
+        started_at_ms: 0,
+        finished_at_ms: 1,
+        result: JobResult::Succeeded { output: json!({}) },
+    };
+    put_json(
+        &store,
+        &S3Uri::new("b", "jobs/j/outcome.json"),
+        &outcome,
+        When::Always,
+    )
+    .await
+    .unwrap();
+    let event = ecs(
+        "EssentialContainerExited",
+        "Essential container in task exited",
+        json!({"exitCode": 1}),
+    );
+    let first = handle(&store, &callback, event.clone()).await.unwrap();
+    assert_eq!(
+        first,
+        Response {
+            told: "success",
+            heard: true
+        }
+    );
+    // EventBridge delivers at least once; the second time nobody waits.
+    let second = handle(&store, &callback, event).await.unwrap();
+    assert_eq!(
+        second,
+        Response {
+            told: "success",
+            heard: false
+        }
+    );
+    assert!(matches!(&callback.signals()[..], [(_, Signal::Success(_))]));
+}
+
+#[tokio::test]
+async fn events_of_others_are_left_alone() {
+    let mut running = ecs("", "", json!({}));
+    running["detail"]["lastStatus"] = json!("RUNNING");
+    let mut foreign = ecs("", "", json!({}));
+    foreign["detail"]["overrides"] = json!({"containerOverrides": [{"name": "x"}]});
+    let mut sync = ecs("", "", json!({}));
+    sync["detail"]["overrides"]["containerOverrides"][0]["environment"]
+        .as_array_mut()
+        .unwrap()
+        .pop();
+    for event in [running, foreign, sync, batch("RUNNING", "", json!({}))] {
+        let (response, signals) = answer(event).await;
+        assert_eq!((response.told, signals.len()), ("nothing", 0));
+    }
+}
+
+#[tokio::test]
+async fn an_event_of_another_kind_is_refused() {
+    let mut event = ecs("", "", json!({}));
+    event["detail-type"] = json!("EC2 Instance State-change Notification");
+    let error = handle(&MemoryStore::default(), &MemoryCallback::default(), event)
+        .await
+        .unwrap_err();
+    assert_eq!(error.name(), "Input.Invalid");
+    let malformed = batch("FAILED", "", json!({"exitCode": "one"}));
+    let error = handle(
+        &MemoryStore::default(),
+        &MemoryCallback::default(),
+        malformed,
+    )
+    .await
+    .unwrap_err();
+    assert!(
+        error.to_string().starts_with("$.detail.container.exitCode"),
+        "{error}"
+    );
+}
