@@ -24,7 +24,8 @@ pub struct Diagnostic {
     pub code: String,
     /// What is wrong, as a sentence.
     pub message: String,
-    /// Where, as a path into the definition: `/States/Charge/Next`.
+    /// Where, as a path into the definition: `/States/Charge/Next`; empty for the workflow as a whole.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub location: String,
     /// What would put it right, when that can be told.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,7 +34,12 @@ pub struct Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
-        write!(f, "{}: {} at {}", self.code, self.message, self.location)
+        // What concerns the whole workflow is at "null" in AWS's sentences.
+        let location = match self.location.as_str() {
+            "" => "null",
+            location => location,
+        };
+        write!(f, "{}: {} at {location}", self.code, self.message)
     }
 }
 
@@ -41,7 +47,7 @@ impl fmt::Display for Diagnostic {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("Invalid State Machine Definition: '{}'", list(.diagnostics))]
 pub struct Invalid {
-    /// All findings, errors first.
+    /// All errors, in the order of the definition.
     pub diagnostics: Vec<Diagnostic>,
 }
 

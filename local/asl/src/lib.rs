@@ -18,6 +18,7 @@ pub mod query;
 pub mod results;
 pub mod simulate;
 mod timestamp;
+mod validate;
 mod value;
 
 pub use command::{
@@ -35,4 +36,5 @@ pub use history::{
     ErrorDetails, Evaluation, EventKind, HistoryEvent, StateType, TaskFamily, TaskProgress,
 };
 pub use timestamp::Timestamp;
+pub use validate::{validate, validate_as};
 pub use value::{Map, ParseError, Value};

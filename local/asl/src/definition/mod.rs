@@ -15,7 +15,8 @@ pub(crate) use map::{
 };
 pub(crate) use task::{CatchRule, RetryRule, TaskFields};
 
-use crate::diagnostic::Invalid;
+use crate::diagnostic::{Invalid, Severity};
+use crate::validate::validate;
 
 /// A compiled state machine definition. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -94,9 +95,15 @@ pub(crate) enum WaitFields {
 }
 
 impl StateMachine {
-    /// Compiles a definition, or tells what is wrong with it.
+    /// Compiles a definition, or tells all that is wrong with it.
     pub fn parse(definition: &str) -> Result<StateMachine, Invalid> {
-        compile::machine(definition)
+        let mut diagnostics = validate(definition);
+        diagnostics.retain(|found| found.severity == Severity::Error);
+        if diagnostics.is_empty() {
+            compile::machine(definition)
+        } else {
+            Err(Invalid { diagnostics })
+        }
     }
 
     /// A single state, as TestState takes it; the states that it leads to are made up.

@@ -335,7 +335,8 @@ fn common_field(state: &State, field: &str, value: &Value, findings: &mut Findin
         "Output" | "Arguments" if jsonata => queries::expressions(value, &at, place, findings),
         "ErrorPath" | "CausePath" if !jsonata => queries::path_or_call(value, &at, findings),
         "Error" | "Cause" => {
-            if findings.typed(value, &at, JsonType::String) && jsonata {
+            let text = findings.typed(value, &at, JsonType::String);
+            if text && jsonata {
                 queries::expressions(value, &at, place, findings);
             }
         }

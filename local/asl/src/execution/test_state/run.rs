@@ -1,196 +1,25 @@
-//! TestState: one state with an input, its task mocked or called
-//! (<https://docs.aws.amazon.com/step-functions/latest/dg/test-state-isolation.html>).
+//! The run of one state under test.
 
 use std::sync::Arc;
 
-use crate::command::Task;
+use crate::command::{Command, Task};
 use crate::definition::{
     DistributedFields, Kind, Language, MapFields, Program, State, StateMachine,
 };
-use crate::diagnostic::Invalid;
 use crate::event::TaskError;
+use crate::execution::failure::{Failure, Origin};
+use crate::execution::frame::{Activity, FrameKey};
+use crate::execution::{Execution, ExecutionType, Outcome, Start, Step, data, retry};
 use crate::simulate::{Answer, Services};
 use crate::timestamp::Timestamp;
 use crate::value::{Map, Value};
 
-use super::failure::{Failure, Origin};
-use super::frame::{Activity, FrameKey};
-use super::{Execution, ExecutionType, Start, Step, retry};
-
-/// How much TestState tells of the way from input to output.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum InspectionLevel {
-    /// The outcome alone.
-    #[default]
-    Info,
-    /// With `inspectionData`.
-    Debug,
-    /// As `Debug`; HTTP tasks would add their request and response.
-    Trace,
-}
-
-/// What the state's task, branches or iterations are said to give.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Mock {
-    /// They succeed with this result.
-    Result(Value),
-    /// They fail.
-    Error(TaskError),
-}
-
-/// Under which circumstances the state is tested.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct StateConfiguration {
-    /// How often the Retry entry that matches has been used.
-    pub retrier_retry_count: u32,
-    /// How many iterations of a Map have failed.
-    pub map_iteration_failure_count: u64,
-    /// What a Map's ItemReader gives.
-    pub map_item_reader_data: Option<Value>,
-    /// The state within a Map or Parallel that the mocked error comes from.
-    pub error_caused_by_state: Option<String>,
-}
-
-/// The request of TestState.
-#[derive(Clone, Debug, Default)]
-pub struct TestRequest {
-    /// One state, or a whole state machine together with `state_name`.
-    pub definition: String,
-    /// Which state of the state machine, at whatever depth.
-    pub state_name: Option<String>,
-    /// The state's input; an empty object when absent.
-    pub input: Option<Value>,
-    /// The role; `null` in the context object when absent.
-    pub role_arn: Option<Arc<str>>,
-    /// The region and account that the made-up context object names, `us-east-1:123456789012` when absent.
-    pub place: Option<Arc<str>>,
-    /// How much to tell.
-    pub inspection_level: InspectionLevel,
-    /// The workflow variables.
-    pub variables: Map,
-    /// The context object, in place of the one that TestState makes up.
-    pub context: Option<Value>,
-    /// The mocked result or error. Map and Parallel states need one.
-    pub mock: Option<Mock>,
-    /// Under which circumstances.
-    pub configuration: StateConfiguration,
-}
-
-/// What came of the test.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TestStatus {
-    /// The state has an output.
-    Succeeded,
-    /// The state failed.
-    Failed,
-    /// The state failed, and its Retry would try again.
-    Retriable,
-    /// The state failed, and its Catch goes on.
-    CaughtError,
-}
-
-/// The response of TestState.
-#[derive(Clone, Debug, PartialEq)]
-pub struct TestResponse {
-    /// What came of the test.
-    pub status: TestStatus,
-    /// The state's output.
-    pub output: Option<Value>,
-    /// The error name.
-    pub error: Option<Arc<str>>,
-    /// The error's cause.
-    pub cause: Option<Arc<str>>,
-    /// The state that comes next.
-    pub next_state: Option<Arc<str>>,
-    /// The way from input to output, unless the level is `Info`.
-    pub inspection_data: Option<Map>,
-}
-
-/// Why there is nothing to test.
-#[derive(Debug, thiserror::Error)]
-pub enum TestError {
-    /// The definition is invalid.
-    #[error(transparent)]
-    Invalid(#[from] Invalid),
-    /// The definition has no state of that name.
-    #[error("the definition has no state '{0}'; name one that it has in stateName")]
-    NoSuchState(String),
-    /// Maps and Parallels run only mocked.
-    #[error("a {0} state is tested with a mocked result or error; give one in mock")]
-    MockNeeded(&'static str),
-}
-
-impl TestStatus {
-    /// The status as the API names it.
-    pub fn name(self) -> &'static str {
-        match self {
-            TestStatus::Succeeded => "SUCCEEDED",
-            TestStatus::Failed => "FAILED",
-            TestStatus::Retriable => "RETRIABLE",
-            TestStatus::CaughtError => "CAUGHT_ERROR",
-        }
-    }
-}
-
-impl TestResponse {
-    /// The response body of the API, in which payloads are JSON texts.
-    pub fn to_json(&self) -> Value {
-        let mut body = Map::default();
-        let mut put = |key: &str, value: Option<Value>| {
-            if let Some(value) = value {
-                body.insert(key.into(), value);
-            }
-        };
-        put(
-            "output",
-            self.output.as_ref().map(|output| output.to_string().into()),
-        );
-        put("error", self.error.clone().map(Value::String));
-        put("cause", self.cause.clone().map(Value::String));
-        put(
-            "inspectionData",
-            self.inspection_data.clone().map(Value::from),
-        );
-        put("nextState", self.next_state.clone().map(Value::String));
-        put("status", Some(self.status.name().into()));
-        Value::from(body)
-    }
-}
-
-/// Tests one state. Without a mock a task goes to the services.
-pub fn test_state(
-    request: &TestRequest,
-    now: Timestamp,
-    services: &mut dyn Services,
-) -> Result<TestResponse, TestError> {
-    let (machine, name) = machine(request)?;
-    let mut test = Test::new(machine, &name, request, now).ok_or(TestError::NoSuchState(name))?;
-    test.run(request, services)
-}
-
-/// The state machine around the state, and the state's name.
-fn machine(request: &TestRequest) -> Result<(StateMachine, String), TestError> {
-    let definition = Value::parse(&request.definition);
-    if let Ok(definition) = &definition
-        && definition.get("States").is_none()
-        && definition.get("Type").is_some()
-    {
-        return Ok((StateMachine::of_state(NAME, definition)?, NAME.to_string()));
-    }
-    let machine = StateMachine::parse(&request.definition)?;
-    let start = machine
-        .program
-        .states
-        .get(machine.start as usize)
-        .map(|state| state.name.to_string());
-    let name = request.state_name.clone().or(start).unwrap_or_default();
-    Ok((machine, name))
-}
+use super::{Mock, StateConfiguration, TestError, TestRequest, TestResponse, TestStatus};
 
 /// What the made-up context object calls the state, whatever its name is.
-const NAME: &str = "StateName";
+pub(super) const NAME: &str = "StateName";
 
-struct Test {
+pub(super) struct Test {
     execution: Execution,
     program: Arc<Program>,
     key: FrameKey,
@@ -198,7 +27,7 @@ struct Test {
 }
 
 impl Test {
-    fn new(
+    pub(super) fn new(
         machine: StateMachine,
         name: &str,
         request: &TestRequest,
@@ -243,7 +72,7 @@ impl Test {
         })
     }
 
-    fn run(
+    pub(super) fn run(
         &mut self,
         request: &TestRequest,
         services: &mut dyn Services,
@@ -299,12 +128,7 @@ impl Test {
     }
 
     /// From a result to the outcome, told step by step.
-    fn result(
-        &mut self,
-        state: &State,
-        result: Value,
-        tell: bool,
-    ) -> Result<super::Outcome, Failure> {
+    fn result(&mut self, state: &State, result: Value, tell: bool) -> Result<Outcome, Failure> {
         if tell {
             self.show("result", &result);
         }
@@ -328,7 +152,7 @@ impl Test {
         outcome
     }
 
-    fn pass(&mut self, state: &State, result: Option<&Value>) -> Result<super::Outcome, Failure> {
+    fn pass(&mut self, state: &State, result: Option<&Value>) -> Result<Outcome, Failure> {
         match result {
             Some(result) => self.result(state, result.clone(), true),
             None => {
@@ -339,7 +163,7 @@ impl Test {
         }
     }
 
-    fn plain(&mut self, state: &State) -> Result<super::Outcome, Failure> {
+    fn plain(&mut self, state: &State) -> Result<Outcome, Failure> {
         let input = self.show_input_path(state)?;
         match self.execution.execute(self.key, state)? {
             Step::Done(outcome) => Ok(outcome),
@@ -353,7 +177,7 @@ impl Test {
         state: &State,
         request: &TestRequest,
         services: &mut dyn Services,
-    ) -> Result<super::Outcome, Failure> {
+    ) -> Result<Outcome, Failure> {
         self.show_input_path(state)?;
         self.show_arguments(state)?;
         let result = match &request.mock {
@@ -370,7 +194,7 @@ impl Test {
                 .commands
                 .drain(..)
                 .find_map(|command| match command {
-                    crate::command::Command::ScheduleTask(task) => Some(task),
+                    Command::ScheduleTask(task) => Some(task),
                     _ => None,
                 });
         if let Some(frame) = self.execution.frames.get_mut(self.key) {
@@ -404,7 +228,7 @@ impl Test {
         state: &State,
         map: &MapFields,
         request: &TestRequest,
-    ) -> Result<super::Outcome, Failure> {
+    ) -> Result<Outcome, Failure> {
         let input = self.show_input_path(state)?;
         let configuration = &request.configuration;
         let limit = self
@@ -461,7 +285,7 @@ impl Test {
         Ok(())
     }
 
-    fn left(&mut self, program: &Program, state: &State, outcome: super::Outcome) -> TestResponse {
+    fn left(&mut self, program: &Program, state: &State, outcome: Outcome) -> TestResponse {
         if let Some(Value::Object(assigned)) = &outcome.assigned
             && let Some(frame) = self.execution.frames.get_mut(self.key)
         {
@@ -478,7 +302,7 @@ impl Test {
         if let Some(variables) = variables.filter(|variables| !variables.is_empty()) {
             self.show("variables", &Value::Object(variables));
         }
-        if !super::data::fits(&outcome.output, self.execution.limits.payload_bytes) {
+        if !data::fits(&outcome.output, self.execution.limits.payload_bytes) {
             let failure = Failure::too_large(&state.name);
             return TestResponse::new(TestStatus::Failed).with_error(&failure);
         }
@@ -566,37 +390,6 @@ impl Execution {
             Arc::make_mut(about).insert("Name".into(), NAME.into());
         }
         context
-    }
-}
-
-impl TestResponse {
-    fn new(status: TestStatus) -> TestResponse {
-        TestResponse {
-            status,
-            output: None,
-            error: None,
-            cause: None,
-            next_state: None,
-            inspection_data: None,
-        }
-    }
-
-    fn with_error(self, failure: &Failure) -> TestResponse {
-        TestResponse {
-            error: failure.error.clone(),
-            cause: failure.cause.clone(),
-            ..self
-        }
-    }
-
-    fn shown(self, level: InspectionLevel, data: Map) -> TestResponse {
-        TestResponse {
-            inspection_data: match level {
-                InspectionLevel::Info => None,
-                InspectionLevel::Debug | InspectionLevel::Trace => Some(data),
-            },
-            ..self
-        }
     }
 }
 

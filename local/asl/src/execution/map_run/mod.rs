@@ -1,24 +1,19 @@
 //! Distributed Map states: their iterations are child executions
 //! (<https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html>).
 
+mod batches;
+mod transfer;
+
 use std::sync::Arc;
 
-use crate::command::{
-    Child, ChildId, ChildResult, Command, ItemReader, MapRunResults, ResultWriter, TaskId,
-};
-use crate::definition::{
-    DistributedFields, ItemBatcher, Kind, MapFields, Program, ReaderFields, State, Template,
-};
-use crate::event::TaskError;
-use crate::history::{ErrorDetails, EventKind, StateType};
-use crate::query::QueryError;
-use crate::results;
-use crate::value::{Map, Value};
+use crate::command::{Child, ChildId, ChildResult, Command, TaskId};
+use crate::definition::{DistributedFields, Kind, MapFields, Program, State};
+use crate::history::{ErrorDetails, EventKind};
+use crate::value::Value;
 
-use super::context::Given;
-use super::failure::{Failure, Origin};
+use super::failure::Failure;
 use super::frame::{Activity, FrameKey, MapItem};
-use super::{Execution, ExecutionType, Ids, Start, Status, Step, data};
+use super::{Execution, ExecutionType, Ids, Start, Status, Step};
 
 /// How many child executions of a Map Run are open at once at most.
 const MAX_CONCURRENCY: usize = 10_000;
@@ -148,65 +143,6 @@ impl Execution {
         let partition = parts.next().unwrap_or("aws");
         let region = parts.nth(1).unwrap_or("us-east-1");
         (partition, region, parts.next().unwrap_or("123456789012"))
-    }
-
-    fn read_items(
-        &mut self,
-        key: FrameKey,
-        state: &State,
-        reader: &ReaderFields,
-        input: &Value,
-    ) -> Result<(), Failure> {
-        let render = |template: &Option<Template>, field: &str| match template {
-            None => Ok(Value::empty_object()),
-            Some(template) => self.query(key, state, input, |scope| template.render(scope, field)),
-        };
-        let arguments = render(&reader.arguments, "ItemReader/Arguments")?;
-        let mut config = render(&reader.config, "ItemReader/ReaderConfig")?;
-        if let Some(field) = &reader.max_items {
-            let max_items = self.query(key, state, input, |scope| field.integer(scope))?;
-            if max_items < 0 {
-                return Err(Failure::new(
-                    "States.ItemReaderFailed",
-                    "field MaxItems must be positive",
-                    Origin::MapRun,
-                ));
-            }
-            if let Value::Object(members) = &mut config {
-                Arc::make_mut(members).insert("MaxItems".into(), max_items.into());
-            }
-        }
-        let id = TaskId(self.next_id());
-        self.tasks.insert(id.0, key);
-        if let Some(run) = self.run_of(key) {
-            run.transfer = Some(id);
-        }
-        let reader = ItemReader {
-            resource: reader.resource.clone(),
-            arguments,
-            config,
-        };
-        self.commands.push(Command::ReadItems { id, reader });
-        Ok(())
-    }
-
-    pub(super) fn items_read(&mut self, id: TaskId, result: Result<Vec<Value>, TaskError>) {
-        let program: Arc<Program> = Arc::clone(&self.machine.program);
-        let Some(key) = self.transfer_over(id) else {
-            return;
-        };
-        let Some((state, map, distributed)) = self.distributed_of(&program, key) else {
-            return;
-        };
-        let begun = match result {
-            Ok(items) => self.begin_run(key, state, map, distributed, Arc::new(items)),
-            Err(error) => Err(Failure {
-                error: Some(error.error.into()),
-                cause: error.cause.map(Arc::from),
-                origin: Origin::MapRun,
-            }),
-        };
-        self.follow(&program, key, state, begun);
     }
 
     /// The items are known: makes batches of them and starts the first children. With no items the state is done.
@@ -355,91 +291,6 @@ impl Execution {
         self.follow(&program, key, state, went);
     }
 
-    /// All children have ended: hands the results to the writer, or completes the state.
-    fn end_run(
-        &mut self,
-        key: FrameKey,
-        state: &State,
-        distributed: &DistributedFields,
-    ) -> Result<Option<Step>, Failure> {
-        let Some(run) = self.run_of(key) else {
-            return Ok(None);
-        };
-        let results = MapRunResults {
-            map_run_arn: Arc::clone(&run.arn),
-            children: std::mem::take(&mut run.children)
-                .into_iter()
-                .flatten()
-                .collect(),
-        };
-        let input = run.input.clone();
-        let Some(writer) = &distributed.writer else {
-            let result = results::outputs(&results);
-            return self.complete_run(key, state, result).map(Some);
-        };
-        let render = |template: &Option<Template>, field: &str| match template {
-            None => Ok(Value::empty_object()),
-            Some(template) => self.query(key, state, &input, |scope| template.render(scope, field)),
-        };
-        let config = render(&writer.config, "ResultWriter/WriterConfig")?;
-        let Some(resource) = writer.resource.clone() else {
-            let result = results::transformed(&results, &config);
-            return self.complete_run(key, state, result).map(Some);
-        };
-        let arguments = render(&writer.arguments, "ResultWriter/Arguments")?;
-        let id = TaskId(self.next_id());
-        self.tasks.insert(id.0, key);
-        if let Some(run) = self.run_of(key) {
-            run.transfer = Some(id);
-        }
-        let writer = ResultWriter {
-            resource,
-            arguments,
-            config,
-        };
-        self.commands.push(Command::WriteResults {
-            id,
-            writer,
-            results,
-        });
-        Ok(None)
-    }
-
-    pub(super) fn results_written(&mut self, id: TaskId, result: Result<Value, TaskError>) {
-        let program: Arc<Program> = Arc::clone(&self.machine.program);
-        let Some(key) = self.transfer_over(id) else {
-            return;
-        };
-        let Some((state, _, _)) = self.distributed_of(&program, key) else {
-            return;
-        };
-        let written = match result {
-            Ok(result) => self.complete_run(key, state, result).map(Some),
-            Err(error) => Err(Failure {
-                error: Some(error.error.into()),
-                cause: error.cause.map(Arc::from),
-                origin: Origin::MapRun,
-            }),
-        };
-        self.follow(&program, key, state, written);
-    }
-
-    fn complete_run(
-        &mut self,
-        key: FrameKey,
-        state: &State,
-        result: Value,
-    ) -> Result<Step, Failure> {
-        // The thread itself stays at MapRunStarted: MapStateExited refers to it.
-        let last = self.frames.get(key).map_or(0, |frame| frame.last);
-        let succeeded = self.record(last, EventKind::MapRunSucceeded);
-        self.record(succeeded, EventKind::StateSucceeded(StateType::Map));
-        if let Some(frame) = self.frames.get_mut(key) {
-            frame.activity = Activity::Repeating;
-        }
-        self.finish(key, state, result).map(Step::Done)
-    }
-
     /// Goes on after an event of the run.
     fn follow(
         &mut self,
@@ -489,17 +340,6 @@ impl Execution {
         }
     }
 
-    fn transfer_over(&mut self, id: TaskId) -> Option<FrameKey> {
-        let key = self.tasks.get(&id.0).copied()?;
-        let run = self.run_of(key)?;
-        if run.transfer != Some(id) {
-            return None;
-        }
-        run.transfer = None;
-        self.tasks.remove(&id.0);
-        Some(key)
-    }
-
     fn run_of(&mut self, key: FrameKey) -> Option<&mut MapRun> {
         match &mut self.frames.get_mut(key)?.activity {
             Activity::MapRun(run) => Some(run),
@@ -520,90 +360,6 @@ impl Execution {
                 .map(|distributed| (state, &**map, distributed)),
             _ => None,
         }
-    }
-
-    /// The inputs of children that get several items each: `{"BatchInput": …, "Items": […]}`.
-    fn batches(
-        &self,
-        key: FrameKey,
-        state: &State,
-        map: &MapFields,
-        batcher: &ItemBatcher,
-        items: &[Value],
-    ) -> Result<Vec<Value>, Failure> {
-        let Some(Activity::MapRun(run)) = self.frames.get(key).map(|frame| &frame.activity) else {
-            return Ok(Vec::new());
-        };
-        let input = &run.input;
-        let max_items = self.natural(
-            key,
-            state,
-            input,
-            batcher.max_items.as_ref(),
-            "MaxItemsPerBatch",
-        )?;
-        let max_bytes = self.natural(
-            key,
-            state,
-            input,
-            batcher.max_bytes.as_ref(),
-            "MaxInputBytesPerBatch",
-        )?;
-        let shared = match &batcher.input {
-            None => None,
-            Some(template) => {
-                let given = Given {
-                    input,
-                    result: None,
-                    error_output: None,
-                    item: None,
-                    token: None,
-                };
-                Some(self.evaluate(key, state, given, |scope| {
-                    template.render(scope, "ItemBatcher/BatchInput")
-                })?)
-            }
-        };
-        let batch = |items: Vec<Value>| {
-            let mut input = Map::default();
-            if let Some(shared) = &shared {
-                input.insert("BatchInput".into(), shared.clone());
-            }
-            input.insert("Items".into(), Value::array(items));
-            Value::from(input)
-        };
-        let max_items = max_items.filter(|items| *items > 0).unwrap_or(u64::MAX);
-        let max_bytes = max_bytes
-            .filter(|bytes| *bytes > 0)
-            .unwrap_or(self.limits.payload_bytes as u64);
-        let empty = data::size(&batch(Vec::new()));
-        let (mut batches, mut current, mut bytes) = (Vec::new(), Vec::new(), empty);
-        for (index, value) in items.iter().enumerate() {
-            let item = MapItem {
-                index: index as u64,
-                value: value.clone(),
-            };
-            let item = self.item_input(key, state, map, input, &item)?;
-            let size = data::size(&item) + 1;
-            if empty + size > max_bytes + 1 {
-                let cause = format!(
-                    "The item at index {index} alone is larger than a batch of {max_bytes} bytes"
-                );
-                return Err(self.query_failure(key, state, QueryError::runtime(cause)));
-            }
-            if !current.is_empty()
-                && (current.len() as u64 >= max_items || bytes + size > max_bytes + 1)
-            {
-                batches.push(batch(std::mem::take(&mut current)));
-                bytes = empty;
-            }
-            bytes += size;
-            current.push(item);
-        }
-        if !current.is_empty() {
-            batches.push(batch(current));
-        }
-        Ok(batches)
     }
 }
 

@@ -1,0 +1,178 @@
+//! ItemReader and ResultWriter: what a Map Run asks of its driver before and after its children.
+
+use std::sync::Arc;
+
+use crate::command::{Command, ItemReader, MapRunResults, ResultWriter, TaskId};
+use crate::definition::{DistributedFields, Program, ReaderFields, State, Template};
+use crate::event::TaskError;
+use crate::execution::failure::{Failure, Origin};
+use crate::execution::frame::{Activity, FrameKey};
+use crate::execution::{Execution, Step};
+use crate::history::{EventKind, StateType};
+use crate::results;
+use crate::value::Value;
+
+impl Execution {
+    pub(super) fn read_items(
+        &mut self,
+        key: FrameKey,
+        state: &State,
+        reader: &ReaderFields,
+        input: &Value,
+    ) -> Result<(), Failure> {
+        let render = |template: &Option<Template>, field: &str| match template {
+            None => Ok(Value::empty_object()),
+            Some(template) => self.query(key, state, input, |scope| template.render(scope, field)),
+        };
+        let arguments = render(&reader.arguments, "ItemReader/Arguments")?;
+        let mut config = render(&reader.config, "ItemReader/ReaderConfig")?;
+        if let Some(field) = &reader.max_items {
+            let max_items = self.query(key, state, input, |scope| field.integer(scope))?;
+            if max_items < 0 {
+                return Err(Failure::new(
+                    "States.ItemReaderFailed",
+                    "field MaxItems must be positive",
+                    Origin::MapRun,
+                ));
+            }
+            if let Value::Object(members) = &mut config {
+                Arc::make_mut(members).insert("MaxItems".into(), max_items.into());
+            }
+        }
+        let id = TaskId(self.next_id());
+        self.tasks.insert(id.0, key);
+        if let Some(run) = self.run_of(key) {
+            run.transfer = Some(id);
+        }
+        let reader = ItemReader {
+            resource: reader.resource.clone(),
+            arguments,
+            config,
+        };
+        self.commands.push(Command::ReadItems { id, reader });
+        Ok(())
+    }
+
+    pub(in crate::execution) fn items_read(
+        &mut self,
+        id: TaskId,
+        result: Result<Vec<Value>, TaskError>,
+    ) {
+        let program: Arc<Program> = Arc::clone(&self.machine.program);
+        let Some(key) = self.transfer_over(id) else {
+            return;
+        };
+        let Some((state, map, distributed)) = self.distributed_of(&program, key) else {
+            return;
+        };
+        let begun = match result {
+            Ok(items) => self.begin_run(key, state, map, distributed, Arc::new(items)),
+            Err(error) => Err(Failure {
+                error: Some(error.error.into()),
+                cause: error.cause.map(Arc::from),
+                origin: Origin::MapRun,
+            }),
+        };
+        self.follow(&program, key, state, begun);
+    }
+
+    /// All children have ended: hands the results to the writer, or completes the state.
+    pub(super) fn end_run(
+        &mut self,
+        key: FrameKey,
+        state: &State,
+        distributed: &DistributedFields,
+    ) -> Result<Option<Step>, Failure> {
+        let Some(run) = self.run_of(key) else {
+            return Ok(None);
+        };
+        let results = MapRunResults {
+            map_run_arn: Arc::clone(&run.arn),
+            children: std::mem::take(&mut run.children)
+                .into_iter()
+                .flatten()
+                .collect(),
+        };
+        let input = run.input.clone();
+        let Some(writer) = &distributed.writer else {
+            let result = results::outputs(&results);
+            return self.complete_run(key, state, result).map(Some);
+        };
+        let render = |template: &Option<Template>, field: &str| match template {
+            None => Ok(Value::empty_object()),
+            Some(template) => self.query(key, state, &input, |scope| template.render(scope, field)),
+        };
+        let config = render(&writer.config, "ResultWriter/WriterConfig")?;
+        let Some(resource) = writer.resource.clone() else {
+            let result = results::transformed(&results, &config);
+            return self.complete_run(key, state, result).map(Some);
+        };
+        let arguments = render(&writer.arguments, "ResultWriter/Arguments")?;
+        let id = TaskId(self.next_id());
+        self.tasks.insert(id.0, key);
+        if let Some(run) = self.run_of(key) {
+            run.transfer = Some(id);
+        }
+        let writer = ResultWriter {
+            resource,
+            arguments,
+            config,
+        };
+        self.commands.push(Command::WriteResults {
+            id,
+            writer,
+            results,
+        });
+        Ok(None)
+    }
+
+    pub(in crate::execution) fn results_written(
+        &mut self,
+        id: TaskId,
+        result: Result<Value, TaskError>,
+    ) {
+        let program: Arc<Program> = Arc::clone(&self.machine.program);
+        let Some(key) = self.transfer_over(id) else {
+            return;
+        };
+        let Some((state, _, _)) = self.distributed_of(&program, key) else {
+            return;
+        };
+        let written = match result {
+            Ok(result) => self.complete_run(key, state, result).map(Some),
+            Err(error) => Err(Failure {
+                error: Some(error.error.into()),
+                cause: error.cause.map(Arc::from),
+                origin: Origin::MapRun,
+            }),
+        };
+        self.follow(&program, key, state, written);
+    }
+
+    pub(super) fn complete_run(
+        &mut self,
+        key: FrameKey,
+        state: &State,
+        result: Value,
+    ) -> Result<Step, Failure> {
+        // The thread itself stays at MapRunStarted: MapStateExited refers to it.
+        let last = self.frames.get(key).map_or(0, |frame| frame.last);
+        let succeeded = self.record(last, EventKind::MapRunSucceeded);
+        self.record(succeeded, EventKind::StateSucceeded(StateType::Map));
+        if let Some(frame) = self.frames.get_mut(key) {
+            frame.activity = Activity::Repeating;
+        }
+        self.finish(key, state, result).map(Step::Done)
+    }
+
+    pub(super) fn transfer_over(&mut self, id: TaskId) -> Option<FrameKey> {
+        let key = self.tasks.get(&id.0).copied()?;
+        let run = self.run_of(key)?;
+        if run.transfer != Some(id) {
+            return None;
+        }
+        run.transfer = None;
+        self.tasks.remove(&id.0);
+        Some(key)
+    }
+}
