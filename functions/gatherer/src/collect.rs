@@ -41,6 +41,7 @@ async fn branch(
         item,
         job_id,
         placement,
+        duration_ms,
         found,
     } = pending;
     let blank = Branch {
@@ -50,7 +51,7 @@ async fn branch(
         job_id,
         placement,
         started_at_ms: None,
-        duration_ms: None,
+        duration_ms,
         metrics: BTreeMap::new(),
         outcome: None,
         error: None,
@@ -58,6 +59,11 @@ async fn branch(
     };
     match found {
         Found::Failed(CaughtError { error, cause }) => Ok(failed(blank, error, &cause)),
+        Found::Done(output) => Ok(Branch {
+            status: Status::Succeeded,
+            metrics: metrics(&output["metrics"]),
+            ..blank
+        }),
         Found::At(uri) => match await_outcome(store, &uri, deadline).await? {
             Some(outcome) => Ok(finished(blank, outcome, uri)),
             None => Ok(Branch {

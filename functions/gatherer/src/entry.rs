@@ -6,7 +6,8 @@ use shared::artifacts::{self, ArtifactError, GetObject, S3Uri, outcome_uri};
 use shared::input::InvalidInput;
 use shared::job::Placement;
 
-/// What one branch returned: the receipt of its job, the id of its job, or the error that was caught.
+/// What one branch returned: the receipt of its job, the id of its job, its output when a function did
+/// the work directly, or the error that was caught.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Entry {
@@ -18,6 +19,10 @@ pub struct Entry {
     pub outcome: Option<S3Uri>,
     /// Where the job was to run.
     pub placement: Option<Placement>,
+    /// How long the work took, in ms; an outcome knows better.
+    pub duration_ms: Option<u64>,
+    /// What a function returned that did the work without a job; the numbers in its `metrics` are reported.
+    pub output: Option<Value>,
     /// The error, when the branch failed.
     pub error: Option<CaughtError>,
 }
@@ -37,6 +42,7 @@ pub struct CaughtError {
 #[derive(Debug, Clone)]
 pub(crate) enum Found {
     Failed(CaughtError),
+    Done(Value),
     At(S3Uri),
 }
 
@@ -46,6 +52,7 @@ pub(crate) struct Pending {
     pub item: Value,
     pub job_id: Option<String>,
     pub placement: Option<Placement>,
+    pub duration_ms: Option<u64>,
     pub found: Found,
 }
 
@@ -56,22 +63,31 @@ pub(crate) fn locate(
     inside: &str,
 ) -> Result<Vec<Pending>, InvalidInput> {
     let locate = |(index, entry): (usize, Entry)| {
-        let found = match (entry.error, entry.outcome, &entry.job_id) {
-            (Some(error), _, _) => Found::Failed(error),
-            (None, Some(uri), _) => Found::At(uri),
-            (None, None, Some(id)) => Found::At(outcome_uri(bucket, id)),
-            (None, None, None) => {
+        let found = match (entry.error, entry.output, entry.outcome, &entry.job_id) {
+            (Some(error), ..) => Found::Failed(error),
+            (None, Some(output), ..) => Found::Done(output),
+            (None, None, Some(uri), _) => Found::At(uri),
+            (None, None, None, Some(id)) => Found::At(outcome_uri(bucket, id)),
+            (None, None, None, None) => {
                 let path = format!("{inside}[{index}]");
                 return Err(InvalidInput::new(
                     path,
-                    "expected `jobId`, `outcome` or `error`",
+                    "expected `jobId`, `outcome`, `output` or `error`",
                 ));
             }
         };
+        let Entry {
+            item,
+            job_id,
+            placement,
+            duration_ms,
+            ..
+        } = entry;
         Ok(Pending {
-            item: entry.item,
-            job_id: entry.job_id,
-            placement: entry.placement,
+            item,
+            job_id,
+            placement,
+            duration_ms,
             found,
         })
     };

@@ -161,6 +161,19 @@ async fn ten_thousand_outcomes_come_by_manifest() {
 }
 
 #[tokio::test]
+async fn work_without_a_job_is_reported_as_it_came() {
+    let deps = deps();
+    let results = json!([{"item": "x", "output": {"metrics": {"accuracy": 0.5, "note": "text"}}, "durationMs": 7}]);
+    let best = handle(&deps, request("1", results), NOW)
+        .await
+        .unwrap()
+        .best
+        .unwrap();
+    assert_eq!((best.value, best.branch.duration_ms), (0.5, Some(7)));
+    assert_eq!(best.branch.metrics.len(), 1);
+}
+
+#[tokio::test]
 async fn a_result_that_says_nothing_is_refused_by_path() {
     let error = handle(
         &deps(),
