@@ -65,7 +65,8 @@ pub enum ComputeError {
 }
 
 impl Compute {
-    /// Builds the services. No process is started before it is asked for.
+    /// Builds the services. Tasks and jobs that a killed local cloud left in the data folder go on; no
+    /// other process is started before it is asked for. Call it within a tokio runtime.
     pub fn start(local: Local, stack: &Stack, faults: Faults) -> Result<Self, ComputeError> {
         let objects = local.data_dir.join("s3");
         let s3 = S3::open(&objects, &stack.buckets, faults.clone()).map_err(|source| {

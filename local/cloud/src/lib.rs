@@ -6,6 +6,7 @@ pub mod compute;
 pub mod ecs;
 pub mod events;
 pub mod lambda;
+mod records;
 mod rest;
 pub mod router;
 pub mod s3;

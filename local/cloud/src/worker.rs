@@ -10,7 +10,7 @@ use tokio::time::sleep;
 use crate::config::{Local, binary_of_image, missing_binary};
 use crate::faults::{Effect, Faults};
 use crate::logs::Logs;
-use crate::process::{Cause, Exit, Process, Processes, Spec};
+use crate::process::{Cause, Exit, Process, Processes, Record, Spec};
 use crate::stack::Env;
 
 /// Starts workers.
@@ -33,6 +33,8 @@ pub(crate) struct Container {
     pub(crate) grace: Duration,
     pub(crate) log_group: String,
     pub(crate) log_stream: String,
+    /// Unique name of this container: one that was started before under it is taken up again.
+    pub(crate) name: String,
 }
 
 /// Why a container did not start, worded as the container agent words it.
@@ -83,7 +85,11 @@ impl Workers {
         }
         let fault = self.faults.take(&format!("worker:{name}"));
         if fault == Some(Effect::Duplicate) {
-            self.start(&program, container)?;
+            let twin = Container {
+                name: format!("{}-twin", container.name),
+                ..container.clone()
+            };
+            self.start(&program, &twin)?;
         }
         let worker = Worker {
             process: self.start(&program, container)?,
@@ -100,6 +106,11 @@ impl Workers {
             _ => {}
         }
         Ok(worker)
+    }
+
+    /// Where the process of a container is recorded.
+    pub(crate) fn record(&self, container: &str) -> Record {
+        Record::new(&self.local.data_dir.join("workers"), container)
     }
 
     fn start(&self, program: &Path, container: &Container) -> Result<Process, LaunchError> {
@@ -120,6 +131,7 @@ impl Workers {
             memory_mib: container.memory_mib,
             timeout: container.timeout,
             grace: container.grace,
+            record: Some(self.record(&container.name)),
         };
         self.processes.spawn(spec, &log).map_err(failed)
     }
@@ -138,7 +150,7 @@ impl Worker {
         self.process.stop(grace);
     }
 
-    pub(crate) fn pid(&self) -> i32 {
+    pub(crate) fn pid(&self) -> Option<i32> {
         self.process.pid()
     }
 

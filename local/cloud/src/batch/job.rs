@@ -1,6 +1,7 @@
 //! A job and how the API and the events describe it.
 //! <https://docs.aws.amazon.com/batch/latest/APIReference/API_JobDetail.html>
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::stack::{JobDefinition, JobQueue};
@@ -8,7 +9,7 @@ use crate::time::{Timestamp, epoch_millis};
 
 /// Where a job is in its life.
 /// <https://docs.aws.amazon.com/batch/latest/userguide/job_states.html>
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Status {
     /// Accepted.
     Submitted,
@@ -57,8 +58,8 @@ impl Status {
     }
 }
 
-/// A job, or one attempt of it, that came to an end.
-#[derive(Debug, Clone)]
+/// One attempt of a job that came to an end.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Attempt {
     pub(super) exit_code: Option<i32>,
     pub(super) reason: Option<String>,
@@ -69,7 +70,7 @@ pub(super) struct Attempt {
 }
 
 /// Place of a job in an array.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Array {
     /// Not an array job.
     None,
@@ -80,7 +81,7 @@ pub(super) enum Array {
 }
 
 /// A job this one waits for.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Dependency {
     pub(super) job_id: Option<String>,
@@ -89,7 +90,7 @@ pub(super) struct Dependency {
 }
 
 /// A job. Its definition has the overrides applied.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Job {
     pub(super) arn: String,
     pub(super) id: String,

@@ -62,6 +62,7 @@ impl Run {
                 job.stopped_at = (!again).then_some(attempt.stopped_at);
                 job.attempts.push(attempt);
             });
+            self.batch.keep(&self.handle, &self.container_name(number));
             if !again {
                 return;
             }
@@ -123,7 +124,7 @@ impl Run {
                 attempt.reason = Some(error.to_string());
             }
             Ok(worker) => {
-                tracing::debug!(job_id = %job.id, pid = worker.pid(), "started");
+                tracing::debug!(job_id = %job.id, pid = ?worker.pid(), "started");
                 self.change(|job| {
                     job.status = Status::Running;
                     job.started_at = Some(started_at);
@@ -173,7 +174,13 @@ impl Run {
             grace: self.batch.inner.workers.local.limits.stop_timeout,
             log_group: "/aws/batch/job".to_owned(),
             log_stream: format!("{}/default/{task}", definition.name),
+            name: self.container_name(u32::try_from(attempt).unwrap_or(u32::MAX)),
         }
+    }
+
+    /// Unique name of the container of an attempt, 1 first.
+    fn container_name(&self, attempt: u32) -> String {
+        format!("{}-{attempt}", self.handle.id)
     }
 
     fn fail_early(&self, ended: Ended) {
@@ -186,6 +193,7 @@ impl Run {
             job.status_reason = Some(reason);
             job.stopped_at = Some(now());
         });
+        self.batch.keep(&self.handle, &self.container_name(1));
     }
 
     fn change(&self, change: impl FnOnce(&mut Job)) {
@@ -247,6 +255,7 @@ pub(super) async fn finish_parent(run: Run, children: Vec<JobHandle>) {
             .min();
         job.stopped_at = Some(now());
     });
+    run.batch.keep(&run.handle, &run.container_name(1));
 }
 
 const TIMED_OUT: &str = "Job attempt duration exceeded timeout";

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::error::ServiceError;
 use crate::events::Events;
+use crate::records::Records;
 use crate::router::JsonService;
 use crate::stack::{Cluster, TaskDefinition};
 use crate::time::now;
@@ -22,8 +23,11 @@ use crate::worker::Workers;
 use request::RunTask;
 use run::Run;
 use task::{Container, Task, Times};
-pub use task::{Status, Stop};
+pub use task::{Status, Stop, StopCode};
 
+/// How long a stopped task is remembered: an hour at least.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTasks.html>
+const REMEMBERED_SECONDS: f64 = 3_600.0;
 const STOPPED_BY_CONTAINER: &str = "Essential container in task exited";
 
 /// The ECS service.
@@ -39,6 +43,7 @@ struct Inner {
     clusters: Vec<Cluster>,
     definitions: Vec<TaskDefinition>,
     tasks: Mutex<Vec<TaskHandle>>,
+    records: Records,
 }
 
 /// A task that was started.
@@ -86,7 +91,8 @@ impl TaskHandle {
 }
 
 impl Ecs {
-    /// A service for these clusters and task definitions.
+    /// A service for these clusters and task definitions. Tasks that an earlier one has left in
+    /// the data folder go on, which takes a tokio runtime.
     pub fn new(
         workers: Workers,
         events: Events,
@@ -94,8 +100,10 @@ impl Ecs {
         clusters: &[Cluster],
         definitions: &[TaskDefinition],
     ) -> Self {
-        Ecs {
+        let records = Records::new(workers.local.data_dir.join("ecs"));
+        let ecs = Ecs {
             inner: Arc::new(Inner {
+                records,
                 workers,
                 events,
                 meter,
@@ -103,7 +111,28 @@ impl Ecs {
                 definitions: definitions.to_vec(),
                 tasks: Mutex::default(),
             }),
+        };
+        ecs.take_up();
+        ecs
+    }
+
+    /// Knows the tasks of the records again, and goes on with those that had not stopped.
+    fn take_up(&self) {
+        let oldest = now().plus_seconds(-REMEMBERED_SECONDS);
+        let (mut known, old): (Vec<Task>, Vec<Task>) =
+            (self.inner.records.load::<Task>().into_iter())
+                .partition(|task| task.stopped_at.is_none_or(|at| at > oldest));
+        old.iter()
+            .for_each(|task| self.inner.records.remove(task.id()));
+        known.sort_by_key(|task| task.created_at);
+        for task in known {
+            let handle = self.run(task);
+            self.tasks().push(handle);
         }
+    }
+
+    fn save(&self, task: &Task) {
+        self.inner.records.save(task.id(), task);
     }
 
     /// RunTask; the request is the API's. With a `clientToken` that was used before, the tasks of
@@ -185,7 +214,8 @@ impl Ecs {
             json!({"name": container.name, "command": container.command, "environment": environment})
         });
         let task = Task {
-            arn: arn.clone(),
+            arn,
+            client_token: request.client_token.clone(),
             cluster_arn: cluster.arn.clone(),
             status: Status::Provisioning,
             desired: Status::Running,
@@ -208,20 +238,33 @@ impl Ecs {
             stop: None,
             version: 1,
         };
+        // Before its process exists: a crash in between must not start the task twice.
+        self.save(&task);
+        self.run(task)
+    }
+
+    /// Runs a task unless it has stopped.
+    fn run(&self, task: Task) -> TaskHandle {
         let (stop, stops) = mpsc::unbounded_channel();
         let task = watch::Sender::new(task);
+        let (arn, client_token) = (
+            task.borrow().arn.clone(),
+            task.borrow().client_token.clone(),
+        );
         let handle = TaskHandle {
             arn,
-            client_token: request.client_token.clone(),
+            client_token,
             task: task.clone(),
             stop,
         };
-        let run = Run {
-            ecs: self.clone(),
-            task,
-            stops,
-        };
-        tokio::spawn(run.finish());
+        let (status, desired) = (task.borrow().status, task.borrow().desired);
+        if status != Status::Stopped {
+            let ecs = self.clone();
+            tokio::spawn(Run { ecs, task, stops }.finish());
+        }
+        if desired == Status::Stopped {
+            handle.stop(STOPPED_BY_CONTAINER);
+        }
         handle
     }
 

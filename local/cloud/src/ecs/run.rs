@@ -4,7 +4,7 @@ use futures::future::{join_all, select_all};
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 
-use super::task::{Status, Stop, Task, Times};
+use super::task::{Status, Stop, StopCode, Task, Times};
 use super::{Ecs, STOPPED_BY_CONTAINER};
 use crate::stack::{ContainerDefinition, Env};
 use crate::time::now;
@@ -21,27 +21,33 @@ pub(super) struct Run {
 }
 
 impl Run {
-    /// Runs the task to its end.
+    /// Runs the task to its end: a new one, or one that an earlier local cloud has begun, for
+    /// launching takes up the containers that are there.
     pub(super) async fn finish(mut self) {
-        self.publish();
-        self.change(|task| task.status = Status::Pending);
+        let again = self.task.borrow().started_at.is_some();
+        if !again {
+            self.publish();
+            self.change(|task| task.status = Status::Pending);
+        }
         let stop = match self.launch() {
             Err((index, message)) => {
                 self.task
                     .send_modify(|task| task.containers[index].reason = Some(message.clone()));
                 Stop {
-                    code: "TaskFailedToStart",
+                    code: StopCode::TaskFailedToStart,
                     reason: message,
                 }
             }
             Ok(workers) => {
-                self.change(|task| {
-                    task.status = Status::Running;
-                    task.started_at = Some(now());
-                    task.containers
-                        .iter_mut()
-                        .for_each(|c| c.status = Status::Running);
-                });
+                if !again {
+                    self.change(|task| {
+                        task.status = Status::Running;
+                        task.started_at = Some(now());
+                        task.containers
+                            .iter_mut()
+                            .for_each(|c| c.status = Status::Running);
+                    });
+                }
                 self.watch(workers).await
             }
         };
@@ -60,6 +66,20 @@ impl Run {
             task.status = Status::Stopped;
             task.stopped_at = Some(now());
         });
+        self.forget_containers();
+    }
+
+    /// The containers' ends are in the task's record now. A task that ended only because the local
+    /// cloud shut down is forgotten as a whole, so that it starts anew next time.
+    fn forget_containers(&self) {
+        let task = self.task.borrow();
+        let inner = &self.ecs.inner;
+        if inner.workers.processes.is_closing() {
+            inner.records.remove(task.id());
+        }
+        for container in &task.containers {
+            inner.workers.record(&container.runtime_id).remove();
+        }
     }
 
     /// Starts every container; the index and the reason of the first that does not start.
@@ -74,7 +94,7 @@ impl Run {
                 .launch(&self.container(&task, definition))
             {
                 Ok(worker) => {
-                    tracing::debug!(task = %task.arn, container = %definition.name, pid = worker.pid(), "started");
+                    tracing::debug!(task = %task.arn, container = %definition.name, pid = ?worker.pid(), "started");
                     workers.push(worker);
                 }
                 Err(error) => {
@@ -89,7 +109,7 @@ impl Run {
     }
 
     fn container(&self, task: &Task, definition: &ContainerDefinition) -> Container {
-        let id = task.arn.rsplit('/').next().unwrap_or_default();
+        let id = task.id();
         let endpoint = &self.ecs.inner.workers.local.endpoint;
         let mut env = Env::from([
             (
@@ -113,6 +133,7 @@ impl Run {
             grace: self.grace(definition),
             log_group: format!("/ecs/{}", task.definition.family),
             log_stream: format!("{}/{id}", definition.name),
+            name: format!("{id}-{}", definition.name),
         }
     }
 
@@ -137,14 +158,14 @@ impl Run {
                     running.retain(|&other| other != index);
                     self.record(index, exit);
                     if exit.interrupted {
-                        break Stop { code: "SpotInterruption", reason: "Your Spot Task was interrupted.".to_owned() };
+                        break Stop { code: StopCode::SpotInterruption, reason: "Your Spot Task was interrupted.".to_owned() };
                     }
                     if definition.containers[index].essential || running.is_empty() {
-                        break Stop { code: "EssentialContainerExited", reason: STOPPED_BY_CONTAINER.to_owned() };
+                        break Stop { code: StopCode::EssentialContainerExited, reason: STOPPED_BY_CONTAINER.to_owned() };
                     }
                 }
                 Some(reason) = self.stops.recv() => {
-                    break Stop { code: "UserInitiated", reason };
+                    break Stop { code: StopCode::UserInitiated, reason };
                 }
             }
         };
@@ -181,6 +202,7 @@ impl Run {
             change(task);
             task.version += 1;
         });
+        self.ecs.save(&self.task.borrow());
         self.publish();
     }
 

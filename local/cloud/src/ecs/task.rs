@@ -1,6 +1,7 @@
 //! A task and how the API and the events describe it.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Task.html>
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::stack::TaskDefinition;
@@ -8,7 +9,7 @@ use crate::time::{Timestamp, epoch_seconds};
 
 /// Where a task is in its life.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html>
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Status {
     /// Resources are being found.
     Provisioning,
@@ -38,17 +39,30 @@ impl Status {
     }
 }
 
+/// What made a task stop; the names are those of the API.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StopCode {
+    /// A container that the task cannot do without ended.
+    EssentialContainerExited,
+    /// StopTask was called.
+    UserInitiated,
+    /// A container could not be started.
+    TaskFailedToStart,
+    /// Spot capacity was taken back.
+    SpotInterruption,
+}
+
 /// Why a task stopped.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Stop {
-    /// `EssentialContainerExited`, `UserInitiated`, `TaskFailedToStart`, `SpotInterruption`.
-    pub code: &'static str,
+    /// What made it stop.
+    pub code: StopCode,
     /// A sentence.
     pub reason: String,
 }
 
 /// One container of a task.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Container {
     pub(super) arn: String,
     pub(super) name: String,
@@ -60,9 +74,10 @@ pub(super) struct Container {
 }
 
 /// A task.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Task {
     pub(super) arn: String,
+    pub(super) client_token: Option<String>,
     pub(super) cluster_arn: String,
     pub(super) definition: TaskDefinition,
     pub(super) status: Status,
@@ -102,6 +117,11 @@ impl Times {
 }
 
 impl Task {
+    /// Last part of the ARN.
+    pub(super) fn id(&self) -> &str {
+        self.arn.rsplit('/').next().unwrap_or(&self.arn)
+    }
+
     pub(super) fn to_json(&self, times: Times) -> Value {
         let mut task = json!({
             "attachments": [],
@@ -144,10 +164,7 @@ impl Task {
             ("stoppingAt", time(self.stopping_at)),
             ("executionStoppedAt", time(self.execution_stopped_at)),
             ("stoppedAt", time(self.stopped_at)),
-            (
-                "stopCode",
-                self.stop.as_ref().map(|stop| Value::from(stop.code)),
-            ),
+            ("stopCode", self.stop.as_ref().map(|stop| json!(stop.code))),
             (
                 "stoppedReason",
                 self.stop

@@ -91,6 +91,7 @@ impl Environment {
             memory_mib: Some(function.memory_mib),
             timeout: None,
             grace: Duration::ZERO,
+            record: None,
         };
         let started = Instant::now();
         let process = shared.processes.spawn(spec, &log).map_err(failed)?;

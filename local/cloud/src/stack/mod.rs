@@ -12,12 +12,13 @@ mod read;
 #[cfg(test)]
 mod tests;
 mod variables;
-mod yaml;
+pub mod yaml;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Account id of every local ARN: the example account of the AWS documentation.
@@ -140,7 +141,7 @@ pub struct Cluster {
 }
 
 /// An ECS task definition.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TaskDefinition {
     /// CloudFormation logical id.
     pub logical_id: String,
@@ -161,7 +162,7 @@ pub struct TaskDefinition {
 }
 
 /// One container of a task definition.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ContainerDefinition {
     /// Container name, as `ContainerOverrides` address it.
     pub name: String,
@@ -184,7 +185,7 @@ pub struct ContainerDefinition {
 }
 
 /// A Batch job definition.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct JobDefinition {
     /// CloudFormation logical id.
     pub logical_id: String,
@@ -218,7 +219,7 @@ pub struct JobDefinition {
 
 /// One condition of a Batch retry strategy: every given glob must match.
 /// <https://docs.aws.amazon.com/batch/latest/APIReference/API_EvaluateOnExit.html>
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct EvaluateOnExit {
     /// Glob on the decimal exit code.
     pub on_exit_code: Option<String>,
@@ -231,7 +232,7 @@ pub struct EvaluateOnExit {
 }
 
 /// A Batch job queue.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct JobQueue {
     /// CloudFormation logical id.
     pub logical_id: String,

@@ -21,7 +21,7 @@ use tokio::sync::oneshot;
 pub struct Cloud {
     pub compute: Compute,
     pub config: SdkConfig,
-    pub dir: tempfile::TempDir,
+    pub dir: Folder,
     pub endpoint: String,
     _stop: oneshot::Sender<()>,
 }
@@ -102,16 +102,57 @@ pub fn function(name: &str, timeout_seconds: u64) -> Function {
     }
 }
 
+/// Where a cloud keeps its binaries and data.
+pub struct Folder {
+    path: PathBuf,
+    /// Removed with the test, unless another process owns it.
+    _owned: Option<tempfile::TempDir>,
+}
+
+impl Folder {
+    /// A new folder with the test's function in it.
+    pub fn new() -> Self {
+        let owned = tempfile::tempdir().unwrap();
+        std::fs::create_dir(owned.path().join("bin")).unwrap();
+        std::os::unix::fs::symlink(probe(), owned.path().join("bin/probe")).unwrap();
+        Folder {
+            path: owned.path().to_owned(),
+            _owned: Some(owned),
+        }
+    }
+
+    /// A folder that another process made, or another cloud.
+    pub fn at(path: impl Into<PathBuf>) -> Self {
+        Folder {
+            path: path.into(),
+            _owned: None,
+        }
+    }
+
+    pub fn path(&self) -> &std::path::Path {
+        &self.path
+    }
+
+    /// Puts a shell script into the bin dir as a worker.
+    pub fn worker(&self, script: &str) {
+        let path = self.path.join("bin/worker");
+        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
+
 impl Cloud {
     pub async fn start(stack: &Stack) -> Cloud {
         Self::with_faults(stack, r#"{"faults": []}"#).await
     }
 
     pub async fn with_faults(stack: &Stack, faults: &str) -> Cloud {
-        let dir = tempfile::tempdir().unwrap();
+        Self::start_in(Folder::new(), stack, faults).await
+    }
+
+    /// Starts on a folder that an earlier cloud may have used.
+    pub async fn start_in(dir: Folder, stack: &Stack, faults: &str) -> Cloud {
         let bin_dir = dir.path().join("bin");
-        std::fs::create_dir(&bin_dir).unwrap();
-        std::os::unix::fs::symlink(probe(), bin_dir.join("probe")).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
         let local = Local {
@@ -144,9 +185,7 @@ impl Cloud {
 
     /// Puts a shell script into the bin dir as a worker.
     pub fn worker(&self, script: &str) {
-        let path = self.dir.path().join("bin/worker");
-        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        self.dir.worker(script);
     }
 
     /// All log text below a log group.

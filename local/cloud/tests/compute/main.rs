@@ -7,4 +7,5 @@ mod cloud;
 mod ecs;
 mod events;
 mod lambda;
+mod restart;
 mod s3;

@@ -2,21 +2,31 @@
 //!
 //! Every child leads its own process group, so that it can be stopped with all that it started,
 //! and a supervisor task waits for it: its end is known at once, nobody polls.
+//!
+//! A process with a [`Record`] outlives a crash of the local cloud: the next one finds it, or how
+//! it ended, by the record.
 
 use std::io;
+use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use tokio::process::{Child, Command};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::logs::LogStream;
 use crate::stack::Env;
+
+mod record;
+use record::Found;
+pub use record::Record;
 
 /// How long children may take to end after SIGTERM when the local cloud shuts down.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
@@ -36,6 +46,8 @@ pub struct Spec {
     pub timeout: Option<Duration>,
     /// Time between SIGTERM and SIGKILL when it is stopped.
     pub grace: Duration,
+    /// Where its id and its exit code are kept.
+    pub record: Option<Record>,
 }
 
 /// Why a process ended.
@@ -63,12 +75,7 @@ pub struct Exit {
 }
 
 impl Exit {
-    fn new(status: io::Result<ExitStatus>, cause: Cause) -> Self {
-        use std::os::unix::process::ExitStatusExt;
-        let (code, signal) = match status {
-            Ok(status) => (status.code(), status.signal()),
-            Err(_) => (None, None),
-        };
+    fn new((code, signal): (Option<i32>, Option<i32>), cause: Cause) -> Self {
         Exit {
             code: code.unwrap_or(128 + signal.unwrap_or(0)),
             signal,
@@ -87,19 +94,39 @@ pub struct Processes {
 /// A running child. Clones refer to the same process; dropping them does not stop it.
 #[derive(Debug, Clone)]
 pub struct Process {
-    pid: Pid,
+    /// Unknown of a process that had ended before it was found again.
+    pid: Option<Pid>,
     stop: mpsc::UnboundedSender<(Cause, Duration)>,
     exit: watch::Receiver<Option<Exit>>,
 }
 
 impl Processes {
-    /// Starts a process with stdout and stderr appended to `log`.
-    pub fn spawn(&self, spec: Spec, log: &LogStream) -> io::Result<Process> {
-        if *self.closing.borrow() {
+    /// Whether all children are being stopped.
+    pub fn is_closing(&self) -> bool {
+        *self.closing.borrow()
+    }
+
+    /// Starts a process with stdout and stderr appended to `log`. One that was started before
+    /// under the same record is taken up again instead, also if it has ended meanwhile.
+    pub fn spawn(&self, mut spec: Spec, log: &LogStream) -> io::Result<Process> {
+        if self.is_closing() {
             return Err(io::Error::other("the local cloud is shutting down"));
         }
-        let child = Command::new(&spec.program)
-            .args(&spec.args)
+        match spec.record.as_ref().map(Record::find) {
+            None | Some(Found::Nothing) => {}
+            Some(Found::Ended(code)) => return Ok(Process::ended(code)),
+            Some(Found::Running { pid, since }) => {
+                spec.timeout = spec.timeout.map(|limit| limit.saturating_sub(since));
+                let running = Running::adopt(pid, spec.record.as_ref())?;
+                return Ok(self.supervise(running, pid, spec));
+            }
+        }
+        let (program, args) = match &spec.record {
+            None => (spec.program.clone(), spec.args.clone()),
+            Some(record) => record.wrap(&spec.program, &spec.args)?,
+        };
+        let child = Command::new(program)
+            .args(args)
             .env_clear()
             .envs(&spec.env)
             .stdin(Stdio::null())
@@ -112,10 +139,14 @@ impl Processes {
             .id()
             .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?))
             .ok_or_else(|| io::Error::other("the process has no id"))?;
+        Ok(self.supervise(Running::Child(child), pid, spec))
+    }
+
+    fn supervise(&self, running: Running, pid: Pid, spec: Spec) -> Process {
         let (stop, stops) = mpsc::unbounded_channel();
         let (exited, exit) = watch::channel(None);
         let supervisor = Supervisor {
-            child,
+            running,
             group: Group(pid),
             stops,
             closing: self.closing.subscribe(),
@@ -130,7 +161,11 @@ impl Processes {
             let end = supervisor.run().await;
             exited.send_replace(Some(end));
         });
-        Ok(Process { pid, stop, exit })
+        Process {
+            pid: Some(pid),
+            stop,
+            exit,
+        }
     }
 
     /// Stops every child (SIGTERM, SIGKILL two seconds later) and waits until all have ended.
@@ -147,9 +182,23 @@ impl Processes {
 }
 
 impl Process {
-    /// Process id.
-    pub fn pid(&self) -> i32 {
-        self.pid.as_raw_nonzero().get()
+    /// A process that ended while nobody watched.
+    fn ended(code: i32) -> Self {
+        let exit = Exit {
+            code,
+            signal: (code > 128).then_some(code - 128),
+            cause: Cause::Itself,
+        };
+        Process {
+            pid: None,
+            stop: mpsc::unbounded_channel().0,
+            exit: watch::channel(Some(exit)).1,
+        }
+    }
+
+    /// Process id, unless it ended before it was found again.
+    pub fn pid(&self) -> Option<i32> {
+        self.pid.map(|pid| pid.as_raw_nonzero().get())
     }
 
     /// How it ended, if it has.
@@ -184,7 +233,7 @@ impl Process {
 
     /// Peak resident memory so far, MiB; `None` once the process has ended.
     pub fn peak_memory_mib(&self) -> Option<u64> {
-        status_field_kib(self.pid(), "VmHWM:").map(|kib| kib.div_ceil(1_024))
+        status_field_kib(self.pid()?, "VmHWM:").map(|kib| kib.div_ceil(1_024))
     }
 }
 
@@ -205,8 +254,53 @@ impl Drop for Group {
     }
 }
 
+/// A running process, ours or one that an earlier local cloud started.
+#[derive(Debug)]
+enum Running {
+    Child(Child),
+    Adopted {
+        /// Resolves when the process ends.
+        end: oneshot::Receiver<()>,
+        record: Record,
+    },
+}
+
+impl Running {
+    fn adopt(pid: Pid, record: Option<&Record>) -> io::Result<Self> {
+        let record = record.ok_or_else(|| io::Error::other("no record"))?.clone();
+        let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
+        let (ended, end) = oneshot::channel();
+        // A thread of its own: there are few such processes, and only after a crash.
+        std::thread::spawn(move || {
+            let mut watched = [PollFd::new(&pidfd, PollFlags::IN)];
+            while let Err(Errno::INTR) = poll(&mut watched, None) {}
+            // Nobody may be waiting any more.
+            let _ = ended.send(());
+        });
+        Ok(Running::Adopted { end, record })
+    }
+
+    /// Waits for the end: exit code and signal.
+    async fn wait(&mut self) -> (Option<i32>, Option<i32>) {
+        match self {
+            Running::Child(child) => match child.wait().await {
+                Ok(status) => (status.code(), status.signal()),
+                Err(_) => (None, None),
+            },
+            Running::Adopted { end, record } => {
+                // An error means that the process cannot be watched; it counts as ended.
+                let _ = end.await;
+                match record.exit_code() {
+                    Some(code) => (Some(code), None),
+                    None => (None, Some(9)),
+                }
+            }
+        }
+    }
+}
+
 struct Supervisor {
-    child: Child,
+    running: Running,
     group: Group,
     stops: mpsc::UnboundedReceiver<(Cause, Duration)>,
     closing: watch::Receiver<bool>,
@@ -222,7 +316,7 @@ impl Supervisor {
         let mut look_at = self.spec.memory_mib.map(|_| Instant::now() + LOOK_SOON);
         let status = loop {
             let (stop_cause, grace) = tokio::select! {
-                status = self.child.wait() => break status,
+                status = self.running.wait() => break status,
                 Some(stop) = self.stops.recv() => stop,
                 Ok(_) = self.closing.wait_for(|closing| *closing), if cause.is_none() => {
                     (Cause::Stopped, SHUTDOWN_GRACE.min(self.spec.grace))
@@ -264,14 +358,24 @@ const LOOK_SOON: Duration = Duration::from_millis(20);
 /// Between looks at a process far below its limit.
 const LOOK_LATER: Duration = Duration::from_millis(100);
 
-/// Looks at the resident memory; the time until the next look, `None` when the limit is exceeded.
+/// Looks at the resident memory of a process and its descendants; the time until the next look, `None` when the limit is exceeded.
 fn next_look(pid: i32, memory_mib: Option<u64>) -> Option<Duration> {
     let limit_kib = memory_mib.unwrap_or(u64::MAX).saturating_mul(1_024);
-    match status_field_kib(pid, "VmRSS:") {
-        Some(rss) if rss > limit_kib => None,
-        Some(rss) if rss > limit_kib / 4 => Some(LOOK_SOON),
+    match resident_kib(pid) {
+        rss if rss > limit_kib => None,
+        rss if rss > limit_kib / 4 => Some(LOOK_SOON),
         _ => Some(LOOK_LATER),
     }
+}
+
+/// Resident memory of a process and its descendants, KiB.
+fn resident_kib(pid: i32) -> u64 {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"));
+    let children = children.unwrap_or_default();
+    let children = children
+        .split_whitespace()
+        .filter_map(|child| child.parse().ok());
+    status_field_kib(pid, "VmRSS:").unwrap_or(0) + children.map(resident_kib).sum::<u64>()
 }
 
 async fn at(instant: Option<Instant>) {
@@ -289,165 +393,4 @@ fn status_field_kib(pid: i32, field: &str) -> Option<u64> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use super::*;
-    use crate::logs::Logs;
-
-    struct Bench {
-        dir: tempfile::TempDir,
-        processes: Processes,
-        log: LogStream,
-    }
-
-    fn bench() -> Bench {
-        let dir = tempfile::tempdir().unwrap();
-        let log = Logs::new(dir.path()).stream("g", "s").unwrap();
-        Bench {
-            dir,
-            processes: Processes::default(),
-            log,
-        }
-    }
-
-    impl Bench {
-        fn sh(&self, script: &str, change: impl FnOnce(&mut Spec)) -> Process {
-            let mut spec = Spec {
-                program: "/bin/sh".into(),
-                args: vec!["-c".into(), script.into()],
-                env: Env::from([
-                    ("PATH".into(), "/usr/bin:/bin".into()),
-                    ("X".into(), "42".into()),
-                ]),
-                memory_mib: None,
-                timeout: None,
-                grace: Duration::from_secs(30),
-            };
-            change(&mut spec);
-            self.processes.spawn(spec, &self.log).unwrap()
-        }
-
-        fn logged(&self) -> String {
-            String::from_utf8(self.log.tail(0, 1 << 20)).unwrap()
-        }
-    }
-
-    #[tokio::test]
-    async fn exit_code_output_and_environment_are_the_childs_own() {
-        let bench = bench();
-        let end = bench
-            .sh("echo out $X; echo err >&2; exit 3", |_| ())
-            .exited()
-            .await;
-        assert_eq!(
-            end,
-            Exit {
-                code: 3,
-                signal: None,
-                cause: Cause::Itself
-            }
-        );
-        assert_eq!(bench.logged(), "out 42\nerr\n");
-        assert!(bench.dir.path().join("g/s.log").exists());
-    }
-
-    #[tokio::test]
-    async fn a_signal_is_128_more() {
-        let end = bench().sh("kill -9 $$", |_| ()).exited().await;
-        assert_eq!(
-            end,
-            Exit {
-                code: 137,
-                signal: Some(9),
-                cause: Cause::Itself
-            }
-        );
-    }
-
-    #[tokio::test]
-    async fn stop_asks_first_and_then_kills_with_all_descendants() {
-        let bench = bench();
-        let polite = bench.sh(
-            "trap 'echo bye; exit 7' TERM; echo up; while :; do sleep 0.01; done",
-            |_| (),
-        );
-        bench.wait_for_log("up").await;
-        polite.stop(Duration::from_secs(30));
-        assert_eq!(
-            polite.exited().await,
-            Exit {
-                code: 7,
-                signal: None,
-                cause: Cause::Stopped
-            }
-        );
-
-        let deaf = bench.sh("trap '' TERM; sleep 1000 & echo child $!; wait", |_| ());
-        bench.wait_for_log("child").await;
-        deaf.stop(Duration::from_millis(50));
-        let end = deaf.exited().await;
-        assert_eq!((end.signal, end.cause), (Some(9), Cause::Stopped));
-        let line = bench.logged();
-        let descendant: i32 = line.rsplit(' ').next().unwrap().trim().parse().unwrap();
-        for _ in 0..200 {
-            if status_field_kib(descendant, "VmRSS:").is_none() {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        panic!("process {descendant} outlived its group");
-    }
-
-    #[tokio::test]
-    async fn time_and_memory_limits_hold() {
-        let bench = bench();
-        let slow = bench.sh("sleep 1000", |spec| {
-            spec.timeout = Some(Duration::from_millis(50));
-            spec.grace = Duration::from_millis(50);
-        });
-        assert_eq!(slow.exited().await.cause, Cause::TimedOut);
-
-        let greedy = bench.sh("x=0123456789abcdef; while :; do x=$x$x; done", |spec| {
-            spec.memory_mib = Some(64);
-        });
-        assert_eq!(
-            greedy.exited().await,
-            Exit {
-                code: 137,
-                signal: Some(9),
-                cause: Cause::OutOfMemory
-            }
-        );
-    }
-
-    #[tokio::test]
-    async fn shutdown_ends_every_child() {
-        let bench = bench();
-        let children: Vec<_> = (0..3).map(|_| bench.sh("sleep 1000", |_| ())).collect();
-        bench.processes.shutdown().await;
-        for child in children {
-            assert_eq!(child.exit().unwrap().cause, Cause::Stopped);
-        }
-        let spec = Spec {
-            program: "/bin/true".into(),
-            args: vec![],
-            env: Env::new(),
-            memory_mib: None,
-            timeout: None,
-            grace: Duration::ZERO,
-        };
-        assert!(bench.processes.spawn(spec, &bench.log).is_err());
-    }
-
-    impl Bench {
-        async fn wait_for_log(&self, text: &str) {
-            for _ in 0..1_000 {
-                if self.logged().contains(text) {
-                    return;
-                }
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
-            panic!("no {text} in the log: {}", self.logged());
-        }
-    }
-}
+mod tests;

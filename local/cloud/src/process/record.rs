@@ -1,0 +1,124 @@
+//! The record of a process: by it a later local cloud finds the process, or how it ended.
+//!
+//! A shell stands before the program, for somebody must note the exit code when nobody waits.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rustix::process::Pid;
+
+/// Notes its own id before the program runs and the exit code after. It outlives SIGTERM, which
+/// goes to the whole group, and keeps the shell's own words about signals out of the log.
+const SHELL: &str = r#"trap : TERM INT HUP
+record=$1
+shift
+echo $$ > "$record.pid"
+exec 3>&2 2>/dev/null
+( exec "$@" 2>&3 3>&- )
+code=$?
+echo $code > "$record.exit"
+exit $code
+"#;
+
+/// Path, without extension, of the files in which a process is recorded.
+#[derive(Debug, Clone)]
+pub struct Record(PathBuf);
+
+/// What a record tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Found {
+    /// It was never started.
+    Nothing,
+    /// It runs, since so long.
+    Running {
+        /// The shell, which leads the process group.
+        pid: Pid,
+        /// Time since its start.
+        since: Duration,
+    },
+    /// It has ended with this code; 137 if it did not live to note one.
+    Ended(i32),
+}
+
+impl Record {
+    /// A record of this name, which is unique in the folder.
+    pub fn new(folder: &Path, name: &str) -> Self {
+        Record(folder.join(name))
+    }
+
+    /// Program and arguments that run the given ones and note what comes of them.
+    pub(super) fn wrap(
+        &self,
+        program: &Path,
+        args: &[String],
+    ) -> io::Result<(PathBuf, Vec<String>)> {
+        if let Some(folder) = self.0.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let text = |path: &Path| path.to_string_lossy().into_owned();
+        let mut wrapped = vec![
+            "-c".to_owned(),
+            SHELL.to_owned(),
+            "worker".to_owned(),
+            text(&self.0),
+            text(program),
+        ];
+        wrapped.extend(args.iter().cloned());
+        Ok(("/bin/sh".into(), wrapped))
+    }
+
+    pub(super) fn find(&self) -> Found {
+        if let Some(code) = self.exit_code() {
+            return Found::Ended(code);
+        }
+        let Some(pid) = read_number(&self.file("pid")) else {
+            return Found::Nothing;
+        };
+        match Pid::from_raw(pid).filter(|_| self.is_of(pid)) {
+            Some(pid) => {
+                let started = fs::metadata(self.file("pid")).and_then(|file| file.modified());
+                let since = started
+                    .ok()
+                    .and_then(|at| at.elapsed().ok())
+                    .unwrap_or_default();
+                Found::Running { pid, since }
+            }
+            None => Found::Ended(self.exit_code().unwrap_or(137)),
+        }
+    }
+
+    /// The exit code that was noted.
+    pub(super) fn exit_code(&self) -> Option<i32> {
+        read_number(&self.file("exit"))
+    }
+
+    /// Whether the process with this id is the one of the record, and not a later one that was
+    /// given the same id.
+    fn is_of(&self, pid: i32) -> bool {
+        let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        let name = self.0.as_os_str();
+        line.split(|byte| *byte == 0)
+            .any(|argument| OsStr::new(&*String::from_utf8_lossy(argument)) == name)
+    }
+
+    /// Forgets the process.
+    pub fn remove(&self) {
+        // What is not there needs no removing.
+        let _ = fs::remove_file(self.file("pid"));
+        let _ = fs::remove_file(self.file("exit"));
+    }
+
+    fn file(&self, extension: &str) -> PathBuf {
+        let mut path = self.0.clone().into_os_string();
+        path.push(".");
+        path.push(extension);
+        path.into()
+    }
+}
+
+fn read_number(path: &Path) -> Option<i32> {
+    fs::read_to_string(path).ok()?.trim().parse().ok()
+}

@@ -1,0 +1,162 @@
+#![allow(clippy::unwrap_used)]
+use super::*;
+use crate::logs::Logs;
+
+struct Bench {
+    dir: tempfile::TempDir,
+    processes: Processes,
+    log: LogStream,
+}
+
+fn bench() -> Bench {
+    let dir = tempfile::tempdir().unwrap();
+    let log = Logs::new(dir.path()).stream("g", "s").unwrap();
+    Bench {
+        dir,
+        processes: Processes::default(),
+        log,
+    }
+}
+
+impl Bench {
+    fn sh(&self, script: &str, change: impl FnOnce(&mut Spec)) -> Process {
+        let mut spec = Spec {
+            program: "/bin/sh".into(),
+            args: vec!["-c".into(), script.into()],
+            env: Env::from([
+                ("PATH".into(), "/usr/bin:/bin".into()),
+                ("X".into(), "42".into()),
+            ]),
+            memory_mib: None,
+            timeout: None,
+            grace: Duration::from_secs(30),
+            record: None,
+        };
+        change(&mut spec);
+        self.processes.spawn(spec, &self.log).unwrap()
+    }
+
+    fn logged(&self) -> String {
+        String::from_utf8(self.log.tail(0, 1 << 20)).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn exit_code_output_and_environment_are_the_childs_own() {
+    let bench = bench();
+    let end = bench
+        .sh("echo out $X; echo err >&2; exit 3", |_| ())
+        .exited()
+        .await;
+    assert_eq!(
+        end,
+        Exit {
+            code: 3,
+            signal: None,
+            cause: Cause::Itself
+        }
+    );
+    assert_eq!(bench.logged(), "out 42\nerr\n");
+    assert!(bench.dir.path().join("g/s.log").exists());
+}
+
+#[tokio::test]
+async fn a_signal_is_128_more() {
+    let end = bench().sh("kill -9 $$", |_| ()).exited().await;
+    assert_eq!(
+        end,
+        Exit {
+            code: 137,
+            signal: Some(9),
+            cause: Cause::Itself
+        }
+    );
+}
+
+#[tokio::test]
+async fn stop_asks_first_and_then_kills_with_all_descendants() {
+    let bench = bench();
+    let polite = bench.sh(
+        "trap 'echo bye; exit 7' TERM; echo up; while :; do sleep 0.01; done",
+        |_| (),
+    );
+    bench.wait_for_log("up").await;
+    polite.stop(Duration::from_secs(30));
+    assert_eq!(
+        polite.exited().await,
+        Exit {
+            code: 7,
+            signal: None,
+            cause: Cause::Stopped
+        }
+    );
+
+    let deaf = bench.sh("trap '' TERM; sleep 1000 & echo child $!; wait", |_| ());
+    bench.wait_for_log("child").await;
+    deaf.stop(Duration::from_millis(50));
+    let end = deaf.exited().await;
+    assert_eq!((end.signal, end.cause), (Some(9), Cause::Stopped));
+    let line = bench.logged();
+    let descendant: i32 = line.rsplit(' ').next().unwrap().trim().parse().unwrap();
+    for _ in 0..200 {
+        if status_field_kib(descendant, "VmRSS:").is_none() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("process {descendant} outlived its group");
+}
+
+#[tokio::test]
+async fn time_and_memory_limits_hold() {
+    let bench = bench();
+    let slow = bench.sh("sleep 1000", |spec| {
+        spec.timeout = Some(Duration::from_millis(50));
+        spec.grace = Duration::from_millis(50);
+    });
+    assert_eq!(slow.exited().await.cause, Cause::TimedOut);
+
+    let greedy = bench.sh("x=0123456789abcdef; while :; do x=$x$x; done", |spec| {
+        spec.memory_mib = Some(64);
+    });
+    assert_eq!(
+        greedy.exited().await,
+        Exit {
+            code: 137,
+            signal: Some(9),
+            cause: Cause::OutOfMemory
+        }
+    );
+}
+
+#[tokio::test]
+async fn shutdown_ends_every_child() {
+    let bench = bench();
+    let children: Vec<_> = (0..3).map(|_| bench.sh("sleep 1000", |_| ())).collect();
+    bench.processes.shutdown().await;
+    for child in children {
+        assert_eq!(child.exit().unwrap().cause, Cause::Stopped);
+    }
+    let spec = Spec {
+        program: "/bin/true".into(),
+        args: vec![],
+        env: Env::new(),
+        memory_mib: None,
+        timeout: None,
+        grace: Duration::ZERO,
+        record: None,
+    };
+    assert!(bench.processes.spawn(spec, &bench.log).is_err());
+}
+
+impl Bench {
+    async fn wait_for_log(&self, text: &str) {
+        for _ in 0..1_000 {
+            if self.logged().contains(text) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("no {text} in the log: {}", self.logged());
+    }
+}
