@@ -8,6 +8,7 @@ mod choice;
 mod context;
 mod data;
 mod end;
+mod ending;
 mod failure;
 mod frame;
 mod map;
@@ -30,10 +31,10 @@ pub use test_state::{
     test_state,
 };
 
-use crate::command::{Command, TaskId, TimerId};
+use crate::command::{Command, TimerId};
 use crate::definition::{Kind, Program, State, StateId, StateMachine};
 use crate::event::Event;
-use crate::history::{ErrorDetails, EventKind, HistoryEvent, StateType};
+use crate::history::{EventKind, HistoryEvent, StateType};
 use crate::query::Random;
 use crate::timestamp::Timestamp;
 use crate::value::Value;
@@ -421,78 +422,6 @@ impl Execution {
             Some(TimerUse::TaskHeartbeat(key)) => {
                 self.task_timed_out(key, "States.HeartbeatTimeout")
             }
-        }
-    }
-
-    fn timed_out(&mut self) {
-        let details = ErrorDetails {
-            error: Some("States.Timeout".into()),
-            cause: None,
-        };
-        let last = self.abort_root();
-        self.record(last, EventKind::ExecutionTimedOut(ErrorDetails::default()));
-        self.end(Status::TimedOut {
-            error: details.error,
-            cause: details.cause,
-        });
-    }
-
-    fn stop(&mut self, error: Option<Arc<str>>, cause: Option<Arc<str>>) {
-        let last = self.abort_root();
-        let details = ErrorDetails {
-            error: error.clone(),
-            cause: cause.clone(),
-        };
-        self.record(last, EventKind::ExecutionAborted(details));
-        self.end(Status::Aborted { error, cause });
-    }
-
-    /// Records what was going on as aborted; the result is the last event of the main thread.
-    fn abort_root(&mut self) -> u64 {
-        let root = self.root;
-        let last = self.frames.get(root).map_or(0, |frame| frame.last);
-        self.abort(root, None);
-        last
-    }
-
-    fn history_full(&mut self, key: FrameKey) {
-        let last = self.frames.get(key).map_or(0, |frame| frame.last);
-        let cause = format!(
-            "The execution reached the maximum number of history events ({}).",
-            self.limits.history_events
-        );
-        self.fail_execution(last, Some("States.Runtime".into()), Some(cause.into()));
-    }
-
-    fn fail_execution(&mut self, last: u64, error: Option<Arc<str>>, cause: Option<Arc<str>>) {
-        let details = ErrorDetails {
-            error: error.clone(),
-            cause: cause.clone(),
-        };
-        self.record(last, EventKind::ExecutionFailed(details));
-        self.end(Status::Failed { error, cause });
-    }
-
-    /// The execution is over: whatever still runs is called off.
-    fn end(&mut self, status: Status) {
-        self.status = status;
-        self.ready.clear();
-        self.frames.clear();
-        let sorted = |ids: Vec<u64>| {
-            let mut ids = ids;
-            ids.sort_unstable();
-            ids
-        };
-        for id in sorted(self.tasks.drain().map(|(id, _)| id).collect()) {
-            self.commands.push(Command::CancelTask { id: TaskId(id) });
-        }
-        for id in sorted(self.children.drain().map(|(id, _)| id).collect()) {
-            self.commands.push(Command::StopChild {
-                id: crate::command::ChildId(id),
-            });
-        }
-        for id in sorted(self.timers.drain().map(|(id, _)| id).collect()) {
-            self.commands.push(Command::CancelTimer { id: TimerId(id) });
         }
     }
 }

@@ -122,37 +122,4 @@ impl Execution {
         }
         self.fail_thread(program, parent, failure.of_state());
     }
-
-    /// Ends a thread from outside, with all below it. `previous` is the event that the history gives as the reason;
-    /// without one, each thread's own last event is given.
-    pub(super) fn abort(&mut self, key: FrameKey, previous: Option<u64>) {
-        let program = Arc::clone(&self.machine.program);
-        let Some(state) = self.state_of(&program, key) else {
-            return;
-        };
-        let Some(frame) = self.frames.remove(key) else {
-            return;
-        };
-        let last = previous.unwrap_or(frame.last);
-        match frame.activity {
-            Activity::Entering | Activity::Repeating => return,
-            Activity::Waiting { timer } | Activity::Retrying { timer } => self.cancel_timer(timer),
-            Activity::Task(task) => self.call_off(&task),
-            Activity::Parallel(branches) => {
-                for branch in branches.running {
-                    self.abort(branch, previous);
-                }
-            }
-            Activity::Map(iterations) => {
-                for iteration in iterations.running {
-                    self.abort_iteration(state, iteration, previous);
-                }
-            }
-            Activity::MapRun(run) => {
-                self.call_off_run(&run);
-                self.record(last, EventKind::MapRunAborted);
-            }
-        }
-        self.record(last, EventKind::StateAborted(state.kind.state_type()));
-    }
 }

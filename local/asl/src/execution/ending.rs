@@ -1,0 +1,119 @@
+//! The end of an execution, and of threads that are ended from outside.
+
+use std::sync::Arc;
+
+use crate::command::{ChildId, Command, TaskId, TimerId};
+use crate::history::{ErrorDetails, EventKind};
+
+use super::frame::{Activity, FrameKey};
+use super::{Execution, Status};
+
+impl Execution {
+    pub(super) fn timed_out(&mut self) {
+        let details = ErrorDetails {
+            error: Some("States.Timeout".into()),
+            cause: None,
+        };
+        let last = self.abort_root();
+        self.record(last, EventKind::ExecutionTimedOut(ErrorDetails::default()));
+        self.end(Status::TimedOut {
+            error: details.error,
+            cause: details.cause,
+        });
+    }
+
+    pub(super) fn stop(&mut self, error: Option<Arc<str>>, cause: Option<Arc<str>>) {
+        let last = self.abort_root();
+        let details = ErrorDetails {
+            error: error.clone(),
+            cause: cause.clone(),
+        };
+        self.record(last, EventKind::ExecutionAborted(details));
+        self.end(Status::Aborted { error, cause });
+    }
+
+    /// Records what was going on as aborted; the result is the last event of the main thread.
+    pub(super) fn abort_root(&mut self) -> u64 {
+        let root = self.root;
+        let last = self.frames.get(root).map_or(0, |frame| frame.last);
+        self.abort(root, None);
+        last
+    }
+
+    pub(super) fn history_full(&mut self, key: FrameKey) {
+        let last = self.frames.get(key).map_or(0, |frame| frame.last);
+        let cause = format!(
+            "The execution reached the maximum number of history events ({}).",
+            self.limits.history_events
+        );
+        self.fail_execution(last, Some("States.Runtime".into()), Some(cause.into()));
+    }
+
+    pub(super) fn fail_execution(
+        &mut self,
+        last: u64,
+        error: Option<Arc<str>>,
+        cause: Option<Arc<str>>,
+    ) {
+        let details = ErrorDetails {
+            error: error.clone(),
+            cause: cause.clone(),
+        };
+        self.record(last, EventKind::ExecutionFailed(details));
+        self.end(Status::Failed { error, cause });
+    }
+
+    /// The execution is over: whatever still runs is called off.
+    pub(super) fn end(&mut self, status: Status) {
+        self.status = status;
+        self.ready.clear();
+        self.frames.clear();
+        let sorted = |ids: Vec<u64>| {
+            let mut ids = ids;
+            ids.sort_unstable();
+            ids
+        };
+        for id in sorted(self.tasks.drain().map(|(id, _)| id).collect()) {
+            self.commands.push(Command::CancelTask { id: TaskId(id) });
+        }
+        for id in sorted(self.children.drain().map(|(id, _)| id).collect()) {
+            self.commands.push(Command::StopChild { id: ChildId(id) });
+        }
+        for id in sorted(self.timers.drain().map(|(id, _)| id).collect()) {
+            self.commands.push(Command::CancelTimer { id: TimerId(id) });
+        }
+    }
+
+    /// Ends a thread from outside, with all below it. `previous` is the event that the history gives as the reason;
+    /// without one, each thread's own last event is given.
+    pub(super) fn abort(&mut self, key: FrameKey, previous: Option<u64>) {
+        let program = Arc::clone(&self.machine.program);
+        let Some(state) = self.state_of(&program, key) else {
+            return;
+        };
+        let Some(frame) = self.frames.remove(key) else {
+            return;
+        };
+        let last = previous.unwrap_or(frame.last);
+        match frame.activity {
+            Activity::Entering | Activity::Repeating => return,
+            Activity::Waiting { timer } | Activity::Retrying { timer } => self.cancel_timer(timer),
+            Activity::Task(task) => self.call_off(&task),
+            Activity::Parallel(branches) => {
+                for branch in branches.running {
+                    self.abort(branch, previous);
+                }
+            }
+            Activity::Map(iterations) => {
+                for iteration in iterations.running {
+                    self.abort_iteration(state, iteration, previous);
+                }
+            }
+            Activity::MapRun(run) => {
+                self.call_off_run(&run);
+                self.record(last, EventKind::MapRunAborted);
+            }
+        }
+        self.record(last, EventKind::StateAborted(state.kind.state_type()));
+    }
+}
