@@ -2,6 +2,7 @@
 //! not seen.
 
 pub mod dataset;
+mod logistic;
 pub mod model;
 
 use std::time::Instant;

@@ -11,6 +11,8 @@ use smartcore::metrics::distance::euclidian::Euclidian;
 use smartcore::neighbors::knn_classifier::{KNNClassifier, KNNClassifierParameters};
 
 use crate::dataset::Table;
+use crate::logistic;
+pub use crate::logistic::Logistic;
 
 type Matrix = DenseMatrix<f32>;
 
@@ -22,6 +24,8 @@ pub enum HyperParameters {
     Forest(Forest),
     /// The vote of the nearest neighbours.
     Knn(Knn),
+    /// Multinomial logistic regression, from another library.
+    Logistic(Logistic),
 }
 
 /// Hyper-parameters of a random forest.
@@ -52,6 +56,8 @@ pub enum Model {
     Forest(RandomForestClassifier<f32, u32, Matrix, Vec<u32>>),
     /// The training rows, indexed for the search of neighbours.
     Knn(KNNClassifier<f32, u32, Matrix, Vec<u32>, Euclidian<f32>>),
+    /// Multinomial logistic regression.
+    Logistic(logistic::Fitted),
 }
 
 /// The library could not train or predict.
@@ -59,7 +65,7 @@ pub enum Model {
 #[error("{step} failed: {reason}")]
 pub struct FitError {
     step: &'static str,
-    reason: Failed,
+    reason: String,
 }
 
 impl HyperParameters {
@@ -79,6 +85,7 @@ impl HyperParameters {
                 ),
             ],
             Self::Knn(knn) => &[("$.knn.k", knn.k, 1_000)],
+            Self::Logistic(logistic) => return logistic.check(),
         };
         match values
             .iter()
@@ -97,29 +104,33 @@ impl HyperParameters {
     /// # Errors
     /// What the library says against it.
     pub fn fit(&self, rows: &Table, seed: u64) -> Result<Model, FitError> {
-        let failed = |reason| FitError {
+        let failed = |reason: String| FitError {
             step: "training",
             reason,
         };
-        let (x, y) = (matrix(rows).map_err(failed)?, &rows.classes);
-        match self {
+        let y = &rows.classes;
+        let fitted = match self {
             Self::Forest(forest) => {
                 let parameters = RandomForestClassifierParameters::default()
                     .with_n_trees(forest.n_trees)
                     .with_max_depth(forest.max_depth)
                     .with_min_samples_leaf(forest.min_samples_leaf)
                     .with_seed(seed);
-                RandomForestClassifier::fit(&x, y, parameters)
+                matrix(rows)
+                    .and_then(|x| RandomForestClassifier::fit(&x, y, parameters))
                     .map(Model::Forest)
-                    .map_err(failed)
             }
             Self::Knn(knn) => {
                 let parameters = KNNClassifierParameters::default().with_k(knn.k.min(y.len()));
-                KNNClassifier::fit(&x, y, parameters)
+                matrix(rows)
+                    .and_then(|x| KNNClassifier::fit(&x, y, parameters))
                     .map(Model::Knn)
-                    .map_err(failed)
             }
-        }
+            Self::Logistic(logistic) => {
+                return logistic.fit(rows).map(Model::Logistic).map_err(failed);
+            }
+        };
+        fitted.map_err(|reason| failed(reason.to_string()))
     }
 }
 
@@ -129,15 +140,15 @@ impl Model {
     /// # Errors
     /// What the library says against it.
     pub fn predict(&self, rows: &Table) -> Result<Vec<u32>, FitError> {
-        let failed = |reason| FitError {
-            step: "prediction",
-            reason,
+        let predicted = match self {
+            Self::Forest(model) => matrix(rows).and_then(|x| model.predict(&x)),
+            Self::Knn(model) => matrix(rows).and_then(|x| model.predict(&x)),
+            Self::Logistic(model) => return Ok(model.predict(rows)),
         };
-        let x = matrix(rows).map_err(failed)?;
-        match self {
-            Self::Forest(model) => model.predict(&x).map_err(failed),
-            Self::Knn(model) => model.predict(&x).map_err(failed),
-        }
+        predicted.map_err(|reason| FitError {
+            step: "prediction",
+            reason: reason.to_string(),
+        })
     }
 }
 

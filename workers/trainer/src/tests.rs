@@ -41,10 +41,11 @@ async fn run(input: Value) -> (MemoryStore, Result<Output, Error>) {
 }
 
 #[tokio::test]
-async fn both_models_learn_the_digits_and_come_back_from_storage() {
+async fn all_models_learn_the_digits_and_come_back_from_storage() {
     let models = [
         json!({"forest": {"nTrees": 40, "maxDepth": 14, "minSamplesLeaf": 1}}),
         json!({"knn": {"k": 3}}),
+        json!({"logistic": {"alpha": 1.0, "maxIterations": 100}}),
     ];
     for model in models {
         let input = json!({"dataset": "s3://b/data/digits.csv.gz", "model": model, "seed": 1});
