@@ -163,7 +163,7 @@ async fn express_executions_answer_synchronously() {
     // The SDK puts `sync-` before the host, which an address does not survive; the CLI's users have
     // the same choice, so the API is called by hand.
     let body = json!({ "stateMachineArn": machine, "input": "{\"x\":1}" });
-    let output = std::process::Command::new("curl")
+    let output = tokio::process::Command::new("curl")
         .args([
             "-s",
             test.cloud.endpoint(),
@@ -173,6 +173,7 @@ async fn express_executions_answer_synchronously() {
         ])
         .arg(body.to_string())
         .output()
+        .await
         .unwrap();
     let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(

@@ -345,12 +345,9 @@ async fn a_worker_calls_back_with_its_token() {
         r#"curl -s "$AWS_ENDPOINT_URL" -H "X-Amz-Target: AWSStepFunctions.SendTaskSuccess" \
            -d "{\"taskToken\": \"$TASK_TOKEN\", \"output\": \"{\\\"rows\\\": 3}\"}""#,
     );
-    let arguments = json!({
-        "Cluster": "main", "TaskDefinition": "worker",
-        "Overrides": { "ContainerOverrides": [{
-            "Name": "worker", "Environment": [{ "Name": "TASK_TOKEN", "Value": "{% $states.context.Task.Token %}" }],
-        }] },
-    });
+    let token = json!({ "Name": "TASK_TOKEN", "Value": "{% $states.context.Task.Token %}" });
+    let overrides = json!({ "ContainerOverrides": [{ "Name": "worker", "Environment": [token] }] });
+    let arguments = run_task(&json!({ "Overrides": overrides }));
     let ended = test.task("callback", json!({ "Resource": "arn:aws:states:::ecs:runTask.waitForTaskToken", "Arguments": arguments })).await;
     assert_eq!(ended.output, Some(json!({ "rows": 3 })));
 }

@@ -14,8 +14,8 @@ fn distributed(processor: Value, extra: &Value) -> Value {
 }
 
 fn double() -> Value {
-    json!({ "QueryLanguage": "JSONata", "StartAt": "Double", "States": {
-        "Double": { "Type": "Pass", "Output": "{% $states.input.n * 2 %}", "End": true },
+    json!({ "StartAt": "Double", "States": {
+        "Double": { "Type": "Pass", "QueryLanguage": "JSONata", "Output": "{% $states.input.n * 2 %}", "End": true },
     } })
 }
 
