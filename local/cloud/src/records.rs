@@ -42,7 +42,7 @@ impl Records {
                     .is_some_and(|extension| extension == "json")
             })
             .filter_map(|path| {
-                let read = fs::read(&path).map_err(io::Error::from);
+                let read = fs::read(&path);
                 let record = read.and_then(|bytes| Ok(serde_json::from_slice(&bytes)?));
                 record
                     .inspect_err(

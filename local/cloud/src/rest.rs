@@ -34,6 +34,20 @@ pub(crate) fn decode(text: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
+/// Percent-encodes a key for a path.
+pub(crate) fn encode(key: &str) -> String {
+    let mut text = String::with_capacity(key.len());
+    for byte in key.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => {
+                text.push(char::from(byte));
+            }
+            _ => text.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    text
+}
+
 /// Parameters of a query string.
 pub(crate) fn query(text: Option<&str>) -> HashMap<String, String> {
     text.unwrap_or_default()
@@ -60,6 +74,7 @@ mod tests {
             ("%C3%A9", "é"),
         ] {
             assert_eq!(decode(text), plain);
+            assert_eq!(decode(&encode(plain)), plain);
         }
         assert_eq!(query(Some("a=1+2&b=%26&c"))["b"], "&");
     }

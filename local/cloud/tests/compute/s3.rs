@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart};
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, Delete, ObjectIdentifier};
 
 use crate::cloud::{Cloud, stack};
 
@@ -131,6 +131,175 @@ async fn multipart_upload() {
         .await
         .unwrap();
     assert_eq!(head.content_length(), Some((5 << 20) + 10));
+    assert!(head.e_tag().unwrap().ends_with("-2\""));
+    let end = s3
+        .get_object()
+        .bucket("bucket")
+        .key("big")
+        .range("bytes=-12")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        end.body.collect().await.unwrap().to_vec(),
+        [[7; 2].as_slice(), &[8; 10]].concat()
+    );
+}
+
+#[tokio::test]
+async fn long_keys_conditional_reads_copies_and_batches_of_deletions() {
+    let cloud = Cloud::start(&stack()).await;
+    let s3 = cloud.s3();
+    let key = format!("{}/{}", "x".repeat(700), "y".repeat(300));
+    let put = s3
+        .put_object()
+        .bucket("bucket")
+        .key(&key)
+        .cache_control("no-store");
+    let tag = put.body(text("1")).send().await.unwrap().e_tag.unwrap();
+    assert_eq!(tag, "\"c4ca4238a0b923820dcc509a6f75849b\"");
+    let too_long = s3
+        .put_object()
+        .bucket("bucket")
+        .key("z".repeat(1_025))
+        .body(text("1"));
+    assert_eq!(
+        too_long.send().await.unwrap_err().code(),
+        Some("KeyTooLongError")
+    );
+
+    let get = || s3.get_object().bucket("bucket").key(&key);
+    get().if_match(&tag).send().await.unwrap();
+    let stale = get().if_match("\"other\"").send().await.unwrap_err();
+    assert_eq!(stale.code(), Some("PreconditionFailed"));
+    let unchanged = get().if_none_match(&tag).send().await.unwrap_err();
+    assert_eq!(unchanged.raw_response().unwrap().status().as_u16(), 304);
+    let beyond = get().range("bytes=5-9").send().await.unwrap_err();
+    assert_eq!(beyond.code(), Some("InvalidRange"));
+
+    let copy = s3
+        .copy_object()
+        .bucket("bucket")
+        .key("copy")
+        .copy_source(format!("bucket/{key}"));
+    copy.send().await.unwrap();
+    let copied = s3
+        .get_object()
+        .bucket("bucket")
+        .key("copy")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(copied.cache_control(), Some("no-store"));
+    assert_eq!(copied.e_tag(), Some(tag.as_str()));
+
+    let object = |key: &str| ObjectIdentifier::builder().key(key).build().unwrap();
+    let delete = Delete::builder()
+        .objects(object("copy"))
+        .objects(object(&key))
+        .objects(object("none"));
+    let deleted = s3
+        .delete_objects()
+        .bucket("bucket")
+        .delete(delete.build().unwrap())
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(deleted.deleted().len(), 3);
+    assert_eq!(
+        s3.list_objects_v2()
+            .bucket("bucket")
+            .send()
+            .await
+            .unwrap()
+            .key_count(),
+        Some(0)
+    );
+}
+
+#[tokio::test]
+async fn wrong_checksums_and_wrong_parts_are_refused() {
+    let cloud = Cloud::start(&stack()).await;
+    let s3 = cloud.s3();
+    let put = || {
+        s3.put_object()
+            .bucket("bucket")
+            .key("k")
+            .body(text("hello"))
+    };
+    let right = put().checksum_sha256("LPJNul+wow4m6DsqxbninhsWHlwfp0JecwQzYpOLmCQ=");
+    right.send().await.unwrap();
+    let wrong = put()
+        .content_md5("1B2M2Y8AsgTpgAmY7PhCfg==")
+        .send()
+        .await
+        .unwrap_err();
+    assert_eq!(wrong.code(), Some("BadDigest"));
+    let wrong = put()
+        .checksum_sha256("47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=")
+        .send()
+        .await
+        .unwrap_err();
+    assert_eq!(wrong.code(), Some("BadDigest"));
+
+    let upload = s3
+        .create_multipart_upload()
+        .bucket("bucket")
+        .key("big")
+        .send()
+        .await
+        .unwrap();
+    let id = upload.upload_id().unwrap();
+    for number in [1, 2] {
+        let part = s3
+            .upload_part()
+            .bucket("bucket")
+            .key("big")
+            .upload_id(id)
+            .part_number(number);
+        part.body(text("small")).send().await.unwrap();
+    }
+    let complete = |numbers: &[i32]| {
+        let parts = numbers
+            .iter()
+            .map(|number| CompletedPart::builder().part_number(*number).build());
+        let parts = CompletedMultipartUpload::builder()
+            .set_parts(Some(parts.collect()))
+            .build();
+        let complete = s3
+            .complete_multipart_upload()
+            .bucket("bucket")
+            .key("big")
+            .upload_id(id);
+        complete.multipart_upload(parts).send()
+    };
+    for (numbers, code) in [
+        (&[2, 1][..], "InvalidPartOrder"),
+        (&[1, 2], "EntityTooSmall"),
+        (&[3], "InvalidPart"),
+    ] {
+        assert_eq!(complete(numbers).await.unwrap_err().code(), Some(code));
+    }
+    let listed = s3
+        .list_parts()
+        .bucket("bucket")
+        .key("big")
+        .upload_id(id)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(listed.parts().len(), 2);
+    s3.abort_multipart_upload()
+        .bucket("bucket")
+        .key("big")
+        .upload_id(id)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        complete(&[1]).await.unwrap_err().code(),
+        Some("NoSuchUpload")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

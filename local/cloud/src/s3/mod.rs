@@ -1,79 +1,87 @@
-//! S3 on the local disk: `s3s` speaks the protocol, `s3s-fs` keeps the objects as plain files under
+//! S3 on the local disk: `s3s` speaks the protocol, the store keeps objects as plain files under
 //! `<root>/<bucket>/<key>`.
 //!
-//! What is added here: conditional writes that hold under concurrency. `s3s-fs` checks the condition
-//! and renames the file in two steps, so requests for one key take turns.
+//! `s3s-fs` was tried first. It names a file after bucket and key in base64, which ends at about 160
+//! bytes where S3 allows 1,024; it checks the condition of a write and carries it out in two steps,
+//! so two conditional writers can both win; and it reads the whole bucket for every page of a
+//! listing.
 
-use std::collections::HashMap;
+mod api;
+mod multipart;
+mod names;
+mod store;
+
 use std::io;
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderValue, Method, Response, StatusCode};
 use bytes::Bytes;
-use http_body_util::BodyExt;
 use s3s::S3Result;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
+use s3s::crypto::{Checksum as _, Md5};
 use s3s::host::{S3Host, VirtualHost};
 use s3s::service::{S3Service, S3ServiceBuilder};
-use s3s_fs::FileSystem;
-use tokio::sync::{OwnedRwLockReadGuard, OwnedRwLockWriteGuard, RwLock};
 
 use crate::config::SECRET_KEY;
 use crate::error::ServiceError;
 use crate::faults::Faults;
+pub(crate) use crate::rest::encode;
 use crate::rest::{decode, query};
+use multipart::Uploads;
+use store::{Attributes, Condition, Staged, Store, StoreError, hex};
 
-/// Longest bucket name and key together, bytes: `s3s-fs` keeps an object's attributes in a file
-/// named after both in base64, and a file name has at most 255 bytes.
-const NAME_LIMIT: usize = 160;
+/// Age at which the leavings of a writer that was cut off are removed at the next start.
+const LEAVINGS_AGE: Duration = Duration::from_secs(3_600);
 
 /// The S3 service.
 #[derive(Clone)]
 pub struct S3 {
     service: S3Service,
-    root: PathBuf,
-    locks: KeyLocks,
+    store: Arc<Store>,
     faults: Faults,
+}
+
+/// What `s3s` calls.
+struct Backend {
+    store: Arc<Store>,
+    uploads: Uploads,
 }
 
 impl S3 {
     /// Opens the store under `root` and creates the buckets that are not there yet.
     pub fn open(root: &Path, buckets: &[String], faults: Faults) -> io::Result<Self> {
         std::fs::create_dir_all(root)?;
+        store::sweep(root, LEAVINGS_AGE);
+        let store = Arc::new(Store::open(root)?);
         for bucket in buckets {
-            std::fs::create_dir_all(root.join(bucket))?;
+            store.create_bucket(bucket)?;
         }
-        let files =
-            FileSystem::new(root).map_err(|error| io::Error::other(format!("{error:?}")))?;
-        let mut builder = S3ServiceBuilder::new(files);
+        let mut builder = S3ServiceBuilder::new(Backend {
+            store: store.clone(),
+            uploads: Uploads::default(),
+        });
         builder.set_auth(LocalAuth);
         builder.set_access(LocalAuth);
         builder.set_host(LocalHost);
         Ok(S3 {
             service: builder.build(),
-            root: root.to_owned(),
-            locks: KeyLocks::default(),
+            store,
             faults,
         })
     }
 
     /// Answers one HTTP request.
     pub(crate) async fn http(&self, request: Request) -> Response<Body> {
-        let name = object_name(&request);
-        if name.len() > NAME_LIMIT {
-            let message = format!("bucket name and key may have {NAME_LIMIT} bytes here, together");
-            return error_response(&ServiceError::new("KeyTooLongError", message));
-        }
         match self.faults.strike("s3", action(&request)) {
             Err(error) => return error_response(&error),
             Ok(true) => return Response::new(Body::empty()),
             Ok(false) => {}
         }
-        let _turn = self.locks.turn(&name, request.method()).await;
         match self
             .service
             .call(request.map(s3s::Body::http_body_unsync))
@@ -89,115 +97,64 @@ impl S3 {
 
     /// Reads an object.
     pub async fn get(&self, bucket: &str, key: &str) -> Result<Bytes, ServiceError> {
-        self.request(Method::GET, bucket, key, Bytes::new()).await
+        let name = || format!("s3://{bucket}/{key}");
+        self.faults.strike("s3", "GetObject")?;
+        let (_, mut file) = self
+            .store
+            .read(bucket, key)
+            .map_err(|error| service_error(&error, &name()))?;
+        let read = tokio::task::spawn_blocking(move || {
+            let mut bytes = Vec::new();
+            io::Read::read_to_end(&mut file, &mut bytes).map(|_| Bytes::from(bytes))
+        });
+        let read = read
+            .await
+            .unwrap_or_else(|error| Err(io::Error::other(error)));
+        read.map_err(|error| service_error(&StoreError::Io(error), &name()))
     }
 
     /// Writes an object.
     pub async fn put(&self, bucket: &str, key: &str, body: Bytes) -> Result<(), ServiceError> {
-        self.request(Method::PUT, bucket, key, body).await.map(drop)
+        if self.faults.strike("s3", "PutObject")? {
+            return Ok(());
+        }
+        let write = || -> Result<(), StoreError> {
+            let staged = Staged {
+                path: self.store.new_path(),
+                size: body.len() as u64,
+                e_tag: hex(Md5::checksum(&body).as_ref()),
+            };
+            std::fs::write(&staged.path, &body)?;
+            let (attributes, always) = (Attributes::default(), Condition::Always);
+            self.store
+                .commit(bucket, key, staged, attributes, &always)
+                .map(drop)
+        };
+        write().map_err(|error| service_error(&error, &format!("s3://{bucket}/{key}")))
     }
 
     /// Keys that begin with `prefix`, in order.
     pub async fn list(&self, bucket: &str, prefix: &str) -> Result<Vec<String>, ServiceError> {
-        let root = self.root.join(bucket);
-        let prefix = prefix.to_owned();
-        let walk = tokio::task::spawn_blocking(move || keys_below(&root, &prefix)).await;
-        match walk {
-            Ok(Ok(keys)) => Ok(keys),
-            Ok(Err(error)) if error.kind() == io::ErrorKind::NotFound => {
-                Err(ServiceError::with_status(
-                    404,
-                    "NoSuchBucket",
-                    format!("bucket {bucket} does not exist"),
-                ))
-            }
-            Ok(Err(error)) => Err(ServiceError::with_status(
-                500,
-                "InternalError",
-                error.to_string(),
-            )),
-            Err(error) => Err(ServiceError::with_status(
-                500,
-                "InternalError",
-                error.to_string(),
-            )),
-        }
-    }
-
-    /// One request without a network in between, for the services of this process.
-    async fn request(
-        &self,
-        method: Method,
-        bucket: &str,
-        key: &str,
-        body: Bytes,
-    ) -> Result<Bytes, ServiceError> {
-        let request = Request::builder()
-            .method(method)
-            .uri(format!("/{bucket}/{}", encode(key)))
-            .header("host", "127.0.0.1")
-            .header("content-length", body.len())
-            .body(Body::from(body))
-            .map_err(|error| ServiceError::new("InvalidURI", error.to_string()))?;
-        let response = self.http(request).await;
-        let status = response.status();
-        let body = response.into_body().collect().await;
-        let body = body
-            .map_err(|error| ServiceError::with_status(500, "InternalError", error.to_string()))?
-            .to_bytes();
-        if status.is_success() {
-            return Ok(body);
-        }
-        let text = String::from_utf8_lossy(&body);
-        let code = element(&text, "Code").unwrap_or("InternalError");
-        let message = format!(
-            "s3://{bucket}/{key}: {}",
-            element(&text, "Message").unwrap_or(code)
-        );
-        Err(ServiceError::with_status(status.as_u16(), code, message))
+        let page = self.store.list(bucket, prefix, None, "", usize::MAX);
+        let page =
+            page.map_err(|error| service_error(&error, &format!("s3://{bucket}/{prefix}")))?;
+        Ok(page
+            .objects
+            .iter()
+            .map(|object| object.key.clone())
+            .collect())
     }
 }
 
-/// Files below `root` whose path from there begins with `prefix`, as keys.
-fn keys_below(root: &Path, prefix: &str) -> io::Result<Vec<String>> {
-    let mut keys = Vec::new();
-    let mut folders = vec![root.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in std::fs::read_dir(&folder)? {
-            let path = entry?.path();
-            let Some(key) = path.strip_prefix(root).ok().and_then(Path::to_str) else {
-                continue;
-            };
-            let is_folder = path.is_dir();
-            if is_folder && (prefix.starts_with(key) || key.starts_with(prefix)) {
-                folders.push(path);
-            } else if !is_folder && key.starts_with(prefix) {
-                keys.push(key.to_owned());
-            }
-        }
-    }
-    keys.sort();
-    Ok(keys)
-}
-
-/// Percent-encodes a key for a path.
-pub(crate) fn encode(key: &str) -> String {
-    let mut text = String::with_capacity(key.len());
-    for byte in key.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => {
-                text.push(char::from(byte));
-            }
-            _ => text.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    text
-}
-
-/// Text of the first XML element of this name, which has no children in an S3 error.
-fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
-    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
-    Some(rest.split_once(&format!("</{name}>"))?.0)
+fn service_error(error: &StoreError, name: &str) -> ServiceError {
+    let (status, code) = match error {
+        StoreError::NoSuchBucket => (404, "NoSuchBucket"),
+        StoreError::NoSuchKey => (404, "NoSuchKey"),
+        StoreError::BucketNotEmpty => (409, "BucketNotEmpty"),
+        StoreError::PreconditionFailed => (412, "PreconditionFailed"),
+        StoreError::Io(_) => (500, "InternalError"),
+    };
+    ServiceError::with_status(status, code, format!("{name}: {error}"))
 }
 
 /// `bucket/key` of either addressing style.
@@ -285,59 +242,6 @@ impl S3Host for LocalHost {
     }
 }
 
-/// One lock per object that is in use.
-#[derive(Clone, Default)]
-struct KeyLocks {
-    locks: Arc<Mutex<HashMap<String, Arc<RwLock<()>>>>>,
-}
-
-/// A request's turn at its object.
-struct Turn {
-    guard: Option<Guard>,
-    name: String,
-    locks: KeyLocks,
-}
-
-enum Guard {
-    Read(#[allow(dead_code, reason = "held for its effect")] OwnedRwLockReadGuard<()>),
-    Write(#[allow(dead_code, reason = "held for its effect")] OwnedRwLockWriteGuard<()>),
-}
-
-impl KeyLocks {
-    /// Waits for the turn: readers together, a writer alone. A reader too must not see the new
-    /// content with the old ETag, or a compare-and-swap built on it would lose an update.
-    async fn turn(&self, name: &str, method: &Method) -> Turn {
-        let lock = self.map().entry(name.to_owned()).or_default().clone();
-        let guard = match *method {
-            Method::GET | Method::HEAD => Guard::Read(lock.read_owned().await),
-            _ => Guard::Write(lock.write_owned().await),
-        };
-        Turn {
-            guard: Some(guard),
-            name: name.to_owned(),
-            locks: self.clone(),
-        }
-    }
-
-    fn map(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<RwLock<()>>>> {
-        self.locks.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Turn {
-    fn drop(&mut self) {
-        self.guard = None;
-        let mut map = self.locks.map();
-        // Only the map holds it: nobody else reads, writes or waits.
-        if map
-            .get(&self.name)
-            .is_some_and(|lock| Arc::strong_count(lock) == 1)
-        {
-            map.remove(&self.name);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -376,7 +280,6 @@ mod tests {
             "NoSuchKey"
         );
         assert_eq!(s3.list("none", "").await.unwrap_err().code, "NoSuchBucket");
-        assert!(s3.locks.map().is_empty());
     }
 
     #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -1,0 +1,522 @@
+//! Buckets and objects: contents as plain files under `<root>/<bucket>/<key>`, what is known of them
+//! in memory and, for the next start, in files under `<root>/.meta`.
+//!
+//! Whether a write may go ahead and that it happens is one step under one lock: of many conditional
+//! writers exactly one wins.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use s3s::crypto::{Checksum, Md5};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::names::path_of_key;
+
+/// What a writer said of an object.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct Attributes {
+    pub(super) content_type: Option<String>,
+    pub(super) content_encoding: Option<String>,
+    pub(super) content_disposition: Option<String>,
+    pub(super) content_language: Option<String>,
+    pub(super) cache_control: Option<String>,
+    /// `x-amz-meta-*`.
+    pub(super) metadata: BTreeMap<String, String>,
+    /// Checksums in base64 by algorithm: `CRC32`, `SHA256`.
+    pub(super) checksums: BTreeMap<String, String>,
+}
+
+/// An object as it is now; a later write makes a new one.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct Object {
+    pub(super) key: String,
+    /// File with the contents.
+    pub(super) path: PathBuf,
+    pub(super) size: u64,
+    /// Without quotes.
+    pub(super) e_tag: String,
+    pub(super) modified: SystemTime,
+    pub(super) attributes: Attributes,
+}
+
+/// Contents that are written but not yet an object; removed if they never become one.
+#[derive(Debug)]
+pub(super) struct Staged {
+    pub(super) path: PathBuf,
+    pub(super) size: u64,
+    pub(super) e_tag: String,
+}
+
+impl Drop for Staged {
+    fn drop(&mut self) {
+        // It is not there any more once it has become an object.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
+/// When a write may go ahead.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Condition {
+    Always,
+    /// `If-None-Match: *`.
+    Absent,
+    /// `If-Match: *`.
+    Present,
+    /// `If-Match: <ETag>`.
+    Matches(String),
+}
+
+/// Why something cannot be done.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum StoreError {
+    #[error("the bucket does not exist")]
+    NoSuchBucket,
+    #[error("the key does not exist")]
+    NoSuchKey,
+    #[error("the bucket is not empty")]
+    BucketNotEmpty,
+    #[error("at least one of the preconditions did not hold")]
+    PreconditionFailed,
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+#[derive(Debug, Default)]
+struct Bucket {
+    objects: BTreeMap<String, Arc<Object>>,
+}
+
+/// One page of a listing.
+#[derive(Debug, Default)]
+pub(super) struct Page {
+    pub(super) objects: Vec<Arc<Object>>,
+    pub(super) prefixes: Vec<String>,
+    /// Where the next page begins, if there is one.
+    pub(super) next: Option<String>,
+}
+
+/// All buckets.
+#[derive(Debug)]
+pub(super) struct Store {
+    root: PathBuf,
+    buckets: Mutex<BTreeMap<String, Bucket>>,
+}
+
+impl Store {
+    /// Opens the store; files that were put into its folders by hand are objects too.
+    pub(super) fn open(root: &Path) -> io::Result<Self> {
+        let root = std::path::absolute(root)?;
+        fs::create_dir_all(root.join(".new"))?;
+        let store = Store {
+            root,
+            buckets: Mutex::default(),
+        };
+        for entry in fs::read_dir(&store.root)? {
+            let name = entry?.file_name().to_string_lossy().into_owned();
+            if !name.starts_with('.') && store.root.join(&name).is_dir() {
+                let bucket = store.load(&name)?;
+                store.buckets().insert(name, bucket);
+            }
+        }
+        Ok(store)
+    }
+
+    fn load(&self, name: &str) -> io::Result<Bucket> {
+        let folder = self.root.join(name);
+        let mut bucket = Bucket::default();
+        let mut folders = vec![folder.clone()];
+        while let Some(at) = folders.pop() {
+            for entry in fs::read_dir(at)? {
+                let path = entry?.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if let Some(object) = self.load_object(&folder, &path)? {
+                    bucket.objects.insert(object.key.clone(), Arc::new(object));
+                }
+            }
+        }
+        Ok(bucket)
+    }
+
+    /// What is known of a file: from its metadata if they are of these contents, else from itself.
+    fn load_object(&self, folder: &Path, path: &Path) -> io::Result<Option<Object>> {
+        let file = fs::metadata(path)?;
+        let known = fs::read(self.meta_path(path)).ok();
+        let known: Option<Object> = known.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        if let Some(object) = known
+            && object.size == file.len()
+            && object.modified == file.modified()?
+        {
+            return Ok(Some(object));
+        }
+        let Some(key) = path.strip_prefix(folder).ok().and_then(Path::to_str) else {
+            return Ok(None);
+        };
+        Ok(Some(Object {
+            key: super::decode(key),
+            path: path.to_owned(),
+            size: file.len(),
+            e_tag: hex(Md5::checksum(&fs::read(path)?).as_ref()),
+            modified: file.modified()?,
+            attributes: Attributes::default(),
+        }))
+    }
+
+    fn meta_path(&self, path: &Path) -> PathBuf {
+        let relative = path.strip_prefix(&self.root).unwrap_or(path);
+        let mut name = self.root.join(".meta").join(relative).into_os_string();
+        // No key's path has a % that is not followed by two digits, ~ or the end.
+        name.push("%meta");
+        name.into()
+    }
+
+    fn buckets(&self) -> MutexGuard<'_, BTreeMap<String, Bucket>> {
+        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Makes a bucket; whether it is new.
+    pub(super) fn create_bucket(&self, name: &str) -> io::Result<bool> {
+        fs::create_dir_all(self.root.join(name))?;
+        let mut buckets = self.buckets();
+        let new = !buckets.contains_key(name);
+        buckets.entry(name.to_owned()).or_default();
+        Ok(new)
+    }
+
+    pub(super) fn delete_bucket(&self, name: &str) -> Result<(), StoreError> {
+        let mut buckets = self.buckets();
+        let bucket = buckets.get(name).ok_or(StoreError::NoSuchBucket)?;
+        if !bucket.objects.is_empty() {
+            return Err(StoreError::BucketNotEmpty);
+        }
+        fs::remove_dir_all(self.root.join(name))?;
+        buckets.remove(name);
+        Ok(())
+    }
+
+    /// Names and times of creation.
+    pub(super) fn list_buckets(&self) -> Vec<(String, SystemTime)> {
+        let created = |name: &String| {
+            let folder = fs::metadata(self.root.join(name));
+            folder
+                .and_then(|folder| folder.created().or(folder.modified()))
+                .unwrap_or(UNIX_EPOCH)
+        };
+        self.buckets()
+            .keys()
+            .map(|name| (name.clone(), created(name)))
+            .collect()
+    }
+
+    pub(super) fn has_bucket(&self, name: &str) -> bool {
+        self.buckets().contains_key(name)
+    }
+
+    pub(super) fn get(&self, bucket: &str, key: &str) -> Result<Arc<Object>, StoreError> {
+        let buckets = self.buckets();
+        let bucket = buckets.get(bucket).ok_or(StoreError::NoSuchBucket)?;
+        bucket
+            .objects
+            .get(key)
+            .cloned()
+            .ok_or(StoreError::NoSuchKey)
+    }
+
+    /// An object together with its opened contents: the two belong together, whoever writes
+    /// meanwhile.
+    pub(super) fn read(
+        &self,
+        bucket: &str,
+        key: &str,
+    ) -> Result<(Arc<Object>, fs::File), StoreError> {
+        let buckets = self.buckets();
+        let bucket = buckets.get(bucket).ok_or(StoreError::NoSuchBucket)?;
+        let object = bucket.objects.get(key).ok_or(StoreError::NoSuchKey)?;
+        Ok((object.clone(), fs::File::open(&object.path)?))
+    }
+
+    /// Path for contents that are still to come.
+    pub(super) fn new_path(&self) -> PathBuf {
+        self.root.join(".new").join(Uuid::new_v4().to_string())
+    }
+
+    /// Makes staged contents an object if the condition holds.
+    pub(super) fn commit(
+        &self,
+        bucket: &str,
+        key: &str,
+        staged: Staged,
+        attributes: Attributes,
+        condition: &Condition,
+    ) -> Result<Arc<Object>, StoreError> {
+        let mut buckets = self.buckets();
+        let objects = &mut buckets
+            .get_mut(bucket)
+            .ok_or(StoreError::NoSuchBucket)?
+            .objects;
+        let now = objects.get(key);
+        match (condition, now) {
+            (Condition::Always, _) | (Condition::Absent, None) | (Condition::Present, Some(_)) => {}
+            (Condition::Matches(tag), Some(object)) if *tag == object.e_tag => {}
+            (Condition::Matches(_) | Condition::Present, None) => {
+                return Err(StoreError::NoSuchKey);
+            }
+            (Condition::Absent | Condition::Matches(_), Some(_)) => {
+                return Err(StoreError::PreconditionFailed);
+            }
+        }
+        let path = now.map(|object| object.path.clone());
+        let path = self.place(bucket, key, &staged.path, path)?;
+        let file = fs::metadata(&path)?;
+        let object = Arc::new(Object {
+            key: key.to_owned(),
+            size: staged.size,
+            e_tag: staged.e_tag.clone(),
+            modified: file.modified()?,
+            attributes,
+            path,
+        });
+        self.write_meta(&object)?;
+        objects.insert(key.to_owned(), object.clone());
+        Ok(object)
+    }
+
+    /// Moves contents to the path of their key; to one of no key if that is taken by a folder, or
+    /// by a file where it needs a folder, as with the keys `a` and `a/b`.
+    fn place(
+        &self,
+        bucket: &str,
+        key: &str,
+        from: &Path,
+        now: Option<PathBuf>,
+    ) -> io::Result<PathBuf> {
+        let folder = self.root.join(bucket);
+        let to = now.unwrap_or_else(|| folder.join(path_of_key(key)));
+        let parent = to.parent().unwrap_or(&folder);
+        if fs::create_dir_all(parent)
+            .and_then(|()| fs::rename(from, &to))
+            .is_ok()
+        {
+            return Ok(to);
+        }
+        let to = folder.join("%~").join(Uuid::new_v4().to_string());
+        fs::create_dir_all(folder.join("%~"))?;
+        fs::rename(from, &to)?;
+        Ok(to)
+    }
+
+    fn write_meta(&self, object: &Object) -> io::Result<()> {
+        let path = self.meta_path(&object.path);
+        if let Some(folder) = path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        fs::write(path, serde_json::to_vec(object)?)
+    }
+
+    /// Removes an object; one that is not there counts as removed.
+    pub(super) fn delete(&self, bucket: &str, key: &str) -> Result<(), StoreError> {
+        let mut buckets = self.buckets();
+        let bucket = buckets.get_mut(bucket).ok_or(StoreError::NoSuchBucket)?;
+        if let Some(object) = bucket.objects.remove(key) {
+            fs::remove_file(&object.path)?;
+            let _ = fs::remove_file(self.meta_path(&object.path));
+        }
+        Ok(())
+    }
+
+    /// Objects whose key begins with `prefix` and comes after `after`, in order. With a delimiter,
+    /// keys that have it after the prefix are given as one common prefix.
+    pub(super) fn list(
+        &self,
+        bucket: &str,
+        prefix: &str,
+        delimiter: Option<&str>,
+        after: &str,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        let buckets = self.buckets();
+        let objects = &buckets.get(bucket).ok_or(StoreError::NoSuchBucket)?.objects;
+        let mut page = Page::default();
+        let mut from = prefix.max(after).to_owned();
+        let mut last = String::new();
+        loop {
+            let Some((key, object)) = objects
+                .range(from.clone()..)
+                .find(|(key, _)| key.as_str() > after)
+            else {
+                return Ok(page);
+            };
+            if !key.starts_with(prefix) {
+                return Ok(page);
+            }
+            if page.objects.len() + page.prefixes.len() == limit {
+                page.next = Some(last);
+                return Ok(page);
+            }
+            let common = delimiter.and_then(|delimiter| {
+                let at = key[prefix.len()..].find(delimiter)?;
+                Some(&key[..prefix.len() + at + delimiter.len()])
+            });
+            // Everything below a common prefix is skipped: no key holds U+10FFFF.
+            last = match common {
+                Some(common) => format!("{common}\u{10FFFF}"),
+                None => key.clone(),
+            };
+            from = match common {
+                Some(_) => last.clone(),
+                None => format!("{key}\0"),
+            };
+            match common {
+                // A page that begins within a common prefix has given it already.
+                Some(common) if !after.starts_with(common) => page.prefixes.push(common.to_owned()),
+                Some(_) => {}
+                None => page.objects.push(object.clone()),
+            }
+        }
+    }
+}
+
+/// Lower-case hexadecimal digits.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Removes what writers that were cut off have left, after a while in which none can be at work.
+pub(super) fn sweep(root: &Path, older_than: Duration) {
+    for entry in fs::read_dir(root.join(".new"))
+        .into_iter()
+        .flatten()
+        .flatten()
+    {
+        let age = entry.metadata().and_then(|file| file.modified()).ok();
+        if age
+            .and_then(|at| at.elapsed().ok())
+            .is_some_and(|age| age > older_than)
+        {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn put(
+        store: &Store,
+        key: &str,
+        text: &str,
+        condition: &Condition,
+    ) -> Result<Arc<Object>, StoreError> {
+        let path = store.new_path();
+        fs::write(&path, text).unwrap();
+        let e_tag = hex(Md5::checksum(text.as_bytes()).as_ref());
+        let staged = Staged {
+            path,
+            size: text.len() as u64,
+            e_tag,
+        };
+        store.commit("b", key, staged, Attributes::default(), condition)
+    }
+
+    fn store() -> (tempfile::TempDir, Store) {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::open(dir.path()).unwrap();
+        store.create_bucket("b").unwrap();
+        (dir, store)
+    }
+
+    #[test]
+    fn conditions_decide() {
+        let (_dir, store) = store();
+        let first = put(&store, "k", "1", &Condition::Absent).unwrap();
+        assert!(matches!(
+            put(&store, "k", "2", &Condition::Absent),
+            Err(StoreError::PreconditionFailed)
+        ));
+        let matches = Condition::Matches(first.e_tag.clone());
+        put(&store, "k", "2", &matches).unwrap();
+        assert!(matches!(
+            put(&store, "k", "3", &matches),
+            Err(StoreError::PreconditionFailed)
+        ));
+        assert!(matches!(
+            put(&store, "none", "3", &matches),
+            Err(StoreError::NoSuchKey)
+        ));
+        put(&store, "k", "4", &Condition::Present).unwrap();
+        assert_eq!(
+            fs::read_dir(store.root.join(".new")).unwrap().count(),
+            0,
+            "what was refused is gone"
+        );
+    }
+
+    #[test]
+    fn keys_that_no_file_system_holds_together_live_together() {
+        let (dir, store) = store();
+        let long = "deep/".repeat(150) + &"x".repeat(255);
+        let keys = ["a", "a/b", "a/", "a/b/c", "../up", long.as_str()];
+        for key in keys {
+            put(&store, key, key, &Condition::Always).unwrap();
+        }
+        let again = Store::open(dir.path()).unwrap();
+        for key in keys {
+            let (object, _) = again.read("b", key).unwrap();
+            assert_eq!(fs::read_to_string(&object.path).unwrap(), key);
+            assert!(object.path.starts_with(dir.path().join("b")));
+        }
+        again.delete("b", "a").unwrap();
+        assert!(matches!(again.get("b", "a"), Err(StoreError::NoSuchKey)));
+        assert_eq!(again.get("b", "a/b").unwrap().size, 3);
+    }
+
+    #[test]
+    fn metadata_are_kept_and_files_put_in_by_hand_are_objects() {
+        let (dir, store) = store();
+        let kept = put(&store, "kept", "1", &Condition::Always).unwrap();
+        put(&store, "changed", "1", &Condition::Always).unwrap();
+        fs::write(dir.path().join("b/changed"), "other").unwrap();
+        fs::create_dir(dir.path().join("b/data")).unwrap();
+        fs::write(dir.path().join("b/data/by-hand"), "x").unwrap();
+        let again = Store::open(dir.path()).unwrap();
+        assert_eq!(again.get("b", "kept").unwrap(), kept);
+        assert_eq!(
+            again.get("b", "changed").unwrap().e_tag,
+            hex(Md5::checksum(b"other").as_ref())
+        );
+        assert_eq!(again.get("b", "data/by-hand").unwrap().size, 1);
+    }
+
+    #[test]
+    fn listings_page_through_keys_and_prefixes() {
+        let (_dir, store) = store();
+        for key in ["a", "b/1", "b/2", "c/1", "c/2/3", "d"] {
+            put(&store, key, "", &Condition::Always).unwrap();
+        }
+        let list = |prefix: &str, delimiter: Option<&str>, limit: usize| {
+            let (mut after, mut pages) = (String::new(), Vec::new());
+            loop {
+                let page = store.list("b", prefix, delimiter, &after, limit).unwrap();
+                let objects = page.objects.iter().map(|object| object.key.clone());
+                pages.push(objects.chain(page.prefixes).collect::<Vec<_>>().join(" "));
+                match page.next {
+                    Some(next) => after = next,
+                    None => return pages,
+                }
+            }
+        };
+        assert_eq!(list("", None, 10), ["a b/1 b/2 c/1 c/2/3 d"]);
+        assert_eq!(list("", None, 2), ["a b/1", "b/2 c/1", "c/2/3 d"]);
+        assert_eq!(list("", Some("/"), 10), ["a d b/ c/"]);
+        assert_eq!(list("", Some("/"), 1), ["a", "b/", "c/", "d"]);
+        assert_eq!(list("c/", Some("/"), 10), ["c/1 c/2/"]);
+        assert_eq!(list("e", None, 10), [""]);
+    }
+}
