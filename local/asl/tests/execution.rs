@@ -86,23 +86,44 @@ fn fail(id: TaskId, error: &str) -> Event {
 
 /// A definition of one Task state with more fields.
 fn task(fields: &str) -> String {
+    let caught = match fields.contains("Caught") {
+        true => r#""Caught":{"Type":"Pass","End":true},"#,
+        false => "",
+    };
     format!(
         r#"{{"StartAt":"T","States":{{
-            "T":{{"Type":"Task","Resource":"arn:aws:states:::sqs:sendMessage.waitForTaskToken",{fields}"Next":"Done"}},
-            "Caught":{{"Type":"Pass","End":true}},
+            "T":{{"Type":"Task","Resource":"arn:aws:states:us-east-1:123456789012:activity:work",{fields}"Next":"Done"}},
+            {caught}
             "Done":{{"Type":"Succeed"}}}}}}"#
+    )
+}
+
+/// A machine that would go on for ever: its way out is never taken.
+fn endless(parameters: &str) -> String {
+    format!(
+        r#"{{"StartAt":"A","States":{{
+            "A":{{"Type":"Pass","Parameters":{parameters},"Next":"C"}},
+            "C":{{"Type":"Choice","Choices":[{{"Variable":"$.out","IsPresent":true,"Next":"Out"}}],"Default":"A"}},
+            "Out":{{"Type":"Succeed"}}}}}}"#
     )
 }
 
 #[test]
 fn a_task_is_scheduled_and_its_output_goes_on() {
     let (mut execution, commands) = start(
-        &task(r#""Parameters":{"token.$":"$$.Task.Token","n.$":"$.n"},"#),
+        r#"{"StartAt":"T","States":{
+            "T":{"Type":"Task","Resource":"arn:aws:states:::lambda:invoke.waitForTaskToken","Next":"Done",
+                "Parameters":{"FunctionName":"f","Payload":{"token.$":"$$.Task.Token","n.$":"$.n"}}},
+            "Done":{"Type":"Succeed"}}}"#,
         r#"{"n":1}"#,
     );
     let scheduled = tasks(&commands)[0].clone();
     assert_eq!(
-        scheduled.arguments.get("token").and_then(Value::as_str),
+        scheduled
+            .arguments
+            .get("Payload")
+            .and_then(|payload| payload.get("token"))
+            .and_then(Value::as_str),
         Some(&*scheduled.task_token)
     );
     assert_eq!((scheduled.attempt, scheduled.index), (0, None));
@@ -199,7 +220,7 @@ fn a_task_that_takes_too_long_is_called_off() {
     assert_eq!(at, 60.0);
     let commands = execution.apply(Event::TimerFired { id: timer }, after(60.0));
     assert_eq!(cancelled(&commands).len(), 1);
-    assert!(types(&execution).contains(&"TaskTimedOut".to_string()));
+    assert!(types(&execution).contains(&"ActivityTimedOut".to_string()));
     assert_eq!(
         execution.status(),
         &Status::Succeeded {
@@ -236,8 +257,8 @@ fn heartbeats_put_off_the_end_but_silence_does_not() {
 fn a_failed_branch_stops_the_others() {
     let (mut execution, commands) = start(
         r#"{"StartAt":"P","States":{"P":{"Type":"Parallel","End":true,"Branches":[
-            {"StartAt":"A","States":{"A":{"Type":"Task","Resource":"arn:aws:states:::sqs:sendMessage","End":true}}},
-            {"StartAt":"B","States":{"B":{"Type":"Task","Resource":"arn:aws:states:::sqs:sendMessage","End":true}}},
+            {"StartAt":"A","States":{"A":{"Type":"Task","Resource":"arn:aws:states:us-east-1:123456789012:activity:work","End":true}}},
+            {"StartAt":"B","States":{"B":{"Type":"Task","Resource":"arn:aws:states:us-east-1:123456789012:activity:work","End":true}}},
             {"StartAt":"C","States":{"C":{"Type":"Wait","Seconds":5,"End":true}}}]}}}"#,
         "{}",
     );
@@ -254,7 +275,7 @@ fn a_failed_branch_stops_the_others() {
     assert_eq!(
         types[types.len() - 6..],
         [
-            "TaskFailed",
+            "ActivityFailed",
             "TaskStateAborted",
             "TaskStateAborted",
             "WaitStateAborted",
@@ -289,7 +310,7 @@ fn branches_share_what_was_assigned_before_but_not_what_they_assign() {
 fn map_of_tasks(fields: &str) -> String {
     format!(
         r#"{{"StartAt":"M","States":{{"M":{{"Type":"Map","ItemsPath":"$.items",{fields}"End":true,"ItemProcessor":{{
-            "StartAt":"T","States":{{"T":{{"Type":"Task","Resource":"arn:aws:states:::sqs:sendMessage","End":true}}}}}}}}}}}}"#
+            "StartAt":"T","States":{{"T":{{"Type":"Task","Resource":"arn:aws:states:us-east-1:123456789012:activity:work","End":true}}}}}}}}}}}}"#
     )
 }
 
@@ -372,8 +393,8 @@ fn the_state_machine_has_a_timeout_of_its_own() {
 
 #[test]
 fn an_endless_loop_ends_at_the_last_event_that_a_history_may_have() {
-    let endless = r#"{"StartAt":"A","States":{"A":{"Type":"Pass","Next":"A"}}}"#;
-    let (execution, _) = start(endless, "{}");
+    let endless = endless("{}");
+    let (execution, _) = start(&endless, "{}");
     assert_eq!(execution.history().len(), 25_000);
     let cause = "The execution reached the maximum number of history events (25000).";
     assert_eq!(
@@ -388,17 +409,14 @@ fn an_endless_loop_ends_at_the_last_event_that_a_history_may_have() {
         kind: ExecutionType::Express,
         ..Start::default()
     };
-    let (execution, _) = Execution::start(&machine(endless), start, NOW);
+    let (execution, _) = Execution::start(&machine(&endless), start, NOW);
     assert_eq!(execution.status().name(), "FAILED");
 }
 
 #[test]
 fn values_that_grow_without_end_do_not() {
-    for definition in [
-        r#"{"StartAt":"A","States":{"A":{"Type":"Pass","Parameters":{"a.$":"$"},"Next":"A"}}}"#,
-        r#"{"StartAt":"A","States":{"A":{"Type":"Pass","Parameters":{"a.$":"$","b.$":"$"},"Next":"A"}}}"#,
-    ] {
-        let (execution, _) = start(definition, "{}");
+    for parameters in [r#"{"a.$":"$"}"#, r#"{"a.$":"$","b.$":"$"}"#] {
+        let (execution, _) = start(&endless(parameters), "{}");
         assert!(
             matches!(execution.status(), Status::Failed { error: Some(error), .. } if &**error == "States.DataLimitExceeded")
         );
@@ -461,7 +479,7 @@ fn distributed(fields: &str) -> String {
     format!(
         r#"{{"StartAt":"M","States":{{"M":{{"Type":"Map","Label":"L",{fields}"End":true,"ItemProcessor":{{
             "ProcessorConfig":{{"Mode":"DISTRIBUTED","ExecutionType":"STANDARD"}},
-            "StartAt":"T","States":{{"T":{{"Type":"Task","Resource":"arn:aws:states:::sqs:sendMessage","End":true}}}}}}}}}}}}"#
+            "StartAt":"T","States":{{"T":{{"Type":"Task","Resource":"arn:aws:states:us-east-1:123456789012:activity:work","End":true}}}}}}}}}}}}"#
     )
 }
 
@@ -570,7 +588,7 @@ fn a_map_run_tolerates_as_many_failures_as_it_says() {
 /// A machine with a bit of everything that depends on seed, time and order.
 const MIXED: &str = r#"{"StartAt":"M","States":{
     "M":{"Type":"Map","ItemsPath":"$.items","MaxConcurrency":3,"ItemProcessor":{"StartAt":"T","States":{
-        "T":{"Type":"Task","Resource":"arn:aws:states:::sqs:sendMessage","TimeoutSeconds":5,
+        "T":{"Type":"Task","Resource":"arn:aws:states:us-east-1:123456789012:activity:work","TimeoutSeconds":5,
             "Retry":[{"ErrorEquals":["Retry"],"JitterStrategy":"FULL","MaxAttempts":2}],
             "Catch":[{"ErrorEquals":["Catch"],"Next":"U"}],"End":true},
         "U":{"Type":"Pass","Parameters":{"id.$":"States.UUID()"},"End":true}}},"Next":"W"},
@@ -666,8 +684,7 @@ proptest! {
             limits: Some(Limits { history_events, ..Limits::aws(ExecutionType::Standard) }),
             ..Start::default()
         };
-        let endless = machine(r#"{"StartAt":"A","States":{"A":{"Type":"Pass","Next":"A"}}}"#);
-        let (execution, _) = Execution::start(&endless, start, NOW);
+        let (execution, _) = Execution::start(&machine(&endless("{}")), start, NOW);
         prop_assert!(execution.history().len() as u64 <= history_events + 1);
         prop_assert_eq!(execution.status().name(), "FAILED");
     }

@@ -96,7 +96,9 @@ impl Execution {
         };
         let last = previous.unwrap_or(frame.last);
         match frame.activity {
-            Activity::Entering | Activity::Repeating => return,
+            Activity::Entering => return,
+            // Its task has just ended, but the state has not.
+            Activity::Repeating => {}
             Activity::Waiting { timer } | Activity::Retrying { timer } => self.cancel_timer(timer),
             Activity::Task(task) => self.call_off(&task),
             Activity::Parallel(branches) => {

@@ -77,7 +77,8 @@ enum TimerUse {
     Execution,
     Wait(FrameKey),
     Retry(FrameKey),
-    TaskTimeout(FrameKey),
+    /// With the moment at which it fires.
+    TaskTimeout(FrameKey, Timestamp),
     TaskHeartbeat(FrameKey),
 }
 
@@ -418,10 +419,8 @@ impl Execution {
             Some(TimerUse::Execution) => self.timed_out(),
             Some(TimerUse::Wait(key)) => self.waited(key),
             Some(TimerUse::Retry(key)) => self.ready.push_back(key),
-            Some(TimerUse::TaskTimeout(key)) => self.task_timed_out(key, "States.Timeout"),
-            Some(TimerUse::TaskHeartbeat(key)) => {
-                self.task_timed_out(key, "States.HeartbeatTimeout")
-            }
+            Some(TimerUse::TaskTimeout(key, _)) => self.tasks_timed_out(key),
+            Some(TimerUse::TaskHeartbeat(key)) => self.task_was_silent(key),
         }
     }
 }

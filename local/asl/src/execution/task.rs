@@ -74,7 +74,8 @@ impl Execution {
         self.commands.push(Command::ScheduleTask(command));
         let now = self.now;
         let timeout = timeout_seconds.map(|seconds| {
-            self.start_timer(TimerUse::TaskTimeout(key), now.plus_seconds(seconds as f64))
+            let at = now.plus_seconds(seconds as f64);
+            self.start_timer(TimerUse::TaskTimeout(key, at), at)
         });
         // Nobody can send a heartbeat for a call that has no token.
         let beats = shown || matches!(task.resource, Resource::Activity { .. });
@@ -187,33 +188,60 @@ impl Execution {
             return;
         };
         let details = ErrorDetails {
-            error: Some(error),
-            cause,
+            error: Some(Arc::clone(&error)),
+            cause: cause.clone(),
         };
-        self.progress(key, TaskProgress::Failed(details.clone()));
+        self.progress(key, TaskProgress::Failed(details));
         self.task_over(key);
-        self.task_failure(key, details);
+        self.task_failure(key, error, cause);
     }
 
-    pub(super) fn task_timed_out(&mut self, key: FrameKey, error: &str) {
+    /// A task's time is up. Others whose time is up at the same moment are told of before any of them fails.
+    pub(super) fn tasks_timed_out(&mut self, key: FrameKey) {
+        let now = self.now;
+        let mut due: Vec<(u64, FrameKey)> = self
+            .timers
+            .iter()
+            .filter_map(|(id, purpose)| match purpose {
+                TimerUse::TaskTimeout(other, at) if *at <= now => Some((*id, *other)),
+                _ => None,
+            })
+            .collect();
+        due.sort_unstable_by_key(|(id, _)| *id);
+        let mut keys = vec![key];
+        keys.extend(due.into_iter().map(|(_, key)| key));
+        keys.retain(|key| self.time_up(*key, "States.Timeout"));
+        for key in keys {
+            self.task_failure(key, "States.Timeout".into(), None);
+        }
+    }
+
+    /// A task has been silent for too long.
+    pub(super) fn task_was_silent(&mut self, key: FrameKey) {
+        if self.time_up(key, "States.HeartbeatTimeout") {
+            self.task_failure(key, "States.HeartbeatTimeout".into(), None);
+        }
+    }
+
+    fn time_up(&mut self, key: FrameKey, error: &str) -> bool {
         let Some(id) = self.running_task(key).map(|task| task.id) else {
-            return;
+            return false;
         };
         let details = ErrorDetails {
             error: Some(error.into()),
             cause: None,
         };
-        self.progress(key, TaskProgress::TimedOut(details.clone()));
+        self.progress(key, TaskProgress::TimedOut(details));
         self.commands.push(Command::CancelTask { id });
         self.task_over(key);
-        self.task_failure(key, details);
+        true
     }
 
-    fn task_failure(&mut self, key: FrameKey, details: ErrorDetails) {
+    fn task_failure(&mut self, key: FrameKey, error: Arc<str>, cause: Option<Arc<str>>) {
         let program = Arc::clone(&self.machine.program);
         let failure = Failure {
-            error: details.error,
-            cause: details.cause,
+            error: Some(error),
+            cause,
             origin: Origin::Task,
         };
         self.fail_thread(&program, key, failure);

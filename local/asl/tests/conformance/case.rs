@@ -109,28 +109,10 @@ impl Case {
     }
 
     fn services(&self) -> Recorded {
-        let failed = |details: &Value| TaskError {
-            error: text(details, "error").unwrap_or_default(),
-            cause: text(details, "cause"),
-        };
-        let answers = self.events.iter().flatten().filter_map(|event| {
-            let (key, well) = match event.get("type").and_then(Value::as_str) {
-                Some("TaskSucceeded") => ("taskSucceededEventDetails", true),
-                Some("TaskFailed") => ("taskFailedEventDetails", false),
-                _ => return None,
-            };
-            let details = event
-                .get(key)
-                .filter(|details| text(details, "resourceType").as_deref() != Some("lambda"))?;
-            Some(match well {
-                true => Ok(details.get("output").cloned().unwrap_or_default()),
-                false => Err(failed(details)),
-            })
-        });
-        Recorded {
-            objects: self.objects.clone(),
-            answers: answers.collect(),
-        }
+        Recorded::new(
+            self.objects.clone(),
+            self.events.as_deref().unwrap_or_default(),
+        )
     }
 
     fn execute(&self) -> Finding {

@@ -14,28 +14,30 @@ const STACK: &str = "  File \"/var/task/handler.py\", line 2, in handler\n    ra
 #[derive(Default)]
 pub struct Recorded {
     pub objects: BTreeMap<String, String>,
-    pub answers: VecDeque<Result<Value, TaskError>>,
+    /// How the other services answered, in the order in which they were called.
+    pub answers: VecDeque<Answer>,
 }
 
 impl Services for Recorded {
     fn run(&mut self, task: &Task) -> Answer {
         match &task.resource {
             Resource::Lambda { arn } => function(arn, &task.arguments),
-            Resource::Service {
-                service, action, ..
-            } => match (&**service, &**action) {
-                ("lambda", "invoke") => invoke(&task.arguments),
-                _ => match self.answers.pop_front() {
-                    Some(Ok(output)) => Answer::output(output),
-                    Some(Err(error)) => Answer::error(error.error, error.cause),
-                    None => unknown(&task.resource),
-                },
-            },
-            Resource::Activity { .. } => unknown(&task.resource),
+            resource if resource.to_string() == "lambda:invoke" => invoke(&task.arguments),
+            Resource::Service { .. } | Resource::Activity { .. } => {
+                let unknown = || {
+                    let cause = format!("nothing stands behind {}", task.resource);
+                    Answer::error("States.TaskFailed", Some(cause))
+                };
+                self.answers.pop_front().unwrap_or_else(unknown)
+            }
         }
     }
 
     fn read_items(&mut self, reader: &ItemReader) -> Result<Vec<Value>, TaskError> {
+        if matches!(&reader.resource, Resource::Service { action, .. } if &**action == "listObjectsV2")
+        {
+            return Ok(self.list(reader));
+        }
         match self.object(&reader.arguments) {
             Some(body) => items::parse(&reader.config, body.as_bytes()),
             None => Err(TaskError {
@@ -47,6 +49,39 @@ impl Services for Recorded {
 }
 
 impl Recorded {
+    /// The objects of the case, and the answers that its recorded history tells.
+    pub fn new(objects: BTreeMap<String, String>, events: &[Value]) -> Recorded {
+        let scheduled = events.iter().filter(|event| {
+            let details = details(event);
+            kind(event) == "ActivityScheduled"
+                || kind(event) == "TaskScheduled"
+                    && !(text(details, "resourceType") == "lambda"
+                        && text(details, "resource") == "invoke")
+        });
+        Recorded {
+            objects,
+            answers: scheduled.map(|event| answer(events, event)).collect(),
+        }
+    }
+
+    fn list(&self, reader: &ItemReader) -> Vec<Value> {
+        let folder = format!("{}/", text(&reader.arguments, "Bucket"));
+        let prefix = text(&reader.arguments, "Prefix");
+        let listed = self.objects.iter().filter_map(|(path, body)| {
+            let key = path
+                .strip_prefix(&folder)
+                .filter(|key| key.starts_with(prefix))?;
+            Some(items::Object {
+                key: key.to_string(),
+                etag: "\"<etag>\"".to_string(),
+                size: body.len() as u64,
+                last_modified: 0,
+                storage_class: "STANDARD".to_string(),
+            })
+        });
+        items::objects(&reader.config, listed)
+    }
+
     fn object(&self, arguments: &Value) -> Option<&String> {
         let part = |key| arguments.get(key).and_then(Value::as_str);
         self.objects
@@ -54,11 +89,70 @@ impl Recorded {
     }
 }
 
-fn unknown(resource: &Resource) -> Answer {
-    Answer::error(
-        "States.TaskFailed",
-        Some(format!("nothing stands behind {resource}")),
-    )
+/// What became of a scheduled task, by following its events.
+fn answer(events: &[Value], scheduled: &Value) -> Answer {
+    let mut answer = Answer {
+        seconds: 0.0,
+        worker: None,
+        submitted: None,
+        result: None,
+    };
+    let mut id = scheduled.get("id");
+    while let Some(event) = events
+        .iter()
+        .find(|event| id.is_some() && event.get("previousEventId") == id)
+    {
+        let details = details(event);
+        let output = || details.get("output").cloned().unwrap_or_default();
+        let kind = kind(event);
+        match kind
+            .strip_prefix("Task")
+            .or_else(|| kind.strip_prefix("Activity"))
+        {
+            Some("Started") => {
+                answer.worker = details
+                    .get("workerName")
+                    .and_then(Value::as_str)
+                    .map(str::to_string)
+            }
+            Some("Submitted") => answer.submitted = Some(output()),
+            Some("Succeeded") => answer.result = Some(Ok(output())),
+            Some("Failed") => {
+                answer.result = Some(Err(TaskError {
+                    error: text(details, "error").to_string(),
+                    cause: details.get("cause").map(|cause| match cause {
+                        Value::String(cause) => cause.to_string(),
+                        cause => cause.to_string(),
+                    }),
+                }));
+            }
+            _ => break,
+        }
+        id = event.get("id");
+    }
+    answer
+}
+
+fn kind(event: &Value) -> &str {
+    text(event, "type")
+}
+
+/// The details of an event, whatever its type calls them.
+fn details(event: &Value) -> &Value {
+    let members = event
+        .as_object()
+        .map(|members| members.iter())
+        .into_iter()
+        .flatten();
+    members
+        .filter(|(key, _)| key.ends_with("EventDetails"))
+        .map(|(_, details)| details)
+        .next()
+        .unwrap_or(&Value::Null)
+}
+
+fn text<'a>(value: &'a Value, key: &str) -> &'a str {
+    value.get(key).and_then(Value::as_str).unwrap_or_default()
 }
 
 fn invoke(arguments: &Value) -> Answer {
