@@ -49,6 +49,8 @@ pub struct Response {
     pub records: usize,
     /// Rows whose class was predicted.
     pub correct: usize,
+    /// All rows that are held out.
+    pub of: usize,
     /// S3 URI of the predictions: CSV `row,class,predicted`.
     pub predictions: String,
     /// For the report.
@@ -170,6 +172,7 @@ where
         first: request.first,
         records,
         correct,
+        of: all,
         predictions: uri.to_string(),
         metrics: Metrics {
             accuracy: correct as f64 / records as f64,
