@@ -110,5 +110,7 @@ fn jsonpath(bencher: Bencher, path: &str) {
 #[divan::bench(args = ["$n + 1", "$states.input.order", "$sum($states.input.order.items.price)"])]
 fn jsonata(bencher: Bencher, text: &str) {
     let expression = Expr::compile(text).unwrap();
-    evaluate(bencher, |scope| expression.evaluate(scope, "Output").unwrap());
+    evaluate(bencher, |scope| {
+        expression.evaluate(scope, "Output").unwrap()
+    });
 }
