@@ -47,7 +47,8 @@ pub fn objects(config: &Value, objects: impl IntoIterator<Item = Object>) -> Vec
             Value::object([
                 ("Etag", Value::from(object.etag)),
                 ("Key", Value::from(object.key)),
-                ("LastModified", Value::from(object.last_modified)),
+                // AWS gives the seconds as a double: 1.789180622E9.
+                ("LastModified", Value::number(object.last_modified as f64)),
                 ("Size", Value::from(object.size)),
                 ("StorageClass", Value::from(object.storage_class)),
             ])

@@ -6,6 +6,29 @@
 //!
 //! The language is specified at <https://states-language.net/spec.html>; where AWS Step Functions differs or says
 //! more, this crate follows AWS (<https://docs.aws.amazon.com/step-functions/latest/dg/concepts-amazon-states-language.html>).
+//!
+//! ```
+//! use asl::{Command, Event, Execution, Start, StateMachine, Status, Timestamp, Value};
+//!
+//! let machine = StateMachine::parse(
+//!     r#"{"StartAt":"Nap","States":{
+//!         "Nap":{"Type":"Wait","Seconds":60,"Next":"Done"},
+//!         "Done":{"Type":"Pass","Parameters":{"slept.$":"States.Format('{} slept', $.who)"},"End":true}}}"#,
+//! )?;
+//! let start = Start { input: Value::parse(r#"{"who":"Ada"}"#)?, ..Start::default() };
+//! let now = Timestamp(1_700_000_000_000_000);
+//! let (mut execution, commands) = Execution::start(&machine, start, now);
+//!
+//! // A driver carries the commands out; this one only has to wait.
+//! let Some(Command::StartTimer { id, at }) = commands.first() else { panic!("it waits") };
+//! execution.apply(Event::TimerFired { id: *id }, *at);
+//!
+//! let output = Value::parse(r#"{"slept":"Ada slept"}"#)?;
+//! assert_eq!(execution.status(), &Status::Succeeded { output });
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! [`simulate::run`] is such a driver, with a virtual clock.
 
 mod command;
 mod definition;
