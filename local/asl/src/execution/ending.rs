@@ -40,8 +40,8 @@ impl Execution {
         last
     }
 
-    pub(super) fn history_full(&mut self, key: FrameKey) {
-        let last = self.frames.get(key).map_or(0, |frame| frame.last);
+    pub(super) fn history_full(&mut self) {
+        let last = self.history.len() as u64;
         let cause = format!(
             "The execution reached the maximum number of history events ({}).",
             self.limits.history_events

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::definition::{Dynamic, Items, Kind, Language, MapFields, Program, State};
 use crate::history::{EventKind, StateType};
-use crate::query::QueryError;
+use crate::query::{QueryError, jsonata};
 use crate::value::Value;
 
 use super::context::Given;
@@ -89,14 +89,31 @@ impl Execution {
             Items::Path { path, .. } => {
                 path.select(scope).map_err(|missing| missing.invalid_path())
             }
+            Items::Expression(expression) if map.distributed.is_some() => {
+                match expression.evaluate(scope, "Items")? {
+                    items @ (Value::Array(_) | Value::Object(_)) => Ok(items),
+                    _ => expression.evaluate_as(scope, "Items", jsonata::Kind::Array),
+                }
+            }
             Items::Expression(expression) => {
-                expression.evaluate_as(scope, "Items", crate::query::jsonata::Kind::Array)
+                expression.evaluate_as(scope, "Items", jsonata::Kind::Array)
             }
             Items::Template(template) => template.render(scope, "Items"),
             Items::Literal(value) => Ok(value.clone()),
         })?;
-        if let Value::Array(items) = value {
-            return Ok(items);
+        match value {
+            Value::Array(items) => return Ok(items),
+            // A Distributed Map takes the members of an object as items too.
+            Value::Object(members) if map.distributed.is_some() => {
+                let items = members.iter().map(|(key, value)| {
+                    Value::object([
+                        ("Key", Value::String(Arc::clone(key))),
+                        ("Value", value.clone()),
+                    ])
+                });
+                return Ok(Arc::new(items.collect()));
+            }
+            _ => {}
         }
         let error = match state.language {
             Language::Jsonata => QueryError {

@@ -54,6 +54,8 @@ pub struct Execution {
     now: Timestamp,
     status: Status,
     history: Vec<HistoryEvent>,
+    /// There was no place left in the history for an event.
+    full: bool,
     frames: Frames,
     root: FrameKey,
     /// Threads that can go on.
@@ -146,6 +148,7 @@ impl Execution {
             now,
             status: Status::Running,
             history: Vec::new(),
+            full: false,
             frames,
             root,
             ready: VecDeque::from([root]),
@@ -204,14 +207,16 @@ impl Execution {
         while let Some(key) = self.ready.pop_front() {
             self.advance(&program, key);
         }
+        if self.full && self.status == Status::Running {
+            self.history_full();
+        }
     }
 
     /// Runs one thread until it has to wait or ends.
     fn advance(&mut self, program: &Program, key: FrameKey) {
         loop {
-            // The event that ends the execution counts too.
-            if self.history.len() as u64 + 1 >= self.limits.history_events {
-                return self.history_full(key);
+            if self.full {
+                return;
             }
             let Some(frame) = self.frames.get_mut(key) else {
                 return;
@@ -373,9 +378,13 @@ impl Execution {
         program.states.get(self.frames.get(key)?.state as usize)
     }
 
-    /// Appends an event to the history and tells its id.
+    /// Appends an event to the history and tells its id. The last place is kept for the event that ends the execution.
     fn record(&mut self, previous_event_id: u64, kind: EventKind) -> u64 {
         let id = self.history.len() as u64 + 1;
+        if id >= self.limits.history_events && !kind.ends_execution() {
+            self.full = true;
+            return id;
+        }
         self.history.push(HistoryEvent {
             id,
             previous_event_id,

@@ -225,6 +225,19 @@ pub enum EventKind {
     EvaluationFailed(Box<Evaluation>),
 }
 
+impl EventKind {
+    /// Whether it is the last event of a history.
+    pub(crate) fn ends_execution(&self) -> bool {
+        matches!(
+            self,
+            EventKind::ExecutionSucceeded { .. }
+                | EventKind::ExecutionFailed(_)
+                | EventKind::ExecutionTimedOut(_)
+                | EventKind::ExecutionAborted(_)
+        )
+    }
+}
+
 /// The details of `EvaluationFailed`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evaluation {
