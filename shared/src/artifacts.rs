@@ -1,9 +1,7 @@
 //! Artifacts on S3: what is too large for a state's input or output, and what must be committed once.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -12,9 +10,13 @@ use serde_json::Value;
 use crate::input::InvalidInput;
 use crate::task::{INPUT_NOT_FOUND, JOB_STORAGE, Named};
 
-/// Largest input or output of a state, in bytes
-/// (<https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html>).
-pub const PAYLOAD_LIMIT: usize = 256 * 1024;
+mod memory;
+#[cfg(feature = "aws")]
+mod s3;
+
+pub use memory::MemoryStore;
+#[cfg(feature = "aws")]
+pub use s3::S3Store;
 
 /// The address of one object, written `s3://bucket/key`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -239,7 +241,7 @@ where
 
 /// A value as it travels through a state machine: itself, or a pointer when it is too large for a state.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, deny_unknown_fields)]
 pub enum Payload {
     /// The value is elsewhere.
     Pointer {
@@ -275,148 +277,13 @@ impl Payload {
     }
 }
 
-/// The in-memory twin of [`S3Store`].
-#[derive(Debug, Default)]
-pub struct MemoryStore {
-    objects: Mutex<BTreeMap<S3Uri, Vec<u8>>>,
-}
-
-impl MemoryStore {
-    fn objects(&self) -> std::sync::MutexGuard<'_, BTreeMap<S3Uri, Vec<u8>>> {
-        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl GetObject for MemoryStore {
-    async fn get(&self, uri: &S3Uri) -> Result<Option<Vec<u8>>, ArtifactError> {
-        Ok(self.objects().get(uri).cloned())
-    }
-}
-
-impl PutObject for MemoryStore {
-    async fn put(&self, uri: &S3Uri, body: Vec<u8>, when: When) -> Result<Put, ArtifactError> {
-        let mut objects = self.objects();
-        if when == When::Absent && objects.contains_key(uri) {
-            return Ok(Put::Kept);
-        }
-        objects.insert(uri.clone(), body);
-        Ok(Put::Written)
-    }
-}
-
-impl ListObjects for MemoryStore {
-    async fn list(&self, prefix: &S3Uri) -> Result<Vec<S3Uri>, ArtifactError> {
-        let inside = |uri: &&S3Uri| uri.bucket == prefix.bucket && uri.key.starts_with(&prefix.key);
-        Ok(self.objects().keys().filter(inside).cloned().collect())
-    }
-}
-
-#[cfg(feature = "aws")]
-pub use s3::S3Store;
-
-#[cfg(feature = "aws")]
-mod s3 {
-    use aws_sdk_s3::Client;
-    use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata};
-
-    use super::{ArtifactError, GetObject, ListObjects, Put, PutObject, S3Uri, When};
-
-    /// The artifacts on S3.
-    #[derive(Debug, Clone)]
-    pub struct S3Store(pub Client);
-
-    fn unavailable(
-        operation: &'static str,
-        uri: &S3Uri,
-        error: impl std::error::Error,
-    ) -> ArtifactError {
-        ArtifactError::Unavailable {
-            operation,
-            uri: uri.clone(),
-            reason: DisplayErrorContext(error).to_string(),
-        }
-    }
-
-    impl GetObject for S3Store {
-        async fn get(&self, uri: &S3Uri) -> Result<Option<Vec<u8>>, ArtifactError> {
-            let object = match self
-                .0
-                .get_object()
-                .bucket(&uri.bucket)
-                .key(&uri.key)
-                .send()
-                .await
-            {
-                Ok(object) => object,
-                Err(error) if matches!(error.code(), Some("NoSuchKey" | "NoSuchBucket")) => {
-                    return Ok(None);
-                }
-                Err(error) => return Err(unavailable("get", uri, error)),
-            };
-            let body = object
-                .body
-                .collect()
-                .await
-                .map_err(|error| unavailable("get", uri, error))?;
-            Ok(Some(body.to_vec()))
-        }
-    }
-
-    impl PutObject for S3Store {
-        async fn put(&self, uri: &S3Uri, body: Vec<u8>, when: When) -> Result<Put, ArtifactError> {
-            let mut request = self
-                .0
-                .put_object()
-                .bucket(&uri.bucket)
-                .key(&uri.key)
-                .body(body.into());
-            if let Some(kind) = content_type(&uri.key) {
-                request = request.content_type(kind);
-            }
-            if when == When::Absent {
-                request = request.if_none_match("*");
-            }
-            match request.send().await {
-                Ok(_) => Ok(Put::Written),
-                Err(error) if error.code() == Some("PreconditionFailed") => Ok(Put::Kept),
-                Err(error) => Err(unavailable("put", uri, error)),
-            }
-        }
-    }
-
-    fn content_type(key: &str) -> Option<&'static str> {
-        match key.rsplit_once('.')?.1 {
-            "json" => Some("application/json"),
-            "html" => Some("text/html; charset=utf-8"),
-            _ => None,
-        }
-    }
-
-    impl ListObjects for S3Store {
-        async fn list(&self, prefix: &S3Uri) -> Result<Vec<S3Uri>, ArtifactError> {
-            let mut pages = self
-                .0
-                .list_objects_v2()
-                .bucket(&prefix.bucket)
-                .prefix(&prefix.key)
-                .into_paginator()
-                .send();
-            let mut uris = Vec::new();
-            while let Some(page) = pages.next().await {
-                let page = page.map_err(|error| unavailable("list", prefix, error))?;
-                let keys = page.contents().iter().filter_map(|object| object.key());
-                uris.extend(keys.map(|key| S3Uri::new(&prefix.bucket, key)));
-            }
-            Ok(uris)
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use serde_json::json;
+
+    use crate::pricing::quota::STATE_PAYLOAD_BYTES;
 
     #[test]
     fn uris_read_back_or_are_refused() {
@@ -454,9 +321,9 @@ mod tests {
         let (store, uri) = (MemoryStore::default(), S3Uri::new("b", "k"));
         for (value, inline) in [
             (json!([1, 2]), true),
-            (json!("x".repeat(PAYLOAD_LIMIT)), false),
+            (json!("x".repeat(STATE_PAYLOAD_BYTES)), false),
         ] {
-            let payload = Payload::pack(&store, uri.clone(), value.clone(), PAYLOAD_LIMIT)
+            let payload = Payload::pack(&store, uri.clone(), value.clone(), STATE_PAYLOAD_BYTES)
                 .await
                 .unwrap();
             assert_eq!(matches!(payload, Payload::Inline(_)), inline);
@@ -464,5 +331,8 @@ mod tests {
                 serde_json::from_value(serde_json::to_value(payload).unwrap()).unwrap();
             assert_eq!(travelled.unpack(&store).await.unwrap(), value);
         }
+        let no_pointer = json!({"s3Uri": "s3://b/k", "more": 1});
+        let payload: Payload = serde_json::from_value(no_pointer.clone()).unwrap();
+        assert_eq!(payload, Payload::Inline(no_pointer));
     }
 }

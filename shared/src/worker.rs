@@ -9,13 +9,16 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::activity::SfnActivity;
-use crate::artifacts::{self, ArtifactError, GetObject, PutObject, S3Store, S3Uri};
+use crate::artifacts::{self, GetObject, Payload, PutObject, S3Store, S3Uri};
 use crate::input::{self, InvalidInput};
 use crate::job::{Job, JobOutcome, JobResult, Placement, Receipt};
-use crate::task::{CallBack, Delivery, Failure, Named, SfnCallback, Signal, TaskToken};
+use crate::task::{
+    CallBack, Delivery, Failure, JOB_CRASHED, Named, SfnCallback, Signal, TaskToken,
+};
 use crate::{aws, env, lambda, telemetry};
 
 mod activity;
@@ -222,8 +225,8 @@ where
     E: Named,
 {
     let uri = assignment.job_uri.sibling("outcome.json");
-    let storage = |error: ArtifactError| Unfinished::from(&error);
-    if let Some(committed) = artifacts::find_json(store, &uri).await.map_err(storage)? {
+    let committed = artifacts::find_json(store, &uri).await;
+    if let Some(committed) = committed.map_err(|error| Unfinished::from(&error))? {
         info!("the outcome is committed already");
         return Ok(committed);
     }
@@ -233,25 +236,13 @@ where
         store,
         uri: &assignment.job_uri,
     };
-    let result =
-        match input::parse::<I>(job.input.clone()).map_err(|invalid| invalid.under("$.input")) {
-            Ok(input) => match work(context, input).await {
-                Ok(output) => Ok(output),
-                Err(error) if error.name().starts_with("Input.") => {
-                    Err(failure(error.name(), &error.to_string(), &job.id))
-                }
-                Err(error) => return Err(Unfinished::from(&error)),
-            },
-            Err(invalid) => Err(failure(invalid.name(), &invalid.to_string(), &job.id)),
-        };
-    let result = match result {
-        Ok(output) => {
-            let output = serde_json::to_value(output).map_err(|error| {
-                Unfinished::from(&InvalidInput::new("$.output", error.to_string()))
-            })?;
-            JobResult::Succeeded { output }
+    let result = match compute(context, work).await {
+        Ok(output) => JobResult::Succeeded { output },
+        Err(Unfinished { name, message }) if name.starts_with("Input.") => {
+            let Failure { error, cause } = failure(&name, &message, &job.id);
+            JobResult::Refused { error, cause }
         }
-        Err(Failure { error, cause }) => JobResult::Refused { error, cause },
+        Err(unfinished) => return Err(unfinished),
     };
     let outcome = JobOutcome {
         job_id: job.id.clone(),
@@ -261,9 +252,32 @@ where
         finished_at_ms: now_ms(),
         result,
     };
-    artifacts::put_once(store, &uri, outcome)
-        .await
-        .map_err(storage)
+    let committed = artifacts::put_once(store, &uri, outcome).await;
+    committed.map_err(|error| Unfinished::from(&error))
+}
+
+/// The output of the work. An input that was too large for a state arrives as a pointer.
+async fn compute<S, I, O, E>(
+    context: Context<'_, S>,
+    work: &impl AsyncFn(Context<'_, S>, I) -> Result<O, E>,
+) -> Result<Value, Unfinished>
+where
+    S: GetObject,
+    I: DeserializeOwned,
+    O: Serialize,
+    E: Named,
+{
+    let invalid = |error: InvalidInput| Unfinished::from(&error.under("$.input"));
+    let payload: Payload = input::parse(context.job.input.clone()).map_err(invalid)?;
+    let value = payload.unpack(context.store).await;
+    let value = value.map_err(|error| Unfinished::from(&error))?;
+    let input = input::parse(value).map_err(invalid)?;
+    let output = work(context, input).await;
+    let output = output.map_err(|error| Unfinished::from(&error))?;
+    serde_json::to_value(output).map_err(|error| Unfinished {
+        name: JOB_CRASHED.to_owned(),
+        message: format!("the output is not JSON: {error}"),
+    })
 }
 
 fn settle(outcome: JobOutcome, job_uri: &S3Uri) -> Ending {

@@ -137,6 +137,18 @@ async fn a_refusal_is_final_and_names_the_path() {
 }
 
 #[tokio::test]
+async fn a_large_input_comes_by_pointer() {
+    let (bench, assignment) = Bench::with(json!({"s3Uri": "s3://b/large.json"})).await;
+    assert_eq!(bench.perform(&assignment).await.code(), 3, "not there");
+    let (bench, assignment) = Bench::with(json!({"s3Uri": "s3://b/large.json"})).await;
+    let uri = S3Uri::new("b", "large.json");
+    put_json(&bench.store, &uri, &json!({"even": 4}), When::Always)
+        .await
+        .unwrap();
+    assert_eq!(bench.perform(&assignment).await.code(), 0);
+}
+
+#[tokio::test]
 async fn a_curable_failure_leaves_no_outcome() {
     let (bench, assignment) = Bench::with(json!({"even": 0})).await;
     assert_eq!(bench.perform(&assignment).await.code(), 1);
