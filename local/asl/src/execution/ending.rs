@@ -9,35 +9,27 @@ use super::frame::{Activity, FrameKey};
 use super::{Execution, Status};
 
 impl Execution {
+    /// The state machine's TimeoutSeconds ran out. Only the event tells the error; the execution's own stays empty.
     pub(super) fn timed_out(&mut self) {
         let details = ErrorDetails {
             error: Some("States.Timeout".into()),
             cause: None,
         };
-        let last = self.abort_root();
-        self.record(last, EventKind::ExecutionTimedOut(ErrorDetails::default()));
+        self.record(0, EventKind::ExecutionTimedOut(details));
         self.end(Status::TimedOut {
-            error: details.error,
-            cause: details.cause,
+            error: None,
+            cause: None,
         });
     }
 
+    /// Somebody stopped the execution. What was going on leaves no events of its own.
     pub(super) fn stop(&mut self, error: Option<Arc<str>>, cause: Option<Arc<str>>) {
-        let last = self.abort_root();
         let details = ErrorDetails {
             error: error.clone(),
             cause: cause.clone(),
         };
-        self.record(last, EventKind::ExecutionAborted(details));
+        self.record(0, EventKind::ExecutionAborted(details));
         self.end(Status::Aborted { error, cause });
-    }
-
-    /// Records what was going on as aborted; the result is the last event of the main thread.
-    pub(super) fn abort_root(&mut self) -> u64 {
-        let root = self.root;
-        let last = self.frames.get(root).map_or(0, |frame| frame.last);
-        self.abort(root, None);
-        last
     }
 
     pub(super) fn history_full(&mut self) {
@@ -84,9 +76,8 @@ impl Execution {
         }
     }
 
-    /// Ends a thread from outside, with all below it. `previous` is the event that the history gives as the reason;
-    /// without one, each thread's own last event is given.
-    pub(super) fn abort(&mut self, key: FrameKey, previous: Option<u64>) {
+    /// Ends a thread because of an event of another one, with all below it.
+    pub(super) fn abort(&mut self, key: FrameKey, previous: u64) {
         let program = Arc::clone(&self.machine.program);
         let Some(state) = self.state_of(&program, key) else {
             return;
@@ -94,7 +85,6 @@ impl Execution {
         let Some(frame) = self.frames.remove(key) else {
             return;
         };
-        let last = previous.unwrap_or(frame.last);
         match frame.activity {
             Activity::Entering => return,
             // Its task has just ended, but the state has not.
@@ -113,9 +103,9 @@ impl Execution {
             }
             Activity::MapRun(run) => {
                 self.call_off_run(&run);
-                self.record(last, EventKind::MapRunAborted);
+                self.record(previous, EventKind::MapRunAborted);
             }
         }
-        self.record(last, EventKind::StateAborted(state.kind.state_type()));
+        self.record(previous, EventKind::StateAborted(state.kind.state_type()));
     }
 }

@@ -287,12 +287,12 @@ impl Execution {
             std::mem::replace(&mut frame.activity, Activity::Repeating)
         {
             for iteration in iterations.running {
-                self.abort_iteration(state, iteration, Some(last));
+                self.abort_iteration(state, iteration, last);
             }
         }
     }
 
-    pub(super) fn abort_iteration(&mut self, state: &State, key: FrameKey, previous: Option<u64>) {
+    pub(super) fn abort_iteration(&mut self, state: &State, key: FrameKey, previous: u64) {
         let Some(frame) = self.frames.get(key) else {
             return;
         };
@@ -300,7 +300,7 @@ impl Execution {
             name: Arc::clone(&state.name),
             index: frame.index,
         };
-        self.record(previous.unwrap_or(frame.last), aborted);
+        self.record(previous, aborted);
         self.abort(key, previous);
     }
 

@@ -117,7 +117,7 @@ impl Execution {
             std::mem::replace(&mut frame.activity, Activity::Repeating)
         {
             for sibling in branches.running {
-                self.abort(sibling, Some(ended.last));
+                self.abort(sibling, ended.last);
             }
         }
         self.fail_thread(program, parent, failure.of_state());

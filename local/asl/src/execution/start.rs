@@ -101,9 +101,9 @@ pub enum Status {
     },
     /// The state machine's own TimeoutSeconds ran out.
     TimedOut {
-        /// `States.Timeout`.
+        /// Empty, as on AWS: only the history tells `States.Timeout`.
         error: Option<Arc<str>>,
-        /// Details for people.
+        /// Empty.
         cause: Option<Arc<str>>,
     },
     /// It was stopped.
