@@ -11,7 +11,27 @@ async fn main() -> Result<(), Error> {
         eprintln!("refusing to start");
         std::process::exit(7);
     }
+    if let Ok(reason) = std::env::var("REPORT_INIT_ERROR") {
+        report_init_error(&reason)?;
+    }
     lambda_runtime::run(service_fn(handle)).await
+}
+
+/// Tells the Runtime API that the function cannot initialise, and ends.
+fn report_init_error(reason: &str) -> Result<(), Error> {
+    use std::io::{Read, Write};
+    let address = std::env::var("AWS_LAMBDA_RUNTIME_API")?;
+    let body = json!({"errorType": "Function.NoConfiguration", "errorMessage": reason}).to_string();
+    let mut stream = std::net::TcpStream::connect(&address)?;
+    write!(
+        stream,
+        "POST /2018-06-01/runtime/init/error HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    assert!(answer.starts_with("HTTP/1.1 202"), "{answer}");
+    std::process::exit(1);
 }
 
 async fn handle(event: LambdaEvent<Value>) -> Result<Value, Error> {

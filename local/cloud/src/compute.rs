@@ -12,6 +12,7 @@ use crate::faults::Faults;
 use crate::lambda::Lambda;
 use crate::logs::Logs;
 use crate::process::Processes;
+use crate::rates::Rates;
 use crate::router::{JsonService, Services};
 use crate::s3::S3;
 use crate::scheduler::{ScheduleError, Scheduler};
@@ -68,6 +69,7 @@ impl Compute {
     /// Builds the services. Tasks and jobs that a killed local cloud left in the data folder go on; no
     /// other process is started before it is asked for. Call it within a tokio runtime.
     pub fn start(local: Local, stack: &Stack, faults: Faults) -> Result<Self, ComputeError> {
+        let faults = faults.with_rates(Rates::new(&local.limits.rates));
         let objects = local.data_dir.join("s3");
         let s3 = S3::open(&objects, &stack.buckets, faults.clone()).map_err(|source| {
             ComputeError::Data {

@@ -1,8 +1,10 @@
 //! What every local service needs to know of its surroundings.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use crate::rates::Rate;
 use crate::stack::Env;
 
 /// Surroundings of the local cloud: names in ARNs, folders, limits.
@@ -39,6 +41,14 @@ pub struct Limits {
     /// Time between SIGTERM and SIGKILL where a container definition sets none.
     /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html>
     pub stop_timeout: Duration,
+    /// Rate limits by `service:Action` (`ecs:RunTask`); none by default.
+    pub rates: BTreeMap<String, Rate>,
+    /// Time that an ECS task spends PENDING before its containers start.
+    pub task_start_up: Duration,
+    /// Time that a Batch job spends STARTING before its container starts.
+    pub job_start_up: Duration,
+    /// Time after which an idle Lambda environment is given up.
+    pub lambda_idle: Duration,
 }
 
 impl Default for Limits {
@@ -49,6 +59,10 @@ impl Default for Limits {
             batch_vcpus: std::thread::available_parallelism().map_or(1.0, |n| n.get() as f64),
             batch_memory_mib: machine_memory_mib().unwrap_or(4_096),
             stop_timeout: Duration::from_secs(30),
+            rates: BTreeMap::new(),
+            task_start_up: Duration::ZERO,
+            job_start_up: Duration::ZERO,
+            lambda_idle: Duration::from_secs(600),
         }
     }
 }

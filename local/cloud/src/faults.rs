@@ -14,10 +14,12 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
 
 use serde::Deserialize;
 
 use crate::error::ServiceError;
+use crate::rates::Rates;
 
 /// What goes wrong.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -119,10 +121,11 @@ pub enum FaultsError {
     },
 }
 
-/// The faults still to come; clones share the count.
+/// The faults still to come, and the rate limits of actions; clones share the count.
 #[derive(Debug, Clone, Default)]
 pub struct Faults {
     plan: Arc<Mutex<Plan>>,
+    rates: Arc<Rates>,
 }
 
 impl Faults {
@@ -141,13 +144,24 @@ impl Faults {
             serde_json::from_str(text).map_err(|source| FaultsError::Malformed { source })?;
         Ok(Faults {
             plan: Arc::new(Mutex::new(plan)),
+            rates: Arc::default(),
         })
     }
 
-    /// Tells that an action of a service is to be carried out: `Err` if a fault refuses it, `Ok(true)`
-    /// if it is to be answered with success and not done.
+    /// The same faults, and throttling above these rates.
+    pub(crate) fn with_rates(self, rates: Rates) -> Self {
+        Faults {
+            rates: Arc::new(rates),
+            ..self
+        }
+    }
+
+    /// Tells that an action of a service is to be carried out: `Err` if a fault or a rate limit
+    /// refuses it, `Ok(true)` if it is to be answered with success and not done.
     pub fn strike(&self, service: &str, action: &str) -> Result<bool, ServiceError> {
-        match self.take(&format!("{service}:{action}")) {
+        let place = format!("{service}:{action}");
+        let throttled = || (!self.rates.admit(&place, Instant::now())).then_some(Effect::Throttle);
+        match self.take(&place).or_else(throttled) {
             None => Ok(false),
             Some(Effect::Lose) => Ok(true),
             Some(Effect::Throttle) if service == "lambda" => Err(crate::lambda::throttled()),

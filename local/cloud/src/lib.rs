@@ -6,6 +6,7 @@ pub mod compute;
 pub mod ecs;
 pub mod events;
 pub mod lambda;
+mod rates;
 mod records;
 mod rest;
 pub mod router;

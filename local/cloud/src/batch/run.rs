@@ -105,6 +105,11 @@ impl Run {
             job.status = Status::Starting;
             job.log_stream = Some(container.log_stream.clone());
         });
+        let delay = self.batch.inner.workers.local.limits.job_start_up;
+        tokio::select! {
+            () = tokio::time::sleep(delay) => {}
+            reason = stopped(&mut self.stop) => return Err(Ended::Stopped(reason)),
+        }
         let started_at = now();
         let mut attempt = Attempt {
             exit_code: None,

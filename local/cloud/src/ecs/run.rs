@@ -24,49 +24,64 @@ impl Run {
     /// Runs the task to its end: a new one, or one that an earlier local cloud has begun, for
     /// launching takes up the containers that are there.
     pub(super) async fn finish(mut self) {
-        let again = self.task.borrow().started_at.is_some();
-        if !again {
-            self.publish();
-            self.change(|task| task.status = Status::Pending);
+        let begun = self.task.borrow().started_at.is_some();
+        let early = if begun { None } else { self.start_up().await };
+        let stop = match early {
+            Some(stop) => stop,
+            None => self.run_containers(begun).await,
+        };
+        self.end(stop);
+        self.forget_containers();
+    }
+
+    /// Lets the time pass that capacity and image take, unless the task is stopped meanwhile.
+    async fn start_up(&mut self) -> Option<Stop> {
+        self.publish();
+        self.change(|task| task.status = Status::Pending);
+        let delay = self.ecs.inner.workers.local.limits.task_start_up;
+        tokio::select! {
+            biased;
+            Some(reason) = self.stops.recv() => Some(Stop { code: StopCode::UserInitiated, reason }),
+            () = tokio::time::sleep(delay) => None,
         }
-        let stop = match self.launch() {
-            Err((index, message)) => {
+    }
+
+    async fn run_containers(&mut self, begun: bool) -> Stop {
+        let workers = match self.launch() {
+            Ok(workers) => workers,
+            Err((index, reason)) => {
                 self.task
-                    .send_modify(|task| task.containers[index].reason = Some(message.clone()));
-                Stop {
-                    code: StopCode::TaskFailedToStart,
-                    reason: message,
-                }
-            }
-            Ok(workers) => {
-                if !again {
-                    self.change(|task| {
-                        task.status = Status::Running;
-                        task.started_at = Some(now());
-                        task.containers
-                            .iter_mut()
-                            .for_each(|c| c.status = Status::Running);
-                    });
-                }
-                self.watch(workers).await
+                    .send_modify(|task| task.containers[index].reason = Some(reason.clone()));
+                let code = StopCode::TaskFailedToStart;
+                return Stop { code, reason };
             }
         };
+        if !begun {
+            self.change(|task| {
+                task.status = Status::Running;
+                task.started_at = Some(now());
+                let containers = task.containers.iter_mut();
+                containers.for_each(|container| container.status = Status::Running);
+            });
+        }
+        self.watch(workers).await
+    }
+
+    fn end(&self, stop: Stop) {
         self.change(|task| {
             task.status = Status::Deprovisioning;
             task.desired = Status::Stopped;
             task.stop.get_or_insert(stop);
             task.stopping_at.get_or_insert(now());
             task.execution_stopped_at = task.started_at.map(|_| now());
-            task.containers
-                .iter_mut()
-                .for_each(|c| c.status = Status::Stopped);
+            let containers = task.containers.iter_mut();
+            containers.for_each(|container| container.status = Status::Stopped);
         });
         self.meter();
         self.change(|task| {
             task.status = Status::Stopped;
             task.stopped_at = Some(now());
         });
-        self.forget_containers();
     }
 
     /// The containers' ends are in the task's record now. A task that ended only because the local

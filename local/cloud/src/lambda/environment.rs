@@ -40,6 +40,8 @@ pub(super) struct Environment {
     started: Instant,
     /// Whether the initialisation was reported.
     reported: bool,
+    /// End of the last invocation.
+    idle_since: Instant,
 }
 
 /// Why an environment could not be started.
@@ -104,12 +106,18 @@ impl Environment {
             log,
             started,
             reported: false,
+            idle_since: started,
         })
     }
 
     /// Whether the process can take another invocation.
     pub(super) fn is_alive(&self) -> bool {
         self.process.exit().is_none() && *self.api.phase.borrow() == Phase::Ready
+    }
+
+    /// Time since the end of the last invocation.
+    pub(super) fn idle_for(&self) -> Duration {
+        self.idle_since.elapsed()
     }
 
     /// The end of the log of the last invocation.
@@ -137,6 +145,7 @@ impl Environment {
             Err(end) => end,
         };
         let elapsed = begin.elapsed();
+        self.idle_since = Instant::now();
         let peak = self.process.peak_memory_mib();
         let outcome = match end {
             End::Replied(Reply::Success(payload)) => Outcome::success(payload),

@@ -10,7 +10,7 @@ mod rest;
 mod runtime_api;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -110,7 +110,8 @@ struct Host {
 }
 
 impl Lambda {
-    /// A service for these functions. Binaries are looked for when a function is invoked.
+    /// A service for these functions, within a tokio runtime. Binaries are looked for when a
+    /// function is invoked.
     pub fn new(
         local: Local,
         functions: &[Function],
@@ -146,14 +147,15 @@ impl Lambda {
                 (function.name.clone(), Arc::new(host))
             })
             .collect();
-        Lambda {
-            inner: Arc::new(Inner {
-                functions,
-                unreserved: Arc::new(Semaphore::new(unreserved as usize)),
-                async_retry_delays,
-                shared,
-            }),
-        }
+        let idle = shared.local.limits.lambda_idle;
+        let inner = Arc::new(Inner {
+            functions,
+            unreserved: Arc::new(Semaphore::new(unreserved as usize)),
+            async_retry_delays,
+            shared,
+        });
+        tokio::spawn(give_up_idle(Arc::downgrade(&inner), idle));
+        Lambda { inner }
     }
 
     /// Invokes a function by name, partial ARN or ARN, with or without a qualifier.
@@ -264,6 +266,21 @@ impl Lambda {
                 format!("Function not found: {arn}"),
             )
         })
+    }
+}
+
+/// Ends environments that were idle for so long, as AWS does after some minutes.
+async fn give_up_idle(lambda: Weak<Inner>, idle: Duration) {
+    let mut look = tokio::time::interval((idle / 10).max(Duration::from_millis(10)));
+    loop {
+        look.tick().await;
+        let Some(lambda) = lambda.upgrade() else {
+            return;
+        };
+        for host in lambda.functions.values() {
+            host.idle()
+                .retain(|environment| environment.idle_for() < idle);
+        }
     }
 }
 

@@ -150,8 +150,18 @@ impl Cloud {
         Self::start_in(Folder::new(), stack, faults).await
     }
 
+    pub async fn with_limits(stack: &Stack, change: impl FnOnce(&mut Limits)) -> Cloud {
+        let mut limits = limits();
+        change(&mut limits);
+        Self::start_with(Folder::new(), stack, Faults::default(), limits).await
+    }
+
     /// Starts on a folder that an earlier cloud may have used.
     pub async fn start_in(dir: Folder, stack: &Stack, faults: &str) -> Cloud {
+        Self::start_with(dir, stack, Faults::parse(faults).unwrap(), limits()).await
+    }
+
+    async fn start_with(dir: Folder, stack: &Stack, faults: Faults, limits: Limits) -> Cloud {
         let bin_dir = dir.path().join("bin");
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let endpoint = format!("http://{}", listener.local_addr().unwrap());
@@ -161,14 +171,9 @@ impl Cloud {
             endpoint: endpoint.clone(),
             bin_dir,
             data_dir: dir.path().join("data"),
-            limits: Limits {
-                async_retry_delays: vec![Duration::from_millis(1); 2],
-                batch_vcpus: 2.0,
-                stop_timeout: Duration::from_millis(300),
-                ..Limits::default()
-            },
+            limits,
         };
-        let compute = Compute::start(local, stack, Faults::parse(faults).unwrap()).unwrap();
+        let compute = Compute::start(local, stack, faults).unwrap();
         let services = compute.services([]);
         let (stop, stopped) = oneshot::channel();
         tokio::spawn(cloud::router::serve(listener, services, async move {
@@ -247,6 +252,16 @@ impl Cloud {
                 Box::pin(async { Ok(()) })
             }));
         receiver
+    }
+}
+
+/// Short delays, so that tests do not wait.
+fn limits() -> Limits {
+    Limits {
+        async_retry_delays: vec![Duration::from_millis(1); 2],
+        batch_vcpus: 2.0,
+        stop_timeout: Duration::from_millis(300),
+        ..Limits::default()
     }
 }
 

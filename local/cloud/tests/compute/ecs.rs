@@ -241,6 +241,34 @@ async fn wrong_requests_are_refused_by_name() {
 }
 
 #[tokio::test]
+async fn rates_and_start_up_times_are_data() {
+    let cloud = Cloud::with_limits(&stack(), |limits| {
+        let rate = cloud::config::Rate {
+            burst: 1.0,
+            per_second: 0.001,
+        };
+        limits.rates = [("ecs:RunTask".to_owned(), rate)].into();
+        limits.task_start_up = Duration::from_secs(600);
+    })
+    .await;
+    cloud.worker("exit 0");
+    let task = started("slow", run_task(&cloud)).await;
+    let refused = run_task(&cloud).send().await.unwrap_err();
+    assert_eq!(refused.code(), Some("ThrottlingException"));
+    let describe = cloud
+        .ecs()
+        .describe_tasks()
+        .cluster("main")
+        .tasks(task.task_arn().unwrap());
+    let described = describe.send().await.unwrap();
+    assert_eq!(described.tasks()[0].last_status(), Some("PENDING"));
+    cloud.compute.ecs.find("slow").unwrap().stop("never mind");
+    let task = stopped(&cloud, &task).await;
+    assert_eq!(task.stopped_reason(), Some("never mind"));
+    assert_eq!(task.containers()[0].exit_code(), None);
+}
+
+#[tokio::test]
 async fn lists_and_definitions() {
     let cloud = Cloud::start(&stack()).await;
     cloud.worker("exec sleep 1000");

@@ -223,6 +223,45 @@ async fn a_runtime_that_does_not_start_is_an_exit_error_and_a_missing_binary_is_
 }
 
 #[tokio::test]
+async fn an_initialisation_error_is_handed_to_the_caller() {
+    let mut stack = stack();
+    let reason = "no table name";
+    stack.functions[0].environment = [("REPORT_INIT_ERROR".to_owned(), reason.to_owned())].into();
+    let cloud = Cloud::start(&stack).await;
+    let (error, is_error) = cloud.invoke("probe", json!({})).await;
+    assert!(is_error);
+    assert_eq!(
+        error,
+        json!({"errorType": "Function.NoConfiguration", "errorMessage": reason})
+    );
+}
+
+#[tokio::test]
+async fn idle_environments_are_given_up() {
+    let cloud = Cloud::with_limits(&stack(), |limits| {
+        limits.lambda_idle = Duration::from_millis(100)
+    })
+    .await;
+    let pid = async || {
+        cloud.invoke("probe", json!({"do": "sleep"})).await.0["pid"]
+            .as_u64()
+            .unwrap()
+    };
+    let first = pid().await;
+    assert_eq!(pid().await, first);
+    let process = format!("/proc/{first}");
+    let ended = async {
+        while std::path::Path::new(&process).exists() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), ended)
+        .await
+        .unwrap();
+    assert_ne!(pid().await, first);
+}
+
+#[tokio::test]
 async fn concurrency_and_payload_limits_refuse() {
     let mut stack = stack();
     stack.functions[0].reserved_concurrency = Some(1);
