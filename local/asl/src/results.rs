@@ -81,7 +81,8 @@ pub fn files(results: &MapRunResults, arguments: &Value, config: &Value) -> (Vec
         let mut listed = Vec::new();
         if !rows.is_empty() {
             let body = body(&rows, lines);
-            let key = format!("{folder}/{name}_0.{}", if lines { "jsonl" } else { "json" });
+            // The name ends in .json for JSON lines too.
+            let key = format!("{folder}/{name}_0.json");
             listed.push(Value::object([
                 ("Key", Value::from(key.as_str())),
                 ("Size", Value::from(body.len() as u64)),
@@ -185,4 +186,94 @@ fn details(child: &ChildResult) -> Value {
         row.insert("StopDate".into(), child.stopped.to_string().into());
     }
     Value::from(row)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::timestamp::Timestamp;
+
+    fn results() -> MapRunResults {
+        let child = |name: &str, status: Status| ChildResult {
+            arn: format!("arn:aws:states:us-east-1:123456789012:execution:m/L:{name}").into(),
+            name: name.into(),
+            input: Value::from(1i64),
+            status,
+            started: Timestamp(0),
+            stopped: Timestamp(1_000_000),
+        };
+        let output = |text: &str| Status::Succeeded {
+            output: Value::parse(text).unwrap(),
+        };
+        let error = Status::Failed {
+            error: Some("Job.Crashed".into()),
+            cause: None,
+        };
+        MapRunResults {
+            map_run_arn: "arn:aws:states:us-east-1:123456789012:mapRun:m/L:run".into(),
+            children: vec![
+                child("a", output("[1,2]")),
+                child("b", error),
+                child("c", output("{\"n\":3}")),
+            ],
+        }
+    }
+
+    #[test]
+    fn each_transformation_has_its_form() {
+        assert_eq!(outputs(&results()).to_string(), r#"[[1,2],{"n":3}]"#);
+        let transform = |name: &str| {
+            let config = Value::object([("Transformation", Value::from(name))]);
+            transformed(&results(), &config)
+        };
+        let flat = transform("FLATTEN");
+        let rows = flat.as_array().unwrap();
+        assert_eq!(
+            (
+                rows[0].to_string(),
+                rows[1].to_string(),
+                rows[3].to_string()
+            ),
+            ("1".into(), "2".into(), r#"{"n":3}"#.into())
+        );
+        assert_eq!(
+            transform("COMPACT").as_array().unwrap()[0].to_string(),
+            "[1,2]"
+        );
+        let row = &transform("NONE").as_array().unwrap()[0];
+        assert_eq!(row.get("Output").and_then(Value::as_str), Some("[1,2]"));
+        assert_eq!(
+            row.get("StateMachineArn").and_then(Value::as_str),
+            Some("arn:aws:states:us-east-1:123456789012:stateMachine:m/L")
+        );
+    }
+
+    #[test]
+    fn files_stand_under_the_run_and_the_manifest_lists_them_last() {
+        let arguments = Value::parse(r#"{"Bucket":"out","Prefix":"jobs/"}"#).unwrap();
+        let config = Value::parse(r#"{"Transformation":"COMPACT","OutputType":"JSONL"}"#).unwrap();
+        let (files, result) = files(&results(), &arguments, &config);
+        let keys: Vec<&str> = files.iter().map(|file| file.key.as_str()).collect();
+        assert_eq!(
+            keys,
+            [
+                "jobs/run/FAILED_0.json",
+                "jobs/run/SUCCEEDED_0.json",
+                "jobs/run/manifest.json"
+            ]
+        );
+        assert_eq!(files[1].body, "[1,2]\n{\"n\":3}\n");
+        let manifest = Value::parse(&files[2].body).unwrap();
+        let listed = manifest.get("ResultFiles").unwrap();
+        assert_eq!(listed.get("PENDING").unwrap().to_string(), "[]");
+        assert_eq!(
+            listed.get("SUCCEEDED").unwrap().to_string(),
+            r#"[{"Key":"jobs/run/SUCCEEDED_0.json","Size":14}]"#
+        );
+        assert_eq!(
+            result.get("ResultWriterDetails").unwrap().to_string(),
+            r#"{"Bucket":"out","Key":"jobs/run/manifest.json"}"#
+        );
+    }
 }
