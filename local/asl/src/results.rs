@@ -241,7 +241,8 @@ mod tests {
             transform("COMPACT").as_array().unwrap()[0].to_string(),
             "[1,2]"
         );
-        let row = &transform("NONE").as_array().unwrap()[0];
+        let whole = transform("NONE");
+        let row = &whole.as_array().unwrap()[0];
         assert_eq!(row.get("Output").and_then(Value::as_str), Some("[1,2]"));
         assert_eq!(
             row.get("StateMachineArn").and_then(Value::as_str),
