@@ -142,19 +142,19 @@ impl Execution {
 
     pub(super) fn task_started(&mut self, id: TaskId, worker: Option<String>) {
         let worker = worker.map(Arc::from);
-        if let Some(key) = self.tasks.get(&id.0).copied() {
+        if let Some(key) = self.thread_of(id) {
             self.progress(key, TaskProgress::Started { worker });
         }
     }
 
     pub(super) fn task_submitted(&mut self, id: TaskId, output: Value) {
-        if let Some(key) = self.tasks.get(&id.0).copied() {
+        if let Some(key) = self.thread_of(id) {
             self.progress(key, TaskProgress::Submitted { output });
         }
     }
 
     pub(super) fn task_succeeded(&mut self, id: TaskId, output: Value) {
-        let Some(key) = self.tasks.get(&id.0).copied() else {
+        let Some(key) = self.thread_of(id) else {
             return;
         };
         if !data::fits(&output, self.limits.payload_bytes) {
@@ -184,7 +184,7 @@ impl Execution {
     }
 
     pub(super) fn task_failed(&mut self, id: TaskId, error: Arc<str>, cause: Option<Arc<str>>) {
-        let Some(key) = self.tasks.get(&id.0).copied() else {
+        let Some(key) = self.thread_of(id) else {
             return;
         };
         let details = ErrorDetails {
@@ -248,7 +248,7 @@ impl Execution {
     }
 
     pub(super) fn task_heartbeat(&mut self, id: TaskId) {
-        let Some(key) = self.tasks.get(&id.0).copied() else {
+        let Some(key) = self.thread_of(id) else {
             return;
         };
         let Some((timer, seconds)) = self.running_task(key).and_then(|task| task.heartbeat) else {
@@ -262,6 +262,13 @@ impl Execution {
         {
             task.heartbeat = Some((next, seconds));
         }
+    }
+
+    /// The thread that waits for a task.
+    fn thread_of(&self, id: TaskId) -> Option<FrameKey> {
+        let key = self.tasks.get(&id.0).copied()?;
+        self.running_task(key).filter(|task| task.id == id)?;
+        Some(key)
     }
 
     fn running_task(&self, key: FrameKey) -> Option<&TaskRun> {

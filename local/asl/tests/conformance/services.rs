@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use md5::{Digest, Md5};
+
 use asl::simulate::{Answer, Services};
 use asl::{ItemReader, Resource, Task, TaskError, Value, items};
 
@@ -73,7 +75,7 @@ impl Recorded {
                 .filter(|key| key.starts_with(prefix))?;
             Some(items::Object {
                 key: key.to_string(),
-                etag: "\"<etag>\"".to_string(),
+                etag: etag(body),
                 size: body.len() as u64,
                 last_modified: 0,
                 storage_class: "STANDARD".to_string(),
@@ -87,6 +89,13 @@ impl Recorded {
         self.objects
             .get(&format!("{}/{}", part("Bucket")?, part("Key")?))
     }
+}
+
+/// The entity tag of an object that was put in one piece: its MD5 in quotes.
+fn etag(body: &str) -> String {
+    let digest = Md5::digest(body);
+    let hex: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("\"{hex}\"")
 }
 
 /// What became of a scheduled task, by following its events.
