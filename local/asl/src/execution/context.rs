@@ -84,8 +84,19 @@ impl Execution {
         item: Option<&MapItem>,
         token: Option<&Arc<str>>,
     ) -> Value {
-        if let Some(context) = &self.context_given {
-            return context.clone();
+        let item = item.or(frame.item.as_deref()).map(|item| {
+            let item = [
+                ("Index", Value::from(item.index)),
+                ("Value", item.value.clone()),
+            ];
+            Value::object([("Item", Value::object(item))])
+        });
+        if let Some(given) = &self.context_given {
+            let mut given = given.clone();
+            if let (Value::Object(members), Some(item)) = (&mut given, item) {
+                Arc::make_mut(members).insert("Map".into(), item);
+            }
+            return given;
         }
         let (execution, machine) = self.identity.get_or_init(|| self.identity());
         let mut about = Map::default();
@@ -101,12 +112,8 @@ impl Execution {
         context.insert("Execution".into(), execution.clone());
         context.insert("StateMachine".into(), machine.clone());
         context.insert("State".into(), Value::from(about));
-        if let Some(item) = item.or(frame.item.as_deref()) {
-            let item = Value::object([
-                ("Index", Value::from(item.index)),
-                ("Value", item.value.clone()),
-            ]);
-            context.insert("Map".into(), Value::object([("Item", item)]));
+        if let Some(item) = item {
+            context.insert("Map".into(), item);
         }
         let running = match &frame.activity {
             Activity::Task(task) => Some(&task.token),

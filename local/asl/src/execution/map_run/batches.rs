@@ -3,25 +3,22 @@
 use crate::definition::{ItemBatcher, MapFields, State};
 use crate::execution::context::Given;
 use crate::execution::failure::Failure;
-use crate::execution::frame::{Activity, FrameKey, MapItem};
+use crate::execution::frame::{FrameKey, MapItem};
 use crate::execution::{Execution, data};
 use crate::query::QueryError;
 use crate::value::{Map, Value};
 
 impl Execution {
     /// The inputs of children that get several items each: `{"BatchInput": …, "Items": […]}`.
-    pub(super) fn batches(
+    pub(in crate::execution) fn batches(
         &self,
         key: FrameKey,
         state: &State,
         map: &MapFields,
         batcher: &ItemBatcher,
+        input: &Value,
         items: &[Value],
     ) -> Result<Vec<Value>, Failure> {
-        let Some(Activity::MapRun(run)) = self.frames.get(key).map(|frame| &frame.activity) else {
-            return Ok(Vec::new());
-        };
-        let input = &run.input;
         let max_items = self.natural(
             key,
             state,

@@ -157,7 +157,13 @@ impl Execution {
         let batched = distributed.batcher.is_some();
         let items = match &distributed.batcher {
             None => items,
-            Some(batcher) => Arc::new(self.batches(key, state, map, batcher, &items)?),
+            Some(batcher) => {
+                let input = self
+                    .run_of(key)
+                    .map(|run| run.input.clone())
+                    .unwrap_or_default();
+                Arc::new(self.batches(key, state, map, batcher, &input, &items)?)
+            }
         };
         if let Some(run) = self.run_of(key) {
             run.children = vec![None; items.len()];

@@ -8,7 +8,7 @@ use crate::definition::{
 };
 use crate::event::TaskError;
 use crate::execution::failure::{Failure, Origin};
-use crate::execution::frame::{Activity, FrameKey};
+use crate::execution::frame::{Activity, FrameKey, MapItem};
 use crate::execution::{Execution, ExecutionType, Outcome, Start, Step, data, retry};
 use crate::simulate::{Answer, Services};
 use crate::timestamp::Timestamp;
@@ -243,11 +243,47 @@ impl Test {
         if state.language == Language::JsonPath {
             self.show("afterItemsPath", &Value::Array(Arc::clone(&items)));
         }
+        self.show_inputs(state, map, &input, &items)?;
         if let Some(distributed) = &map.distributed {
             self.tolerance(state, distributed, &input, items.len(), configuration)?;
         }
         let result = self.mocked(request)?;
         self.result(state, result, false)
+    }
+
+    /// What the iterations, or the batches, would get as their inputs.
+    fn show_inputs(
+        &mut self,
+        state: &State,
+        map: &MapFields,
+        input: &Value,
+        items: &[Value],
+    ) -> Result<(), Failure> {
+        if map.selector.is_some() {
+            let mut inputs = Vec::with_capacity(items.len());
+            for (index, value) in items.iter().enumerate() {
+                let item = MapItem {
+                    index: index as u64,
+                    value: value.clone(),
+                };
+                inputs.push(
+                    self.execution
+                        .item_input(self.key, state, map, input, &item)?,
+                );
+            }
+            self.show("afterItemSelector", &Value::array(inputs));
+        }
+        if let Some(batcher) = map
+            .distributed
+            .as_ref()
+            .and_then(|distributed| distributed.batcher.as_ref())
+        {
+            let batches = self
+                .execution
+                .batches(self.key, state, map, batcher, input, items)?;
+            self.show("afterItemBatcher", &Value::array(batches));
+        }
+        Ok(())
     }
 
     fn tolerance(
