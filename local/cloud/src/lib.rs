@@ -22,6 +22,7 @@ pub mod sfn;
 pub mod stack;
 pub mod time;
 pub mod usage;
+pub mod work;
 
 pub use cloud::{Cloud, CloudError, Config, ExecutionDescription};
 pub use sfn::{ClockMode, ExecutionEvent};

@@ -58,7 +58,7 @@ impl Run {
         let project = Project::here()?;
         let pipeline = project.pipeline(&self.pipeline)?;
         let input = pipeline.input(self.input.as_deref())?;
-        let stack = Stack::load(&project.serverless_yml(), None)?;
+        let stack = Stack::load(&project.serverless_yml(), &cloud::stack::Options::default())?;
         let machine = machine(&stack, &self.pipeline)?;
         let executable = std::env::current_exe().map_err(Error::file("hybrid"))?;
         let binaries = Binaries::of(&project, &executable);

@@ -29,7 +29,7 @@ impl Serve {
     /// Serves until Ctrl-C.
     pub async fn execute(self) -> Result<ExitCode, Error> {
         let project = Project::here()?;
-        let stack = Stack::load(&project.serverless_yml(), None)?;
+        let stack = Stack::load(&project.serverless_yml(), &cloud::stack::Options::default())?;
         let executable = std::env::current_exe().map_err(Error::file("hybrid"))?;
         let binaries = Binaries::of(&project, &executable);
         if !self.no_build {

@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
+use crate::work::Work;
 use crate::logs::LogStream;
 use crate::stack::Env;
 
@@ -87,6 +88,8 @@ impl Exit {
 /// Starts children and stops them all at the end.
 #[derive(Debug, Clone, Default)]
 pub struct Processes {
+    /// What is under way, for the virtual clock.
+    pub work: Work,
     supervisors: Arc<Mutex<JoinSet<()>>>,
     closing: watch::Sender<bool>,
 }

@@ -5,12 +5,14 @@
 //! real is going on, so a pipeline that waits for hours ends in seconds.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use asl::{TimerId, Timestamp};
 use tokio::sync::Notify;
+
+use crate::work::{Busy, Work};
 
 /// Which clock executions see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -37,29 +39,18 @@ pub struct Clock {
     offset: AtomicI64,
     timers: Mutex<Timers>,
     changed: Notify,
-    busy: AtomicUsize,
-}
-
-/// While one lives, something real is going on and the virtual clock stands still.
-pub struct Busy(Arc<Clock>);
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        if self.0.busy.fetch_sub(1, Ordering::AcqRel) == 1 && self.0.mode == ClockMode::Virtual {
-            self.0.changed.notify_one();
-        }
-    }
+    work: Work,
 }
 
 impl Clock {
     /// A clock without timers.
-    pub fn new(mode: ClockMode) -> Arc<Clock> {
+    pub fn new(mode: ClockMode, work: Work) -> Arc<Clock> {
         Arc::new(Clock {
             mode,
             offset: AtomicI64::new(0),
             timers: Mutex::default(),
             changed: Notify::new(),
-            busy: AtomicUsize::new(0),
+            work,
         })
     }
 
@@ -73,9 +64,8 @@ impl Clock {
     }
 
     /// Marks something real as going on.
-    pub fn busy(self: &Arc<Clock>) -> Busy {
-        self.busy.fetch_add(1, Ordering::AcqRel);
-        Busy(self.clone())
+    pub fn busy(&self) -> Busy {
+        self.work.begin()
     }
 
     /// Arms a timer of the execution numbered `run`.
@@ -104,12 +94,11 @@ impl Clock {
         loop {
             // Registered before the look at the timers, so no change in between is missed.
             let changed = self.changed.notified();
-            match self.fire_due() {
-                None => changed.await,
-                Some(wait) => {
-                    // The timeout's passing and the change both lead to another look.
-                    let _ = tokio::time::timeout(wait, changed).await;
-                }
+            let next = self.fire_due();
+            tokio::select! {
+                () = changed => {}
+                () = self.work.idle(), if self.mode == ClockMode::Virtual => {}
+                () = sleep(next) => {}
             }
         }
     }
@@ -130,7 +119,7 @@ impl Clock {
                 continue;
             }
             drop(timers);
-            if self.mode == ClockMode::Virtual && self.busy.load(Ordering::Acquire) == 0 {
+            if self.mode == ClockMode::Virtual && self.work.is_idle() {
                 self.offset.fetch_add(at - now, Ordering::Relaxed);
                 continue;
             }
@@ -138,6 +127,13 @@ impl Clock {
             let micros = u64::try_from(at - now).unwrap_or(u64::MAX);
             return Some(Duration::from_micros(micros).min(Duration::from_secs(3_600)));
         }
+    }
+}
+
+async fn sleep(wait: Option<Duration>) {
+    match wait {
+        Some(wait) => tokio::time::sleep(wait).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -160,7 +156,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_virtual_clock_waits_for_what_is_real() {
-        let clock = Clock::new(ClockMode::Virtual);
+        let clock = Clock::new(ClockMode::Virtual, Work::default());
         let fired = Arc::new(Fired::default());
         let wake: Arc<dyn Wake> = fired.clone();
         let busy = clock.busy();

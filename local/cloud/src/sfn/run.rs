@@ -11,8 +11,9 @@ use asl::{ChildId, Command, Event, Execution, Start, Status, TaskId, TimerId, Ti
 use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 
-use super::clock::{Busy, Wake};
+use super::clock::Wake;
 use super::{ExecutionEvent, Inner};
+use crate::work::Busy;
 
 /// An execution.
 pub struct Run {

@@ -138,10 +138,13 @@ enum Write {
 
 type Acknowledge = oneshot::Sender<Result<(), StoreError>>;
 
+/// A write, and whom to tell of its commit.
+type Request = (Write, Option<Acknowledge>);
+
 /// The database: one writer thread and one reading connection.
 pub struct Store {
     reader: Mutex<Connection>,
-    writes: Mutex<Option<mpsc::Sender<(Write, Option<Acknowledge>)>>>,
+    writes: Mutex<Option<mpsc::Sender<Request>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -431,7 +434,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn write_all(mut connection: Connection, receiver: &mpsc::Receiver<(Write, Option<Acknowledge>)>) {
+fn write_all(mut connection: Connection, receiver: &mpsc::Receiver<Request>) {
     let mut batch = Vec::new();
     while let Ok(first) = receiver.recv() {
         batch.push(first);
@@ -442,10 +445,7 @@ fn write_all(mut connection: Connection, receiver: &mpsc::Receiver<(Write, Optio
             tracing::error!(%error, "the history could not be written");
         }
         for acknowledge in acknowledgements.into_iter().flatten() {
-            let outcome = outcome
-                .as_ref()
-                .map(|()| ())
-                .map_err(|_| StoreError::Closed);
+            let outcome = outcome.as_ref().map_err(|_| StoreError::Closed).copied();
             // The caller may have gone; the write stands.
             let _ = acknowledge.send(outcome);
         }

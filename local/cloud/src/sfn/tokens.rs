@@ -7,12 +7,15 @@ use asl::TaskId;
 
 use super::run::Run;
 
+/// What a token stands for.
+type Meaning = (Weak<Run>, TaskId);
+
 /// Tokens of all tasks that wait for a callback.
 #[derive(Default)]
-pub struct Tokens(Mutex<HashMap<Arc<str>, (Weak<Run>, TaskId)>>);
+pub struct Tokens(Mutex<HashMap<Arc<str>, Meaning>>);
 
 impl Tokens {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, (Weak<Run>, TaskId)>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Meaning>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

@@ -96,11 +96,14 @@ impl Template {
 
     fn index_resources(&mut self) -> Result<(), StackError> {
         let sections = self.merged("resources", &self.variables.root()["resources"])?;
-        let section = |name: &str| self.merged(&format!("resources.{name}"), &sections[name]);
+        let section = |name: &str| match sections.get(name) {
+            Some(section) => self.merged(&format!("resources.{name}"), section),
+            None => Ok(Map::new()),
+        };
         let absent = Value::Null;
-        let resources = section_or_empty(&sections, "Resources", &section)?;
-        let parameters = section_or_empty(&sections, "Parameters", &section)?;
-        let conditions = section_or_empty(&sections, "Conditions", &section)?;
+        let resources = section("Resources")?;
+        let parameters = section("Parameters")?;
+        let conditions = section("Conditions")?;
         self.mappings = sections.get("Mappings").unwrap_or(&absent).clone();
         for (name, parameter) in parameters {
             let default = parameter.get("Default").cloned().unwrap_or(Value::Null);
@@ -495,18 +498,6 @@ impl Template {
                 &name,
             ),
         })
-    }
-}
-
-fn section_or_empty(
-    sections: &Map<String, Value>,
-    name: &str,
-    read: &dyn Fn(&str) -> Result<Map<String, Value>, StackError>,
-) -> Result<Map<String, Value>, StackError> {
-    if sections.contains_key(name) {
-        read(name)
-    } else {
-        Ok(Map::new())
     }
 }
 

@@ -306,3 +306,24 @@ fn errors_name_the_yaml_path() {
         assert!(error.starts_with(expected), "{error}");
     }
 }
+
+/// The product's own stack, as `sls deploy` takes it.
+#[test]
+fn the_demo_stack_is_read() {
+    let file = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../serverless.yml");
+    let stack = Stack::load(&file, &Options::default()).unwrap();
+    assert!(
+        !stack.functions.is_empty()
+            && !stack.task_definitions.is_empty()
+            && !stack.job_definitions.is_empty()
+    );
+    for machine in &stack.state_machines {
+        let definition: Value = serde_json::from_str(&machine.definition).unwrap();
+        assert!(definition["StartAt"].is_string(), "{}", machine.name);
+        assert!(
+            !machine.definition.contains("${"),
+            "{}: a substitution is missing",
+            machine.name
+        );
+    }
+}

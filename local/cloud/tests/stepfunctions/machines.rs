@@ -162,3 +162,34 @@ async fn tags_are_kept() {
         .unwrap();
     assert!(list().await.unwrap().tags().is_empty());
 }
+
+#[tokio::test]
+async fn one_state_is_tested_with_a_mock_or_with_the_local_services() {
+    let test = Test::start().await;
+    let state = json!({
+        "Type": "Task", "QueryLanguage": "JSONata", "Resource": "arn:aws:states:::lambda:invoke", "Next": "Then",
+        "Arguments": { "FunctionName": "probe", "Payload": "{% $states.input %}" }, "Output": "{% $states.result.Payload %}",
+        "Catch": [{ "ErrorEquals": ["Own.Error"], "Next": "Caught" }],
+    })
+    .to_string();
+    let test_state = |definition: &str, mock: Value| {
+        let mut body = json!({ "definition": definition, "input": "{\"x\":1}" });
+        body.as_object_mut()
+            .unwrap()
+            .extend(mock.as_object().unwrap().clone());
+        body
+    };
+    let real = test.post("TestState", &test_state(&state, json!({}))).await;
+    assert_eq!(
+        real,
+        json!({ "status": "SUCCEEDED", "output": "{\"x\":1}", "nextState": "Then" })
+    );
+    let mock = json!({ "mock": { "errorOutput": { "error": "Own.Error", "cause": "mocked" } } });
+    let caught = test.post("TestState", &test_state(&state, mock)).await;
+    assert_eq!(
+        (&caught["status"], &caught["nextState"]),
+        (&json!("CAUGHT_ERROR"), &json!("Caught"))
+    );
+    let bad = test.post("TestState", &test_state("{}", json!({}))).await;
+    assert_eq!(bad["__type"], "InvalidDefinition");
+}

@@ -130,7 +130,9 @@ impl Server {
                 ExecutionStatus::Running => {
                     tokio::time::sleep(std::time::Duration::from_millis(20)).await
                 }
-                ExecutionStatus::Succeeded => return serde_json::from_str(&described.output.unwrap()).unwrap(),
+                ExecutionStatus::Succeeded => {
+                    return serde_json::from_str(&described.output.unwrap()).unwrap();
+                }
                 _ => panic!("{:?}: {:?}", described.error, described.cause),
             }
         }
@@ -207,7 +209,9 @@ async fn a_running_container_is_found_again_and_finished_work_is_not_repeated() 
     // Each run leaves a line and goes on until it is let go.
     let (marks, go) = (dir.path().join("marks"), dir.path().join("go"));
     let script = "echo run >> MARKS; while [ ! -e GO ]; do sleep 0.02; done";
-    let script = script.replace("MARKS", marks.to_str().unwrap()).replace("GO", go.to_str().unwrap());
+    let script = script
+        .replace("MARKS", marks.to_str().unwrap())
+        .replace("GO", go.to_str().unwrap());
     write_worker(dir.path(), &script);
     let server = Server::start(dir.path());
     let definition = json!({ "StartAt": "Map", "States": { "Map": { "Type": "Map", "Next": "Run", "ItemProcessor": {
@@ -228,7 +232,12 @@ async fn a_running_container_is_found_again_and_finished_work_is_not_repeated() 
         }
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-    let map_runs = |types: Vec<String>| types.iter().filter(|kind| *kind == "MapRunSucceeded").count();
+    let map_runs = |types: Vec<String>| {
+        types
+            .iter()
+            .filter(|kind| *kind == "MapRunSucceeded")
+            .count()
+    };
     assert_eq!(map_runs(server.types(&execution).await), 1);
     server.kill();
 

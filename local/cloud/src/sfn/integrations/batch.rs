@@ -43,8 +43,7 @@ pub async fn submit_job(call: &Call) -> Result<Accepted, TaskError> {
         }
         .boxed(),
         stop: Box::new(move || {
-            // A job that has ended meanwhile needs no stopping.
-            let _ = batch.terminate_job(&stopped, "Aborted by Step Functions");
+            batch.terminate_job(&stopped, "Aborted by Step Functions");
         }),
     });
     Ok(Accepted {

@@ -189,6 +189,41 @@ async fn carry_out(
     }
 }
 
+/// Makes one call outside an execution, for TestState: without a job to wait for and without a callback.
+pub(super) async fn call_once(sfn: &Arc<Inner>, task: &Task) -> Result<asl::Value, TaskError> {
+    let refuse = |what: &str| TaskError {
+        error: "States.Runtime".into(),
+        cause: Some(format!(
+            "TestState cannot call {what}; give a mocked result or error"
+        )),
+    };
+    match &task.resource {
+        Resource::Lambda { arn } => lambda::invoke_arn(sfn, arn, &task.arguments).await,
+        Resource::Activity { .. } => Err(refuse("an activity")),
+        Resource::Service {
+            service,
+            action,
+            pattern: Pattern::RequestResponse,
+        } => {
+            let call = Call {
+                sfn: sfn.clone(),
+                action: action.clone(),
+                pattern: Pattern::RequestResponse,
+                arguments: Value::from(&task.arguments),
+                token: uuid::Uuid::new_v4().simple().to_string(),
+            };
+            match request(service, call).await {
+                Ok(accepted) => Ok(accepted.output),
+                Err(Failure::Service(error)) => Err(error),
+                Err(Failure::Unsupported) => Err(unsupported_error(&task.resource)),
+            }
+        }
+        Resource::Service { pattern, .. } => {
+            Err(refuse(&format!("an integration with {}", pattern.suffix())))
+        }
+    }
+}
+
 /// Stops a job when the task that waits for it is dropped: it timed out or was aborted.
 struct StopOnDrop(Option<Box<dyn FnOnce() + Send>>);
 
