@@ -13,7 +13,7 @@ use serde_json::Value;
 use shared::artifacts::{self, ArtifactError, GetObject, PutObject, When};
 use shared::input::InvalidInput;
 use shared::job::{Job, JobOutcome, Origin, Placement, Resources, job_id};
-use shared::placement::{Availability, NoPlacement};
+use shared::placement::NoPlacement;
 use shared::task::{
     CallBack, CallbackError, INPUT_INVALID, JOB_CAPACITY, JOB_NOT_STARTED, Named, TaskToken,
 };
@@ -86,9 +86,12 @@ pub enum Error {
     /// The request cannot be served, now or ever.
     #[error(transparent)]
     Input(#[from] InvalidInput),
-    /// No placement can run a job of this size, or all that can have refused.
-    #[error("{0}")]
-    NoPlacement(NoPlacement, Availability),
+    /// No placement can run a job of this size.
+    #[error(transparent)]
+    TooLarge(NoPlacement),
+    /// Every placement that can run the job has refused to start it.
+    #[error(transparent)]
+    AllFull(NoPlacement),
     /// The placement that the request names did not start it.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -104,9 +107,8 @@ impl Named for Error {
     fn name(&self) -> &str {
         match self {
             Self::Input(error) => error.name(),
-            // Somebody refused: another time may do. Nobody did: the job is too large for all.
-            Self::NoPlacement(_, refusals) if *refusals == Availability::all() => INPUT_INVALID,
-            Self::NoPlacement(..) | Self::Start(StartError::Capacity { .. }) => JOB_CAPACITY,
+            Self::TooLarge(_) => INPUT_INVALID,
+            Self::AllFull(_) | Self::Start(StartError::Capacity { .. }) => JOB_CAPACITY,
             Self::Start(StartError::Refused { .. }) => JOB_NOT_STARTED,
             Self::Storage(error) => error.name(),
             Self::Callback(error) => error.name(),
@@ -125,6 +127,8 @@ pub struct Deps<Store, Callback, Starter> {
     pub callback: Callback,
     /// Starts workers.
     pub starter: Starter,
+    /// Memory of the workers' functions, in MiB: a larger job does not fit into Lambda.
+    pub function_memory_mib: u32,
 }
 
 /// Stores the job of `request` and starts it; `now` is in seconds since the Unix epoch.
@@ -143,9 +147,11 @@ where
     Starter: StartJob,
 {
     plan::check(&request)?;
-    let mut refusals = Availability::all();
-    let mut choice =
-        plan::choose(&request, now, &refusals).map_err(|error| no_placement(error, &refusals))?;
+    let mut refusals = plan::limits(&request, deps.function_memory_mib);
+    let mut choice = plan::choose(&request, now, &refusals).map_err(|error| match error {
+        plan::ChoiceError::Input(error) => Error::Input(error),
+        plan::ChoiceError::NoPlacement(error) => Error::TooLarge(error),
+    })?;
     let job = store_job(deps, &request, choice.placement).await?;
     let uri = artifacts::job_uri(&deps.bucket, &job.id);
     let response = |choice: plan::Choice, started| Response {
@@ -178,15 +184,10 @@ where
                 refusals.refuse(choice.placement, error.to_string());
             }
         }
-        choice = plan::choose(&request, now, &refusals)
-            .map_err(|error| no_placement(error, &refusals))?;
-    }
-}
-
-fn no_placement(error: plan::ChoiceError, refusals: &Availability) -> Error {
-    match error {
-        plan::ChoiceError::Input(error) => Error::Input(error),
-        plan::ChoiceError::NoPlacement(error) => Error::NoPlacement(error, refusals.clone()),
+        choice = plan::choose(&request, now, &refusals).map_err(|error| match error {
+            plan::ChoiceError::Input(error) => Error::Input(error),
+            plan::ChoiceError::NoPlacement(error) => Error::AllFull(error),
+        })?;
     }
 }
 

@@ -13,6 +13,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let config = aws::config().await;
     let deps = Deps {
         bucket: env::required("BUCKET")?,
+        function_memory_mib: env::required("FUNCTION_MEMORY_MIB")?.parse()?,
         store: S3Store(aws::s3(&config)),
         callback: SfnCallback(aws::sfn(&config)),
         starter: AwsStarter::from_env(

@@ -1,9 +1,9 @@
 //! What the dispatcher decides, as pure functions.
 
 use shared::input::InvalidInput;
-use shared::job::Placement;
+use shared::job::{Placement, Resources};
 use shared::placement::{self, Availability, Needs, NoPlacement};
-use shared::pricing::Prices;
+use shared::pricing::{Prices, quota};
 
 use crate::Request;
 
@@ -59,6 +59,20 @@ pub fn check(request: &Request) -> Result<(), InvalidInput> {
         Some((path, _)) => Err(InvalidInput::new(path, "expected a number above zero")),
         None => Ok(()),
     }
+}
+
+/// What is out of the question for the job from the start: its function has a size of its own.
+pub fn limits(request: &Request, function_memory_mib: u32) -> Availability {
+    let mut refusals = Availability::all();
+    let vcpu = f64::from(function_memory_mib) / quota::LAMBDA_MIB_PER_VCPU;
+    let too_large = |needs: Resources| needs.memory_mib > function_memory_mib || needs.vcpu > vcpu;
+    if request.resources.is_some_and(too_large) {
+        refusals.refuse(
+            Placement::Lambda,
+            format!("its function has {function_memory_mib} MiB and {vcpu:.1} vCPU"),
+        );
+    }
+    refusals
 }
 
 /// The placement that the request names, or else the cheapest that meets its deadline at `now` (seconds since the

@@ -16,6 +16,7 @@ fn deps(full: &[Placement]) -> Deps<MemoryStore, Arc<MemoryCallback>, MemoryStar
         store: MemoryStore::default(),
         callback: Arc::default(),
         starter: MemoryStarter::with_full(full),
+        function_memory_mib: 1769,
     }
 }
 
@@ -117,6 +118,23 @@ async fn without_a_placement_the_cheapest_free_one_is_taken() {
     assert_eq!(full.placement, Placement::Batch, "{}", full.reason);
     let error = handle(&deps(&Placement::ALL), auto, NOW).await.unwrap_err();
     assert_eq!(error.name(), "Job.Capacity");
+}
+
+#[tokio::test]
+async fn lambda_is_not_chosen_for_what_its_function_cannot_hold() {
+    let auto = |memory: u32| {
+        let resources = json!({"vcpu": 1, "memoryMiB": memory});
+        request(&[
+            ("placement", Value::Null),
+            ("resources", resources),
+            ("expectedSeconds", json!(10)),
+            ("deadlineSeconds", json!(60)),
+        ])
+    };
+    let small = handle(&deps(&[]), auto(1_024), NOW).await.unwrap();
+    assert_eq!(small.placement, Placement::Lambda, "{}", small.reason);
+    let large = handle(&deps(&[]), auto(4_096), NOW).await.unwrap();
+    assert_eq!(large.placement, Placement::Fargate, "{}", large.reason);
 }
 
 #[tokio::test]
