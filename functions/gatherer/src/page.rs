@@ -168,7 +168,10 @@ fn row(branch: &Branch, metrics: &[&str], best: Option<usize>) -> Markup {
     html! {
         tr class=(mood) {
             td.number { (branch.index) }
-            td { (label(&branch.item)) }
+            td {
+                (label(&branch.item))
+                @if let Some(message) = &branch.message { small { (message) } }
+            }
             td { (status(branch)) }
             td { (badge(branch.placement)) }
             @for metric in metrics {
@@ -180,13 +183,10 @@ fn row(branch: &Branch, metrics: &[&str], best: Option<usize>) -> Markup {
 }
 
 fn status(branch: &Branch) -> Markup {
-    let message = branch.message.as_deref().unwrap_or_default();
     match branch.status {
         Status::Succeeded => html! { span.good { "succeeded" } },
-        Status::Failed => html! {
-            span.bad { (branch.error.as_deref().unwrap_or("failed")) } small { (message) }
-        },
-        Status::Missing => html! { span.bad { "missing" } small { (message) } },
+        Status::Failed => html! { span.bad { (branch.error.as_deref().unwrap_or("failed")) } },
+        Status::Missing => html! { span.bad { "missing" } },
     }
 }
 
