@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use jsonata_core::ast::{AstNode, BinaryOp};
+use jsonata_core::ast::{AstNode, BinaryOp, UnaryOp};
 use jsonata_core::evaluator::{Context, Evaluator, EvaluatorError, EvaluatorOptions};
 use jsonata_core::parser;
 use jsonata_core::value::JValue;
@@ -147,37 +147,27 @@ impl Program {
 
     /// The error in AWS's words.
     fn explain(&self, message: &str, scope: &Scope) -> String {
-        if message.starts_with("T2009: ")
-            && let Some(text) = self.compared(scope)
-        {
-            return message::tail(&text, None);
-        }
-        if message.starts_with("T2010: ")
-            && let AstNode::Binary { op, .. } = &self.source
-        {
-            return message::tail(
-                &format!(
+        let told = match message.get(..5) {
+            Some("T2009") => self.compared(scope),
+            Some("T2010") => self.only(is_comparison).and_then(|node| match node {
+                AstNode::Binary { op, .. } => Some(format!(
                     "T2010: The expressions either side of operator \"{}\" must evaluate to numeric or string values",
                     symbol(*op)
-                ),
-                None,
-            );
+                )),
+                _ => None,
+            }),
+            Some("D1002") => self.negated(scope),
+            _ => None,
+        };
+        match told {
+            Some(message) => message::tail(&message, None),
+            None => message::tail(message, self.only_function()),
         }
-        if message.starts_with("D1002: ")
-            && let AstNode::Unary { operand, .. } = &self.source
-            && let Some(value) = self.part(operand, scope)
-        {
-            return message::tail(
-                &format!("D1002: Cannot negate a non-numeric value: {value}"),
-                None,
-            );
-        }
-        message::tail(message, self.only_function())
     }
 
     /// The text of T2009, which tells the two values.
     fn compared(&self, scope: &Scope) -> Option<String> {
-        let AstNode::Binary { op, lhs, rhs } = &self.source else {
+        let AstNode::Binary { op, lhs, rhs } = self.only(is_comparison)? else {
             return None;
         };
         Some(format!(
@@ -186,6 +176,44 @@ impl Program {
             self.part(rhs, scope)?,
             symbol(*op)
         ))
+    }
+
+    /// The text of D1002, which tells the value.
+    fn negated(&self, scope: &Scope) -> Option<String> {
+        let AstNode::Unary { operand, .. } = self.only(|node| {
+            matches!(
+                node,
+                AstNode::Unary {
+                    op: UnaryOp::Negate,
+                    ..
+                }
+            )
+        })?
+        else {
+            return None;
+        };
+        let value = self.part(operand, scope)?;
+        Some(format!("D1002: Cannot negate a non-numeric value: {value}"))
+    }
+
+    /// The node of the expression that an error must be about, when there is a single one of its kind.
+    fn only(&self, wanted: impl Fn(&AstNode) -> bool) -> Option<&AstNode> {
+        fn collect<'a>(
+            node: &'a AstNode,
+            wanted: &dyn Fn(&AstNode) -> bool,
+            found: &mut Vec<&'a AstNode>,
+        ) {
+            if wanted(node) {
+                found.push(node);
+            }
+            prepare::children(node, &mut |child| collect(child, wanted, found));
+        }
+        let mut found = Vec::new();
+        collect(&self.source, &wanted, &mut found);
+        match *found {
+            [only] => Some(only),
+            _ => None,
+        }
     }
 
     /// The value of a part of the expression.
@@ -201,6 +229,19 @@ impl Program {
             _ => None,
         }
     }
+}
+
+fn is_comparison(node: &AstNode) -> bool {
+    matches!(
+        node,
+        AstNode::Binary {
+            op: BinaryOp::LessThan
+                | BinaryOp::LessThanOrEqual
+                | BinaryOp::GreaterThan
+                | BinaryOp::GreaterThanOrEqual,
+            ..
+        }
+    )
 }
 
 fn symbol(op: BinaryOp) -> &'static str {

@@ -191,6 +191,9 @@ fn varying(code: &str, text: &str, function: Option<&str>) -> String {
             .map(|(_, value)| format!("Cannot negate a non-numeric value: {value}")),
         "D3030" => between(text, "Cannot convert ", " to number")
             .map(|value| format!("Unable to cast value to a number: {}", number_text(value))),
+        "D3100" => text.rsplit("got ").next().map(|value| {
+            format!("The radix of the formatBase function must be between 2 and 36.  It was given {value}")
+        }),
         "S0202" => between(text, "Expected ", ", got ").map(|expected| {
             let found = text.split(", got ").nth(1).unwrap_or_default();
             format!("Expected {}, got {}", quoted(expected), quoted(found))

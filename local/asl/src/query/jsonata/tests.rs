@@ -146,6 +146,14 @@ fn failures_carry_awss_words() {
             "threw an error during evaluation. T2010: The expressions either side of operator \"<\" must evaluate to numeric or string values",
         ),
         (
+            "$not(1 < 'a')",
+            "threw an error during evaluation. T2009: The values 1 and \"a\" either side of operator \"<\" must be of the same data type",
+        ),
+        (
+            "$formatBase(1, 100)",
+            "threw an error during evaluation. D3100: The radix of the formatBase function must be between 2 and 36.  It was given 100",
+        ),
+        (
             "-$states.input.s",
             "threw an error during evaluation. D1002: Cannot negate a non-numeric value: \"abc\"",
         ),
