@@ -627,6 +627,102 @@ fn a_map_run_tolerates_as_many_failures_as_it_says() {
     }
 }
 
+/// Fails the first task that it is asked for and echoes all others.
+#[derive(Default)]
+struct FirstFails(bool);
+
+impl Services for FirstFails {
+    fn run(&mut self, task: &Task) -> Answer {
+        match std::mem::replace(&mut self.0, true) {
+            false => Answer::error("Job.Crashed", None),
+            true => Answer::output(task.arguments.clone()),
+        }
+    }
+}
+
+#[test]
+fn a_composite_state_is_retried_as_a_whole() {
+    let retry = r#""Retry":[{"ErrorEquals":["States.ALL"]}],"#;
+    let parallel = r#"{"StartAt":"M","States":{"M":{"Type":"Parallel","End":true,"Retry":[{"ErrorEquals":["States.ALL"]}],"Branches":[
+        {"StartAt":"A","States":{"A":{"Type":"Task","Resource":"arn:aws:states:us-east-1:123456789012:activity:work","End":true}}},
+        {"StartAt":"B","States":{"B":{"Type":"Pass","End":true}}}]}}}"#;
+    for (definition, input, started, output) in [
+        (
+            map_of_tasks(retry),
+            r#"{"items":[1,2]}"#,
+            "MapStateStarted",
+            "[1,2]",
+        ),
+        (distributed(retry), "[1,2]", "MapRunStarted", "[1,2]"),
+        (
+            parallel.to_string(),
+            "{}",
+            "ParallelStateStarted",
+            "[{},{}]",
+        ),
+    ] {
+        let start = Start {
+            input: json(input),
+            ..Start::default()
+        };
+        let execution = simulate::run(
+            &machine(&definition),
+            start,
+            NOW,
+            &mut FirstFails::default(),
+        );
+        assert_eq!(
+            execution.status(),
+            &Status::Succeeded {
+                output: json(output)
+            },
+            "{definition}"
+        );
+        let times = types(&execution)
+            .iter()
+            .filter(|kind| *kind == started)
+            .count();
+        assert_eq!(times, 2, "{definition}");
+    }
+}
+
+#[test]
+fn a_stopped_map_run_stops_its_children() {
+    let (mut execution, commands) = start(&distributed(""), "[1,2,3]");
+    let children: Vec<_> = commands
+        .iter()
+        .filter_map(|command| match command {
+            Command::StartChild { id, .. } => Some(*id),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(children.len(), 3);
+    let status = Status::Failed {
+        error: Some("Job.Crashed".into()),
+        cause: None,
+    };
+    let commands = execution.apply(
+        Event::ChildFinished {
+            id: children[1],
+            status,
+        },
+        NOW,
+    );
+    let stopped: Vec<_> = commands
+        .iter()
+        .filter_map(|command| match command {
+            Command::StopChild { id } => Some(*id),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(stopped, [children[0], children[2]]);
+    let types = types(&execution);
+    assert_eq!(
+        types[types.len() - 3..],
+        ["MapRunFailed", "MapStateFailed", "ExecutionFailed"]
+    );
+}
+
 /// A machine with a bit of everything that depends on seed, time and order.
 const MIXED: &str = r#"{"StartAt":"M","States":{
     "M":{"Type":"Map","ItemsPath":"$.items","MaxConcurrency":3,"ItemProcessor":{"StartAt":"T","States":{

@@ -42,9 +42,9 @@ pub(crate) enum Test {
 #[derive(Debug)]
 pub(crate) enum Comparison {
     Boolean(Operand),
-    Numeric(Timely, Operand),
-    Text(Timely, Operand),
-    Moment(Timely, Operand),
+    Numeric(Relation, Operand),
+    Text(Relation, Operand),
+    Moment(Relation, Operand),
     /// The pattern in which `*` stands for anything, unless a backslash stands before it.
     Matches(Arc<str>),
     IsPresent(bool),
@@ -57,7 +57,7 @@ pub(crate) enum Comparison {
 
 /// Equals, LessThan and their kin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Timely {
+pub(crate) enum Relation {
     Equals,
     LessThan,
     LessThanEquals,
@@ -75,14 +75,14 @@ pub(crate) enum Operand {
     },
 }
 
-impl Timely {
+impl Relation {
     fn holds(self, ordering: Ordering) -> bool {
         match self {
-            Timely::Equals => ordering.is_eq(),
-            Timely::LessThan => ordering.is_lt(),
-            Timely::LessThanEquals => ordering.is_le(),
-            Timely::GreaterThan => ordering.is_gt(),
-            Timely::GreaterThanEquals => ordering.is_ge(),
+            Relation::Equals => ordering.is_eq(),
+            Relation::LessThan => ordering.is_lt(),
+            Relation::LessThanEquals => ordering.is_le(),
+            Relation::GreaterThan => ordering.is_gt(),
+            Relation::GreaterThanEquals => ordering.is_ge(),
         }
     }
 }
@@ -178,7 +178,7 @@ fn compare(
 }
 
 /// Values of different types are not comparable: every relation between them is false.
-fn ordered(relation: Timely, ordering: Option<Ordering>) -> bool {
+fn ordered(relation: Relation, ordering: Option<Ordering>) -> bool {
     ordering.is_some_and(|ordering| relation.holds(ordering))
 }
 

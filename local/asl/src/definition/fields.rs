@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::query::{self, QueryError, Scope, SyntaxError, jsonata, jsonpath, template};
+use crate::query::{QueryError, Scope, SyntaxError, jsonata, jsonpath, template};
 use crate::value::Value;
 
 /// InputPath, OutputPath.
@@ -211,9 +211,4 @@ pub(crate) fn plain(value: &Value) -> String {
         Some(text) => text.to_string(),
         None => value.to_string(),
     }
-}
-
-/// The expression inside `{% … %}`, when the text is one.
-pub(crate) fn jsonata_expression(text: &str) -> bool {
-    query::jsonata::is_expression(text)
 }

@@ -8,7 +8,7 @@ mod task;
 
 use std::sync::Arc;
 
-pub(crate) use choice::{Comparison, Operand, Rule, Test, Timely};
+pub(crate) use choice::{Comparison, Operand, Relation, Rule, Test};
 pub(crate) use fields::{Dynamic, PathField, ResultPath, StringField, Template, plain, whole};
 pub(crate) use map::{
     DistributedFields, ItemBatcher, Items, MapFields, ReaderFields, WriterFields,
@@ -17,6 +17,7 @@ pub(crate) use task::{CatchRule, RetryRule, TaskFields};
 
 use crate::diagnostic::{Invalid, Severity};
 use crate::validate::validate;
+use crate::value::Value;
 
 /// A compiled state machine definition. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -68,7 +69,7 @@ pub(crate) struct State {
 #[derive(Debug)]
 pub(crate) enum Kind {
     Pass {
-        result: Option<crate::value::Value>,
+        result: Option<Value>,
     },
     Task(Box<TaskFields>),
     Choice {
@@ -107,14 +108,11 @@ impl StateMachine {
     }
 
     /// A single state, as TestState takes it; the states that it leads to are made up.
-    pub(crate) fn of_state(
-        name: &str,
-        state: &crate::value::Value,
-    ) -> Result<StateMachine, Invalid> {
+    pub(crate) fn of_state(name: &str, state: &Value) -> Result<StateMachine, Invalid> {
         compile::single(name, state)
     }
 
-    /// The top-level state names in the order of the definition.
+    /// The names of all states, those of Map processors and Parallel branches included.
     pub fn state_names(&self) -> impl Iterator<Item = &str> {
         self.program.states.iter().map(|state| &*state.name)
     }

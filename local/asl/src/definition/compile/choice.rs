@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::definition::fields;
-use crate::definition::{Comparison, Kind, Language, Operand, Rule, Test, Timely};
+use crate::definition::{Comparison, Kind, Language, Operand, Relation, Rule, Test};
 use crate::query::{jsonata, jsonpath};
 use crate::value::Value;
 
@@ -38,7 +37,7 @@ fn condition(rule: &Fields, index: usize) -> Result<Test> {
     match rule.get(KEY) {
         None => Err(rule.missing(KEY)),
         Some(Value::Bool(holds)) => Ok(Test::Constant(*holds)),
-        Some(Value::String(text)) if fields::jsonata_expression(text) => Ok(Test::Condition {
+        Some(Value::String(text)) if jsonata::is_expression(text) => Ok(Test::Condition {
             location: format!("Choices[{index}]/{KEY}"),
             expression: jsonata::Expr::compile(text).map_err(|error| rule.syntax(KEY, error))?,
         }),
@@ -118,11 +117,11 @@ fn comparison(rule: &Fields, operator: &Arc<str>, value: &Value) -> Result<Optio
         return Ok(None);
     };
     let relation = match relation {
-        "Equals" => Timely::Equals,
-        "LessThan" => Timely::LessThan,
-        "LessThanEquals" => Timely::LessThanEquals,
-        "GreaterThan" => Timely::GreaterThan,
-        "GreaterThanEquals" => Timely::GreaterThanEquals,
+        "Equals" => Relation::Equals,
+        "LessThan" => Relation::LessThan,
+        "LessThanEquals" => Relation::LessThanEquals,
+        "GreaterThan" => Relation::GreaterThan,
+        "GreaterThanEquals" => Relation::GreaterThanEquals,
         _ => return Ok(None),
     };
     let operand = if by_path {
@@ -137,7 +136,7 @@ fn comparison(rule: &Fields, operator: &Arc<str>, value: &Value) -> Result<Optio
         Operand::Literal(value.clone())
     };
     Ok(match kind {
-        "Boolean" if relation == Timely::Equals => Some(Comparison::Boolean(operand)),
+        "Boolean" if relation == Relation::Equals => Some(Comparison::Boolean(operand)),
         "Numeric" => Some(Comparison::Numeric(relation, operand)),
         "String" => Some(Comparison::Text(relation, operand)),
         "Timestamp" => Some(Comparison::Moment(relation, operand)),

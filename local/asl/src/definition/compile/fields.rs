@@ -1,6 +1,5 @@
 //! Reading an object of the definition.
 
-use crate::definition::fields;
 use crate::definition::{Dynamic, Language, PathField, ResultPath, StringField, Template};
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::query::{SyntaxError, jsonata, jsonpath, template};
@@ -164,7 +163,7 @@ impl<'a> Fields<'a> {
                 Ok(Some(Dynamic::Literal { field: key, number }))
             }
             Some(Value::String(text))
-                if language == Language::Jsonata && fields::jsonata_expression(text) =>
+                if language == Language::Jsonata && jsonata::is_expression(text) =>
             {
                 let expression =
                     jsonata::Expr::compile(text).map_err(|error| self.syntax(key, error))?;
@@ -195,7 +194,7 @@ impl<'a> Fields<'a> {
         }
         match self.text(key)? {
             None => Ok(None),
-            Some(text) if language == Language::Jsonata && fields::jsonata_expression(text) => {
+            Some(text) if language == Language::Jsonata && jsonata::is_expression(text) => {
                 let expression =
                     jsonata::Expr::compile(text).map_err(|error| self.syntax(key, error))?;
                 Ok(Some(StringField::Jsonata {

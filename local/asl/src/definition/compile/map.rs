@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use crate::command::Resource;
-use crate::definition::fields;
 use crate::definition::{
     DistributedFields, ItemBatcher, Items, Language, ReaderFields, Template, WriterFields,
 };
@@ -27,7 +26,7 @@ pub(super) fn items(fields: &Fields, language: Language) -> Result<Items> {
         },
         Language::Jsonata => match fields.get("Items") {
             None => Ok(Items::Input),
-            Some(Value::String(text)) if fields::jsonata_expression(text) => {
+            Some(Value::String(text)) if jsonata::is_expression(text) => {
                 jsonata::Expr::compile(text)
                     .map(Items::Expression)
                     .map_err(|error| fields.syntax("Items", error))
