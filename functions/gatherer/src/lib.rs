@@ -6,6 +6,9 @@
 
 mod collect;
 pub mod entry;
+pub mod load;
+mod load_page;
+mod load_plot;
 mod page;
 mod plot;
 pub mod report;
@@ -17,7 +20,7 @@ use serde_json::Value;
 use shared::artifacts::{
     self, ArtifactError, GetObject, ListObjects, PutObject, S3Uri, When, run_uri,
 };
-use shared::input::InvalidInput;
+use shared::input::{self, InvalidInput};
 use shared::task::Named;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
@@ -65,6 +68,16 @@ pub struct Heading {
     /// Further facts to show, by name.
     #[serde(default)]
     pub facts: serde_json::Map<String, Value>,
+}
+
+/// What the function answers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// To a request for a section.
+    Section(Response),
+    /// To a request for the report of a load test.
+    Load(load::Response),
 }
 
 /// Where the report is and what is in its newest section.
@@ -118,6 +131,31 @@ pub struct Deps<Store> {
     pub bucket: String,
     /// The artifacts.
     pub store: Store,
+}
+
+/// Answers an event: `{"load": ...}` asks for the report of a load test ([`load::handle`]), anything else for a
+/// section ([`handle`]).
+///
+/// # Errors
+/// As the two handlers; `Input.Invalid` for an event that is neither request.
+pub async fn answer<Store>(
+    deps: &Deps<Store>,
+    mut event: Value,
+    now: OffsetDateTime,
+) -> Result<Answer, Error>
+where
+    Store: GetObject + PutObject + ListObjects,
+{
+    match event.get_mut("load") {
+        Some(load) => {
+            let request =
+                input::parse(load.take()).map_err(|error: InvalidInput| error.under("$.load"))?;
+            Ok(Answer::Load(load::handle(deps, request).await?))
+        }
+        None => Ok(Answer::Section(
+            handle(deps, input::parse(event)?, now).await?,
+        )),
+    }
 }
 
 /// Gathers one section and renders the report of the execution as of `now`.
@@ -216,5 +254,7 @@ async fn publish<Store: PutObject>(
     Ok(uris)
 }
 
+#[cfg(test)]
+mod load_tests;
 #[cfg(test)]
 mod tests;

@@ -1,6 +1,6 @@
 //! Wires the `gatherer` function.
 
-use gatherer::{Deps, handle};
+use gatherer::{Deps, answer};
 use shared::artifacts::S3Store;
 use shared::{aws, env, lambda, telemetry};
 use time::OffsetDateTime;
@@ -13,5 +13,5 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         bucket: env::required("BUCKET")?,
         store,
     };
-    lambda::serve(async |request| handle(&deps, request, OffsetDateTime::now_utc()).await).await
+    lambda::serve(async |event| answer(&deps, event, OffsetDateTime::now_utc()).await).await
 }
