@@ -33,6 +33,8 @@ pub struct Polling {
     pub placement: Placement,
     /// `IDLE_POLLS`: end after so many polls in a row without a task; never, when absent.
     pub idle_polls: Option<u32>,
+    /// `MAX_TASKS`: end after so many tasks; never, when absent.
+    pub max_tasks: Option<u32>,
 }
 
 impl Polling {
@@ -44,6 +46,7 @@ impl Polling {
         let Some(activity_arn) = env::optional("ACTIVITY_ARN") else {
             return Ok(None);
         };
+        let number = |name: &str| env::optional(name).map(|text| text.parse()).transpose();
         let binary = std::env::current_exe()?;
         let worker = binary
             .file_stem()
@@ -54,9 +57,8 @@ impl Polling {
             bucket: env::required("BUCKET")?,
             placement: env::optional("PLACEMENT")
                 .map_or(Ok(Placement::Fargate), |text| text.parse())?,
-            idle_polls: env::optional("IDLE_POLLS")
-                .map(|text| text.parse())
-                .transpose()?,
+            idle_polls: number("IDLE_POLLS")?,
+            max_tasks: number("MAX_TASKS")?,
         }))
     }
 
@@ -104,7 +106,9 @@ where
     let listener = tokio::spawn(listen(std::sync::Arc::clone(&stopping)));
     let (mut idle, mut failures, mut done) = (0, 0, 0_u32);
     let code = loop {
-        if stopping.load(Ordering::SeqCst) || polling.idle_polls.is_some_and(|most| idle >= most) {
+        let enough = polling.idle_polls.is_some_and(|most| idle >= most)
+            || polling.max_tasks.is_some_and(|most| done >= most);
+        if enough || stopping.load(Ordering::SeqCst) {
             info!(done, "stops polling");
             break ExitCode::SUCCESS;
         }
@@ -221,6 +225,7 @@ mod tests {
             bucket: "b".into(),
             placement: Placement::Fargate,
             idle_polls: Some(2),
+            max_tasks: None,
         }
     }
 
@@ -273,6 +278,16 @@ mod tests {
             .unwrap()
             .unwrap();
         assert_eq!(outcome.result, JobResult::Succeeded { output: json!(8) });
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_worker_ends_after_the_wanted_tasks() {
+        let activity = MemoryActivity::new([task("a", "1"), task("b", "2"), task("c", "3")]);
+        let (store, callback) = (MemoryStore::default(), Arc::new(MemoryCallback::default()));
+        let work = async |_: Context<'_, MemoryStore>, input: u32| Ok::<_, InvalidInput>(input);
+        let polling = Polling { max_tasks: Some(2), ..polling() };
+        let code = serve(&activity, &store, &callback, &polling, &work).await;
+        assert_eq!((code, activity.left()), (ExitCode::SUCCESS, 1));
     }
 
     struct Broken;

@@ -23,7 +23,7 @@ pub struct Logistic {
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Fitted {
     mean: Array1<f64>,
-    deviation: Array1<f64>,
+    range: Array1<f64>,
     model: MultiFittedLogisticRegression<f64, u32>,
 }
 
@@ -44,28 +44,29 @@ impl Logistic {
         let mean = features
             .mean_axis(Axis(0))
             .ok_or("there are no rows to learn from")?;
-        // A feature that never changes tells nothing; dividing by 1 leaves it at 0.
-        let deviation = features
-            .std_axis(Axis(0), 0.0)
-            .mapv(|deviation| if deviation > 0.0 { deviation } else { 1.0 });
-        let scaled = (features - &mean) / &deviation;
+        // By the range, not the deviation: a feature that is almost always the same must not weigh most.
+        let range = features.map_axis(Axis(0), |feature| {
+            let (least, most) = feature
+                .iter()
+                .fold((f64::MAX, f64::MIN), |(least, most), value| {
+                    (least.min(*value), most.max(*value))
+                });
+            if most > least { most - least } else { 1.0 }
+        });
+        let scaled = (features - &mean) / &range;
         let dataset = Dataset::new(scaled, Array1::from(rows.classes.clone()));
         let model = MultiLogisticRegression::default()
             .alpha(self.alpha)
             .max_iterations(self.max_iterations)
             .fit(&dataset)
             .map_err(|error| error.to_string())?;
-        Ok(Fitted {
-            mean,
-            deviation,
-            model,
-        })
+        Ok(Fitted { mean, range, model })
     }
 }
 
 impl Fitted {
     pub(crate) fn predict(&self, rows: &Table) -> Vec<u32> {
-        let scaled = (matrix(rows) - &self.mean) / &self.deviation;
+        let scaled = (matrix(rows) - &self.mean) / &self.range;
         self.model.predict(&scaled).to_vec()
     }
 }

@@ -52,7 +52,7 @@ async fn all_models_learn_the_digits_and_come_back_from_storage() {
         let (store, output) = run(input).await;
         let output = output.unwrap();
         assert!(
-            output.metrics.accuracy >= 0.95,
+            output.metrics.accuracy >= 0.94,
             "{model}: {:?}",
             output.metrics
         );
