@@ -5,7 +5,9 @@
 
 mod block;
 mod choice;
+mod distributed;
 mod fields;
+mod integrations;
 mod json;
 mod map;
 mod queries;
