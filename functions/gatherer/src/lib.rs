@@ -75,7 +75,7 @@ pub struct Heading {
 #[serde(untagged)]
 pub enum Answer {
     /// To a request for a section.
-    Section(Response),
+    Section(Box<Response>),
     /// To a request for the report of a load test.
     Load(load::Response),
 }
@@ -152,9 +152,10 @@ where
                 input::parse(load.take()).map_err(|error: InvalidInput| error.under("$.load"))?;
             Ok(Answer::Load(load::handle(deps, request).await?))
         }
-        None => Ok(Answer::Section(
-            handle(deps, input::parse(event)?, now).await?,
-        )),
+        None => {
+            let response = handle(deps, input::parse(event)?, now).await?;
+            Ok(Answer::Section(Box::new(response)))
+        }
     }
 }
 
