@@ -77,11 +77,11 @@ pub fn queries(text: &str, input: &str) {
         random: &random,
         now: Timestamp(0),
     };
-    if let Ok(path) = Path::compile(text) {
-        if let Err(miss) = path.select(&scope) {
-            miss.invalid_path();
-            miss.in_field("field");
-        }
+    if let Ok(path) = Path::compile(text)
+        && let Err(miss) = path.select(&scope)
+    {
+        miss.invalid_path();
+        miss.in_field("field");
     }
     if let Ok(path) = ReferencePath::compile(text)
         && let Ok(output) = path.insert(input.clone(), Value::Bool(true))
