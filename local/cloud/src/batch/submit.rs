@@ -144,7 +144,11 @@ impl Batch {
         let ended = job.status.is_final();
         let (run, handle) = self.prepare(job, after, Vec::new());
         if !ended {
-            tokio::spawn(run.finish());
+            let busy = self.inner.workers.processes.work.begin();
+            tokio::spawn(async move {
+                run.finish().await;
+                drop(busy);
+            });
         }
         handle
     }

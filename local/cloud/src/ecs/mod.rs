@@ -260,7 +260,11 @@ impl Ecs {
         let (status, desired) = (task.borrow().status, task.borrow().desired);
         if status != Status::Stopped {
             let ecs = self.clone();
-            tokio::spawn(Run { ecs, task, stops }.finish());
+            let busy = self.inner.workers.processes.work.begin();
+            tokio::spawn(async move {
+                Run { ecs, task, stops }.finish().await;
+                drop(busy);
+            });
         }
         if desired == Status::Stopped {
             handle.stop(STOPPED_BY_CONTAINER);

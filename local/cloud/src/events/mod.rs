@@ -88,6 +88,7 @@ impl Events {
     /// Invokes a target by its ARN with an input: a function or a state machine.
     pub fn invoke_target(&self, arn: &str, input: Value) {
         let (events, arn) = (self.clone(), arn.to_owned());
+        let busy = self.inner.lambda.work().begin();
         tokio::spawn(async move {
             let result = match (arn.contains(":states:"), events.inner.start_execution.get()) {
                 (true, Some(start)) => start(arn.clone(), input).await,
@@ -111,6 +112,7 @@ impl Events {
             if let Err(error) = result {
                 tracing::error!(target_arn = %arn, %error, "event not delivered");
             }
+            drop(busy);
         });
     }
 

@@ -25,6 +25,7 @@ use crate::logs::Logs;
 use crate::process::Processes;
 use crate::stack::Function;
 use crate::usage::Meter;
+use crate::work::Work;
 
 use environment::Environment;
 pub use outcome::Outcome;
@@ -200,7 +201,12 @@ impl Lambda {
             InvocationType::DryRun => output.status_code = 204,
             InvocationType::Event => {
                 output.status_code = 202;
-                tokio::spawn(self.clone().run_queued(host, request_id, payload));
+                let busy = self.work().begin();
+                let queued = self.clone().run_queued(host, request_id, payload);
+                tokio::spawn(async move {
+                    queued.await;
+                    drop(busy);
+                });
             }
             InvocationType::RequestResponse => {
                 let permit = self.try_permit(&host)?;
@@ -218,6 +224,11 @@ impl Lambda {
             }
         }
         Ok(output)
+    }
+
+    /// The work under way in all services.
+    pub(crate) fn work(&self) -> &Work {
+        &self.inner.shared.processes.work
     }
 
     /// Works off one event: at most one try more than there are delays. Throttled tries wait for a

@@ -469,6 +469,10 @@ impl Template {
         if attribute == "Name" {
             return Ok(name);
         }
+        if attribute == "RepositoryUri" {
+            let registry = format!("{ACCOUNT}.dkr.ecr.{}.amazonaws.com", self.region);
+            return Ok(format!("{registry}/{name}"));
+        }
         if !attribute.ends_with("Arn") && attribute != "Id" {
             return Ok(format!("{name}.{attribute}"));
         }
