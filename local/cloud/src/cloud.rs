@@ -1,5 +1,6 @@
 //! The local cloud as one thing: every service behind one endpoint.
 
+use std::fs::{File, TryLockError};
 use std::io;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
@@ -67,6 +68,12 @@ pub enum CloudError {
         /// Why.
         source: io::Error,
     },
+    /// Another local cloud works on the same folder.
+    #[error("{} is in use by another local cloud; stop it, or choose another folder", path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
     /// The port is taken, or may not be used.
     #[error("cannot listen on 127.0.0.1:{port}: {source}; choose another port")]
     Listen {
@@ -108,12 +115,20 @@ pub struct ExecutionDescription {
     pub stopped: Option<asl::Timestamp>,
 }
 
+/// What ends with the local cloud.
+struct Server {
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<()>,
+    /// Locked while the folder is in use.
+    _lock: File,
+}
+
 /// A running local cloud. Dropping it does not stop it: call [`Cloud::shutdown`].
 pub struct Cloud {
     endpoint: String,
     compute: Compute,
     sfn: Sfn,
-    server: Mutex<Option<(oneshot::Sender<()>, JoinHandle<()>)>>,
+    server: Mutex<Option<Server>>,
 }
 
 impl Cloud {
@@ -132,10 +147,7 @@ impl Cloud {
             limits,
             clock,
         } = config;
-        std::fs::create_dir_all(&data_dir).map_err(|source| CloudError::Data {
-            path: data_dir.clone(),
-            source,
-        })?;
+        let lock = lock_folder(&data_dir)?;
         let listen = |source| CloudError::Listen { port, source };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
             .await
@@ -155,7 +167,7 @@ impl Cloud {
         let service: Arc<dyn JsonService> = Arc::new(sfn.clone());
         let services = compute.services([("AWSStepFunctions", service)]);
         let (stop, stopped) = oneshot::channel();
-        let server = tokio::spawn(async move {
+        let serving = tokio::spawn(async move {
             let shutdown = async move {
                 // A dropped sender means the same as a sent word.
                 let _ = stopped.await;
@@ -170,7 +182,11 @@ impl Cloud {
             endpoint,
             compute,
             sfn,
-            server: Mutex::new(Some((stop, server))),
+            server: Mutex::new(Some(Server {
+                stop,
+                serving,
+                _lock: lock,
+            })),
         })
     }
 
@@ -264,11 +280,34 @@ impl Cloud {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        if let Some((stop, server)) = server {
+        if let Some(Server {
+            stop,
+            serving,
+            _lock,
+        }) = server
+        {
             // Children may hold connections open; the endpoint does not wait for them.
             let _ = stop.send(());
-            server.abort();
+            serving.abort();
         }
+    }
+}
+
+/// Two local clouds on one folder would run every execution twice. The lock ends with this process,
+/// however it ends.
+fn lock_folder(path: &Path) -> Result<File, CloudError> {
+    let data = |source| CloudError::Data {
+        path: path.to_owned(),
+        source,
+    };
+    std::fs::create_dir_all(path).map_err(data)?;
+    let lock = File::create(path.join("lock")).map_err(data)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(CloudError::InUse {
+            path: path.to_owned(),
+        }),
+        Err(TryLockError::Error(source)) => Err(data(source)),
     }
 }
 

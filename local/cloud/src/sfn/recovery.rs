@@ -1,5 +1,6 @@
 //! Going on after a restart, and histories of executions that are no longer in memory.
 
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use asl::{Command, Status};
@@ -14,9 +15,23 @@ impl Inner {
     /// Goes on with what was running. Children of Distributed Maps are found by their parents.
     pub(super) async fn recover(self: &Arc<Self>) -> Result<(), SfnError> {
         let running = self.store.running()?;
+        // Thousands of executions may share a definition.
+        let mut machines: HashMap<String, asl::StateMachine> = HashMap::new();
         for row in running.iter().filter(|row| row.parent.is_none()) {
-            match self.machine_of(row) {
-                Ok(machine) => self.resume(row.clone(), machine, None).await?,
+            let known = row
+                .definition
+                .as_ref()
+                .and_then(|hash| machines.get(hash))
+                .cloned();
+            match known.map_or_else(|| self.machine_of(row), Ok) {
+                Ok(machine) => {
+                    if let Some(hash) = &row.definition {
+                        machines
+                            .entry(hash.clone())
+                            .or_insert_with(|| machine.clone());
+                    }
+                    self.resume(row.clone(), machine, None).await?;
+                }
                 Err(error) => {
                     tracing::error!(execution = %row.start.arn, %error, "the execution cannot go on; it counts as aborted");
                     let status = Status::Aborted {
@@ -26,6 +41,20 @@ impl Inner {
                     self.store.end(row.id, self.clock.now(), &status)?;
                 }
             }
+        }
+        // A child whose parent ended in the moment of the kill: nobody waits for it any more.
+        let parents: HashSet<&str> = running.iter().map(|row| &*row.start.arn).collect();
+        let orphan = |row: &&ExecutionRow| {
+            row.parent
+                .as_deref()
+                .is_some_and(|parent| !parents.contains(parent))
+        };
+        for row in running.iter().filter(orphan) {
+            let status = Status::Aborted {
+                error: None,
+                cause: None,
+            };
+            self.store.end(row.id, self.clock.now(), &status)?;
         }
         Ok(())
     }

@@ -235,3 +235,21 @@ async fn the_virtual_clock_skips_waiting() {
     assert!(ended.stopped.unwrap().0 - ended.started.0 >= 86_400_000_000);
     cloud.shutdown().await;
 }
+
+#[tokio::test]
+async fn a_folder_serves_one_local_cloud_at_a_time() {
+    let test = Test::start().await;
+    let folder = test.dir.path().join("data");
+    let config = || cloud::Config::new(crate::cloud::stack(), folder.clone(), folder.clone());
+    let refused = cloud::Cloud::start(config()).await.err().unwrap();
+    assert!(
+        matches!(refused, cloud::CloudError::InUse { .. }),
+        "{refused}"
+    );
+    test.cloud.shutdown().await;
+    cloud::Cloud::start(config())
+        .await
+        .unwrap()
+        .shutdown()
+        .await;
+}
