@@ -76,13 +76,18 @@ pub enum Error {
     /// The local cloud failed.
     #[error(transparent)]
     Cloud(#[from] cloud::CloudError),
+    /// A service of the local cloud refused a request.
+    #[error(transparent)]
+    Service(#[from] cloud::error::ServiceError),
 }
 
 impl Error {
     /// The process's exit code.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Error::File { .. } | Error::Build { .. } | Error::Cloud(_) => ExitCode::from(FAILED),
+            Error::File { .. } | Error::Build { .. } | Error::Cloud(_) | Error::Service(_) => {
+                ExitCode::from(FAILED)
+            },
             Error::NoProject(_)
             | Error::UnknownPipeline { .. }
             | Error::NotJson { .. }

@@ -56,11 +56,11 @@ pub fn placements(usage: &[Usage], prices: &Prices) -> Vec<PlacementRow> {
 
 fn placement(usage: &Usage) -> Placement {
     match usage.what {
-        cloud::Placement::Lambda => Placement::Lambda,
-        cloud::Placement::Fargate => Placement::Fargate,
-        cloud::Placement::FargateSpot => Placement::FargateSpot,
-        cloud::Placement::Batch => Placement::Batch,
-        cloud::Placement::BatchSpot => Placement::BatchSpot,
+        cloud::usage::Placement::Lambda => Placement::Lambda,
+        cloud::usage::Placement::Fargate => Placement::Fargate,
+        cloud::usage::Placement::FargateSpot => Placement::FargateSpot,
+        cloud::usage::Placement::Batch => Placement::Batch,
+        cloud::usage::Placement::BatchSpot => Placement::BatchSpot,
     }
 }
 
@@ -72,13 +72,13 @@ fn cost(usage: &Usage, placement: Placement, seconds: f64, prices: &Prices) -> O
         memory_mib: u32::try_from(usage.memory_mib).ok()?,
     };
     let offer = prices.offer(placement, &resources).ok()?;
-    let start_up = if offer.start_up_billed && placement != Placement::Lambda {
-        prices.start_up(placement).expected()
-    } else {
-        0.0
+    let start_up = match placement {
+        Placement::Lambda => 0.0,
+        Placement::Fargate | Placement::FargateSpot | Placement::Batch | Placement::BatchSpot => {
+            prices.start_up(placement).expected()
+        }
     };
-    let billed = (seconds + start_up).max(offer.least_billed_seconds);
-    Some(offer.usd_per_start + billed / 3_600.0 * offer.usd_per_hour)
+    Some(offer.cost(seconds + start_up))
 }
 
 /// The table of states.
@@ -174,9 +174,9 @@ mod tests {
     fn runs_of_one_name_and_placement_are_one_row() {
         let prices = Prices::default();
         let all = [
-            usage(cloud::Placement::Fargate, 3_600),
-            usage(cloud::Placement::Fargate, 3_600),
-            usage(cloud::Placement::Lambda, 3_600),
+            usage(cloud::usage::Placement::Fargate, 3_600),
+            usage(cloud::usage::Placement::Fargate, 3_600),
+            usage(cloud::usage::Placement::Lambda, 3_600),
         ];
         let rows = placements(&all, &prices);
         assert_eq!(rows.len(), 2);
