@@ -1,5 +1,5 @@
 //! Three habits of the Java runtime behind Step Functions that show in results: how it prints a value into a string
-//! (`{Arg1=1, Arg2=[]}`), the order in which a `HashSet` gives its elements back (`States.ArrayUnique`), and
+//! (`{Arg1=1, Arg2=[]}`), the order in which a `HashSet` gives its elements back (`States.ArrayUnique`, and the names in messages), and
 //! `java.util.Random` (seeded `States.MathRandom` and `$random`).
 
 use std::fmt::Write as _;
@@ -93,6 +93,17 @@ pub(crate) fn hash_set(items: &[Value]) -> Vec<Value> {
     buckets.into_iter().flatten().cloned().collect()
 }
 
+/// The names in the order in which a `HashSet` of them gives them back.
+pub(crate) fn name_order<'n>(names: &[&'n str]) -> Vec<&'n str> {
+    let bucket = |name: &&str| {
+        let code = hash_text(name) as u32;
+        (code ^ (code >> 16)) & 15
+    };
+    let mut ordered = names.to_vec();
+    ordered.sort_by_key(bucket);
+    ordered
+}
+
 /// `java.util.Random`.
 pub(crate) struct JavaRandom(u64);
 
@@ -162,6 +173,15 @@ mod tests {
             };
             assert_eq!(Value::array(hash_set(&items)), parse(distinct), "{items:?}");
         }
+    }
+
+    #[test]
+    fn names_come_in_hash_order() {
+        assert_eq!(
+            name_order(&["Seconds", "SecondsPath", "Timestamp", "TimestampPath"]),
+            ["SecondsPath", "Seconds", "TimestampPath", "Timestamp"]
+        );
+        assert_eq!(name_order(&["End", "Next"]), ["Next", "End"]);
     }
 
     #[test]

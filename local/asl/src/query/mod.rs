@@ -9,7 +9,7 @@
 //! texts, without the sentence "An error occurred while executing the state …", which the interpreter puts in front.
 
 pub mod intrinsics;
-mod java;
+pub(crate) mod java;
 pub mod jsonata;
 pub mod jsonpath;
 mod random;

@@ -17,6 +17,7 @@ mod task;
 
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::execution::ExecutionType;
+use crate::query::java;
 use crate::value::{Map, Value};
 
 /// The code of nearly every error.
@@ -123,7 +124,7 @@ impl Findings {
     fn required(&mut self, location: &str, fields: &[&str]) {
         self.schema(
             location,
-            format!("These fields are required: [{}]", fields.join(", ")),
+            format!("These fields are required: [{}]", listed(fields)),
         );
     }
 
@@ -138,7 +139,7 @@ impl Findings {
                 location,
                 format!(
                     "There should only be one of the following fields: [{}]",
-                    fields.join(", ")
+                    listed(fields)
                 ),
             );
         }
@@ -152,7 +153,7 @@ impl Findings {
                 location,
                 format!(
                     "This object should have only one of the following fields: [{}]",
-                    fields.join(", ")
+                    listed(fields)
                 ),
             );
         }
@@ -190,6 +191,11 @@ impl Findings {
             Some(_) => {}
         }
     }
+}
+
+/// The fields as AWS lists them: in the order of a Java set.
+fn listed(fields: &[&str]) -> String {
+    java::name_order(fields).join(", ")
 }
 
 /// The types of JSON values, as AWS names them.

@@ -103,6 +103,7 @@ fn functions_give_what_aws_gives() {
             r#"["Hello","World"]"#,
         ),
         ("States.StringToJson('')", "{}", "null"),
+        ("States.StringToJson('-0')", "{}", "0"),
         ("States.StringToJson(' {\"a\":1} ')", "{}", r#"{"a":1}"#),
         (
             "States.JsonToString($)",

@@ -100,5 +100,9 @@ pub(super) fn string_to_json(text: &Value) -> Option<Value> {
     if text.trim().is_empty() {
         return Some(Value::Null);
     }
-    Value::parse(text).ok()
+    match text.trim() {
+        // JSON's integer -0 is 0; only -0.0 keeps its sign.
+        "-0" => Some(Value::from(0i64)),
+        text => Value::parse(text).ok(),
+    }
 }
