@@ -5,12 +5,13 @@
 //! <https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html> describes.
 
 mod environment;
+mod host;
 mod outcome;
 mod rest;
 mod runtime_api;
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -20,14 +21,14 @@ use uuid::Uuid;
 
 use crate::config::Local;
 use crate::error::ServiceError;
-use crate::faults::{Effect, Faults};
+use crate::faults::Faults;
 use crate::logs::Logs;
 use crate::process::Processes;
 use crate::stack::Function;
 use crate::usage::Meter;
 use crate::work::Work;
 
-use environment::Environment;
+use host::{Host, Shared};
 pub use outcome::Outcome;
 
 /// Largest request and response of a synchronous invocation, bytes (6 MB).
@@ -92,24 +93,6 @@ struct Inner {
     shared: Shared,
 }
 
-/// What all hosts share.
-#[derive(Debug, Clone)]
-struct Shared {
-    local: Local,
-    logs: Logs,
-    processes: Processes,
-    faults: Faults,
-    meter: Meter,
-}
-
-/// One function with its warm environments.
-struct Host {
-    function: Function,
-    reserved: Option<Arc<Semaphore>>,
-    idle: Mutex<Vec<Environment>>,
-    shared: Shared,
-}
-
 impl Lambda {
     /// A service for these functions, within a tokio runtime. Binaries are looked for when a
     /// function is invoked.
@@ -137,14 +120,7 @@ impl Lambda {
         let functions = functions
             .iter()
             .map(|function| {
-                let host = Host {
-                    function: function.clone(),
-                    reserved: function
-                        .reserved_concurrency
-                        .map(|n| Arc::new(Semaphore::new(n as usize))),
-                    idle: Mutex::default(),
-                    shared: shared.clone(),
-                };
+                let host = Host::new(function, &shared);
                 (function.name.clone(), Arc::new(host))
             })
             .collect();
@@ -289,8 +265,7 @@ async fn give_up_idle(lambda: Weak<Inner>, idle: Duration) {
             return;
         };
         for host in lambda.functions.values() {
-            host.idle()
-                .retain(|environment| environment.idle_for() < idle);
+            host.give_up_idle(idle);
         }
     }
 }
@@ -333,63 +308,6 @@ pub fn function_name(name_or_arn: &str) -> &str {
         None => name_or_arn.strip_prefix("function:").unwrap_or(name_or_arn),
     };
     rest.split(':').next().unwrap_or(rest)
-}
-
-impl Host {
-    /// Runs one invocation in a warm environment, or in a new one if none is idle.
-    async fn run(self: Arc<Self>, request_id: &str, payload: Bytes, tail: bool) -> Outcome {
-        let fault = self.fault();
-        if fault == Some(Effect::Duplicate) {
-            let (twin, id, payload) = (self.clone(), request_id.to_owned(), payload.clone());
-            tokio::spawn(async move { twin.run_in_environment(&id, payload, false, None).await });
-        }
-        self.run_in_environment(request_id, payload, tail, fault)
-            .await
-    }
-
-    async fn run_in_environment(
-        &self,
-        request_id: &str,
-        payload: Bytes,
-        tail: bool,
-        fault: Option<Effect>,
-    ) -> Outcome {
-        let environment = match self.warm() {
-            Some(environment) => Ok(environment),
-            None => Environment::start(&self.function, &self.shared).await,
-        };
-        let mut environment = match environment {
-            Ok(environment) => environment,
-            Err(error) => {
-                let message = format!("RequestId: {request_id} Error: {error}");
-                return Outcome::failure("Runtime.InvalidEntrypoint", &message);
-            }
-        };
-        let mut outcome = environment.run(request_id, payload, fault).await;
-        if tail {
-            outcome.log_tail = Some(environment.log_tail());
-        }
-        if environment.is_alive() {
-            self.idle().push(environment);
-        }
-        outcome
-    }
-
-    /// The most recently used environment that is alive.
-    fn warm(&self) -> Option<Environment> {
-        let mut idle = self.idle();
-        std::iter::from_fn(|| idle.pop()).find(Environment::is_alive)
-    }
-
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Environment>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn fault(&self) -> Option<Effect> {
-        let faults = &self.shared.faults;
-        let by_key = faults.take(&format!("function:{}", self.function.key));
-        by_key.or_else(|| faults.take(&format!("function:{}", self.function.name)))
-    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use s3s::{S3Request, S3Response, S3Result, s3_error};
 use uuid::Uuid;
 
 use super::Backend;
-use super::api::{Expected, stage, sums};
+use super::contents::{Expected, stage, sums};
 use super::store::{Attributes, Condition, Staged, StoreError, hex};
 
 /// Smallest part, bytes; the last may be smaller.
