@@ -129,6 +129,18 @@ def sha256(path):
     return base64.b64encode(hashlib.sha256(pathlib.Path(path).read_bytes()).digest()).decode()
 
 
+def deploy_settings():
+    """`[package.metadata.lambda.deploy]` of each package that has it."""
+    metadata = subprocess.run(
+        ["cargo", "metadata", "--no-deps", "--offline", "--format-version", "1"],
+        capture_output=True, text=True, timeout=120, check=True,
+    )
+    for package in json.loads(metadata.stdout)["packages"]:
+        settings = ((package["metadata"] or {}).get("lambda") or {}).get("deploy")
+        if settings:
+            yield {"name": package["name"], **settings}
+
+
 def lint(template):
     command = ["cfn-lint", "--format", "json", "--regions", "us-east-1", "--ignore-checks", *LINT_IGNORED, "--template", template]
     found = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
@@ -178,6 +190,19 @@ def compare_all(packaged, client):
             )
             for page in client("lambda").get_paginator("list_functions").paginate()
             for it in page["Functions"]
+        },
+    )
+
+    # What `cargo lambda deploy` sets must be what the stack sets.
+    compare(
+        "deploy settings",
+        {it["name"]: (it["memory"], it["timeout"]) for it in deploy_settings()},
+        {
+            it["handler"]: (
+                it.get("memorySize", packaged.provider["memorySize"]),
+                it.get("timeout", packaged.provider["timeout"]),
+            )
+            for it in packaged.functions.values()
         },
     )
 
