@@ -8,7 +8,7 @@ use asl::{Child, ChildId, Event, Execution, ExecutionType, Start, Status};
 use super::replay::Progress;
 use super::run::{Parent, Parts, Run};
 use super::store::ExecutionRow;
-use super::{Description, Inner, already_exists, internal};
+use super::{Inner, already_exists, internal};
 use crate::error::ServiceError;
 
 /// How an execution is to be started.
@@ -40,13 +40,10 @@ impl Inner {
                 .local
                 .arn("states", &format!("express:{machine_name}:{name}:{unique}")),
         };
-        if let Some(existing) = self.existing(&arn)? {
-            let same = matches!(existing.status, Status::Running) && existing.input == input;
-            return match self.runs.get(&arn).filter(|_| same) {
-                Some(run) => Ok(run),
-                None => Err(already_exists(&arn)),
-            };
+        if self.is_known(&arn)? {
+            return self.same_execution(&arn, &input);
         }
+        let again = input.clone();
         let start = Start {
             arn: arn.as_str().into(),
             name: name.into(),
@@ -59,24 +56,40 @@ impl Inner {
             seed: unique.as_u64_pair().1,
             limits: None,
         };
-        self.store
-            .put_definition(&machine.hash, &machine.row.definition)
-            .map_err(internal)?;
+        if !machine.stored.swap(true, Ordering::Relaxed) {
+            let (hash, text) = (&machine.hash, &machine.row.definition);
+            self.store.put_definition(hash, text).map_err(internal)?;
+        }
         let launch = Launch {
             machine: machine.compiled.clone(),
             definition: Some(machine.hash.clone()),
             start,
             parent: None,
         };
-        self.launch(launch).await
+        match self.launch(launch).await {
+            // Another call with this name was quicker.
+            Err(error) if error.code == "ExecutionAlreadyExists" => {
+                self.same_execution(&arn, &again)
+            }
+            outcome => outcome,
+        }
     }
 
-    fn existing(&self, arn: &str) -> Result<Option<Description>, ServiceError> {
+    fn is_known(&self, arn: &str) -> Result<bool, ServiceError> {
         match self.describe(arn) {
-            Ok(description) => Ok(Some(description)),
-            Err(error) if error.code == "ExecutionDoesNotExist" => Ok(None),
+            Ok(_) => Ok(true),
+            Err(error) if error.code == "ExecutionDoesNotExist" => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// The execution with that ARN if it runs and has that input: a repeated start gets it again.
+    fn same_execution(&self, arn: &str, input: &asl::Value) -> Result<Arc<Run>, ServiceError> {
+        let run = self
+            .runs
+            .get(arn)
+            .filter(|run| run.stopped().is_none() && run.start.input == *input);
+        run.ok_or_else(|| already_exists(arn))
     }
 
     /// Starts an execution: it is in the store before anything is done for it.

@@ -37,6 +37,7 @@ pub use subscribers::ExecutionEvent;
 
 use activities::Activities;
 use clock::Clock;
+use registry::compile;
 use runs::Runs;
 use store::{ExecutionRow, MachineRow, Store};
 use subscribers::Subscribers;
@@ -47,15 +48,13 @@ pub struct Machine {
     row: MachineRow,
     hash: String,
     compiled: asl::StateMachine,
+    /// Whether the store has the definition.
+    stored: AtomicBool,
 }
 
 impl Machine {
     fn kind(&self) -> ExecutionType {
-        if self.row.kind == "EXPRESS" {
-            ExecutionType::Express
-        } else {
-            ExecutionType::Standard
-        }
+        api::execution_type(&self.row.kind)
     }
 }
 

@@ -1,11 +1,36 @@
 //! The state machines there are.
 
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError};
+
+use asl::ExecutionType;
 
 use super::store::{ActivityRow, MachineRow};
 use super::{Inner, Machine, SfnError, definition_hash};
 use crate::error::ServiceError;
 use crate::stack::{self, Stack};
+
+/// Checks a definition against the rules of its type, which for Express are stricter, and compiles it.
+pub(super) fn compile(
+    definition: &str,
+    kind: ExecutionType,
+) -> Result<asl::StateMachine, asl::Invalid> {
+    if kind == ExecutionType::Express {
+        let mut diagnostics = asl::validate_as(definition, kind);
+        diagnostics.retain(|finding| finding.severity == asl::Severity::Error);
+        if !diagnostics.is_empty() {
+            return Err(asl::Invalid { diagnostics });
+        }
+    }
+    asl::StateMachine::parse(definition)
+}
+
+fn kind_name(kind: ExecutionType) -> &'static str {
+    match kind {
+        ExecutionType::Standard => "STANDARD",
+        ExecutionType::Express => "EXPRESS",
+    }
+}
 
 impl Inner {
     pub(super) async fn register(&self, stack: &Stack) -> Result<(), SfnError> {
@@ -20,21 +45,20 @@ impl Inner {
         }
         let now = self.clock.now();
         for machine in &stack.state_machines {
-            let compiled = asl::StateMachine::parse(&machine.definition).map_err(|invalid| {
-                SfnError::Definition {
-                    name: machine.name.clone(),
-                    file: machine.source.clone(),
-                    invalid,
-                }
-            })?;
             let kind = match machine.kind {
-                stack::StateMachineKind::Standard => "STANDARD",
-                stack::StateMachineKind::Express => "EXPRESS",
+                stack::StateMachineKind::Standard => ExecutionType::Standard,
+                stack::StateMachineKind::Express => ExecutionType::Express,
             };
+            let invalid = |invalid| SfnError::Definition {
+                name: machine.name.clone(),
+                file: machine.source.clone(),
+                invalid,
+            };
+            let compiled = compile(&machine.definition, kind).map_err(invalid)?;
             let row = MachineRow {
                 arn: machine.arn.clone(),
                 name: machine.name.clone(),
-                kind: kind.to_owned(),
+                kind: kind_name(kind).to_owned(),
                 role_arn: machine.role_arn.clone(),
                 definition: machine.definition.clone(),
                 revision: "INITIAL".to_owned(),
@@ -65,6 +89,7 @@ impl Inner {
             hash: definition_hash(&row.definition),
             row,
             compiled,
+            stored: AtomicBool::new(false),
         });
         let mut machines = self
             .machines

@@ -440,14 +440,20 @@ fn write_all(mut connection: Connection, receiver: &mpsc::Receiver<Request>) {
         batch.push(first);
         batch.extend(receiver.try_iter().take(MAX_BATCH));
         let (writes, acknowledgements): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
-        let outcome = transact(&mut connection, &writes);
-        if let Err(error) = &outcome {
-            tracing::error!(%error, "the history could not be written");
-        }
-        for acknowledge in acknowledgements.into_iter().flatten() {
-            let outcome = outcome.as_ref().map_err(|_| StoreError::Closed).copied();
-            // The caller may have gone; the write stands.
-            let _ = acknowledge.send(outcome);
+        let together = transact(&mut connection, &writes);
+        for (write, acknowledge) in writes.into_iter().zip(acknowledgements) {
+            // One bad write must not take the others with it.
+            let outcome = match &together {
+                Ok(()) => Ok(()),
+                Err(_) => transact(&mut connection, &[write]),
+            };
+            if let Err(error) = &outcome {
+                tracing::error!(%error, "the history could not be written");
+            }
+            if let Some(acknowledge) = acknowledge {
+                // The caller may have gone; the write stands.
+                let _ = acknowledge.send(outcome);
+            }
         }
     }
 }

@@ -94,16 +94,29 @@ impl<'a> Node<'a> {
         Ok(entries)
     }
 
-    /// The value with everything inside it resolved.
+    /// The value with everything inside it resolved. A null in it is refused as CloudFormation refuses
+    /// one; what `AWS::NoValue` stands for is left out.
     pub fn deep(&self) -> Result<Value, StackError> {
+        let null = |key: &dyn std::fmt::Display| {
+            let at = format!("{}.{key}", self.at);
+            invalid(&at, "null values are not allowed in templates".into())
+        };
         match &self.value {
-            Value::Array(_) => self
-                .items()?
-                .iter()
-                .map(Node::deep)
-                .collect::<Result<_, _>>()
-                .map(Value::Array),
-            Value::Object(_) => {
+            Value::Array(items) => {
+                if let Some(index) = items.iter().position(Value::is_null) {
+                    return Err(null(&index));
+                }
+                let items = self.items()?;
+                items
+                    .iter()
+                    .map(Node::deep)
+                    .collect::<Result<_, _>>()
+                    .map(Value::Array)
+            }
+            Value::Object(entries) => {
+                if let Some((key, _)) = entries.iter().find(|(_, value)| value.is_null()) {
+                    return Err(null(key));
+                }
                 let mut object = Map::new();
                 for (key, child) in self.entries()? {
                     object.insert(key, child.deep()?);

@@ -274,6 +274,11 @@ fn rules_and_schedules_are_read() {
 fn errors_name_the_yaml_path() {
     let table = [
         (
+            "{source: [aws.ecs], detail-type",
+            "{source: null, detail-type",
+            "resources.Resources.Watch.Properties.EventPattern.source: null values are not allowed in templates",
+        ),
+        (
             "handler: dispatcher",
             "hindler: dispatcher",
             "functions.dispatcher: expected `handler` or `image`",

@@ -7,7 +7,7 @@ use std::process::{Child, Command, Stdio};
 use aws_sdk_sfn::types::ExecutionStatus;
 use serde_json::{Value, json};
 
-use crate::cloud::{config, stack, write_worker};
+use crate::cloud::{config, probe, stack, write_worker};
 
 /// Serves until it is killed. Run by [`Server::start`], never as a test of its own.
 #[tokio::test]
@@ -246,4 +246,48 @@ async fn a_running_container_is_found_again_and_finished_work_is_not_repeated() 
     assert_eq!(server.output(&execution).await, json!(0));
     assert_eq!(map_runs(server.types(&execution).await), 1);
     assert_eq!(std::fs::read_to_string(&marks).unwrap().lines().count(), 1);
+}
+
+#[tokio::test]
+async fn an_interrupted_function_is_invoked_again() {
+    let dir = dir();
+    std::os::unix::fs::symlink(probe(), dir.path().join("bin/probe")).unwrap();
+    let server = Server::start(dir.path());
+    let lines = dir.path().join("lines");
+    let definition = json!({ "StartAt": "Sleep", "States": {
+        "Sleep": {
+            "Type": "Task", "Resource": "arn:aws:lambda:us-east-1:123456789012:function:probe",
+            "Parameters": { "do": "sleep", "ms": 700 }, "Next": "Append",
+        },
+        "Append": {
+            "Type": "Task", "Resource": "arn:aws:lambda:us-east-1:123456789012:function:probe",
+            "Parameters": { "do": "append", "path": lines, "until": 1 }, "End": true,
+        },
+    } });
+    let machine = server.machine(&definition).await;
+    let execution = server.execution(&machine, &json!({})).await;
+    while server.types(&execution).await.last().map(String::as_str) != Some("LambdaFunctionStarted")
+    {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    server.kill();
+
+    let server = Server::start(dir.path());
+    assert_eq!(server.output(&execution).await, json!(null));
+    let expected = [
+        "ExecutionStarted",
+        "TaskStateEntered",
+        "LambdaFunctionScheduled",
+        "LambdaFunctionStarted",
+        "LambdaFunctionSucceeded",
+        "TaskStateExited",
+        "TaskStateEntered",
+        "LambdaFunctionScheduled",
+        "LambdaFunctionStarted",
+        "LambdaFunctionSucceeded",
+        "TaskStateExited",
+        "ExecutionSucceeded",
+    ];
+    assert_eq!(server.types(&execution).await, expected);
+    assert_eq!(std::fs::read_to_string(&lines).unwrap().lines().count(), 1);
 }

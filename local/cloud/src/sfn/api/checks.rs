@@ -3,15 +3,12 @@
 use std::sync::Arc;
 
 use asl::simulate::{Answer, Services};
-use asl::{
-    ExecutionType, InspectionLevel, Mock, StateConfiguration, Task, TaskError, TestError,
-    TestRequest,
-};
+use asl::{InspectionLevel, Mock, StateConfiguration, Task, TaskError, TestError, TestRequest};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::{Inner, integrations, internal};
-use super::parse_input;
+use super::{machines, parse_input};
 use crate::error::ServiceError;
 
 #[derive(Deserialize)]
@@ -28,10 +25,7 @@ pub struct Validate {
 /// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_ValidateStateMachineDefinition.html>
 pub fn validate(request: Validate) -> Result<Value, ServiceError> {
     let warnings = request.severity.as_deref() == Some("WARNING");
-    let kind = match request.kind.as_deref() {
-        Some("EXPRESS") => ExecutionType::Express,
-        _ => ExecutionType::Standard,
-    };
+    let kind = machines::execution_type(request.kind.as_deref().unwrap_or_default());
     let mut findings = asl::validate_as(&request.definition, kind);
     findings.retain(|finding| warnings || finding.severity == asl::Severity::Error);
     let valid = findings

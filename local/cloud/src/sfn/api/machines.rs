@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, PoisonError};
 
+use asl::ExecutionType;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -35,7 +36,7 @@ pub async fn create(sfn: &Arc<Inner>, request: Create) -> Result<Value, ServiceE
         );
         return Err(super::invalid(message));
     }
-    let compiled = compile(&request.definition)?;
+    let compiled = compile(&request.definition, &kind)?;
     let arn = sfn
         .local
         .arn("states", &format!("stateMachine:{}", request.name));
@@ -69,8 +70,8 @@ fn created(machine: &Machine) -> Value {
     json!({ "stateMachineArn": machine.row.arn, "creationDate": epoch_seconds(machine.row.created) })
 }
 
-fn compile(definition: &str) -> Result<asl::StateMachine, ServiceError> {
-    asl::StateMachine::parse(definition).map_err(|invalid| {
+fn compile(definition: &str, kind: &str) -> Result<asl::StateMachine, ServiceError> {
+    super::super::compile(definition, execution_type(kind)).map_err(|invalid| {
         let findings: Vec<String> = invalid
             .diagnostics
             .iter()
@@ -82,6 +83,14 @@ fn compile(definition: &str) -> Result<asl::StateMachine, ServiceError> {
         );
         ServiceError::new("InvalidDefinition", message)
     })
+}
+
+/// `EXPRESS` or, whatever else is said, `STANDARD`.
+pub fn execution_type(kind: &str) -> ExecutionType {
+    match kind {
+        "EXPRESS" => ExecutionType::Express,
+        _ => ExecutionType::Standard,
+    }
 }
 
 #[derive(Deserialize)]
@@ -104,7 +113,7 @@ pub async fn update(sfn: &Arc<Inner>, request: Update) -> Result<Value, ServiceE
     let mut row = machine.row.clone();
     let compiled = match request.definition {
         Some(definition) => {
-            let compiled = compile(&definition)?;
+            let compiled = compile(&definition, &row.kind)?;
             row.definition = definition;
             compiled
         }

@@ -55,6 +55,7 @@ pub const ACTIONS: &[&str] = &[
 const MAX_DATA: usize = 262_144;
 
 pub use executions::describe_json;
+pub use machines::execution_type;
 
 impl JsonService for Sfn {
     fn call<'a>(
@@ -78,6 +79,9 @@ impl Inner {
             "UpdateStateMachine" => machines::update(self, read(body)?).await,
             "DeleteStateMachine" => machines::delete(self, read(body)?).await,
             "DescribeStateMachine" => machines::describe(self, read(body)?),
+            // Every execution here runs the definition it started with: there are no versions to list.
+            "ListStateMachineVersions" => Ok(json!({ "stateMachineVersions": [] })),
+            "ListStateMachineAliases" => Ok(json!({ "stateMachineAliases": [] })),
             "ListStateMachines" => machines::list(self, read(body)?),
             "StartExecution" => executions::start(self, read(body)?).await,
             "StartSyncExecution" => executions::start_sync(self, read(body)?).await,
