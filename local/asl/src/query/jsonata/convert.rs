@@ -118,7 +118,8 @@ pub(super) fn fits(value: &JValue) -> bool {
             _ => true,
         }
     }
-    measure(value, &mut MAX_BYTES.clone(), 0)
+    let mut budget = MAX_BYTES;
+    measure(value, &mut budget, 0)
 }
 
 fn take(value: &JValue, budget: &mut usize, depth: usize) -> Result<Option<Value>, Unfit> {

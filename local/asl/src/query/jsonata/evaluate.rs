@@ -1,7 +1,5 @@
 //! Evaluation by `jsonata-core`.
 
-use std::rc::Rc;
-
 use jsonata_core::ast::{AstNode, BinaryOp, UnaryOp};
 use jsonata_core::evaluator::{Context, Evaluator, EvaluatorError, EvaluatorOptions};
 use jsonata_core::parser;
@@ -104,8 +102,7 @@ impl Program {
             ..EvaluatorOptions::default()
         };
         let mut evaluator = Evaluator::with_options(context, options);
-        let calls: Vec<Rc<str>> = self.calls.iter().map(|name| Rc::from(&**name)).collect();
-        functions::register(&mut evaluator, &calls, scope.random)?;
+        functions::register(&mut evaluator, &self.calls, scope.random)?;
         evaluator.evaluate(ast, &JValue::Undefined)
     }
 

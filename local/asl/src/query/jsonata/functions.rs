@@ -4,8 +4,6 @@
 //! Arguments lose their fractions. What has no sense (a chunk of no items, a range that leads away from its end, a
 //! hash without algorithm) gives nothing, and a range of one number gives the number, as on AWS.
 
-use std::rc::Rc;
-
 use jsonata_core::evaluator::{Evaluator, EvaluatorError};
 use jsonata_core::value::JValue;
 
@@ -25,11 +23,11 @@ type Result = std::result::Result<JValue, EvaluatorError>;
 /// Makes the functions that the expression calls known to the evaluator.
 pub(super) fn register(
     evaluator: &mut Evaluator,
-    calls: &[Rc<str>],
+    calls: &[String],
     random: &Random,
 ) -> std::result::Result<(), EvaluatorError> {
     for name in calls {
-        match &**name {
+        match name.as_str() {
             "partition" => evaluator.register_fn("partition", partition)?,
             "range" => evaluator.register_fn("range", range)?,
             "hash" => evaluator.register_fn("hash", hash)?,
