@@ -78,12 +78,18 @@ const WORDS: &[(&str, &[&str])] = &[
     ("ListObjects", &["s3:ListBucket"]),
     ("find_json(", GET_OBJECT),
     ("put_json(", &["s3:PutObject"]),
-    ("put_once(", &["s3:GetObject", "s3:ListBucket", "s3:PutObject"]),
+    (
+        "put_once(",
+        &["s3:GetObject", "s3:ListBucket", "s3:PutObject"],
+    ),
     ("PollActivity", &["states:GetActivityTask"]),
     ("Signal::Success", &["states:SendTaskSuccess"]),
     ("Signal::Failure", &["states:SendTaskFailure"]),
     ("Signal::Heartbeat", &["states:SendTaskHeartbeat"]),
-    (".signal(", &["states:SendTaskSuccess", "states:SendTaskFailure"]),
+    (
+        ".signal(",
+        &["states:SendTaskSuccess", "states:SendTaskFailure"],
+    ),
 ];
 
 /// What the harness of the workers does for each of them.
@@ -141,27 +147,42 @@ const INTEGRATIONS: &[(&str, &[&str])] = &[
             "events:DescribeRule",
         ],
     ),
-    ("arn:aws:states:::states:startExecution", &["states:StartExecution"]),
+    (
+        "arn:aws:states:::states:startExecution",
+        &["states:StartExecution"],
+    ),
     ("arn:aws:states:::aws-sdk:s3:getObject", &["s3:GetObject"]),
     ("arn:aws:states:::aws-sdk:s3:putObject", &["s3:PutObject"]),
     ("arn:aws:states:::s3:getObject", &["s3:GetObject"]),
     ("arn:aws:states:::s3:listObjectsV2", &["s3:ListBucket"]),
     (
         "arn:aws:states:::s3:putObject",
-        &["s3:PutObject", "s3:ListMultipartUploadParts", "s3:AbortMultipartUpload"],
+        &[
+            "s3:PutObject",
+            "s3:ListMultipartUploadParts",
+            "s3:AbortMultipartUpload",
+        ],
     ),
     ("arn:aws:states:::sns:publish", &["sns:Publish"]),
 ];
 
 /// What a Map in distributed mode needs besides: it starts its own state machine as child executions.
 /// <https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html>
-const DISTRIBUTED: &[&str] = &["states:StartExecution", "states:DescribeExecution", "states:StopExecution"];
+const DISTRIBUTED: &[&str] = &[
+    "states:StartExecution",
+    "states:DescribeExecution",
+    "states:StopExecution",
+];
 
 /// Actions without a resource type on their service authorization page, so that `"*"` is the only resource.
 const UNSCOPED: &[(&str, &[&str])] = &[
     (
         "https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html",
-        &["states:SendTaskSuccess", "states:SendTaskFailure", "states:SendTaskHeartbeat"],
+        &[
+            "states:SendTaskSuccess",
+            "states:SendTaskFailure",
+            "states:SendTaskHeartbeat",
+        ],
     ),
     (
         "https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbatch.html",
@@ -224,7 +245,10 @@ fn grants() -> Vec<Grant> {
             .into_iter()
             .flat_map(|policy| many(&policy["PolicyDocument"]["Statement"]));
         for statement in statements {
-            assert_eq!(statement["Effect"], "Allow", "{role}: only what is allowed is written down");
+            assert_eq!(
+                statement["Effect"], "Allow",
+                "{role}: only what is allowed is written down"
+            );
             for action in many(&statement["Action"]) {
                 for resource in many(&statement["Resource"]) {
                     grants.push(Grant {
@@ -242,7 +266,12 @@ fn grants() -> Vec<Grant> {
 /// Actions per role; an invocation counts per function, as `lambda:InvokeFunction TunerLambdaFunction`.
 fn allowed() -> BTreeMap<String, Actions> {
     let mut allowed: BTreeMap<String, Actions> = BTreeMap::new();
-    for Grant { role, action, resource } in grants() {
+    for Grant {
+        role,
+        action,
+        resource,
+    } in grants()
+    {
         let action = match (action.as_str(), &resource["Fn::GetAtt"][0]) {
             ("lambda:InvokeFunction", Value::String(function)) => format!("{action} {function}"),
             _ => action,
@@ -297,8 +326,12 @@ fn called_by_code(name: &str) -> Actions {
 fn differences(role: &str, needed: &Actions, allowed: &BTreeMap<String, Actions>) -> Vec<String> {
     let none = Actions::new();
     let allowed = allowed.get(role).unwrap_or(&none);
-    let missing = needed.difference(allowed).map(|action| format!("{role} lacks {action}"));
-    let idle = allowed.difference(needed).map(|action| format!("{role} does not need {action}"));
+    let missing = needed
+        .difference(allowed)
+        .map(|action| format!("{role} lacks {action}"));
+    let idle = allowed
+        .difference(needed)
+        .map(|action| format!("{role} does not need {action}"));
     missing.chain(idle).collect()
 }
 
@@ -307,7 +340,9 @@ fn functions_may_do_what_they_do() {
     let allowed = allowed();
     let mut wrong = Vec::new();
     for (key, function) in read("serverless.yml")["functions"].as_object().unwrap() {
-        let role = function["role"].as_str().unwrap_or_else(|| panic!("{key}: a role of its own"));
+        let role = function["role"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{key}: a role of its own"));
         let mut needed = called_by_code(function["handler"].as_str().unwrap());
         needed.extend(owned(EVERY_FUNCTION));
         if function.get("destinations").is_some() {
@@ -343,7 +378,10 @@ fn workers_may_do_what_they_do() {
 fn state_machines_may_do_what_they_do() {
     let allowed = allowed();
     let mut wrong = Vec::new();
-    for (id, resource) in read("deploy/statemachines.yml")["Resources"].as_object().unwrap() {
+    for (id, resource) in read("deploy/statemachines.yml")["Resources"]
+        .as_object()
+        .unwrap()
+    {
         if resource["Type"] != "AWS::StepFunctions::StateMachine" {
             continue;
         }
@@ -353,9 +391,14 @@ fn state_machines_may_do_what_they_do() {
             .unwrap_or_else(|| panic!("{id}: a role of its own"));
         let file = properties["Definition"].as_str().unwrap();
         let file = file.trim_start_matches("${file(").trim_end_matches(")}");
-        let definition: Value = serde_json::from_str(&fs::read_to_string(root().join(file)).unwrap()).unwrap();
+        let definition: Value =
+            serde_json::from_str(&fs::read_to_string(root().join(file)).unwrap()).unwrap();
         let mut needed = owned(EVERY_STATE_MACHINE);
-        called_by_state(&definition, &properties["DefinitionSubstitutions"], &mut needed);
+        called_by_state(
+            &definition,
+            &properties["DefinitionSubstitutions"],
+            &mut needed,
+        );
         wrong.extend(differences(role, &needed, &allowed));
     }
     assert!(wrong.is_empty(), "deploy/iam.yml:\n{}", wrong.join("\n"));
@@ -384,7 +427,11 @@ fn called_by_state(node: &Value, substitutions: &Value, needed: &mut Actions) {
     }
 }
 
-fn called_by_task(resource: &str, state: &serde_json::Map<String, Value>, substitutions: &Value) -> Actions {
+fn called_by_task(
+    resource: &str,
+    state: &serde_json::Map<String, Value>,
+    substitutions: &Value,
+) -> Actions {
     if let Some(function) = substituted(resource, substitutions) {
         // A function's or an activity's own ARN; only the function must be invoked.
         return owned(&[]).into_iter().chain(invoked(&function)).collect();
@@ -415,14 +462,26 @@ fn substituted(text: &str, substitutions: &Value) -> Option<String> {
     let name = text.strip_prefix("${")?.split('}').next()?;
     let value = &substitutions[name];
     let id = value["Fn::GetAtt"][0].as_str().or(value["Ref"].as_str());
-    Some(id.unwrap_or_else(|| panic!("{text}: no such substitution")).to_owned())
+    Some(
+        id.unwrap_or_else(|| panic!("{text}: no such substitution"))
+            .to_owned(),
+    )
 }
 
 #[test]
 fn a_star_stands_only_where_it_must() {
-    let unscoped: BTreeSet<&str> = UNSCOPED.iter().flat_map(|(_, actions)| *actions).copied().collect();
+    let unscoped: BTreeSet<&str> = UNSCOPED
+        .iter()
+        .flat_map(|(_, actions)| *actions)
+        .copied()
+        .collect();
     let mut wrong = Vec::new();
-    for Grant { role, action, resource } in grants() {
+    for Grant {
+        role,
+        action,
+        resource,
+    } in grants()
+    {
         if action.contains('*') {
             wrong.push(format!("{role}: {action} allows more than one action"));
         }
@@ -437,10 +496,23 @@ fn a_star_stands_only_where_it_must() {
 #[test]
 fn shared_calls_nothing_that_the_words_miss() {
     let text = sources(&root().join("shared/src"));
-    for call in text.split('.').filter_map(|it| it.split_once("()\n")).map(|(name, _)| name) {
-        let is_operation = ["_object", "_task", "_job", "_jobs", "_tasks", "_execution", "invoke", "_events"]
-            .iter()
-            .any(|ending| call.ends_with(ending));
+    for call in text
+        .split('.')
+        .filter_map(|it| it.split_once("()\n"))
+        .map(|(name, _)| name)
+    {
+        let is_operation = [
+            "_object",
+            "_task",
+            "_job",
+            "_jobs",
+            "_tasks",
+            "_execution",
+            "invoke",
+            "_events",
+        ]
+        .iter()
+        .any(|ending| call.ends_with(ending));
         let word = format!(".{call}()");
         assert!(
             !is_operation || WORDS.iter().any(|(known, _)| *known == word),

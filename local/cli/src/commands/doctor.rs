@@ -1,0 +1,327 @@
+//! `hybrid doctor`: what is missing on this machine, or in the AWS account it can reach, and how to get it.
+
+use std::{
+    io::Read as _,
+    process::{Command, ExitCode, Stdio},
+    time::{Duration, Instant},
+};
+
+use clap::Args;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::error::{Error, FAILED};
+
+/// Longest time that one tool may take to answer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Arguments of `hybrid doctor`.
+#[derive(Args)]
+pub struct Doctor {
+    /// Print one JSON document: `[{"for","what","found","missing"}]`.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What something is needed for; each contains the ones before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Purpose {
+    Run,
+    Package,
+    Deploy,
+}
+
+/// Commands to try in turn; the first that succeeds shows that the thing is there.
+struct Check {
+    purpose: Purpose,
+    what: &'static str,
+    commands: &'static [&'static [&'static str]],
+    least: Option<(u32, u32)>,
+    /// How to get it.
+    cure: &'static str,
+}
+
+const CHECKS: &[Check] = &[
+    Check {
+        purpose: Purpose::Run,
+        what: "Rust 1.95",
+        commands: &[&["rustc", "--version"]],
+        least: Some((1, 95)),
+        cure: "install it with rustup, or `rustup update stable`",
+    },
+    Check {
+        purpose: Purpose::Run,
+        what: "a C compiler",
+        commands: &[&["cc", "--version"], &["clang", "--version"]],
+        least: None,
+        cure: "`apt install gcc libc6-dev`, or the system's own package of a C compiler",
+    },
+    Check {
+        purpose: Purpose::Package,
+        what: "cargo-lambda",
+        commands: &[&["cargo", "lambda", "--version"]],
+        least: None,
+        cure: "`pip install cargo-lambda` in a virtual environment on the PATH",
+    },
+    Check {
+        purpose: Purpose::Package,
+        what: "zig, which links for Lambda's C library",
+        commands: &[
+            &["zig", "version"],
+            &["python3", "-m", "ziglang", "version"],
+        ],
+        least: None,
+        cure: "`pip install ziglang` beside cargo-lambda",
+    },
+    Check {
+        purpose: Purpose::Package,
+        what: "Node.js 18",
+        commands: &[&["node", "--version"]],
+        least: Some((18, 0)),
+        cure: "install a supported release of Node.js",
+    },
+    Check {
+        purpose: Purpose::Package,
+        what: "osls or the Serverless Framework",
+        commands: &[
+            &["node_modules/.bin/osls", "--version"],
+            &["osls", "--version"],
+            &["serverless", "--version"],
+        ],
+        least: None,
+        cure: "`npm ci` in the project",
+    },
+    Check {
+        purpose: Purpose::Deploy,
+        what: "the AWS CLI",
+        commands: &[&["aws", "--version"]],
+        least: None,
+        cure: "`pip install awscli`, or the installer of AWS",
+    },
+    Check {
+        purpose: Purpose::Deploy,
+        what: "Docker, Podman or Buildah, for the images of the workers",
+        commands: &[
+            &["docker", "info", "--format", "{{.ServerVersion}}"],
+            &["podman", "--version"],
+            &["buildah", "--version"],
+        ],
+        least: None,
+        cure: "install one of them; `apt install buildah` needs no daemon",
+    },
+    Check {
+        purpose: Purpose::Deploy,
+        what: "credentials of an AWS account",
+        commands: &[&[
+            "aws",
+            "sts",
+            "get-caller-identity",
+            "--query",
+            "Arn",
+            "--output",
+            "text",
+        ]],
+        least: None,
+        cure: "`aws configure`, `aws sso login`, or the variables AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    },
+    Check {
+        purpose: Purpose::Deploy,
+        // https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+        what: "1,000 concurrent Lambda executions",
+        commands: &[&[
+            "aws",
+            "lambda",
+            "get-account-settings",
+            "--query",
+            "AccountLimit.ConcurrentExecutions",
+            "--output",
+            "text",
+        ]],
+        least: Some((1000, 0)),
+        cure: "ask with credentials; new accounts start lower: raise quota L-B99A9384 of Lambda in the Service Quotas console",
+    },
+    Check {
+        purpose: Purpose::Deploy,
+        // https://docs.aws.amazon.com/AmazonECS/latest/developerguide/service-quotas.html
+        what: "16 Fargate vCPUs",
+        commands: &[&[
+            "aws",
+            "service-quotas",
+            "get-service-quota",
+            "--service-code",
+            "fargate",
+            "--quota-code",
+            "L-3032A538",
+            "--query",
+            "Quota.Value",
+            "--output",
+            "text",
+        ]],
+        least: Some((16, 0)),
+        cure: "ask with credentials; raise quota L-3032A538 of AWS Fargate in the Service Quotas console",
+    },
+];
+
+/// What came of one check.
+#[derive(Debug, Serialize)]
+struct Finding {
+    #[serde(rename = "for")]
+    purpose: Purpose,
+    what: &'static str,
+    /// What the tool said of itself.
+    found: Option<String>,
+    /// How to get it, when it is missing or too old.
+    missing: Option<&'static str>,
+}
+
+impl Doctor {
+    /// Exit code 0 if pipelines can run on this machine, else 1; packaging and deployment are only told.
+    pub fn execute(self) -> Result<ExitCode, Error> {
+        let findings: Vec<Finding> = CHECKS
+            .iter()
+            .map(|check| {
+                let said = check.commands.iter().find_map(|command| answer(command));
+                judge(check, said)
+            })
+            .collect();
+        if self.json {
+            println!("{}", json!(findings));
+        } else {
+            print(&findings);
+        }
+        Ok(if ready(&findings, Purpose::Run) {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(FAILED)
+        })
+    }
+}
+
+fn judge(check: &Check, said: Option<String>) -> Finding {
+    let enough = match (&said, check.least) {
+        (None, _) => false,
+        (Some(_), None) => true,
+        (Some(said), Some(least)) => version(said).is_some_and(|version| version >= least),
+    };
+    Finding {
+        purpose: check.purpose,
+        what: check.what,
+        found: said,
+        missing: (!enough).then_some(check.cure),
+    }
+}
+
+fn ready(findings: &[Finding], purpose: Purpose) -> bool {
+    findings
+        .iter()
+        .all(|finding| finding.purpose != purpose || finding.missing.is_none())
+}
+
+fn print(findings: &[Finding]) {
+    let purposes = [
+        (Purpose::Run, "run pipelines on this machine"),
+        (Purpose::Package, "package the stack"),
+        (Purpose::Deploy, "deploy it to AWS"),
+    ];
+    for (purpose, title) in purposes {
+        let state = if ready(findings, purpose) {
+            "ready"
+        } else {
+            "not ready"
+        };
+        println!("{title}: {state}");
+        for finding in findings.iter().filter(|finding| finding.purpose == purpose) {
+            let found = finding.found.as_deref();
+            match finding.missing {
+                None => println!("  ok       {}: {}", finding.what, found.unwrap_or("found")),
+                Some(cure) => {
+                    let found = found.map_or(String::new(), |found| format!(" (found {found})"));
+                    println!("  missing  {}{found}: {cure}", finding.what);
+                }
+            }
+        }
+    }
+}
+
+/// First line that a tool prints when it succeeds in time.
+fn answer(command: &[&str]) -> Option<String> {
+    let (program, arguments) = command.split_first()?;
+    let mut child = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .ok()?;
+    let started = Instant::now();
+    let status = loop {
+        match child.try_wait() {
+            Ok(Some(status)) => break status,
+            Ok(None) if started.elapsed() < PATIENCE => {
+                std::thread::sleep(Duration::from_millis(20))
+            }
+            Ok(None) | Err(_) => {
+                // A tool that hangs is as good as none; its own end does not matter.
+                let _ = child.kill();
+                let _ = child.wait();
+                return None;
+            }
+        }
+    };
+    let mut said = String::new();
+    child.stdout.take()?.read_to_string(&mut said).ok()?;
+    status
+        .success()
+        .then(|| said.lines().next().unwrap_or_default().trim().to_owned())
+}
+
+/// The first number of a text, with its minor part: `rustc 1.95.0 (…)` is (1, 95), `v20.11.1` is (20, 11).
+fn version(text: &str) -> Option<(u32, u32)> {
+    let start = text.find(|character: char| character.is_ascii_digit())?;
+    let mut numbers = text[start..]
+        .split(|character: char| !character.is_ascii_digit())
+        .map(str::parse);
+    let major = numbers.next()?.ok()?;
+    Some((major, numbers.next().and_then(Result::ok).unwrap_or(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn versions_are_read_as_tools_print_them() {
+        let table = [
+            ("rustc 1.95.0 (59807616e 2026-04-14)", Some((1, 95))),
+            ("v20.20.2", Some((20, 20))),
+            ("osls version: 4.3.1", Some((4, 3))),
+            ("1000", Some((1000, 0))),
+            ("16.0", Some((16, 0))),
+            ("none", None),
+        ];
+        for (text, expected) in table {
+            assert_eq!(version(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn too_old_and_absent_are_missing() {
+        let rust = &CHECKS[0];
+        assert!(judge(rust, Some("rustc 1.95.0".into())).missing.is_none());
+        assert!(judge(rust, Some("rustc 2.0.0".into())).missing.is_none());
+        assert_eq!(
+            judge(rust, Some("rustc 1.80.1".into())).missing,
+            Some(rust.cure)
+        );
+        assert_eq!(judge(rust, None).missing, Some(rust.cure));
+    }
+
+    #[test]
+    fn a_tool_answers_with_its_first_line_or_not_at_all() {
+        assert_eq!(answer(&["echo", "one\ntwo"]).as_deref(), Some("one"));
+        assert_eq!(answer(&["false"]), None);
+        assert_eq!(answer(&["no-such-tool-anywhere"]), None);
+    }
+}
