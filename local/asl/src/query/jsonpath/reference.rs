@@ -68,7 +68,7 @@ fn fits(value: &Value, steps: &[Step]) -> bool {
     match (steps.split_first(), value) {
         (None, _) => true,
         (Some((Step::Name(name), rest)), Value::Object(members)) => {
-            members.get(name).is_none_or(|next| fits(next, rest))
+            fits(members.get(name).unwrap_or(&Value::Null), rest)
         }
         (Some((Step::Name(_), rest)), Value::Null) => fits(&Value::Null, rest),
         (Some((Step::Index(at), rest)), Value::Array(items)) => {

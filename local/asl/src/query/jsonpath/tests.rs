@@ -222,6 +222,8 @@ fn results_are_put_at_reference_paths() {
         ("1", "$.a"),
         (r#"{"a":"text"}"#, "$.a.b"),
         (r#"{"a":[1]}"#, "$.a[1]"),
+        ("{}", "$.a[0]"),
+        (r#"{"a":{}}"#, "$.a.b[0].c"),
         (r#"{"a":{"b":[]}}"#, "$.a.b[0].c"),
     ] {
         let path = ReferencePath::compile(path).unwrap();
