@@ -6,9 +6,12 @@
 //! YAML path of the offending value.
 
 mod containers;
+mod functions;
 mod intrinsics;
+mod names;
 mod node;
 mod read;
+mod syntax;
 #[cfg(test)]
 mod tests;
 mod variables;
