@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
+use shared::task::Named as _;
+
 /// Exit code of a run that ended, but not SUCCEEDED.
 pub const FAILED: u8 = 1;
 /// Exit code of a wrong call: an unknown name, bad input, a definition that is not valid.
@@ -79,13 +81,17 @@ pub enum Error {
     /// A service of the local cloud refused a request.
     #[error(transparent)]
     Service(#[from] cloud::error::ServiceError),
+    /// A load test was not made.
+    #[error(transparent)]
+    Load(#[from] load_generator::Error),
 }
 
 impl Error {
     /// The process's exit code.
     pub fn exit_code(&self) -> ExitCode {
         match self {
-            Error::File { .. } | Error::Build { .. } | Error::Cloud(_) | Error::Service(_) => {
+            Error::Load(error) if error.name().starts_with("Input.") => ExitCode::from(USAGE),
+            Error::Load(_) | Error::File { .. } | Error::Build { .. } | Error::Cloud(_) | Error::Service(_) => {
                 ExitCode::from(FAILED)
             },
             Error::NoProject(_)

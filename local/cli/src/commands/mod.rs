@@ -1,5 +1,7 @@
 //! One file a command.
 
+mod doctor;
+mod load;
 mod run;
 mod validate;
 
@@ -12,6 +14,10 @@ use crate::error::Error;
 /// What `hybrid` can do.
 #[derive(Subcommand)]
 pub enum Command {
+    /// Say what is missing to run, package and deploy, and how to get it.
+    Doctor(doctor::Doctor),
+    /// Put a URL under load and measure its latency, in an open or a closed loop.
+    Load(Box<load::LoadArguments>),
     /// Run a pipeline of this project on this machine.
     Run(run::Run),
     /// Check state machine definitions as CreateStateMachine does, all errors at once.
@@ -25,6 +31,8 @@ impl Command {
     /// What keeps the command from being done; a run that ends FAILED is no error but an exit code.
     pub async fn execute(self) -> Result<ExitCode, Error> {
         match self {
+            Command::Doctor(command) => command.execute(),
+            Command::Load(command) => command.execute().await,
             Command::Run(command) => command.execute().await,
             Command::Validate(command) => command.execute(),
         }

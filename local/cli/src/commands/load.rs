@@ -1,0 +1,305 @@
+//! `hybrid load`: puts one URL under load from this machine, with the generator of the load-generator function.
+
+use std::io::Write as _;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use clap::Args;
+use load_generator::spec::StatusSet;
+use load_generator::{
+    AllowedTargets, Ceilings, Load, LoadTest, Plan, Progress, Share, Spread, Stage, Timing, Version,
+};
+use shared::load::{LoadResult, Threshold};
+
+use crate::error::{Error, FAILED, INTERRUPTED};
+use crate::project::read_text;
+
+/// Arguments of `hybrid load`.
+#[derive(Args)]
+pub struct LoadArguments {
+    /// http:// or https:// URL. Its path may hold {{seq}}, {{uuid}}, {{random 1 9}}, {{pick a b}} and {{time}}.
+    url: String,
+    /// Requests per second, sent on schedule whatever the server does (open loop).
+    #[arg(long, required_unless_present = "connections", value_name = "N")]
+    rate: Option<f64>,
+    /// Without --rate: connections that each wait for their response (closed loop). With it: the most at once.
+    #[arg(long, value_name = "N")]
+    connections: Option<u32>,
+    /// Length, for example 30s, 500ms or 2m.
+    #[arg(long, default_value = "10s", value_parser = seconds, value_name = "TIME")]
+    duration: f64,
+    /// Rise from 0 to the rate during this time first.
+    #[arg(long, requires = "rate", value_parser = seconds, value_name = "TIME")]
+    ramp: Option<f64>,
+    /// Random arrivals, as of many independent users.
+    #[arg(long, requires = "rate")]
+    poisson: bool,
+    /// Load before the measurement begins.
+    #[arg(long, default_value = "0s", value_parser = seconds, value_name = "TIME")]
+    warmup: f64,
+    /// A request without response fails after this time from its intended start.
+    #[arg(long, default_value = "10s", value_parser = seconds, value_name = "TIME")]
+    timeout: f64,
+    /// HTTP method.
+    #[arg(short = 'X', long, default_value = "GET")]
+    method: String,
+    /// A header, NAME: VALUE; may be given more than once.
+    #[arg(short = 'H', long = "header", value_parser = header, value_name = "HEADER")]
+    headers: Vec<(String, String)>,
+    /// Body of every request; @FILE reads it from a file.
+    #[arg(short, long, default_value = "", hide_default_value = true)]
+    data: String,
+    /// Speak HTTP/2.
+    #[arg(long)]
+    http2: bool,
+    /// A new connection for every request.
+    #[arg(long)]
+    no_keep_alive: bool,
+    /// A good status, 200 or 2xx; may be given more than once. 200 to 399 when absent.
+    #[arg(long, value_parser = status, value_name = "STATUS")]
+    expect_status: Vec<StatusSet>,
+    /// A text that every body must contain.
+    #[arg(long, value_name = "TEXT")]
+    expect_body: Option<String>,
+    /// A condition to pass, such as "p99 < 250 ms" or "error rate < 0.1 %"; may be given more than once.
+    #[arg(long = "threshold", value_name = "CONDITION")]
+    thresholds: Vec<Threshold>,
+    /// Follow this many redirects before the test.
+    #[arg(long, default_value_t = 0, value_name = "N")]
+    follow: u32,
+    /// PEM file with certificates to trust besides the system's.
+    #[arg(long, value_name = "FILE")]
+    cacert: Option<PathBuf>,
+    /// Threads; one per processor when absent.
+    #[arg(long, value_name = "N")]
+    threads: Option<u32>,
+    /// Print the whole result as one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+impl LoadArguments {
+    /// Exit code 0 if requests ended and every threshold held, 1 if not, 130 after Ctrl-C.
+    pub async fn execute(self) -> Result<ExitCode, Error> {
+        let json = self.json;
+        let test = self.test()?;
+        let thresholds = test.thresholds.clone();
+        let stop = Arc::new(AtomicBool::new(false));
+        let timing = Timing {
+            stop: Arc::clone(&stop),
+            ..Timing::default()
+        };
+        let running = tokio::task::spawn_blocking(move || {
+            let allowed = AllowedTargets::only(&test.url)?;
+            let plan = Plan::new(test, Share::WHOLE, &allowed, Ceilings::NONE)?;
+            eprintln!("{} with {} threads", plan.url, plan.threads);
+            load_generator::run(&plan, &timing, &mut show)
+        });
+        let interrupted = tokio::spawn(async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                stop.store(true, Ordering::Relaxed);
+            }
+        });
+        let result = running
+            .await
+            .map_err(|error| Error::Usage(error.to_string()))??;
+        let was_interrupted = interrupted.is_finished();
+        interrupted.abort();
+        let checks: Vec<_> = thresholds
+            .iter()
+            .map(|threshold| threshold.check(&result.measured, result.seconds))
+            .collect();
+        if json {
+            println!(
+                "{}",
+                serde_json::json!({ "result": result, "checks": checks })
+            );
+        } else {
+            print!("{}", summary(&result));
+            for check in &checks {
+                println!(
+                    "{} {} ({})",
+                    if check.passed { "held  " } else { "missed" },
+                    check.threshold,
+                    check.measured
+                );
+            }
+        }
+        let passed = result.measured.requests > 0 && checks.iter().all(|check| check.passed);
+        Ok(match (was_interrupted, passed) {
+            (true, _) => ExitCode::from(INTERRUPTED),
+            (false, true) => ExitCode::SUCCESS,
+            (false, false) => ExitCode::from(FAILED),
+        })
+    }
+
+    fn test(self) -> Result<LoadTest, Error> {
+        let load = match (self.rate, self.connections) {
+            (Some(rate), most) => {
+                let ramp = self.ramp.map(|seconds| Stage::Ramp { rate, seconds });
+                let hold = Stage::Hold {
+                    rate,
+                    seconds: self.duration,
+                };
+                Load::Open {
+                    arrivals: if self.poisson {
+                        Spread::Poisson
+                    } else {
+                        Spread::Constant
+                    },
+                    stages: ramp.into_iter().chain([hold]).collect(),
+                    max_connections: most.unwrap_or(500),
+                }
+            }
+            (None, connections) => Load::Closed {
+                connections: connections.unwrap_or(1),
+                seconds: self.duration,
+            },
+        };
+        let mut test = LoadTest::new(self.url, load);
+        test.method = self.method;
+        test.headers = self.headers.into_iter().collect();
+        test.body = match self.data.strip_prefix('@') {
+            Some(file) => read_text(file.as_ref())?,
+            None => self.data,
+        };
+        test.http = if self.http2 {
+            Version::Http2
+        } else {
+            Version::Http1
+        };
+        test.warmup_seconds = self.warmup;
+        test.timeout_ms = (self.timeout * 1e3) as u64;
+        test.keep_alive = !self.no_keep_alive;
+        test.expect.status = self.expect_status;
+        test.expect.body_contains = self.expect_body;
+        test.thresholds = self.thresholds;
+        test.follow_redirects = self.follow;
+        test.threads = self.threads;
+        if let Some(file) = self.cacert {
+            test.trusted_pem = read_text(&file)?;
+        }
+        Ok(test)
+    }
+}
+
+/// One line on the terminal for each second.
+fn show(progress: &Progress<'_>) {
+    let ms = |percent| progress.latencies.percentile(percent) as f64 / 1e3;
+    // A terminal that is gone is no reason to stop the test.
+    let _ = writeln!(
+        std::io::stderr(),
+        "{:>4} of {:.0} s {:>9} requests {:>7} errors   p50 {:>9.3} ms   p99 {:>9.3} ms",
+        progress.second + 1,
+        progress.of_seconds,
+        progress.requests,
+        progress.errors,
+        ms(50.0),
+        ms(99.0)
+    );
+}
+
+/// The result for a person.
+fn summary(result: &LoadResult) -> String {
+    use std::fmt::Write as _;
+    let measured = &result.measured;
+    let mut text = format!(
+        "\n{} requests in {:.1} s: {:.1} per second, {:.3} % failed, {:.1} MB received{}\n\nlatency",
+        measured.requests,
+        result.seconds,
+        result.throughput(),
+        measured.error_rate() * 100.0,
+        measured.bytes_received as f64 / 1e6,
+        if result.truncated {
+            " (stopped early)"
+        } else {
+            ""
+        }
+    );
+    // Writing to a String cannot fail.
+    for percent in [50.0, 90.0, 99.0, 99.9, 99.99] {
+        let _ = write!(
+            text,
+            "   p{percent} {:.3} ms",
+            measured.latencies.percentile(percent) as f64 / 1e3
+        );
+    }
+    let _ = writeln!(
+        text,
+        "   max {:.3} ms",
+        measured.latencies.max() as f64 / 1e3
+    );
+    if measured.scheduling.count() > 0 {
+        let own = measured.scheduling.percentile(99.0) as f64 / 1e3;
+        let late = if own > 1.0 {
+            "; above 1 ms the latencies hold a part of this machine's own"
+        } else {
+            ""
+        };
+        let _ = writeln!(text, "own delay p99 {own:.3} ms{late}");
+    }
+    for (status, count) in &measured.statuses {
+        let _ = writeln!(text, "status {status}: {count}");
+    }
+    for (failure, count) in &measured.errors {
+        let _ = writeln!(text, "failed, {failure:?}: {count}");
+    }
+    text
+}
+
+fn seconds(text: &str) -> Result<f64, String> {
+    let unit = text
+        .find(|c: char| c.is_ascii_alphabetic())
+        .unwrap_or(text.len());
+    let scale = match &text[unit..] {
+        "ms" => 1e-3,
+        "s" | "" => 1.0,
+        "m" => 60.0,
+        "h" => 3_600.0,
+        _ => return Err("use ms, s, m or h, for example 30s".to_owned()),
+    };
+    match text[..unit].parse::<f64>() {
+        Ok(number) if number.is_finite() && number >= 0.0 => Ok(number * scale),
+        _ => Err("give a number and a unit, for example 30s".to_owned()),
+    }
+}
+
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("write NAME: VALUE")?;
+    Ok((name.trim().to_owned(), value.trim().to_owned()))
+}
+
+fn status(text: &str) -> Result<StatusSet, String> {
+    StatusSet::try_from(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_are_written_with_a_unit() {
+        for (text, expected) in [
+            ("30s", Ok(30.0)),
+            ("500ms", Ok(0.5)),
+            ("2m", Ok(120.0)),
+            ("7", Ok(7.0)),
+        ] {
+            assert_eq!(seconds(text), expected, "{text}");
+        }
+        for text in ["", "s", "-1s", "1d", "1 2s", "infs"] {
+            assert!(seconds(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn headers_have_a_name_and_a_value() {
+        assert_eq!(
+            header("X-A: b: c"),
+            Ok(("X-A".to_owned(), "b: c".to_owned()))
+        );
+        assert!(header("nothing").is_err());
+    }
+}
