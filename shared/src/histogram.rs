@@ -61,7 +61,7 @@ impl Latencies {
     /// Adds one latency in microseconds. Above [`MAX_MICROS`] it counts as that.
     #[inline]
     pub fn record(&mut self, micros: u64) {
-        self.0.saturating_record(micros);
+        self.0.saturating_record(micros.min(MAX_MICROS));
     }
 
     /// Adds every sample of `other`, without loss.
