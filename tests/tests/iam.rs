@@ -61,6 +61,7 @@ const WORDS: &[(&str, &[&str])] = &[
     (".list_objects_v2()", &["s3:ListBucket"]),
     (".delete_objects()", &["s3:DeleteObject"]),
     (".run_task()", RUN_TASK),
+    (".propagate_tags(", &["ecs:TagResource"]),
     (".stop_task()", &["ecs:StopTask"]),
     (".describe_tasks()", &["ecs:DescribeTasks"]),
     (".submit_job()", &["batch:SubmitJob"]),
