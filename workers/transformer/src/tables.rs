@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow_arith::numeric::{mul, sub};
 use arrow_arith::temporal::{DatePart, date_part};
 use arrow_array::builder::{
-    Date32Builder, Float64Builder, Int64Builder, StringBuilder, TimestampSecondBuilder,
+    Date32Builder, Float64Builder, Int64Builder, StringBuilder, TimestampMillisecondBuilder,
 };
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Date32Type, Float64Type, Int32Type, IntervalYearMonthType};
@@ -184,7 +184,7 @@ pub fn hourly(all: &[Series]) -> Result<RecordBatch, ArrowError> {
         .map_or_else(Vec::new, |table| table.keys().copied().collect());
     shared.retain(|time| tables.iter().all(|table| table.contains_key(time)));
     shared.sort_unstable();
-    let (mut time, mut city) = (TimestampSecondBuilder::new(), StringBuilder::new());
+    let (mut time, mut city) = (TimestampMillisecondBuilder::new(), StringBuilder::new());
     let (mut temperature, mut anomaly) = (Float64Builder::new(), Float64Builder::new());
     for hour in shared {
         let values: Vec<f64> = tables
@@ -193,7 +193,8 @@ pub fn hourly(all: &[Series]) -> Result<RecordBatch, ArrowError> {
             .collect();
         let mean = values.iter().sum::<f64>() / values.len() as f64;
         for (series, value) in all.iter().zip(values) {
-            time.append_value(hour);
+            // Parquet knows no seconds; a reader without Arrow's metadata would see bare integers.
+            time.append_value(hour * 1_000);
             city.append_value(&series.city);
             temperature.append_value(value);
             anomaly.append_value(value - mean);

@@ -144,6 +144,8 @@ async fn months_are_aggregated_and_joined_with_place_and_weather() {
 async fn hours_are_those_that_all_cities_have() {
     let (store, output) = run(input()).await;
     let hours = table(&store, &output.unwrap().hourly).await;
+    let milliseconds = arrow_schema::DataType::Timestamp(arrow_schema::TimeUnit::Millisecond, None);
+    assert_eq!(hours.schema().field(0).data_type(), &milliseconds);
     assert_eq!(
         numbers(&hours, "temperature_c"),
         [Some(10.0), Some(20.0), Some(5.0), Some(15.0)]
