@@ -52,6 +52,8 @@ struct State {
     published: usize,
     last: Timestamp,
     stopped: Option<Timestamp>,
+    /// The log could not be written: nothing may happen any more.
+    broken: bool,
     tasks: HashMap<TaskId, InFlight>,
     timers: HashMap<TimerId, Timestamp>,
     children: HashMap<ChildId, Weak<Run>>,
@@ -93,6 +95,7 @@ impl Run {
             published: 0,
             last: parts.last,
             stopped: None,
+            broken: false,
             tasks: HashMap::new(),
             timers: HashMap::new(),
             children: HashMap::new(),
@@ -130,7 +133,7 @@ impl Run {
             return;
         };
         let mut state = self.lock();
-        if state.stopped.is_some() {
+        if state.stopped.is_some() || state.broken {
             return;
         }
         state.inbox.push((event, acknowledge));
@@ -164,8 +167,10 @@ impl Run {
             if self.durable
                 && let Err(error) = sfn.store.append(self.id, first, &events).await
             {
-                // Left attended on purpose: nothing may happen that is not in the log.
                 tracing::error!(execution = %self.start.arn, %error, "the execution stands still");
+                let mut state = self.lock();
+                state.broken = true;
+                state.inbox.clear();
                 return;
             }
             for acknowledge in acknowledgements {

@@ -214,25 +214,52 @@ async fn subscribers_hear_every_event_in_order() {
 }
 
 #[tokio::test]
-async fn the_virtual_clock_skips_waiting() {
+async fn the_virtual_clock_skips_waiting_but_not_work() {
     let dir = tempfile::tempdir().unwrap();
-    let mut config =
-        cloud::Config::new(crate::cloud::stack(), dir.path().into(), dir.path().into());
+    std::fs::create_dir(dir.path().join("bin")).unwrap();
+    let callback = r#"sleep 0.3; curl -s "$AWS_ENDPOINT_URL" -H "X-Amz-Target: AWSStepFunctions.SendTaskSuccess" \
+        -d "{\"taskToken\": \"$TASK_TOKEN\", \"output\": \"1\"}""#;
+    crate::cloud::write_worker(dir.path(), callback);
+    let mut config = cloud::Config::new(
+        crate::cloud::stack(),
+        dir.path().join("data"),
+        dir.path().join("bin"),
+    );
     config.clock = cloud::ClockMode::Virtual;
     let cloud = cloud::Cloud::start(config).await.unwrap();
     let sfn = aws_sdk_sfn::Client::new(&crate::cloud::config(cloud.endpoint()));
+    let definition = json!({ "StartAt": "Wait", "States": {
+        "Wait": { "Type": "Wait", "Seconds": 86_400, "Next": "Work" },
+        "Work": {
+            "Type": "Task", "Resource": "arn:aws:states:::ecs:runTask.waitForTaskToken",
+            "HeartbeatSeconds": 60, "TimeoutSeconds": 3_600, "End": true,
+            "Parameters": {
+                "Cluster": "main", "TaskDefinition": "worker", "LaunchType": "FARGATE",
+                "NetworkConfiguration": { "AwsvpcConfiguration": { "Subnets": ["subnet-1"] } },
+                "Overrides": { "ContainerOverrides": [{
+                    "Name": "worker", "Environment": [{ "Name": "TASK_TOKEN", "Value.$": "$$.Task.Token" }],
+                }] },
+            },
+        },
+    } });
     let create = sfn
         .create_state_machine()
         .name("machine")
-        .definition(wait(86_400).to_string())
-        .role_arn("arn:aws:iam::123456789012:role/r");
+        .definition(definition.to_string());
+    let create = create.role_arn("arn:aws:iam::123456789012:role/r");
     let machine = create.send().await.unwrap().state_machine_arn;
+    let begun = std::time::Instant::now();
     let arn = cloud
         .start_execution(&machine, "day", &json!({}))
         .await
         .unwrap();
     let ended = cloud.wait(&arn).await.unwrap();
+    assert_eq!(
+        (ended.status.as_str(), ended.output),
+        ("SUCCEEDED", Some(json!(1)))
+    );
     assert!(ended.stopped.unwrap().0 - ended.started.0 >= 86_400_000_000);
+    assert!(begun.elapsed() < std::time::Duration::from_secs(30));
     cloud.shutdown().await;
 }
 
