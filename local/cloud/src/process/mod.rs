@@ -21,9 +21,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use crate::work::Work;
 use crate::logs::LogStream;
 use crate::stack::Env;
+use crate::work::Work;
 
 mod record;
 use record::Found;
