@@ -1,5 +1,6 @@
 // Runs the workloads in a Step Functions server over HTTP and prints `name workload rate` lines.
 // Usage: node http.mjs NAME URL FOLDER-OF-WORKLOADS
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { Agent, request } from 'node:http';
 import { join } from 'node:path';
@@ -43,7 +44,7 @@ const ended = (event) => /^Execution(Succeeded|Failed|Aborted|TimedOut)$/.test(e
 
 // An execution's end. A server may leave the status at RUNNING, so the history is read too, but less often.
 async function run(stateMachineArn, input) {
-  const { executionArn } = await call('StartExecution', { stateMachineArn, input });
+  const { executionArn } = await call('StartExecution', { stateMachineArn, input, name: randomUUID() });
   let pause = 1;
   for (let poll = 1; ; poll += 1) {
     const { status } = await call('DescribeExecution', { executionArn });
