@@ -183,6 +183,25 @@ impl Offer {
     }
 }
 
+/// A row of [`Prices::hour_of_two_vcpus`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HourlyPrice {
+    /// The placement.
+    pub placement: Placement,
+    /// The size in the words of the service.
+    pub size: String,
+    /// USD as the table prints it.
+    pub usd: String,
+}
+
+/// The first `digits` decimals of a price.
+fn cut(usd: f64, digits: i32) -> String {
+    let scale = 10_f64.powi(digits);
+    // The small term keeps 0.085, which no f64 is exactly, from becoming 0.084.
+    let cut = (usd * scale + 1e-9).floor() / scale;
+    format!("{cut:.*}", usize::try_from(digits).unwrap_or(0))
+}
+
 /// Why a placement cannot hold a job of this size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("larger than the largest {placement} ({vcpu} vCPU, {memory_mib} MiB)")]
@@ -296,6 +315,36 @@ impl Prices {
         seconds: f64,
     ) -> Result<f64, TooLarge> {
         Ok(self.offer(placement, resources)?.cost(seconds))
+    }
+
+    /// One hour at the size of each service that is nearest 2 vCPU and 4 GB: the cost table that the
+    /// pipelines began with (Lambda 0.18, Fargate 0.098, Batch 0.085, Batch Spot 0.033), with its
+    /// digits: two for Lambda and three for the others, cut and not rounded.
+    ///
+    /// What it was made of, found by trying the sizes of each service at the list price:
+    /// * Lambda: 3,072 MB on x86_64, 0.18000; the size nearest the 3,008 MB that were the largest
+    ///   then. It shows two cores (1.74 vCPU). All of 4,096 MB costs 0.24, on arm64 0.19.
+    /// * Fargate: 2 vCPU and 4 GB on x86_64, 0.09874.
+    /// * Batch: one compute optimised `large` (2 vCPU, 4 GiB), on demand and Spot.
+    pub fn hour_of_two_vcpus(&self) -> Vec<HourlyPrice> {
+        let rows = [
+            (Placement::Lambda, 1.7, 3_072, 2),
+            (Placement::Fargate, 2.0, 4_096, 3),
+            (Placement::Batch, 2.0, 4_096, 3),
+            (Placement::BatchSpot, 2.0, 4_096, 3),
+        ];
+        let row = |(placement, vcpu, memory_mib, digits): (Placement, f64, u32, i32)| {
+            let offer = self
+                .offer(placement, &Resources { vcpu, memory_mib })
+                .ok()?;
+            let usd = cut(offer.usd_per_hour, digits);
+            Some(HourlyPrice {
+                placement,
+                size: offer.size,
+                usd,
+            })
+        };
+        rows.into_iter().filter_map(row).collect()
     }
 
     /// The start-up time of a placement.
@@ -430,33 +479,21 @@ mod tests {
         Resources { vcpu, memory_mib }
     }
 
-    /// The digits of a price as the cost table prints them: cut, not rounded.
-    fn cut(usd: f64, digits: usize) -> String {
-        let scale = 10_f64.powi(i32::try_from(digits).unwrap());
-        // The small term keeps 0.085, which no f64 is exactly, from becoming 0.084.
-        format!("{:.digits$}", (usd * scale + 1e-9).floor() / scale)
-    }
-
-    /// The cost table of the pipelines' origin, "2 vCPU, 4 GB, per hour". Its assumptions, found
-    /// by trying the sizes of each service at the list price:
-    /// * Lambda 0.18: 3,072 MB on x86_64 (0.18000), the size nearest the 3,008 MB that were the
-    ///   largest then; it shows two cores, 1.74 vCPU. All of 4,096 MB costs 0.24 (arm64 0.19).
-    /// * Fargate 0.098: 2 vCPU and 4 GB on x86_64, 0.09874 cut to three digits.
-    /// * Batch 0.085 and 0.033: one compute optimised `large` (2 vCPU, 4 GiB) on demand and Spot.
     #[test]
     fn the_cost_table_of_the_design() {
         let prices = Prices::x86_64();
-        let hour = |placement, vcpu, mib| {
-            prices
-                .offer(placement, &resources(vcpu, mib))
-                .unwrap()
-                .usd_per_hour
-        };
-        assert_eq!(cut(hour(Placement::Lambda, 1.7, 3_072), 2), "0.18");
-        assert_eq!(cut(hour(Placement::Fargate, 2.0, 4_096), 3), "0.098");
-        assert_eq!(cut(hour(Placement::Batch, 2.0, 4_096), 3), "0.085");
-        assert_eq!(cut(hour(Placement::BatchSpot, 2.0, 4_096), 3), "0.033");
-        assert_eq!(cut(hour(Placement::Lambda, 2.0, 4_096), 2), "0.24");
+        let rows = prices.hour_of_two_vcpus();
+        let printed: Vec<_> = rows
+            .iter()
+            .map(|row| (row.placement.as_str(), row.usd.as_str()))
+            .collect();
+        let design = [
+            ("LAMBDA", "0.18"),
+            ("FARGATE", "0.098"),
+            ("BATCH", "0.085"),
+            ("BATCH_SPOT", "0.033"),
+        ];
+        assert_eq!(printed, design);
         assert_eq!(
             prices.lambda_start,
             StartUp {

@@ -285,7 +285,10 @@ mod tests {
         let activity = MemoryActivity::new([task("a", "1"), task("b", "2"), task("c", "3")]);
         let (store, callback) = (MemoryStore::default(), Arc::new(MemoryCallback::default()));
         let work = async |_: Context<'_, MemoryStore>, input: u32| Ok::<_, InvalidInput>(input);
-        let polling = Polling { max_tasks: Some(2), ..polling() };
+        let polling = Polling {
+            max_tasks: Some(2),
+            ..polling()
+        };
         let code = serve(&activity, &store, &callback, &polling, &work).await;
         assert_eq!((code, activity.left()), (ExitCode::SUCCESS, 1));
     }

@@ -2,6 +2,7 @@
 
 mod doctor;
 mod load;
+mod price;
 mod run;
 mod validate;
 
@@ -18,6 +19,8 @@ pub enum Command {
     Doctor(doctor::Doctor),
     /// Put a URL under load and measure its latency, in an open or a closed loop.
     Load(Box<load::LoadArguments>),
+    /// Say what a job, or each job of a pipeline, costs on every placement, and which it would get.
+    Price(price::Price),
     /// Run a pipeline of this project on this machine.
     Run(run::Run),
     /// Check state machine definitions as CreateStateMachine does, all errors at once.
@@ -33,6 +36,7 @@ impl Command {
         match self {
             Command::Doctor(command) => command.execute(),
             Command::Load(command) => command.execute().await,
+            Command::Price(command) => command.execute(),
             Command::Run(command) => command.execute().await,
             Command::Validate(command) => command.execute(),
         }
