@@ -19,6 +19,7 @@ fn store(endpoint: &str) -> S3Store {
         .region(Region::new("us-east-1"))
         .credentials_provider(Credentials::new("test", "test", None, None, "test"))
         .endpoint_url(endpoint)
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
         .force_path_style(true)
         .build();
     S3Store(aws_sdk_s3::Client::from_conf(config))
