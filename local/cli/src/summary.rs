@@ -157,7 +157,7 @@ mod tests {
     use super::*;
     use asl::Timestamp;
 
-    fn usage(what: cloud::Placement, seconds: i64) -> Usage {
+    fn usage(what: cloud::usage::Placement, seconds: i64) -> Usage {
         Usage {
             what,
             name: "trainer".to_owned(),
