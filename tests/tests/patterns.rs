@@ -51,7 +51,7 @@ fn the_wrapper_refuses_what_cannot_be_meant() {
     let ended = run("wrapper", &input);
     assert_eq!(
         (&ended["status"], &ended["error"]),
-        (&json!("FAILED"), &json!("Wrapper.NobodyServed")),
+        (&json!("FAILED"), &json!("Job.NobodyServed")),
         "{ended}"
     );
     assert!(
@@ -126,7 +126,7 @@ fn the_data_pipeline_does_not_join_half_the_sources() {
     let mut input = sample("data-pipeline");
     input["sources"][1]["key"] = json!("data/none.csv");
     let ended = run("data-pipeline", &input);
-    assert_eq!(ended["error"], "DataPipeline.SourceMissing", "{ended}");
+    assert_eq!(ended["error"], "Job.SourceMissing", "{ended}");
 }
 
 #[test]
