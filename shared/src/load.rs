@@ -175,7 +175,8 @@ pub struct LoadResult {
     pub late_ms: f64,
     /// Length of the measured part in seconds: the schedule, or until the last response if that came later.
     pub seconds: f64,
-    /// Arrivals that the schedule of this generator holds (open loop); the requests made (closed loop).
+    /// Arrivals that the schedule of this generator holds (open loop; of random ones the expected number), or the
+    /// requests made (closed loop).
     pub offered: u64,
     /// Requests that were on their way when the generator stopped early; they are in no other figure.
     #[serde(default)]

@@ -15,11 +15,17 @@ const LISTENER: Token = Token(usize::MAX);
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let arguments: Vec<u64> = std::env::args().skip(1).map(|text| text.parse()).collect::<Result<_, _>>()?;
-    let [port, pause, every] = arguments[..] else { return Err("give PORT PAUSE_MS EVERY_MS".into()) };
+    let arguments: Vec<u64> = std::env::args()
+        .skip(1)
+        .map(|text| text.parse())
+        .collect::<Result<_, _>>()?;
+    let [port, pause, every] = arguments[..] else {
+        return Err("give PORT PAUSE_MS EVERY_MS".into());
+    };
     let mut listener = TcpListener::bind(SocketAddr::from(([127, 0, 0, 1], u16::try_from(port)?)))?;
     let mut poll = Poll::new()?;
-    poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
+    poll.registry()
+        .register(&mut listener, LISTENER, Interest::READABLE)?;
     let mut connections: HashMap<Token, TcpStream> = HashMap::new();
     let mut events = Events::with_capacity(1024);
     let mut buffer = [0; 16 * 1024];
@@ -29,7 +35,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     loop {
         let until_stop = next_stop.saturating_duration_since(Instant::now());
         if until_stop.is_zero() {
-            std::thread::sleep((next_stop + Duration::from_millis(pause)).saturating_duration_since(Instant::now()));
+            std::thread::sleep(
+                (next_stop + Duration::from_millis(pause))
+                    .saturating_duration_since(Instant::now()),
+            );
             next_stop += Duration::from_millis(every);
             continue;
         }
@@ -38,13 +47,16 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             if event.token() == LISTENER {
                 while let Ok((mut socket, _)) = listener.accept() {
                     socket.set_nodelay(true)?;
-                    poll.registry().register(&mut socket, Token(next_token), Interest::READABLE)?;
+                    poll.registry()
+                        .register(&mut socket, Token(next_token), Interest::READABLE)?;
                     connections.insert(Token(next_token), socket);
                     next_token += 1;
                 }
                 continue;
             }
-            let Some(socket) = connections.get_mut(&event.token()) else { continue };
+            let Some(socket) = connections.get_mut(&event.token()) else {
+                continue;
+            };
             // Clients send one small request at a time, so a read that brings bytes brings one.
             let ended = loop {
                 match socket.read(&mut buffer) {
