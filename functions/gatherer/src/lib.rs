@@ -201,7 +201,10 @@ where
         sections: sections(deps, &request.execution).await?,
         execution: request.execution,
         pipeline: request.pipeline,
-        generated_at: now.format(&Rfc3339).unwrap_or_default(),
+        generated_at: now
+            .truncate_to_second()
+            .format(&Rfc3339)
+            .unwrap_or_default(),
     };
     let report_uris = publish(deps, &report).await?;
     let (succeeded, failed, missing) = section.counts();
