@@ -7,18 +7,24 @@ import { join, resolve } from 'node:path';
 const [modules, workloads] = process.argv.slice(2).map((path) => resolve(path));
 const { StateMachine } = createRequire(join(modules, 'x.cjs'))('aws-local-stepfunctions');
 
-const MILLISECONDS = 3000;
+// How long each workload is repeated, how often; the best time counts, for the others were disturbed.
+const MILLISECONDS = 500;
+const TIMES = 5;
 
 async function rate(name, input, units) {
   const machine = new StateMachine(JSON.parse(readFileSync(join(workloads, `${name}.asl.json`), 'utf8')));
   await machine.run(input).result;
-  const begin = performance.now();
-  let done = 0;
-  while (performance.now() - begin < MILLISECONDS) {
-    await machine.run(input).result;
-    done += units;
+  let best = 0;
+  for (let time = 0; time < TIMES; time += 1) {
+    const begin = performance.now();
+    let done = 0;
+    do {
+      await machine.run(input).result;
+      done += units;
+    } while (performance.now() - begin < MILLISECONDS);
+    best = Math.max(best, (done * 1000) / (performance.now() - begin));
   }
-  console.log(`aws-local-stepfunctions ${name} ${Math.round((done * 1000) / (performance.now() - begin))}`);
+  console.log(`aws-local-stepfunctions ${name} ${Math.round(best)}`);
 }
 
 await rate('loop', { n: 0 }, 2001);
