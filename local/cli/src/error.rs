@@ -91,9 +91,11 @@ impl Error {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Error::Load(error) if error.name().starts_with("Input.") => ExitCode::from(USAGE),
-            Error::Load(_) | Error::File { .. } | Error::Build { .. } | Error::Cloud(_) | Error::Service(_) => {
-                ExitCode::from(FAILED)
-            },
+            Error::Load(_)
+            | Error::File { .. }
+            | Error::Build { .. }
+            | Error::Cloud(_)
+            | Error::Service(_) => ExitCode::from(FAILED),
             Error::NoProject(_)
             | Error::UnknownPipeline { .. }
             | Error::NotJson { .. }
