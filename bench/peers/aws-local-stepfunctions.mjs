@@ -8,8 +8,8 @@ const [modules, workloads] = process.argv.slice(2).map((path) => resolve(path));
 const { StateMachine } = createRequire(join(modules, 'x.cjs'))('aws-local-stepfunctions');
 
 // How long each workload is repeated, how often; the best time counts, for the others were disturbed.
-const MILLISECONDS = 500;
-const TIMES = 5;
+const MILLISECONDS = 100;
+const TIMES = 25;
 
 async function rate(name, input, units) {
   const machine = new StateMachine(JSON.parse(readFileSync(join(workloads, `${name}.asl.json`), 'utf8')));

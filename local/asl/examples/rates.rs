@@ -16,8 +16,8 @@ const CHAIN: &str = include_str!("../../../bench/workloads/chain.asl.json");
 const WAITING: &str = include_str!("../../../bench/workloads/waiting.asl.json");
 
 /// How long each workload is repeated, how often; the best time counts, for the others were disturbed.
-const TIME: Duration = Duration::from_millis(500);
-const TIMES: usize = 5;
+const TIME: Duration = Duration::from_millis(100);
+const TIMES: usize = 25;
 
 fn main() {
     let zero = Value::object([("n", Value::from(0i64))]);
