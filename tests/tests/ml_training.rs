@@ -16,6 +16,14 @@ fn sample() -> Value {
 fn an_unknown_pipeline_lists_the_known_ones() {
     let finished = call(&["run", "ml-trianing"]);
     assert_eq!(finished.code, Some(2));
-    assert!(finished.stderr.contains("ml-training"), "{}", finished.stderr);
-    assert!(finished.stderr.contains("hybrid-hello"), "{}", finished.stderr);
+    assert!(
+        finished.stderr.contains("ml-training"),
+        "{}",
+        finished.stderr
+    );
+    assert!(
+        finished.stderr.contains("hybrid-hello"),
+        "{}",
+        finished.stderr
+    );
 }

@@ -44,8 +44,14 @@ pub fn packages(stack: &Stack, machine: &StateMachine, input: &Value) -> Vec<Str
 
 /// Every package of the stack.
 pub fn all(stack: &Stack) -> Vec<String> {
-    let functions = stack.functions.iter().map(|function| function.binary.clone());
-    let tasks = stack.task_definitions.iter().flat_map(|task| &task.containers);
+    let functions = stack
+        .functions
+        .iter()
+        .map(|function| function.binary.clone());
+    let tasks = stack
+        .task_definitions
+        .iter()
+        .flat_map(|task| &task.containers);
     let images = tasks
         .map(|container| &container.image)
         .chain(stack.job_definitions.iter().map(|job| &job.image));
@@ -62,9 +68,9 @@ pub fn worker(image: &str) -> String {
 
 /// As a whole JSON string, so that `train` is not found in `trainer`.
 fn names(text: &str, deployed: &str, binary: &str) -> bool {
-    [deployed, binary].iter().any(|name| {
-        text.contains(&format!("\"{name}\"")) || text.contains(&format!("'{name}'"))
-    })
+    [deployed, binary]
+        .iter()
+        .any(|name| text.contains(&format!("\"{name}\"")) || text.contains(&format!("'{name}'")))
 }
 
 /// The definition's text, followed by those of the state machines that it starts, each once.
@@ -111,7 +117,10 @@ mod tests {
             functions: vec![function("tuner"), function("gatherer")],
             state_machines: vec![
                 machine("arn:outer", r#"{"Resource":"states","Arn":"arn:inner"}"#),
-                machine("arn:inner", r#"["arn:aws:lambda:::function:demo-dev-gatherer"]"#),
+                machine(
+                    "arn:inner",
+                    r#"["arn:aws:lambda:::function:demo-dev-gatherer"]"#,
+                ),
             ],
             task_definitions: vec![TaskDefinition {
                 family: "demo-dev-trainer".to_owned(),

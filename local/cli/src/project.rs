@@ -216,7 +216,11 @@ mod tests {
     #[test]
     fn a_missing_field_is_named() {
         let error = check(&json!({"rounds": 1}), &schema(), "-", "x.schema.json").unwrap_err();
-        assert!(error.to_string().contains("\"sets\" is a required property"));
+        assert!(
+            error
+                .to_string()
+                .contains("\"sets\" is a required property")
+        );
     }
 
     #[test]

@@ -68,7 +68,11 @@ fn placement(usage: &Usage) -> Placement {
 /// start-up is only added where every run has one.
 fn cost(usage: &Usage, placement: Placement, seconds: f64, prices: &Prices) -> Option<f64> {
     let resources = Resources {
-        vcpu: if placement == Placement::Lambda { 0.0 } else { usage.vcpus },
+        vcpu: if placement == Placement::Lambda {
+            0.0
+        } else {
+            usage.vcpus
+        },
         memory_mib: u32::try_from(usage.memory_mib).ok()?,
     };
     let offer = prices.offer(placement, &resources).ok()?;
@@ -95,7 +99,9 @@ pub fn states(rows: &[StateRow]) -> String {
         ]
     });
     table(
-        &["state", "type", "entered", "not left", "retries", "total", "longest"],
+        &[
+            "state", "type", "entered", "not left", "retries", "total", "longest",
+        ],
         cells.collect(),
     )
 }
@@ -108,10 +114,14 @@ pub fn costs(rows: &[PlacementRow], prices: &Prices) -> String {
             row.name.clone(),
             row.count.to_string(),
             milliseconds(row.seconds * 1e3),
-            row.usd.map_or_else(|| "too large".to_owned(), |usd| format!("{usd:.6}")),
+            row.usd
+                .map_or_else(|| "too large".to_owned(), |usd| format!("{usd:.6}")),
         ]
     });
-    let mut text = table(&["placement", "name", "runs", "time here", "USD on AWS"], cells.collect());
+    let mut text = table(
+        &["placement", "name", "runs", "time here", "USD on AWS"],
+        cells.collect(),
+    );
     let sum: f64 = rows.iter().filter_map(|row| row.usd).sum();
     let _ = writeln!(
         text,
@@ -139,13 +149,17 @@ pub fn table(head: &[&str], rows: Vec<Vec<String>>) -> String {
     let mut text = String::new();
     let head = head.iter().map(|cell| (*cell).to_owned()).collect();
     for row in std::iter::once(&head).chain(&rows) {
-        let cells = row.iter().zip(&widths).enumerate().map(|(column, (cell, width))| {
-            if column < 2 {
-                format!("{cell:<width$}")
-            } else {
-                format!("{cell:>width$}")
-            }
-        });
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .enumerate()
+            .map(|(column, (cell, width))| {
+                if column < 2 {
+                    format!("{cell:<width$}")
+                } else {
+                    format!("{cell:>width$}")
+                }
+            });
         let line = cells.collect::<Vec<_>>().join("  ");
         let _ = writeln!(text, "{}", line.trim_end());
     }
@@ -193,6 +207,9 @@ mod tests {
     #[test]
     fn columns_are_aligned() {
         let rows = vec![vec!["a".to_owned(), "bb".to_owned(), "3".to_owned()]];
-        assert_eq!(table(&["name", "x", "count"], rows), "name  x   count\na     bb      3\n");
+        assert_eq!(
+            table(&["name", "x", "count"], rows),
+            "name  x   count\na     bb      3\n"
+        );
     }
 }

@@ -120,7 +120,11 @@ impl Timeline {
     }
 
     fn scheduled(&mut self, entry: u64) -> Change {
-        let Some(open) = self.events.get_mut(&entry).and_then(|seen| seen.entered.as_mut()) else {
+        let Some(open) = self
+            .events
+            .get_mut(&entry)
+            .and_then(|seen| seen.entered.as_mut())
+        else {
             return Change::Other;
         };
         open.schedules += 1;
@@ -180,8 +184,10 @@ mod tests {
     fn an_entry_knows_its_map_iteration() {
         let mut timeline = Timeline::default();
         timeline.push(&event(1, 0, 0.0, "MapStateEntered", "Each"));
-        timeline.push(&json!({"id": 2, "previousEventId": 1, "type": "MapIterationStarted",
-            "mapIterationStartedEventDetails": {"index": 7}}));
+        timeline.push(
+            &json!({"id": 2, "previousEventId": 1, "type": "MapIterationStarted",
+            "mapIterationStartedEventDetails": {"index": 7}}),
+        );
         timeline.push(&event(3, 2, 0.0, "TaskStateEntered", "Train"));
         assert_eq!(timeline.iteration(3), Some(7));
         assert_eq!(timeline.iteration(1), None);

@@ -65,8 +65,15 @@ impl Run {
         let packages = needed::packages(&stack, &machine, &input);
         binaries.build(&project, &packages).await?;
 
-        let name = self.name.clone().unwrap_or_else(|| default_name(&self.pipeline));
-        let folder = self.out.clone().unwrap_or_else(|| project.out()).join(&name);
+        let name = self
+            .name
+            .clone()
+            .unwrap_or_else(|| default_name(&self.pipeline));
+        let folder = self
+            .out
+            .clone()
+            .unwrap_or_else(|| project.out())
+            .join(&name);
         std::fs::create_dir_all(&folder).map_err(Error::file(&folder))?;
         let ended = run(&project, stack, &machine, &binaries, &name, folder, &input).await?;
         let text = serde_json::to_string_pretty(&ended.events).unwrap_or_default();
@@ -148,7 +155,9 @@ async fn upload(cloud: &Cloud, bucket: &str, data: &Path) -> Result<(), Error> {
     for entry in std::fs::read_dir(data).into_iter().flatten().flatten() {
         let path = entry.path();
         if let (true, Ok(name)) = (path.is_file(), entry.file_name().into_string()) {
-            cloud.put_object(bucket, &format!("data/{name}"), &path).await?;
+            cloud
+                .put_object(bucket, &format!("data/{name}"), &path)
+                .await?;
         }
     }
     Ok(())
@@ -158,8 +167,11 @@ async fn upload(cloud: &Cloud, bucket: &str, data: &Path) -> Result<(), Error> {
 async fn report(cloud: &Cloud, output: &Value, folder: &Path) -> Result<Option<PathBuf>, Error> {
     let mut page = None;
     for (kind, file) in [("json", "report.json"), ("html", "report.html")] {
-        let uri = output.pointer(&format!("/report/{kind}")).and_then(Value::as_str);
-        if let Some((bucket, key)) = uri.and_then(|uri| uri.strip_prefix("s3://")?.split_once('/')) {
+        let uri = output
+            .pointer(&format!("/report/{kind}"))
+            .and_then(Value::as_str);
+        if let Some((bucket, key)) = uri.and_then(|uri| uri.strip_prefix("s3://")?.split_once('/'))
+        {
             let path = folder.join(file);
             let body = cloud.get_object(bucket, key).await?;
             std::fs::write(&path, &body).map_err(Error::file(&path))?;
@@ -197,7 +209,10 @@ impl Ended {
         let mut text = format!("{}\n\n", execution.arn);
         text.push_str(&summary::states(timeline.rows()));
         text.push('\n');
-        text.push_str(&summary::costs(&summary::placements(&self.usage, &prices), &prices));
+        text.push_str(&summary::costs(
+            &summary::placements(&self.usage, &prices),
+            &prices,
+        ));
         text.push_str(&format!("\n{}\n", execution.status));
         if let Some(error) = &execution.error {
             text.push_str(&format!("error: {error}\n"));
