@@ -12,6 +12,13 @@ fn sample() -> Value {
     serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
 }
 
+/// A small budget: one round of one set of each kind of placement, and one that cannot train.
+fn small() -> Value {
+    let mut input = sample();
+    input["rounds"] = json!(1);
+    input
+}
+
 #[test]
 fn an_unknown_pipeline_lists_the_known_ones() {
     let finished = call(&["run", "ml-trianing"]);

@@ -4,6 +4,7 @@
 mod binaries;
 mod commands;
 mod error;
+mod interrupt;
 mod needed;
 mod progress;
 mod project;

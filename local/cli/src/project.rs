@@ -15,10 +15,6 @@ pub struct Project {
 /// One state machine of the project with its sample input and the schema of its input.
 #[derive(Debug, Clone)]
 pub struct Pipeline {
-    /// Its name: the definition's file name without `.asl.json`.
-    pub name: String,
-    /// The definition.
-    pub definition: PathBuf,
     sample: PathBuf,
     schema: PathBuf,
 }
@@ -100,8 +96,6 @@ impl Project {
                 .join(format!("{name}.{ending}"))
         };
         Ok(Pipeline {
-            name: name.to_owned(),
-            definition: file("asl.json"),
             sample: file("input.json"),
             schema: file("schema.json"),
         })

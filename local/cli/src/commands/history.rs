@@ -41,8 +41,15 @@ impl History {
         };
         let name = name.ok_or_else(|| {
             Error::Usage(match &self.execution {
-                Some(name) => format!("no execution {name:?} in {}; there are: {}", out.display(), known.join(", ")),
-                None => format!("no execution in {}; run one with `hybrid run`", out.display()),
+                Some(name) => format!(
+                    "no execution {name:?} in {}; there are: {}",
+                    out.display(),
+                    known.join(", ")
+                ),
+                None => format!(
+                    "no execution in {}; run one with `hybrid run`",
+                    out.display()
+                ),
             })
         })?;
         let history = read_json(&out.join(name).join("history.json"))?;
@@ -63,7 +70,13 @@ fn executions(out: &Path) -> Vec<String> {
         .flatten()
         .flatten()
         .filter_map(|entry| {
-            let written = entry.path().join("history.json").metadata().ok()?.modified().ok()?;
+            let written = entry
+                .path()
+                .join("history.json")
+                .metadata()
+                .ok()?
+                .modified()
+                .ok()?;
             Some((written, entry.file_name().into_string().ok()?))
         })
         .collect();
@@ -100,13 +113,13 @@ fn subject(event: &Value) -> String {
     let Some(details) = details else {
         return String::new();
     };
-    let words = ["name", "index", "resourceType", "resource", "error"].iter().filter_map(|key| {
-        match &details[key] {
+    let words = ["name", "index", "resourceType", "resource", "error"]
+        .iter()
+        .filter_map(|key| match &details[key] {
             Value::String(text) => Some(text.clone()),
             Value::Number(number) => Some(format!("[{number}]")),
             Value::Null | Value::Bool(_) | Value::Array(_) | Value::Object(_) => None,
-        }
-    });
+        });
     words.collect::<Vec<_>>().join(" ")
 }
 

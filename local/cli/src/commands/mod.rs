@@ -1,9 +1,11 @@
 //! One file a command.
 
 mod doctor;
+mod history;
 mod load;
 mod price;
 mod run;
+mod serve;
 mod validate;
 
 use std::process::ExitCode;
@@ -17,12 +19,16 @@ use crate::error::Error;
 pub enum Command {
     /// Say what is missing to run, package and deploy, and how to get it.
     Doctor(doctor::Doctor),
+    /// Tell what happened in an execution, event by event.
+    History(history::History),
     /// Put a URL under load and measure its latency, in an open or a closed loop.
     Load(Box<load::LoadArguments>),
     /// Say what a job, or each job of a pipeline, costs on every placement, and which it would get.
     Price(price::Price),
     /// Run a pipeline of this project on this machine.
     Run(run::Run),
+    /// Serve the local cloud on one endpoint, for any SDK or the AWS CLI.
+    Serve(serve::Serve),
     /// Check state machine definitions as CreateStateMachine does, all errors at once.
     Validate(validate::Validate),
 }
@@ -35,9 +41,11 @@ impl Command {
     pub async fn execute(self) -> Result<ExitCode, Error> {
         match self {
             Command::Doctor(command) => command.execute(),
+            Command::History(command) => command.execute(),
             Command::Load(command) => command.execute().await,
             Command::Price(command) => command.execute(),
             Command::Run(command) => command.execute().await,
+            Command::Serve(command) => command.execute().await,
             Command::Validate(command) => command.execute(),
         }
     }

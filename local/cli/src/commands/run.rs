@@ -16,7 +16,7 @@ use shared::pricing::Prices;
 use crate::{
     binaries::Binaries,
     error::{Error, FAILED, INTERRUPTED},
-    needed,
+    interrupt, needed,
     progress::Progress,
     project::Project,
     summary,
@@ -129,15 +129,21 @@ async fn run(
                 }
             }
             _ = &mut ended => break false,
-            _ = tokio::signal::ctrl_c() => break true,
+            () = interrupt::requested() => break true,
         }
     };
     progress.clear();
     let execution = cloud.describe(&arn).await?;
     let events = cloud.history(&arn).await?;
-    let report = match &execution.output {
-        Some(output) => report(&cloud, output, &folder).await?,
-        None => None,
+    let report = match (&execution.output, &bucket) {
+        (Some(output), _) => report(&cloud, output, &folder).await?,
+        // A run that failed may have gathered a report before.
+        (None, Some(bucket)) => {
+            let uri = |kind: &str| format!("s3://{bucket}/runs/{name}/report.{kind}");
+            let place = json!({"report": {"json": uri("json"), "html": uri("html")}});
+            report(&cloud, &place, &folder).await.unwrap_or(None)
+        }
+        (None, None) => None,
     };
     cloud.shutdown().await;
     Ok(Ended {

@@ -6,7 +6,7 @@ use clap::Args;
 use cloud::{Cloud, Config, stack::Stack};
 use serde_json::json;
 
-use crate::{binaries::Binaries, error::Error, needed, project::Project};
+use crate::{binaries::Binaries, error::Error, interrupt, needed, project::Project};
 
 /// Arguments of `hybrid serve`.
 #[derive(Args)]
@@ -26,7 +26,7 @@ pub struct Serve {
 }
 
 impl Serve {
-    /// Serves until Ctrl-C.
+    /// Serves until Ctrl-C or SIGTERM.
     pub async fn execute(self) -> Result<ExitCode, Error> {
         let project = Project::here()?;
         let stack = Stack::load(&project.serverless_yml(), &cloud::stack::Options::default())?;
@@ -40,13 +40,19 @@ impl Serve {
         let mut config = Config::new(stack, data, binaries.folder());
         config.port = self.port;
         let cloud = Cloud::start(config).await?;
+        cloud.compute().scheduler.start();
         if self.json {
-            println!("{}", json!({"endpoint": cloud.endpoint(), "region": region}));
+            println!(
+                "{}",
+                json!({"endpoint": cloud.endpoint(), "region": region})
+            );
         } else {
             println!("export AWS_ENDPOINT_URL={}", cloud.endpoint());
-            println!("export AWS_REGION={region} AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local");
+            println!(
+                "export AWS_REGION={region} AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local"
+            );
         }
-        tokio::signal::ctrl_c().await.map_err(Error::file("SIGINT"))?;
+        interrupt::requested().await;
         cloud.shutdown().await;
         Ok(ExitCode::SUCCESS)
     }
