@@ -7,16 +7,32 @@ use std::time::Duration;
 use end_to_end::{Run, call, children, root, signal};
 use serde_json::{Value, json};
 
-fn sample() -> Value {
+/// One round of one set for each of two placements, and an accuracy that any model reaches.
+fn small() -> Value {
     let file = root().join("statemachines/ml-training.input.json");
-    serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap()
+    let mut input: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    input["maxRounds"] = json!(1);
+    input["setsPerRound"] = json!(2);
+    input["placements"] = json!(["FARGATE", "BATCH"]);
+    input["targetAccuracy"] = json!(0.5);
+    input
 }
 
-/// A small budget: one round of one set of each kind of placement, and one that cannot train.
-fn small() -> Value {
-    let mut input = sample();
-    input["rounds"] = json!(1);
+/// A forest that trains long enough to be hit.
+fn slow() -> Value {
+    let mut input = small();
+    input["setsPerRound"] = json!(1);
+    input["placements"] = json!(["FARGATE"]);
+    input["include"] = json!([{"forest": {"nTrees": 2000, "maxDepth": 20, "minSamplesLeaf": 1}}]);
     input
+}
+
+fn of_type<'a>(document: &'a Value, kind: &str) -> Vec<&'a Value> {
+    let events = document["events"].as_array().unwrap();
+    events
+        .iter()
+        .filter(|event| event["type"] == kind)
+        .collect()
 }
 
 #[test]
@@ -33,4 +49,91 @@ fn an_unknown_pipeline_lists_the_known_ones() {
         "{}",
         finished.stderr
     );
+}
+
+#[test]
+fn bad_input_is_refused_by_its_json_path_before_anything_starts() {
+    let mut input = small();
+    input["targetAccuracy"] = json!("high");
+    input.as_object_mut().unwrap().remove("dataset");
+    let (finished, out) = Run::start("ml-training", &input, &[]).finish();
+    assert_eq!(finished.code, Some(2));
+    assert!(
+        finished.stderr.contains("$.targetAccuracy"),
+        "{}",
+        finished.stderr
+    );
+    assert!(finished.stderr.contains("dataset"), "{}", finished.stderr);
+    assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn the_loop_trains_on_fargate_and_batch_and_a_bad_set_sinks_nothing() {
+    let mut input = small();
+    input["setsPerRound"] = json!(3);
+    input["include"] = json!([{"forest": {"nTrees": 10, "maxDepth": -1, "minSamplesLeaf": 1}}]);
+    let (finished, _out) = Run::start("ml-training", &input, &[]).finish();
+    let document = finished.json();
+    assert_eq!(
+        finished.code,
+        Some(0),
+        "{} {}",
+        document["error"],
+        document["cause"]
+    );
+    assert_eq!(document["status"], "SUCCEEDED");
+    let placements: Vec<&Value> = document["usage"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|usage| &usage["placement"])
+        .collect();
+    let text = json!(placements).to_string().to_uppercase();
+    assert!(text.contains("FARGATE") && text.contains("BATCH"), "{text}");
+
+    let page = std::fs::read_to_string(document["report"].as_str().unwrap()).unwrap();
+    assert!(page.contains("<svg"));
+    assert!(page.contains("Input.Invalid"));
+    let refused: Vec<&Value> = of_type(&document, "TaskFailed")
+        .into_iter()
+        .filter(|event| event["taskFailedEventDetails"]["error"] == "Input.Invalid")
+        .collect();
+    assert_eq!(refused.len(), 1, "refused once and never retried");
+}
+
+#[test]
+fn a_killed_worker_is_noticed_and_its_branch_retried() {
+    let run = Run::start("ml-training", &slow(), &[]);
+    let worker = run.child_named("trainer", Duration::from_secs(300));
+    signal(worker, "KILL");
+    let (finished, _out) = run.finish();
+    let document = finished.json();
+    assert_eq!(
+        document["status"], "SUCCEEDED",
+        "{} {}",
+        document["error"], document["cause"]
+    );
+    let crashed = of_type(&document, "TaskFailed");
+    assert_eq!(crashed.len(), 1);
+    assert_eq!(crashed[0]["taskFailedEventDetails"]["error"], "Job.Crashed");
+    let report = &document["output"];
+    assert_eq!(report["failed"].as_u64().unwrap_or(0), 0, "{report}");
+}
+
+#[test]
+fn ctrl_c_stops_the_children_and_keeps_the_history() {
+    let run = Run::start("ml-training", &slow(), &[]);
+    let worker = run.child_named("trainer", Duration::from_secs(300));
+    assert!(children(run.pid()).contains(&worker));
+    signal(run.pid(), "INT");
+    let (finished, out) = run.finish();
+    assert_eq!(finished.code, Some(130));
+    assert!(!std::path::Path::new(&format!("/proc/{worker}")).exists());
+    let folder = std::fs::read_dir(out.path())
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap();
+    let history = std::fs::read_to_string(folder.path().join("history.json")).unwrap();
+    assert!(history.contains("ExecutionStarted"));
 }
