@@ -56,6 +56,14 @@ pub enum Error {
     /// A command line that clap cannot refuse by itself.
     #[error("{0}")]
     Usage(String),
+    /// A definition with errors.
+    #[error("{path} is not a valid state machine:\n{problems}")]
+    Definition {
+        /// The definition's file.
+        path: PathBuf,
+        /// One line an error.
+        problems: String,
+    },
     /// The binaries could not be built.
     #[error("cargo could not build {packages}:\n{output}")]
     Build {
@@ -93,6 +101,7 @@ impl Error {
             | Error::NotJson { .. }
             | Error::BadInput { .. }
             | Error::Usage(_)
+            | Error::Definition { .. }
             | Error::Stack(_) => ExitCode::from(USAGE),
         }
     }

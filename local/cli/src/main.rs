@@ -3,6 +3,7 @@
 
 mod binaries;
 mod commands;
+mod driver;
 mod error;
 mod interrupt;
 mod needed;

@@ -1,6 +1,7 @@
 //! One file a command.
 
 mod doctor;
+mod exec;
 mod history;
 mod load;
 mod price;
@@ -19,6 +20,8 @@ use crate::error::Error;
 pub enum Command {
     /// Say what is missing to run, package and deploy, and how to get it.
     Doctor(doctor::Doctor),
+    /// Run any definition by itself, with commands in place of its functions.
+    Exec(exec::Exec),
     /// Tell what happened in an execution, event by event.
     History(history::History),
     /// Put a URL under load and measure its latency, in an open or a closed loop.
@@ -41,6 +44,7 @@ impl Command {
     pub async fn execute(self) -> Result<ExitCode, Error> {
         match self {
             Command::Doctor(command) => command.execute(),
+            Command::Exec(command) => command.execute().await,
             Command::History(command) => command.execute(),
             Command::Load(command) => command.execute().await,
             Command::Price(command) => command.execute(),
