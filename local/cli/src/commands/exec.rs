@@ -53,6 +53,15 @@ impl From<ClockArgument> for Clock {
     }
 }
 
+impl From<ClockArgument> for cloud::ClockMode {
+    fn from(clock: ClockArgument) -> Self {
+        match clock {
+            ClockArgument::Real => cloud::ClockMode::Real,
+            ClockArgument::Virtual => cloud::ClockMode::Virtual,
+        }
+    }
+}
+
 impl Exec {
     /// Exit code 0 if the execution SUCCEEDED, 2 for a wrong definition or input, else 1.
     pub async fn execute(self) -> Result<ExitCode, Error> {

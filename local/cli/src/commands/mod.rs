@@ -7,6 +7,7 @@ mod load;
 mod price;
 mod run;
 mod serve;
+mod test_state;
 mod validate;
 
 use std::process::ExitCode;
@@ -32,6 +33,8 @@ pub enum Command {
     Run(run::Run),
     /// Serve the local cloud on one endpoint, for any SDK or the AWS CLI.
     Serve(serve::Serve),
+    /// Test one state with an input, as the TestState API does; its task needs a mock.
+    TestState(test_state::TestState),
     /// Check state machine definitions as CreateStateMachine does, all errors at once.
     Validate(validate::Validate),
 }
@@ -50,6 +53,7 @@ impl Command {
             Command::Price(command) => command.execute(),
             Command::Run(command) => command.execute().await,
             Command::Serve(command) => command.execute().await,
+            Command::TestState(command) => command.execute(),
             Command::Validate(command) => command.execute(),
         }
     }

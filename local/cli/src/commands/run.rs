@@ -8,11 +8,13 @@ use std::{
 use clap::Args;
 use cloud::{
     Cloud, Config,
+    faults::Faults,
     stack::{Stack, StateMachine},
 };
 use serde_json::{Value, json};
 use shared::pricing::Prices;
 
+use super::exec::ClockArgument;
 use crate::{
     binaries::Binaries,
     error::{Error, FAILED, INTERRUPTED},
@@ -37,6 +39,12 @@ pub struct Run {
     /// Folder for results; each execution gets a folder of its own in it [default: out].
     #[arg(long)]
     out: Option<PathBuf>,
+    /// Whether Wait, Retry delays and timeouts take their time while nothing real is running.
+    #[arg(long, value_enum, default_value_t = ClockArgument::Real)]
+    clock: ClockArgument,
+    /// What goes wrong: a JSON file of faults for the local cloud.
+    #[arg(long)]
+    faults: Option<PathBuf>,
     /// Print one JSON document with status, output, error, cause, events and the report's path.
     #[arg(long)]
     json: bool,
@@ -75,7 +83,13 @@ impl Run {
             .unwrap_or_else(|| project.out())
             .join(&name);
         std::fs::create_dir_all(&folder).map_err(Error::file(&folder))?;
-        let ended = run(&project, stack, &machine, &binaries, &name, folder, &input).await?;
+        let mut config = Config::new(stack, folder.join("cloud"), binaries.folder());
+        config.clock = self.clock.into();
+        if let Some(faults) = &self.faults {
+            config.faults =
+                Faults::load(faults).map_err(|error| Error::Usage(error.to_string()))?;
+        }
+        let ended = run(config, &machine, &name, folder, &input, &project.data()).await?;
         let text = serde_json::to_string_pretty(&ended.events).unwrap_or_default();
         let history = ended.folder.join("history.json");
         std::fs::write(&history, text).map_err(Error::file(&history))?;
@@ -102,18 +116,17 @@ fn machine(stack: &Stack, pipeline: &str) -> Result<StateMachine, Error> {
 }
 
 async fn run(
-    project: &Project,
-    stack: Stack,
+    config: Config,
     machine: &StateMachine,
-    binaries: &Binaries,
     name: &str,
     folder: PathBuf,
     input: &Value,
+    data: &Path,
 ) -> Result<Ended, Error> {
-    let bucket = stack.buckets.first().cloned();
-    let cloud = Cloud::start(Config::new(stack, folder.join("cloud"), binaries.folder())).await?;
+    let bucket = config.stack.buckets.first().cloned();
+    let cloud = Cloud::start(config).await?;
     if let Some(bucket) = &bucket {
-        upload(&cloud, bucket, &project.data()).await?;
+        upload(&cloud, bucket, data).await?;
     }
     let mut progress = Progress::new(machine.pipeline.as_deref().unwrap_or(name));
     let mut timeline = Timeline::default();
