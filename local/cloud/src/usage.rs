@@ -6,6 +6,7 @@ use crate::time::Timestamp;
 
 /// Where something ran, as AWS would bill it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Placement {
     /// A Lambda invocation.
     Lambda,
@@ -23,6 +24,7 @@ pub enum Placement {
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Usage {
     /// Where it ran.
+    #[serde(rename = "placement")]
     pub what: Placement,
     /// Function name, task definition family or job definition name.
     pub name: String,
