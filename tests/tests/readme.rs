@@ -1,0 +1,79 @@
+//! What the README promises is there: its commands are run by CI, its names exist.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+
+use end_to_end::{call, root};
+
+fn read(path: &str) -> String {
+    std::fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// First cells of the README's table rows that are code and start so.
+fn first_cells(readme: &str, start: &str) -> BTreeSet<String> {
+    readme
+        .lines()
+        .filter_map(|line| line.strip_prefix("| `")?.split_once('`'))
+        .filter_map(|(cell, _)| cell.strip_prefix(start))
+        .map(|cell| cell.split_whitespace().next().unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn ci_runs_every_command_of_the_readme() {
+    let (readme, ci) = (read("README.md"), read(".ci/run"));
+    let mut commands = 0;
+    for block in readme.split("```sh\n").skip(1) {
+        for command in block.split("```").next().unwrap().lines() {
+            assert!(
+                ci.lines().any(|line| line == command),
+                "CI does not run: {command}"
+            );
+            commands += 1;
+        }
+    }
+    assert!(commands >= 2);
+}
+
+#[test]
+fn the_readme_names_every_command() {
+    let named = first_cells(&read("README.md"), "hybrid ");
+    let help = call(&["--help"]).stdout;
+    let commands = help
+        .split("Commands:")
+        .nth(1)
+        .unwrap()
+        .split("Options:")
+        .next()
+        .unwrap();
+    let existing: BTreeSet<String> = commands
+        .lines()
+        .filter_map(|line| line.strip_prefix("  "))
+        .filter(|line| !line.starts_with(' '))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(named, existing);
+}
+
+#[test]
+fn the_readme_names_every_pipeline() {
+    let readme = read("README.md");
+    let section = readme
+        .split("## Pipelines")
+        .nth(1)
+        .unwrap()
+        .split("\n## ")
+        .next()
+        .unwrap();
+    let existing: BTreeSet<String> = std::fs::read_dir(root().join("statemachines"))
+        .unwrap()
+        .filter_map(|entry| {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            Some(name.strip_suffix(".asl.json")?.to_owned())
+        })
+        .collect();
+    assert_eq!(first_cells(section, ""), existing);
+}
