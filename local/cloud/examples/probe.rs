@@ -82,6 +82,9 @@ async fn handle(event: LambdaEvent<Value>) -> Result<Value, Error> {
         }
         _ => {
             println!("echoing");
+            if let Ok(path) = std::env::var("KEEP") {
+                std::fs::write(path, event.payload.to_string())?;
+            }
             Ok(event.payload)
         }
     }

@@ -7,6 +7,7 @@
 mod environment;
 mod host;
 mod outcome;
+mod queue;
 mod rest;
 mod runtime_api;
 
@@ -205,33 +206,6 @@ impl Lambda {
     /// The work under way in all services.
     pub(crate) fn work(&self) -> &Work {
         &self.inner.shared.processes.work
-    }
-
-    /// Works off one event: at most one try more than there are delays. Throttled tries wait for a
-    /// free execution, they do not count.
-    async fn run_queued(self, host: Arc<Host>, request_id: String, payload: Bytes) {
-        let delays = self.inner.async_retry_delays.clone();
-        for delay in delays.into_iter().map(Some).chain([None]) {
-            let permits = host.reserved.as_ref().unwrap_or(&self.inner.unreserved);
-            let Ok(permit) = permits.clone().acquire_owned().await else {
-                return;
-            };
-            let outcome = host.clone().run(&request_id, payload.clone(), false).await;
-            drop(permit);
-            if !outcome.failed {
-                return;
-            }
-            let name = &host.function.name;
-            match delay {
-                Some(delay) => {
-                    tracing::warn!(function = %name, %request_id, ?delay, "event failed, will be retried");
-                    tokio::time::sleep(delay).await;
-                }
-                None => {
-                    tracing::error!(function = %name, %request_id, "event dropped after its last retry")
-                }
-            }
-        }
     }
 
     fn try_permit(&self, host: &Host) -> Result<OwnedSemaphorePermit, ServiceError> {

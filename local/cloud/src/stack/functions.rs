@@ -84,7 +84,34 @@ fn read_function(
         timeout: Duration::from_secs(node.opt_integer("timeout")?.unwrap_or(defaults.timeout_s)),
         environment,
         reserved_concurrency: concurrency.map(|limit| u32::try_from(limit).unwrap_or(u32::MAX)),
+        maximum_retry_attempts: node
+            .opt_integer("maximumRetryAttempts")?
+            .map(|attempts| u32::try_from(attempts).unwrap_or(u32::MAX)),
+        on_failure: on_failure(template, node)?,
     })
+}
+
+/// `destinations.onFailure`: the key of a function of this file, an ARN, or `{type, arn}`.
+/// <https://www.serverless.com/framework/docs/providers/aws/guide/functions#lambda-destinations>
+fn on_failure(template: &Template, node: &Node<'_>) -> Result<Option<String>, StackError> {
+    let destination = match node.get("destinations")? {
+        Some(destinations) => destinations.get("onFailure")?,
+        None => None,
+    };
+    let Some(destination) = destination else {
+        return Ok(None);
+    };
+    if let Value::Object(_) = destination.value {
+        return destination.require("arn")?.string().map(Some);
+    }
+    let written = destination.string()?;
+    if written.starts_with("arn:") {
+        return Ok(Some(written));
+    }
+    let Some(name) = template.function_name(&written) else {
+        return Err(destination.error(format!("`{written}` is neither a function nor an ARN")));
+    };
+    Ok(Some(template.arn("lambda", &format!("function:{name}"))))
 }
 
 /// The serverless-rust convention is `package` or `package.binary`; `bootstrap` is the custom

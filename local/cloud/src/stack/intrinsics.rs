@@ -78,6 +78,12 @@ impl Template {
         self.merged("functions", &self.variables.root()["functions"])
     }
 
+    /// Deployed name of the function under this key.
+    pub fn function_name(&self, key: &str) -> Option<&str> {
+        let name = self.functions.get(&function_logical_id(key))?;
+        Some(name)
+    }
+
     fn index_functions(&mut self) -> Result<(), StackError> {
         for (key, function) in self.functions()? {
             let at = format!("functions.{key}");

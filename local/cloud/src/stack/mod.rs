@@ -88,6 +88,10 @@ pub struct Function {
     pub environment: Env,
     /// Reserved concurrency, where the file sets one.
     pub reserved_concurrency: Option<u32>,
+    /// Retries of an asynchronous invocation that failed, 0 to 2; 2 unless the file says otherwise.
+    pub maximum_retry_attempts: Option<u32>,
+    /// ARN of what hears of an asynchronous invocation that failed for good: `destinations.onFailure`.
+    pub on_failure: Option<String>,
 }
 
 /// Standard or Express workflow.

@@ -36,6 +36,8 @@ functions:
       - httpApi: 'GET /x'
   trainer:
     image: ${param:registry}/trainer:1
+    maximumRetryAttempts: 0
+    destinations: {onFailure: job-watcher}
 resources:
   - ${file(fragment.yml)}
   - Conditions:
@@ -172,7 +174,12 @@ fn functions_are_read_as_the_framework_names_them() {
         (watcher.binary.as_str(), watcher.reserved_concurrency),
         ("job-watcher", Some(2))
     );
-    assert_eq!(stack.functions[2].binary, "trainer");
+    let trainer = &stack.functions[2];
+    assert_eq!(
+        (trainer.binary.as_str(), trainer.maximum_retry_attempts),
+        ("trainer", Some(0))
+    );
+    assert_eq!(trainer.on_failure.as_ref(), Some(&watcher.arn));
 }
 
 #[test]

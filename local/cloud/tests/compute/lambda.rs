@@ -347,6 +347,50 @@ async fn an_event_is_accepted_at_once_and_retried_twice() {
 }
 
 #[tokio::test]
+async fn an_event_that_fails_for_good_is_recorded_at_its_destination() {
+    let kept = tempfile::tempdir().unwrap();
+    let path = kept.path().join("record.json");
+    let mut stack = stack();
+    let mut keeper = function("keeper", 3);
+    keeper.environment = [("KEEP".to_owned(), path.display().to_string())].into();
+    for (name, attempts) in [("careful", Some(0)), ("stubborn", None)] {
+        stack.functions.push(cloud::stack::Function {
+            maximum_retry_attempts: attempts,
+            on_failure: Some(keeper.arn.clone()),
+            ..function(name, 3)
+        });
+    }
+    stack.functions.push(keeper);
+    let cloud = Cloud::start(&stack).await;
+    for (name, tries) in [("careful", 1), ("stubborn", 3)] {
+        let _ = std::fs::remove_file(&path);
+        let event = json!({"do": "exit", "code": 3});
+        let invoke = cloud.lambda().invoke().function_name(name);
+        invoke
+            .invocation_type(InvocationType::Event)
+            .payload(Blob::new(event.to_string()))
+            .send()
+            .await
+            .unwrap();
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let record = || {
+            let text = std::fs::read_to_string(&path).ok()?;
+            serde_json::from_str::<Value>(&text).ok()
+        };
+        while record().is_none() && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        let record = record().unwrap();
+        let context = &record["requestContext"];
+        assert_eq!(context["condition"], "RetriesExhausted");
+        assert_eq!(context["approximateInvokeCount"], tries);
+        assert_eq!(record["requestPayload"], event);
+        assert_eq!(record["responseContext"]["functionError"], "Unhandled");
+        assert_eq!(record["responsePayload"]["errorType"], "Runtime.ExitError");
+    }
+}
+
+#[tokio::test]
 async fn dry_run_and_look_ups() {
     let cloud = Cloud::start(&stack()).await;
     let client = cloud.lambda();
