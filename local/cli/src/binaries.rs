@@ -2,6 +2,7 @@
 //! `hybrid`, so that all of them stand in one folder.
 
 use std::{
+    ffi::OsStr,
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -49,7 +50,11 @@ impl Binaries {
             return Ok(());
         }
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let mut child = tokio::process::Command::new(&cargo)
+        let mut command = tokio::process::Command::new(&cargo);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| is_of_package(name)) {
+            command.env_remove(name);
+        }
+        let mut child = command
             .current_dir(project.root())
             .args(["build", "--profile"])
             .arg(match self.profile.as_str() {
@@ -85,6 +90,14 @@ impl Binaries {
             output,
         })
     }
+}
+
+/// Whether a variable tells of the package that `cargo run` or `cargo test` runs. Build scripts that
+/// watch these would run again at every change between a cargo call and one inside it.
+fn is_of_package(variable: &OsStr) -> bool {
+    variable
+        .to_str()
+        .is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
 }
 
 /// Drawn on standard error, and only where that is a terminal.
