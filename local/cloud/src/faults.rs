@@ -90,6 +90,9 @@ struct Fault {
     /// Occurrences to strike.
     #[serde(default = "once")]
     times: u32,
+    /// Whether it has struck.
+    #[serde(skip)]
+    struck: bool,
 }
 
 fn once() -> u32 {
@@ -189,6 +192,13 @@ impl Faults {
         }
     }
 
+    /// Places of the faults that have not struck even once: a run without them proves nothing.
+    pub fn unstruck(&self) -> Vec<String> {
+        let plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        let unstruck = plan.faults.iter().filter(|fault| !fault.struck);
+        unstruck.map(|fault| fault.at.clone()).collect()
+    }
+
     /// Tells that `place` was reached; the effect, if a fault strikes now.
     pub fn take(&self, place: &str) -> Option<Effect> {
         let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
@@ -197,6 +207,7 @@ impl Faults {
                 fault.skip -= 1;
             } else if fault.times > 0 {
                 fault.times -= 1;
+                fault.struck = true;
                 tracing::info!(place, effect = ?fault.effect, "fault");
                 return Some(fault.effect.clone());
             }
@@ -224,6 +235,7 @@ mod tests {
             .collect();
         assert_eq!(hits, [false, true, true, false]);
         assert_eq!(faults.take("ecs:StopTask"), None);
+        assert_eq!(faults.unstruck(), ["worker:trainer"]);
         assert_eq!(
             faults.take("worker:trainer"),
             Some(Effect::Interrupt {

@@ -58,6 +58,8 @@ struct Ended {
     report: Option<PathBuf>,
     folder: PathBuf,
     interrupted: bool,
+    /// Places of the given faults that never struck.
+    unstruck: Vec<String>,
 }
 
 impl Run {
@@ -124,6 +126,7 @@ async fn run(
     data: &Path,
 ) -> Result<Ended, Error> {
     let bucket = config.stack.buckets.first().cloned();
+    let faults = config.faults.clone();
     let cloud = Cloud::start(config).await?;
     if let Some(bucket) = &bucket {
         upload(&cloud, bucket, data).await?;
@@ -166,6 +169,7 @@ async fn run(
         report,
         folder,
         interrupted,
+        unstruck: faults.unstruck(),
     })
 }
 
@@ -239,6 +243,12 @@ impl Ended {
         if let Some(cause) = &execution.cause {
             text.push_str(&format!("cause: {cause}\n"));
         }
+        if !self.unstruck.is_empty() {
+            text.push_str(&format!(
+                "faults that never struck: {}\n",
+                self.unstruck.join(", ")
+            ));
+        }
         match &self.report {
             Some(report) => text.push_str(&format!("report: {}\n", report.display())),
             None => text.push_str(&format!("results: {}\n", self.folder.display())),
@@ -255,6 +265,7 @@ impl Ended {
             "events": self.events,
             "usage": self.usage,
             "report": self.report,
+            "unstruckFaults": self.unstruck,
         })
     }
 }
