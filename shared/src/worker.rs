@@ -59,8 +59,10 @@ pub enum Ending {
     Succeeded(Receipt),
     /// The input cannot be worked on, now or ever.
     Refused(Failure),
-    /// It failed in a way that another attempt may cure, or its answer could not be delivered.
+    /// It failed in a way that another attempt may cure.
     Failed(Failure),
+    /// The answer could not be delivered, whatever it was: the job-watcher must.
+    Unheard(Failure),
 }
 
 impl Ending {
@@ -68,7 +70,7 @@ impl Ending {
     pub const fn code(&self) -> u8 {
         match self {
             Self::Succeeded(_) => 0,
-            Self::Failed(_) => 1,
+            Self::Failed(_) | Self::Unheard(_) => 1,
             Self::Refused(_) => 3,
         }
     }
@@ -154,7 +156,9 @@ where
             Ending::Succeeded(receipt) => Ok(Some(receipt)),
             // The token has the failure already; failing the invocation too would make Lambda run it again.
             Ending::Refused(_) | Ending::Failed(_) if assignment.task_token.is_some() => Ok(None),
-            Ending::Refused(failure) | Ending::Failed(failure) => Err(failure),
+            Ending::Refused(failure) | Ending::Failed(failure) | Ending::Unheard(failure) => {
+                Err(failure)
+            }
         }
     });
     match served.await {
@@ -298,7 +302,7 @@ async fn answer<C: CallBack>(
         Ending::Succeeded(receipt) => {
             info!(job = job_id, duration_ms = receipt.duration_ms, "succeeded")
         }
-        Ending::Refused(failure) | Ending::Failed(failure) => {
+        Ending::Refused(failure) | Ending::Failed(failure) | Ending::Unheard(failure) => {
             error!(job = job_id, error = failure.error, "{}", failure.cause);
         }
     }
@@ -311,15 +315,17 @@ async fn answer<C: CallBack>(
             warn!(job = job_id, "nobody waits for this job any more");
             ending
         }
-        // The exit code tells the job-watcher, which delivers what is committed.
-        Err(error) => Ending::Failed(failure(error.name(), &error.to_string(), job_id)),
+        // The exit code, or the failed invocation, tells the job-watcher, which delivers what is committed.
+        Err(error) => Ending::Unheard(failure(error.name(), &error.to_string(), job_id)),
     }
 }
 
 fn signal(ending: &Ending) -> Signal {
     match ending {
         Ending::Succeeded(receipt) => Signal::Success(serde_json::json!(receipt)),
-        Ending::Refused(failure) | Ending::Failed(failure) => Signal::Failure(failure.clone()),
+        Ending::Refused(failure) | Ending::Failed(failure) | Ending::Unheard(failure) => {
+            Signal::Failure(failure.clone())
+        }
     }
 }
 

@@ -243,7 +243,7 @@ async fn hand_over<A, C: CallBack, I: Invoke>(
     let id = task_id(&task.token);
     let call = invocation(&deps.dispatcher, request, task);
     let refusal = match call {
-        Ok(call) => match deps.invoker.invoke(&call).await {
+        Ok(call) => match invoke(&deps.invoker, &call).await {
             Ok(()) => {
                 info!(task = id, function = call.function, "handed over");
                 return Ok(Handed::Over);
@@ -261,6 +261,28 @@ async fn hand_over<A, C: CallBack, I: Invoke>(
         .call_back(&task.token, Signal::Failure(refusal))
         .await?;
     Ok(Handed::Back)
+}
+
+/// Calls the processor. The dispatcher starts nothing twice, so a call of it that may succeed at another moment is
+/// repeated, as long as time is kept for failing the token.
+async fn invoke(invoker: &impl Invoke, call: &Invocation) -> Result<(), InvokeError> {
+    let begin = Instant::now();
+    let mut pause = Duration::from_secs(1);
+    loop {
+        match invoker.invoke(call).await {
+            Err(error) if call.wait && passing(&error) && begin.elapsed() < HAND_OVER / 4 => {
+                warn!(error = error.name(), "{error}; calling again");
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+            answer => return answer,
+        }
+    }
+}
+
+fn passing(error: &InvokeError) -> bool {
+    let name = error.name();
+    !name.starts_with("Input.") && name != shared::task::JOB_NOT_STARTED
 }
 
 /// Names a task without giving its token away.
