@@ -173,6 +173,11 @@ impl Faults {
                 "SlowDown",
                 "Please reduce your request rate.",
             )),
+            Some(Effect::Throttle) if service == "batch" => Err(ServiceError::with_status(
+                429,
+                "TooManyRequestsException",
+                "Too Many Requests",
+            )),
             Some(Effect::Throttle) => {
                 Err(ServiceError::new("ThrottlingException", "Rate exceeded"))
             }
