@@ -174,18 +174,45 @@ fn check(request: &Request) -> Result<(), InvalidInput> {
             ));
         }
     }
+    if let Strategy::Halving { budget } = &request.strategy {
+        check_budget(request, budget)?;
+    }
     Ok(())
+}
+
+fn check_budget(request: &Request, budget: &str) -> Result<(), InvalidInput> {
+    let mut known = false;
+    for (kind, ranges) in &request.space {
+        if let Some(range) = ranges.get(budget) {
+            known = true;
+            if range.min < 1 {
+                let path = format!("$.space.{kind}.{budget}.min");
+                let message = format!(
+                    "a budget that doubles begins at 1 or more, not {}",
+                    range.min
+                );
+                return Err(InvalidInput::new(path, message));
+            }
+        }
+    }
+    if known {
+        return Ok(());
+    }
+    let message = format!("`{budget}` is a parameter of no model in $.space");
+    Err(InvalidInput::new("$.strategy.halving.budget", message))
 }
 
 /// What is known of each set that was trained. The report of a run has each of them once.
 fn trials(history: History, metric: &str) -> Vec<Trial> {
-    let branches = history
-        .sections
-        .into_iter()
-        .flat_map(|round| round.branches);
-    let trial = |branch: Branch| {
+    let rounds = (1..).zip(history.sections);
+    let branches = rounds.flat_map(|(number, round)| {
+        let numbered = move |branch| (number, branch);
+        round.branches.into_iter().map(numbered)
+    });
+    let trial = |(round, branch): (u32, Branch)| {
         let model = serde_json::from_value(branch.item.get("model")?.clone()).ok()?;
         Some(Trial {
+            round,
             model,
             score: branch.metrics.get(metric).copied(),
         })

@@ -109,6 +109,83 @@ async fn later_rounds_stay_near_the_best_and_repeat_nothing() {
     );
 }
 
+/// Plays a whole tuning: each set scores as `score` says, `None` for one that fails.
+fn halve(sets: usize, score: impl Fn(&Model) -> Option<f64>) -> Vec<Vec<Model>> {
+    let change = |round: u32| {
+        [
+            ("sets", json!(sets)),
+            ("round", json!(round)),
+            ("strategy", json!({"halving": {"budget": "nTrees"}})),
+        ]
+    };
+    let (mut trials, mut rounds) = (Vec::new(), Vec::new());
+    for round in 1.. {
+        let models = proposal::propose(&request(&change(round)), &trials);
+        if models.is_empty() {
+            break;
+        }
+        trials.extend(models.iter().map(|model| Trial {
+            round,
+            model: model.clone(),
+            score: score(model),
+        }));
+        rounds.push(models);
+    }
+    rounds
+}
+
+#[test]
+fn halving_doubles_the_budget_of_the_best_half_until_one_is_left() {
+    // The deeper the better; neighbours, which have no budget, are worst.
+    let depth = |model: &Model| {
+        Some(
+            model
+                .get("forest")
+                .map_or(0.0, |forest| forest["maxDepth"] as f64),
+        )
+    };
+    let rounds = halve(16, depth);
+    let budgets = |models: &[Model]| -> Vec<i64> {
+        let forests = models.iter().filter_map(|model| model.get("forest"));
+        forests.map(|forest| forest["nTrees"]).collect()
+    };
+    assert!(budgets(&rounds[0]).iter().all(|trees| *trees == 10));
+    for (index, round) in rounds.iter().enumerate().skip(1) {
+        let trees = (10 << index).min(120);
+        assert!(
+            budgets(round).iter().all(|budget| *budget == trees),
+            "{round:?}"
+        );
+        let worst_left = round.iter().filter_map(depth).fold(f64::INFINITY, f64::min);
+        let better = rounds[index - 1]
+            .iter()
+            .filter(|model| depth(model).unwrap() > worst_left);
+        assert!(better.count() < 16 >> index, "{rounds:?}");
+    }
+    let sizes: Vec<usize> = rounds.iter().map(Vec::len).collect();
+    assert_eq!(sizes, [16, sizes[1], sizes[2], 2, 1]);
+    assert!(sizes[1] <= 8 && sizes[2] <= 4);
+}
+
+#[test]
+fn halving_drops_what_failed_and_stops_at_the_whole_budget() {
+    assert_eq!(halve(8, |_| None).len(), 1);
+    let failing = |model: &Model| model.get("forest").is_none().then_some(1.0);
+    assert_eq!(
+        halve(8, failing).len(),
+        1,
+        "neighbours have no budget to double"
+    );
+    let most = halve(256, |model| {
+        model.get("forest").map(|forest| forest["maxDepth"] as f64)
+    });
+    let budgets = most
+        .iter()
+        .flatten()
+        .filter_map(|model| model.get("forest"));
+    assert_eq!(budgets.map(|forest| forest["nTrees"]).max(), Some(120));
+}
+
 #[tokio::test]
 async fn an_exhausted_space_proposes_what_is_left() {
     let space = json!({"knn": {"k": {"min": 1, "max": 3}}});
@@ -129,6 +206,11 @@ async fn bad_requests_are_refused_by_path() {
             "space",
             json!({"knn": {"k": {"min": 3, "max": 1}}}),
             "$.space.knn.k",
+        ),
+        (
+            "strategy",
+            json!({"halving": {"budget": "epochs"}}),
+            "$.strategy.halving.budget",
         ),
     ];
     for (field, value, path) in cases {
@@ -153,7 +235,7 @@ proptest! {
     fn proposals_are_inside_the_space_and_never_known(seed: u64, round in 1_u32..50, k in 1_i64..16, score: f64) {
         let request = request(&[("seed", json!(seed)), ("round", json!(round))]);
         let tried: Model = serde_json::from_value(json!({"knn": {"k": k}})).unwrap();
-        let models = proposal::propose(&request, &[Trial { model: tried.clone(), score: Some(score) }]);
+        let models = proposal::propose(&request, &[Trial { round: 1, model: tried.clone(), score: Some(score) }]);
         prop_assert_eq!(models.len(), 4);
         for (index, model) in models.iter().enumerate() {
             prop_assert!(inside(&request.space, model));
