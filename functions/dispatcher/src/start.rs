@@ -221,7 +221,7 @@ fn start_error(
     placement: Placement,
     error: impl ProvideErrorMetadata + std::error::Error,
 ) -> StartError {
-    let capacity = is_capacity(error.code());
+    let capacity = is_capacity(error.code(), error.message());
     let reason = DisplayErrorContext(error).to_string();
     if capacity {
         StartError::Capacity { placement, reason }
@@ -230,10 +230,10 @@ fn start_error(
     }
 }
 
-/// Whether another attempt may do: throttling, a quota, an error on the server's side, or no answer at all.
-fn is_capacity(code: Option<&str>) -> bool {
-    let Some(code) = code else { return true };
-    [
+/// Whether another attempt may do: throttling, a quota, an error on the server's side, or no answer at all. ECS wraps
+/// what EC2 throttled in an `InvalidParameterException`, and only its message tells.
+fn is_capacity(code: Option<&str>, message: Option<&str>) -> bool {
+    const CODES: [&str; 7] = [
         "Throttl",
         "TooManyRequests",
         "LimitExceeded",
@@ -241,9 +241,16 @@ fn is_capacity(code: Option<&str>) -> bool {
         "ServiceException",
         "InternalFailure",
         "Unavailable",
-    ]
-    .iter()
-    .any(|part| code.contains(part))
+    ];
+    const MESSAGES: [&str; 4] = [
+        "Throttl",
+        "Rate exceeded",
+        "RequestLimitExceeded",
+        "Capacity is unavailable",
+    ];
+    let Some(code) = code else { return true };
+    CODES.iter().any(|part| code.contains(part))
+        || message.is_some_and(|message| MESSAGES.iter().any(|part| message.contains(part)))
 }
 
 #[cfg(test)]
@@ -318,17 +325,27 @@ mod tests {
     #[test]
     fn only_what_may_pass_counts_as_capacity() {
         let cases = [
-            (None, true),
-            (Some("ThrottlingException"), true),
-            (Some("TooManyRequestsException"), true),
-            (Some("LimitExceededException"), true),
-            (Some("ServerException"), true),
-            (Some("ClientException"), false),
-            (Some("AccessDeniedException"), false),
-            (Some("ResourceNotFoundException"), false),
+            (None, "", true),
+            (Some("ThrottlingException"), "", true),
+            (Some("TooManyRequestsException"), "", true),
+            (Some("LimitExceededException"), "", true),
+            (Some("ServerException"), "", true),
+            (
+                Some("InvalidParameterException"),
+                "Error retrieving subnet information for [subnet-1]: Rate exceeded (ErrorCode: Throttling)",
+                true,
+            ),
+            (
+                Some("InvalidParameterException"),
+                "No Container Instances were found in your cluster.",
+                false,
+            ),
+            (Some("ClientException"), "TaskDefinition is inactive", false),
+            (Some("AccessDeniedException"), "", false),
+            (Some("ResourceNotFoundException"), "", false),
         ];
-        for (code, expected) in cases {
-            assert_eq!(is_capacity(code), expected, "{code:?}");
+        for (code, message, expected) in cases {
+            assert_eq!(is_capacity(code, Some(message)), expected, "{code:?}");
         }
     }
 }
