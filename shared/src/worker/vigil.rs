@@ -1,4 +1,4 @@
-//! Keeps the waiting state informed while the work goes on: heartbeats, and the notice that SIGTERM is.
+//! Keeps the waiting state informed while the work goes on: heartbeats, and the notice that SIGTERM or the time limit is.
 
 use std::time::Duration;
 
@@ -7,6 +7,7 @@ use tokio::task::JoinHandle;
 use tracing::{error, warn};
 
 use super::failure;
+use crate::env;
 use crate::job::Placement;
 use crate::task::{
     CallBack, Delivery, Failure, JOB_INTERRUPTED, JOB_SPOT_RECLAIMED, Signal, TaskToken,
@@ -34,12 +35,12 @@ impl Vigil {
         }
         // Lambda gives no notice; a container gets SIGTERM.
         if placement != Placement::Lambda {
-            let notice = interruption(placement, job_id);
-            tasks.push(tokio::spawn(give_notice(
-                callback.clone(),
-                token.cloned(),
-                notice,
-            )));
+            let (callback, token) = (callback.clone(), token.cloned());
+            let job_id = job_id.to_owned();
+            tasks.push(tokio::spawn(async move {
+                let notice = end_from_outside(placement, &job_id, time_limit()).await;
+                give_notice(&callback, token, notice).await;
+            }));
         }
         Self(tasks)
     }
@@ -66,12 +67,39 @@ async fn heartbeat(callback: impl CallBack, token: TaskToken) {
     }
 }
 
-/// After SIGTERM there are seconds left, two minutes on Spot: tell the waiting state at once, then end.
-async fn give_notice(callback: impl CallBack, token: Option<TaskToken>, notice: Failure) {
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return;
+/// How long a container may work on one job: `MAX_SECONDS`, without end when absent. Fargate, unlike Lambda and Batch,
+/// never ends a job, and Step Functions does not stop one whose state timed out.
+fn time_limit() -> Option<Duration> {
+    let text = env::optional("MAX_SECONDS")?;
+    let seconds = text.parse().ok();
+    if seconds.is_none() {
+        warn!("MAX_SECONDS is {text:?}, no whole number: this job has no time limit");
+    }
+    seconds.map(Duration::from_secs)
+}
+
+/// Waits for SIGTERM or the time limit; what to tell the waiting state.
+async fn end_from_outside(placement: Placement, job_id: &str, limit: Option<Duration>) -> Failure {
+    let terminated = async {
+        match signal(SignalKind::terminate()) {
+            Ok(mut terminate) => drop(terminate.recv().await),
+            Err(_) => std::future::pending().await,
+        }
     };
-    terminate.recv().await;
+    let expired = async {
+        match limit {
+            Some(limit) => tokio::time::sleep(limit).await,
+            None => std::future::pending().await,
+        }
+    };
+    tokio::select! {
+        () = terminated => interruption(placement, job_id),
+        () = expired => failure(JOB_INTERRUPTED, "the time limit was reached", job_id),
+    }
+}
+
+/// After SIGTERM there are seconds left, two minutes on Spot: tell the waiting state at once, then end.
+async fn give_notice(callback: &impl CallBack, token: Option<TaskToken>, notice: Failure) {
     error!(error = notice.error, "{notice}");
     if let Some(token) = token
         && let Err(error) = callback.call_back(&token, Signal::Failure(notice)).await
@@ -111,6 +139,15 @@ mod tests {
             };
             assert_eq!(interruption(placement, "j").error, expected);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_ends_at_its_time_limit() {
+        let (start, limit) = (tokio::time::Instant::now(), Duration::from_secs(7_200));
+        let notice = end_from_outside(Placement::FargateSpot, "j", Some(limit)).await;
+        assert_eq!(notice.error, JOB_INTERRUPTED);
+        assert!(notice.cause.contains("time limit"), "{notice}");
+        assert_eq!(start.elapsed(), limit);
     }
 
     #[tokio::test(start_paused = true)]
