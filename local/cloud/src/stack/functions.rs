@@ -87,6 +87,9 @@ fn read_function(
         maximum_retry_attempts: node
             .opt_integer("maximumRetryAttempts")?
             .map(|attempts| u32::try_from(attempts).unwrap_or(u32::MAX)),
+        maximum_event_age: node
+            .opt_integer("maximumEventAge")?
+            .map(Duration::from_secs),
         on_failure: on_failure(template, node)?,
     })
 }

@@ -90,6 +90,8 @@ pub struct Function {
     pub reserved_concurrency: Option<u32>,
     /// Retries of an asynchronous invocation that failed, 0 to 2; 2 unless the file says otherwise.
     pub maximum_retry_attempts: Option<u32>,
+    /// How long an asynchronous event may wait for its invocation; 6 hours unless the file says otherwise.
+    pub maximum_event_age: Option<Duration>,
     /// ARN of what hears of an asynchronous invocation that failed for good: `destinations.onFailure`.
     pub on_failure: Option<String>,
 }

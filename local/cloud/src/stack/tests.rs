@@ -37,6 +37,7 @@ functions:
   trainer:
     image: ${param:registry}/trainer:1
     maximumRetryAttempts: 0
+    maximumEventAge: 480
     destinations: {onFailure: job-watcher}
 resources:
   - ${file(fragment.yml)}
@@ -179,6 +180,7 @@ fn functions_are_read_as_the_framework_names_them() {
         (trainer.binary.as_str(), trainer.maximum_retry_attempts),
         ("trainer", Some(0))
     );
+    assert_eq!(trainer.maximum_event_age, Some(Duration::from_secs(480)));
     assert_eq!(trainer.on_failure.as_ref(), Some(&watcher.arn));
 }
 

@@ -391,6 +391,46 @@ async fn an_event_that_fails_for_good_is_recorded_at_its_destination() {
 }
 
 #[tokio::test]
+async fn an_event_that_waited_too_long_is_recorded_instead_of_invoked() {
+    let kept = tempfile::tempdir().unwrap();
+    let path = kept.path().join("record.json");
+    let mut stack = stack();
+    let mut keeper = function("keeper", 3);
+    keeper.environment = [("KEEP".to_owned(), path.display().to_string())].into();
+    stack.functions.push(cloud::stack::Function {
+        reserved_concurrency: Some(1),
+        maximum_event_age: Some(Duration::from_millis(50)),
+        on_failure: Some(keeper.arn.clone()),
+        ..function("busy", 3)
+    });
+    stack.functions.push(keeper);
+    let cloud = Cloud::start(&stack).await;
+    let events = [500, 501].map(|ms| json!({"do": "sleep", "ms": ms}));
+    for event in &events {
+        let invoke = cloud.lambda().invoke().function_name("busy");
+        invoke
+            .invocation_type(InvocationType::Event)
+            .payload(Blob::new(event.to_string()))
+            .send()
+            .await
+            .unwrap();
+    }
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let record = || {
+        let text = std::fs::read_to_string(&path).ok()?;
+        serde_json::from_str::<Value>(&text).ok()
+    };
+    while record().is_none() && Instant::now() < deadline {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let record = record().unwrap();
+    assert_eq!(record["requestContext"]["condition"], "EventAgeExceeded");
+    assert_eq!(record["requestContext"]["approximateInvokeCount"], 0);
+    assert!(events.contains(&record["requestPayload"]));
+    assert_eq!(record.get("responsePayload"), None);
+}
+
+#[tokio::test]
 async fn dry_run_and_look_ups() {
     let cloud = Cloud::start(&stack()).await;
     let client = cloud.lambda();
