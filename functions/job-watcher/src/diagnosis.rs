@@ -10,7 +10,7 @@ use shared::task::{
 use crate::ended::Ended;
 
 /// Words, and the name of what they tell of. The first that is found counts.
-const WORDS: [(&str, &str); 11] = [
+const WORDS: [(&str, &str); 12] = [
     ("OutOfMemory", JOB_OUT_OF_MEMORY),
     ("CannotPull", JOB_IMAGE_PULL),
     ("pull image", JOB_IMAGE_PULL),
@@ -19,6 +19,7 @@ const WORDS: [(&str, &str); 11] = [
     ("Host EC2", JOB_SPOT_RECLAIMED),
     ("Capacity is unavailable", JOB_CAPACITY),
     ("RESOURCE:", JOB_CAPACITY),
+    ("CAPACITY:", JOB_CAPACITY),
     ("limit on the number of", JOB_CAPACITY),
     ("EventAgeExceeded", JOB_CAPACITY),
     ("Task stopped by user", JOB_INTERRUPTED),

@@ -102,6 +102,14 @@ async fn a_job_that_died_fails_under_the_name_of_its_cause() {
             "Job.Crashed",
         ),
         (
+            batch(
+                "FAILED",
+                "Canceled by JobStateTimeLimit action due to reason: CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY",
+                json!({}),
+            ),
+            "Job.Capacity",
+        ),
+        (
             batch("FAILED", "Essential container in task exited", oom),
             "Job.OutOfMemory",
         ),
