@@ -102,6 +102,63 @@ fn a_definition_runs_by_itself_with_a_command_for_its_function() {
     assert_eq!(types, expected);
 }
 
+/// More than a pipe holds, in both directions.
+#[test]
+fn a_large_payload_passes_through_a_command() {
+    let (_definition, definition) = file(&json!({"QueryLanguage": "JSONata", "StartAt": "Echo",
+        "States": {"Echo": {"Type": "Task", "Resource": "arn:aws:states:::lambda:invoke",
+            "Arguments": {"FunctionName": "echo", "Payload": "{% $states.input %}"},
+            "Output": "{% $length($states.result.Payload.text) %}", "End": true}}}));
+    let (_input, input) = file(&json!({"text": "x".repeat(200_000)}));
+    let arguments = [
+        "exec",
+        &definition,
+        "--input",
+        &input,
+        "--lambda",
+        "echo=cat",
+    ];
+    let finished = call(&[&arguments[..], &["--json"]].concat());
+    assert_eq!(finished.json()["output"], 200_000, "{}", finished.stderr);
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_printing() {
+    use std::process::{Command, Stdio};
+    let mut child = Command::new(end_to_end::hybrid())
+        .current_dir(root())
+        .args(["validate"])
+        .args(definitions())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(child.stdout.take());
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(141));
+    assert!(output.stderr.is_empty());
+}
+
+#[test]
+fn wrong_calls_are_refused_before_anything_is_done() {
+    let out = tempfile::tempdir().unwrap();
+    let out_path = out.path().join("out");
+    let out_text = out_path.to_str().unwrap();
+    for name in ["../evil", "a b", "a*", ""] {
+        let finished = call(&["run", "wrapper", "--name", name, "--out", out_text]);
+        assert_eq!(finished.code, Some(2), "{}", finished.stderr);
+        assert!(
+            finished.stderr.contains("Invalid Name"),
+            "{}",
+            finished.stderr
+        );
+    }
+    assert!(!out_path.exists());
+    assert_eq!(call(&["validate", "no-such-file.json"]).code, Some(2));
+    let input = ["run", "wrapper", "--input", "no-such-file.json"];
+    assert_eq!(call(&input).code, Some(2));
+}
+
 #[test]
 fn a_failed_execution_and_an_invalid_definition_have_exit_codes_of_their_own() {
     let (_folder, failing) = file(&json!({"StartAt": "F", "States": {

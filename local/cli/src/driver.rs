@@ -289,11 +289,16 @@ async fn pipe(
         .stdout(Stdio::piped())
         .kill_on_drop(true)
         .spawn()?;
-    if let Some(mut stdin) = child.stdin.take() {
-        // A command that does not read its input closes the pipe; that is no error.
-        let _ = stdin.write_all(payload.as_bytes()).await;
-    }
-    let output = child.wait_with_output().await?;
+    let stdin = child.stdin.take();
+    // At the same time, since a command may print before it has read everything.
+    let write = async move {
+        if let Some(mut stdin) = stdin {
+            // A command that does not read its input closes the pipe; that is no error.
+            let _ = stdin.write_all(payload.as_bytes()).await;
+        }
+    };
+    let (output, ()) = tokio::join!(child.wait_with_output(), write);
+    let output = output?;
     let text = String::from_utf8_lossy(&output.stdout);
     let text = text.trim();
     let document = Value::parse(if text.is_empty() { "null" } else { text });

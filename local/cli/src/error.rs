@@ -15,9 +15,7 @@ pub const INTERRUPTED: u8 = 130;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No project around the working directory.
-    #[error(
-        "no serverless.yml in {0} or a folder above it; run hybrid inside a project, or name one with --project"
-    )]
+    #[error("no serverless.yml in {0} or a folder above it; run hybrid inside a project")]
     NoProject(PathBuf),
     /// The pipeline is not one of the project's.
     #[error("unknown pipeline {name:?}; known are: {}", known.join(", "))]
@@ -26,6 +24,14 @@ pub enum Error {
         name: String,
         /// The pipelines there are.
         known: Vec<String>,
+    },
+    /// A file of the command line that cannot be read.
+    #[error("cannot read {path}: {source}")]
+    Unreadable {
+        /// The file, or `-` for standard input.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
     },
     /// A file that cannot be read or written.
     #[error("{path}: {source}")]
@@ -98,6 +104,7 @@ impl Error {
             | Error::Service(_) => ExitCode::from(FAILED),
             Error::NoProject(_)
             | Error::UnknownPipeline { .. }
+            | Error::Unreadable { .. }
             | Error::NotJson { .. }
             | Error::BadInput { .. }
             | Error::Usage(_)

@@ -1,6 +1,9 @@
 //! The `hybrid` command: runs hybrid pipelines on one machine, and checks, simulates and prices
 //! them before they run on AWS.
 
+#[macro_use]
+mod output;
+
 mod binaries;
 mod commands;
 mod driver;

@@ -130,7 +130,10 @@ pub fn read_text(path: &Path) -> Result<String, Error> {
     } else {
         std::fs::read_to_string(path)
     }
-    .map_err(Error::file(path))
+    .map_err(|source| Error::Unreadable {
+        path: path.to_path_buf(),
+        source,
+    })
 }
 
 /// Reads JSON from a file, or from standard input for `-`.

@@ -122,7 +122,11 @@ pub fn costs(rows: &[PlacementRow], prices: &Prices) -> String {
         &["placement", "name", "runs", "time here", "USD on AWS"],
         cells.collect(),
     );
-    let sum: f64 = rows.iter().filter_map(|row| row.usd).sum();
+    // The sum of no numbers would be printed as -0.
+    let sum = rows
+        .iter()
+        .filter_map(|row| row.usd)
+        .fold(0.0, |sum, usd| sum + usd);
     let _ = writeln!(
         text,
         "estimated cost on AWS: {sum:.6} USD (prices of {}, times of this machine)",

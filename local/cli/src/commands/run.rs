@@ -68,6 +68,12 @@ impl Run {
         let project = Project::here()?;
         let pipeline = project.pipeline(&self.pipeline)?;
         let input = pipeline.input(self.input.as_deref())?;
+        let name = self
+            .name
+            .clone()
+            .unwrap_or_else(|| default_name(&self.pipeline));
+        // Before the name becomes a folder.
+        cloud::sfn::api::check_name(&name).map_err(|error| Error::Usage(error.to_string()))?;
         let stack = Stack::load(&project.serverless_yml(), &cloud::stack::Options::default())?;
         let machine = machine(&stack, &self.pipeline)?;
         let executable = std::env::current_exe().map_err(Error::file("hybrid"))?;
@@ -75,10 +81,6 @@ impl Run {
         let packages = needed::packages(&stack, &machine, &input);
         binaries.build(&project, &packages).await?;
 
-        let name = self
-            .name
-            .clone()
-            .unwrap_or_else(|| default_name(&self.pipeline));
         let folder = self
             .out
             .clone()
@@ -136,7 +138,8 @@ async fn run(
     let mut events = cloud.subscribe();
     let arn = cloud.start_execution(&machine.arn, name, input).await?;
     let ended = cloud.wait(&arn);
-    tokio::pin!(ended);
+    let stop = interrupt::requested();
+    tokio::pin!(ended, stop);
     let interrupted = loop {
         tokio::select! {
             Some(event) = events.recv() => {
@@ -145,7 +148,7 @@ async fn run(
                 }
             }
             _ = &mut ended => break false,
-            () = interrupt::requested() => break true,
+            () = &mut stop => break true,
         }
     };
     progress.clear();

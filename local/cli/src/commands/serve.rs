@@ -3,7 +3,11 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
-use cloud::{Cloud, Config, stack::Stack};
+use cloud::{
+    Cloud, Config,
+    config::{ACCESS_KEY, SECRET_KEY},
+    stack::Stack,
+};
 use serde_json::json;
 
 use crate::{binaries::Binaries, error::Error, interrupt, needed, project::Project};
@@ -48,9 +52,8 @@ impl Serve {
             );
         } else {
             println!("export AWS_ENDPOINT_URL={}", cloud.endpoint());
-            println!(
-                "export AWS_REGION={region} AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local"
-            );
+            println!("export AWS_REGION={region} AWS_DEFAULT_REGION={region}");
+            println!("export AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY}");
         }
         interrupt::requested().await;
         cloud.shutdown().await;

@@ -151,9 +151,12 @@ fn listed(key: &str, items: Vec<Value>, next: Option<String>) -> Value {
     }
 }
 
-/// Names of machines, executions and activities.
+/// Checks a name of a state machine, an execution or an activity.
 /// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html>
-fn check_name(name: &str) -> Result<(), ServiceError> {
+///
+/// # Errors
+/// `InvalidName`.
+pub fn check_name(name: &str) -> Result<(), ServiceError> {
     const FORBIDDEN: &str = "?*<>{}[]\"#%\\^|~`$&,;:/";
     let length = name.chars().count();
     let bad = |c: char| c.is_whitespace() || c.is_control() || FORBIDDEN.contains(c);
