@@ -85,6 +85,20 @@ impl Measured {
         }
     }
 
+    /// Whether nothing but failures came of the requests.
+    pub fn all_failed(&self) -> bool {
+        self.failed() >= self.requests
+    }
+
+    /// Requests that ended, well or not, per second of a test of `seconds` length.
+    pub fn throughput(&self, seconds: f64) -> f64 {
+        if seconds > 0.0 {
+            self.requests as f64 / seconds
+        } else {
+            0.0
+        }
+    }
+
     /// Adds what another thread or generator measured.
     ///
     /// # Errors
@@ -240,11 +254,7 @@ impl Generated {
 impl LoadResult {
     /// Good and failed requests per second of the measured part.
     pub fn throughput(&self) -> f64 {
-        if self.seconds > 0.0 {
-            self.measured.requests as f64 / self.seconds
-        } else {
-            0.0
-        }
+        self.measured.throughput(self.seconds)
     }
 }
 
@@ -321,44 +331,50 @@ pub enum ThresholdError {
 }
 
 impl Threshold {
-    /// The measured value, in the metric's own unit (microseconds, share or requests per second).
-    pub fn measure(&self, measured: &Measured, seconds: f64) -> f64 {
+    /// The measured value, in the metric's own unit (microseconds, share or requests per second); none when no
+    /// request has a latency.
+    pub fn measure(&self, measured: &Measured, seconds: f64) -> Option<f64> {
+        let latency = |value: f64| (measured.latencies.count() > 0).then_some(value);
         match self.metric {
-            Metric::Percentile(percent) => measured.latencies.percentile(percent) as f64,
-            Metric::Mean => measured.latencies.mean(),
-            Metric::Max => measured.latencies.max() as f64,
-            Metric::ErrorRate => measured.error_rate(),
-            Metric::Throughput if seconds > 0.0 => measured.requests as f64 / seconds,
-            Metric::Throughput => 0.0,
+            Metric::Percentile(percent) => latency(measured.latencies.percentile(percent) as f64),
+            Metric::Mean => latency(measured.latencies.mean()),
+            Metric::Max => latency(measured.latencies.max() as f64),
+            Metric::ErrorRate => Some(measured.error_rate()),
+            Metric::Throughput => Some(measured.throughput(seconds)),
         }
     }
 
-    /// Checks a test of `seconds` length. A test without any request passes no threshold.
+    /// Checks a test of `seconds` length. A test without any request passes no threshold, and one without any
+    /// response no threshold of a latency: a server that is not there is not fast.
     pub fn check(&self, measured: &Measured, seconds: f64) -> Check {
         let value = self.measure(measured, seconds);
+        let text = match (value, self.metric) {
+            (None, _) => "no response".to_owned(),
+            (Some(value), Metric::Percentile(_) | Metric::Mean | Metric::Max) => {
+                format!("{:.3} ms", value / 1000.0)
+            }
+            (Some(value), Metric::ErrorRate) => format!("{:.3} %", value * 100.0),
+            (Some(value), Metric::Throughput) => format!("{value:.1} /s"),
+        };
+        Check {
+            threshold: self.text.clone(),
+            measured: text,
+            passed: measured.requests > 0 && value.is_some_and(|value| self.holds(value)),
+        }
+    }
+
+    fn holds(&self, value: f64) -> bool {
         // The histogram answers with the top of a bucket, so compare against the top of the bound's own
         // bucket: `p99 <= 250 ms` must hold when every sample is exactly 250 ms.
         let slack = match self.metric {
             Metric::Percentile(_) | Metric::Max => self.bound / 1000.0,
             Metric::Mean | Metric::ErrorRate | Metric::Throughput => 0.0,
         };
-        let holds = match self.comparison {
+        match self.comparison {
             Comparison::Below => value < self.bound,
             Comparison::AtMost => value <= self.bound + slack,
             Comparison::Above => value > self.bound,
             Comparison::AtLeast => value >= self.bound,
-        };
-        let measured_text = match self.metric {
-            Metric::Percentile(_) | Metric::Mean | Metric::Max => {
-                format!("{:.3} ms", value / 1000.0)
-            }
-            Metric::ErrorRate => format!("{:.3} %", value * 100.0),
-            Metric::Throughput => format!("{value:.1} /s"),
-        };
-        Check {
-            threshold: self.text.clone(),
-            measured: measured_text,
-            passed: holds && measured.requests > 0,
         }
     }
 }
@@ -521,6 +537,19 @@ mod tests {
                 .check(&Measured::default(), 10.0)
                 .passed
         );
+    }
+
+    #[test]
+    fn without_any_response_no_latency_threshold_holds() {
+        let dead = measured(&[], 50);
+        for threshold in ["p99 < 250 ms", "mean < 1 s", "max <= 1 s"] {
+            let check = threshold.parse::<Threshold>().unwrap().check(&dead, 10.0);
+            assert_eq!(
+                (check.passed, check.measured.as_str()),
+                (false, "no response"),
+                "{threshold}"
+            );
+        }
     }
 
     #[test]
