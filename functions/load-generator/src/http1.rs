@@ -99,30 +99,18 @@ impl Response {
                         });
                     }
                 },
-                State::Length(left) => {
+                State::Length(left) | State::ChunkData(left) => {
                     let take = take(rest, left);
                     if let Some(body) = body.as_deref_mut() {
                         body.extend_from_slice(&rest[..take]);
                     }
                     at += take;
-                    let left = left - take as u64;
-                    self.state = if left == 0 {
-                        State::Done
-                    } else {
-                        State::Length(left)
-                    };
-                }
-                State::ChunkData(left) => {
-                    let take = take(rest, left);
-                    if let Some(body) = body.as_deref_mut() {
-                        body.extend_from_slice(&rest[..take]);
-                    }
-                    at += take;
-                    let left = left - take as u64;
-                    self.state = if left == 0 {
-                        State::ChunkEnd
-                    } else {
-                        State::ChunkData(left)
+                    let chunked = matches!(self.state, State::ChunkData(_));
+                    self.state = match (left - take as u64, chunked) {
+                        (0, false) => State::Done,
+                        (0, true) => State::ChunkEnd,
+                        (left, false) => State::Length(left),
+                        (left, true) => State::ChunkData(left),
                     };
                 }
                 State::UntilClose => {
