@@ -14,7 +14,7 @@ use crate::target::{AllowedTargets, Target};
 /// A checked test with a resolved target, for one generator.
 #[derive(Debug)]
 pub struct Plan {
-    /// The test as it was written.
+    /// The test as it was written, without the headers that must not follow a redirect to another host.
     pub test: LoadTest,
     /// The generator's share of it.
     pub share: Share,
@@ -37,7 +37,7 @@ impl Plan {
     /// # Errors
     /// [`Error`] says which field, address or redirect is wrong.
     pub fn new(
-        test: LoadTest,
+        mut test: LoadTest,
         share: Share,
         allowed: &AllowedTargets,
         ceilings: Ceilings,
@@ -49,7 +49,7 @@ impl Plan {
                 "index must be from 0 to count - 1",
             ));
         }
-        let (url, target) = redirect::resolve(&test, allowed)?;
+        let (url, target) = redirect::resolve(&mut test, allowed)?;
         let request = RequestTemplate::new(&test, &target)?;
         let alpn: &[u8] = match test.http {
             Version::Http1 => b"http/1.1",

@@ -14,11 +14,14 @@ use crate::target::{AllowedTargets, Target};
 /// The longest response head that is read.
 const MAX_HEAD: usize = 64 * 1024;
 
-/// The URL to test and its checked target.
+/// Headers that are meant for the host of the test alone.
+const CONFIDENTIAL: [&str; 4] = ["authorization", "cookie", "host", "proxy-authorization"];
+
+/// The URL to test and its checked target. Confidential headers leave the test when a redirect leads to another host.
 ///
 /// # Errors
 /// [`Error::Target`] when it or a hop on the way is not allowed, [`Error::Redirect`] when a hop cannot be asked.
-pub fn resolve(test: &LoadTest, allowed: &AllowedTargets) -> Result<(String, Target), Error> {
+pub fn resolve(test: &mut LoadTest, allowed: &AllowedTargets) -> Result<(String, Target), Error> {
     let mut url = test.url.clone();
     let mut target = allowed.resolve(&url)?;
     for _ in 0..test.follow_redirects {
@@ -30,9 +33,21 @@ pub fn resolve(test: &LoadTest, allowed: &AllowedTargets) -> Result<(String, Tar
             return Ok((url, target));
         };
         url = absolute(&target, &location);
-        target = allowed.resolve(&url)?;
+        let next = allowed.resolve(&url)?;
+        if !may_be_told(&target, &next) {
+            let confidential =
+                |name: &String| CONFIDENTIAL.contains(&name.to_ascii_lowercase().as_str());
+            test.headers.retain(|name, _| !confidential(name));
+        }
+        target = next;
     }
     Ok((url, target))
+}
+
+/// Whether `next` may get what is meant for `target`: the same port of the same host, or the same host over TLS.
+fn may_be_told(target: &Target, next: &Target) -> bool {
+    let same = target.tls == next.tls && target.address.port() == next.address.port();
+    target.host == next.host && (same || (!target.tls && next.tls))
 }
 
 /// Asks once with GET; the Location if the answer is a redirect.
@@ -131,8 +146,9 @@ fn absolute(target: &Target, location: &str) -> String {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::spec::Load;
+    use crate::spec::{Ceilings, Load};
     use crate::target::TargetError;
+    use crate::{Plan, Share};
     use shared::task::Named as _;
     use std::io::{Read as _, Write as _};
     use std::net::TcpListener;
@@ -160,11 +176,11 @@ mod tests {
             connections: 1,
             seconds: 1.0,
         };
-        let test = LoadTest {
+        let mut test = LoadTest {
             follow_redirects,
             ..LoadTest::new(url, load)
         };
-        resolve(&test, &AllowedTargets::parse("127.0.0.1").unwrap()).map(|(url, _)| url)
+        resolve(&mut test, &AllowedTargets::parse("127.0.0.1").unwrap()).map(|(url, _)| url)
     }
 
     #[test]
@@ -190,6 +206,28 @@ mod tests {
             find("http://127.0.0.1:1/a", 0).unwrap(),
             "http://127.0.0.1:1/a"
         );
+    }
+
+    #[test]
+    fn what_is_meant_for_one_host_does_not_go_to_another() {
+        let secrets = ["Authorization", "cookie", "Host"];
+        let sent = |to: &str| {
+            let port = serve(vec![redirect(to)]);
+            let load = Load::Closed {
+                connections: 1,
+                seconds: 1.0,
+            };
+            let mut test = LoadTest::new(format!("http://127.0.0.1:{port}/"), load);
+            test.follow_redirects = 1;
+            for name in secrets.iter().chain(&["Accept"]) {
+                test.headers.insert((*name).to_owned(), "x".to_owned());
+            }
+            let allowed = AllowedTargets::parse("127.0.0.1").unwrap();
+            let plan = Plan::new(test, Share::WHOLE, &allowed, Ceilings::NONE).unwrap();
+            plan.test.headers.into_keys().collect::<Vec<_>>()
+        };
+        assert_eq!(sent("/elsewhere").len(), 4);
+        assert_eq!(sent("http://127.0.0.1:9/"), ["Accept"]);
     }
 
     #[test]
