@@ -199,9 +199,8 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_makes_some_thousand_requests_per_second() {
-        let capacity = measure(0.3).unwrap();
-        assert!(capacity > 500.0, "{capacity}");
+    fn the_capacity_of_this_machine_can_be_measured() {
+        assert!(measure(0.3).unwrap() > 0.0);
     }
 
     proptest! {
