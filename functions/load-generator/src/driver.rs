@@ -20,14 +20,18 @@ use crate::pace::Pace;
 use crate::plan::Plan;
 use crate::recorder::{Outcome, Recorder};
 use crate::request::Scratch;
+use crate::spec::BODY_KEPT;
 use crate::stream::Stream;
 
 /// How often time limits are looked at, in nanoseconds.
 const SWEEP: u64 = 20_000_000;
 /// Bytes read at once.
 const BUFFER: usize = 64 * 1024;
-/// Of a body that is to be checked, at most this many bytes are kept.
-const BODY_KEPT: usize = 1024 * 1024;
+/// The most requests that one turn of the loop starts. When arrivals come faster than they can be started, each
+/// turn still ends, so that responses, time limits and the wish to stop are seen.
+pub const BATCH: u32 = 1_024;
+/// How often a thread that waits for the start looks whether it has to stop.
+const LOOK: Duration = Duration::from_millis(100);
 const ALARM: Token = Token(usize::MAX);
 
 /// What one thread is to do.
@@ -58,6 +62,17 @@ pub struct Finished {
     pub truncated: bool,
 }
 
+impl Finished {
+    /// Of a thread that was stopped early.
+    pub fn early(last: u64, unfinished: u64) -> Self {
+        Self {
+            last,
+            unfinished,
+            truncated: true,
+        }
+    }
+}
+
 impl Work<'_> {
     /// Nanoseconds on the test's clock.
     #[inline]
@@ -69,6 +84,20 @@ impl Work<'_> {
     /// Whether the thread has to stop early.
     pub fn must_stop(&self) -> bool {
         self.stop.load(Ordering::Relaxed) || self.stop_at.is_some_and(|at| Instant::now() >= at)
+    }
+
+    /// Sleeps until the test's clock begins. Whether it has: false when the thread has to stop before.
+    pub fn wait_for_start(&self) -> bool {
+        loop {
+            let left = self.origin.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return true;
+            }
+            if self.must_stop() {
+                return false;
+            }
+            std::thread::sleep(left.min(LOOK));
+        }
     }
 
     /// The random numbers of this thread.
@@ -112,6 +141,8 @@ pub struct Driver<'a> {
     /// Places that become free when the events at hand are done with, so that none hits a new connection.
     freed: Vec<usize>,
     idle: Vec<usize>,
+    /// Requests that this turn of the loop may still start.
+    batch: u32,
     open: usize,
     in_flight: usize,
     /// Intended starts of requests that wait for a connection.
@@ -143,6 +174,7 @@ impl<'a> Driver<'a> {
             free: Vec::new(),
             freed: Vec::new(),
             idle: Vec::new(),
+            batch: 0,
             open: 0,
             in_flight: 0,
             backlog: VecDeque::new(),
@@ -163,20 +195,19 @@ impl<'a> Driver<'a> {
     /// When the system fails to poll.
     pub fn run(mut self) -> io::Result<Finished> {
         let mut events = Events::with_capacity(1024);
-        std::thread::sleep(self.work.origin.saturating_duration_since(Instant::now()));
+        if !self.work.wait_for_start() {
+            return Ok(Finished::early(self.recorder.finish(), 0));
+        }
         loop {
             self.now = self.work.now();
             self.recorder.tick(self.now);
             self.free.append(&mut self.freed);
+            self.batch = BATCH;
             self.start_due();
             if self.now >= self.next_sweep {
                 if self.work.must_stop() {
                     let unfinished = (self.in_flight + self.backlog.len()) as u64;
-                    return Ok(Finished {
-                        last: self.recorder.finish(),
-                        unfinished,
-                        truncated: true,
-                    });
+                    return Ok(Finished::early(self.recorder.finish(), unfinished));
                 }
                 self.sweep();
             }
@@ -187,6 +218,7 @@ impl<'a> Driver<'a> {
                 });
             }
             let wait = match self.pace.next(self.has_room()) {
+                _ if self.batch == 0 => 0,
                 Some(due) => self.alarm.set(due, self.now, SWEEP)?,
                 None => SWEEP,
             };
@@ -210,17 +242,23 @@ impl<'a> Driver<'a> {
         self.in_flight < self.work.connections as usize
     }
 
-    /// Starts what is due: the schedule first come, first served, so the backlog before the new.
+    /// Starts what is due, as far as the batch reaches: the schedule first come, first served, so the backlog
+    /// before the new.
     fn start_due(&mut self) {
-        while !self.backlog.is_empty() && (!self.idle.is_empty() || self.may_connect()) {
-            if let Some(intended) = self.backlog.pop_front() {
-                self.begin(intended);
-            }
+        while self.batch > 0
+            && (!self.idle.is_empty() || self.may_connect())
+            && let Some(intended) = self.backlog.pop_front()
+        {
+            self.batch -= 1;
+            self.begin(intended);
         }
         if self.now < self.hold_off && !self.pace.is_open() {
             return;
         }
-        while let Some(intended) = self.pace.take(self.now, self.has_room()) {
+        while self.batch > 0
+            && let Some(intended) = self.pace.take(self.now, self.has_room())
+        {
+            self.batch -= 1;
             if self.pace.is_open() {
                 self.now = self.work.now();
                 self.recorder.started(intended, self.now);

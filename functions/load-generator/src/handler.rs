@@ -194,6 +194,13 @@ async fn generate<S: PutObject, C>(
         stop_at: Some(stop_at.into_std()),
         ..Timing::default()
     };
+    let ahead = start_at.and_then(|at| at.duration_since(now).ok());
+    if ahead.is_some_and(|ahead| ahead > stop_at.saturating_duration_since(began)) {
+        return Err(Error::invalid(
+            "startAtMs",
+            "is after the time limit of this function; begin earlier or raise the timeout",
+        ));
+    }
     let result = blocking(move || {
         let plan = Plan::new(test, generator, &allowed, ceilings)?;
         run(&plan, &timing, &mut |_| ())

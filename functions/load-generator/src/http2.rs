@@ -2,7 +2,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::io;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use futures::StreamExt as _;
@@ -14,17 +14,16 @@ use tokio::sync::{Mutex, Semaphore};
 use tokio::task::LocalSet;
 
 use crate::alarm::AsyncAlarm;
-use crate::driver::{Finished, Work};
+use crate::driver::{BATCH, Finished, Work};
 use crate::pace::Pace;
 use crate::recorder::{Outcome, Recorder};
 use crate::request::Scratch;
+use crate::spec::BODY_KEPT;
 
 /// Streams per connection; servers commonly allow 100 or 128 (RFC 9113, section 6.5.2, advises at least 100).
 const STREAMS: u32 = 100;
 /// How often time limits are looked at, in nanoseconds.
 const SWEEP: u64 = 20_000_000;
-/// Of a body that is to be checked, at most this many bytes are kept.
-const BODY_KEPT: usize = 1024 * 1024;
 /// Flow-control windows in bytes, wide enough not to be what is measured.
 const STREAM_WINDOW: u32 = 1 << 20;
 const CONNECTION_WINDOW: u32 = 1 << 24;
@@ -37,7 +36,9 @@ pub fn run(work: Work<'_>, pace: Pace, recorder: Recorder) -> io::Result<Finishe
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
-    std::thread::sleep(work.origin.saturating_duration_since(Instant::now()));
+    if !work.wait_for_start() {
+        return Ok(Finished::early(recorder.finish(), 0));
+    }
     let slots = work.connections.div_ceil(STREAMS);
     let thread = Thread {
         recorder: RefCell::new(recorder),
@@ -81,10 +82,12 @@ impl Thread<'_> {
             self.recorder.borrow_mut().tick(now);
             let room =
                 |requests: &FuturesUnordered<_>| requests.len() < self.work.connections as usize;
-            while pace.is_open() || now >= hold_off {
-                let Some(intended) = pace.take(now, room(&requests)) else {
-                    break;
-                };
+            let mut batch = BATCH;
+            while batch > 0
+                && (pace.is_open() || now >= hold_off)
+                && let Some(intended) = pace.take(now, room(&requests))
+            {
+                batch -= 1;
                 if pace.is_open() {
                     now = self.work.now();
                     self.recorder.borrow_mut().started(intended, now);
@@ -97,9 +100,11 @@ impl Thread<'_> {
             if requests.is_empty() && pace.is_over(now) {
                 return Ok((0, false));
             }
-            let wait = pace
-                .next(room(&requests))
-                .map_or(SWEEP, |due| due.saturating_sub(now).min(SWEEP));
+            let wait = match pace.next(room(&requests)) {
+                _ if batch == 0 => 0,
+                Some(due) => due.saturating_sub(now).min(SWEEP),
+                None => SWEEP,
+            };
             tokio::select! {
                 biased;
                 woken = alarm.sleep(wait) => woken?,

@@ -53,7 +53,7 @@ pub fn run(
     timing: &Timing,
     progress: &mut dyn FnMut(&Progress<'_>),
 ) -> Result<LoadResult, Error> {
-    let (origin, late) = origin(timing.start_at);
+    let (origin, late) = origin(timing.start_at)?;
     let warmup = (plan.test.warmup_seconds * 1e9) as u64;
     let (sender, receiver) = channel();
     let mut coordinator = Coordinator::new(plan, progress);
@@ -116,16 +116,19 @@ pub fn run(
 }
 
 /// Zero of the test's clock, and how much later it is than was agreed.
-fn origin(start_at: Option<SystemTime>) -> (Instant, Duration) {
+fn origin(start_at: Option<SystemTime>) -> Result<(Instant, Duration), Error> {
     // Long enough for all threads to stand ready.
     const LEAD: Duration = Duration::from_millis(5);
     let now = Instant::now();
-    match start_at.map(|at| at.duration_since(SystemTime::now())) {
-        None => (now + LEAD, Duration::ZERO),
-        Some(Ok(ahead)) if ahead >= LEAD => (now + ahead, Duration::ZERO),
-        Some(Ok(ahead)) => (now + LEAD, LEAD - ahead),
-        Some(Err(past)) => (now + LEAD, past.duration() + LEAD),
-    }
+    let (ahead, late) = match start_at.map(|at| at.duration_since(SystemTime::now())) {
+        None => (LEAD, Duration::ZERO),
+        Some(Ok(ahead)) => (ahead.max(LEAD), LEAD.saturating_sub(ahead)),
+        Some(Err(past)) => (LEAD, past.duration() + LEAD),
+    };
+    let origin = now.checked_add(ahead);
+    origin
+        .map(|origin| (origin, late))
+        .ok_or_else(|| Error::invalid("startAtMs", "is too far away"))
 }
 
 /// Merges the seconds of all threads.

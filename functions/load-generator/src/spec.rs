@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use http::{HeaderName, HeaderValue, Method};
 use serde::{Deserialize, Serialize};
+use shared::histogram::MAX_MICROS;
 use shared::load::Threshold;
 
 use crate::Error;
@@ -32,7 +33,8 @@ pub struct LoadTest {
     /// Seconds of load before the measurement begins: an open loop at the rate of its first stage.
     #[serde(default)]
     pub warmup_seconds: f64,
-    /// Milliseconds after the intended start at which a request without complete response has failed.
+    /// Milliseconds after the intended start at which a request without complete response has failed; at most an
+    /// hour.
     #[serde(default = "ten_seconds")]
     pub timeout_ms: u64,
     /// Whether connections are used for more than one request.
@@ -107,10 +109,10 @@ pub struct Expect {
     /// Status codes (`200`) or classes (`2xx`); 200 to 399 when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub status: Vec<StatusSet>,
-    /// A text that the body must contain.
+    /// A text that the body must contain, within its first MiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_contains: Option<String>,
-    /// The whole body.
+    /// The whole body, shorter than 1 MiB.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_equals: Option<String>,
 }
@@ -211,6 +213,16 @@ impl Ceilings {
     };
 }
 
+/// The highest rate of a test, in requests per second: some times what the most generators that a test can have
+/// make together. Beyond it is a slip of the pen.
+const MAX_RATE: f64 = 1e7;
+/// The longest part of a test: a year.
+const MAX_SECONDS: f64 = 365.0 * 86_400.0;
+/// The longest time limit of a request: the longest latency that is told apart.
+const MAX_TIMEOUT_MS: u64 = MAX_MICROS / 1_000;
+/// Of a body that is to be checked, at least this many bytes are kept, and not many more.
+pub(crate) const BODY_KEPT: usize = 1024 * 1024;
+
 /// Headers that the generator itself sets from the test.
 const OWN_HEADERS: [&str; 4] = [
     "connection",
@@ -277,18 +289,17 @@ impl LoadTest {
     pub fn check(&self, ceilings: &Ceilings) -> Result<(), Error> {
         self.method_parsed()?;
         self.header_values()?;
-        let number = |field, value: f64| {
-            let valid = value.is_finite() && value >= 0.0;
-            if valid {
+        let number = |field, value: f64, most: f64| {
+            if (0.0..=most).contains(&value) {
                 Ok(())
             } else {
                 Err(Error::invalid(
                     field,
-                    "must be a number that is not negative",
+                    format!("must be a number from 0 to {most}"),
                 ))
             }
         };
-        number("warmupSeconds", self.warmup_seconds)?;
+        number("warmupSeconds", self.warmup_seconds, MAX_SECONDS)?;
         match &self.load {
             Load::Open {
                 stages,
@@ -296,8 +307,8 @@ impl LoadTest {
                 ..
             } => {
                 for stage in stages {
-                    number("load.open.stages.rate", stage.rate())?;
-                    number("load.open.stages.seconds", stage.seconds())?;
+                    number("load.open.stages.rate", stage.rate(), MAX_RATE)?;
+                    number("load.open.stages.seconds", stage.seconds(), MAX_SECONDS)?;
                     if stage.seconds() == 0.0 {
                         return Err(Error::invalid(
                             "load.open.stages.seconds",
@@ -322,7 +333,7 @@ impl LoadTest {
                 connections,
                 seconds,
             } => {
-                number("load.closed.seconds", *seconds)?;
+                number("load.closed.seconds", *seconds, MAX_SECONDS)?;
                 if *connections == 0 || *seconds == 0.0 {
                     return Err(Error::invalid(
                         "load.closed",
@@ -331,13 +342,25 @@ impl LoadTest {
                 }
             }
         }
-        for (field, zero) in [
-            ("timeoutMs", self.timeout_ms == 0),
-            ("threads", self.threads == Some(0)),
-        ] {
-            if zero {
-                return Err(Error::invalid(field, "must be at least 1"));
-            }
+        if !(1..=MAX_TIMEOUT_MS).contains(&self.timeout_ms) {
+            return Err(Error::invalid(
+                "timeoutMs",
+                format!("must be from 1 to {MAX_TIMEOUT_MS}, which is one hour"),
+            ));
+        }
+        if self.threads == Some(0) {
+            return Err(Error::invalid("threads", "must be at least 1"));
+        }
+        let texts = [&self.expect.body_contains, &self.expect.body_equals];
+        if texts
+            .into_iter()
+            .flatten()
+            .any(|text| text.len() >= BODY_KEPT)
+        {
+            return Err(Error::invalid(
+                "expect",
+                "has a text of 1 MiB or more, but no more than that is kept of a body",
+            ));
         }
         if self.follow_redirects > 10 {
             return Err(Error::invalid("followRedirects", "may be at most 10"));
@@ -468,6 +491,20 @@ mod tests {
             ),
             (json!({"timeoutMs": 0}), "timeoutMs"),
             (json!({"warmupSeconds": -1.0}), "warmupSeconds"),
+            (json!({"timeoutMs": u64::MAX}), "timeoutMs"),
+            (json!({"warmupSeconds": 1e12}), "warmupSeconds"),
+            (
+                json!({"load": {"open": {"stages": [{"hold": {"rate": 1e9, "seconds": 1.0}}]}}}),
+                "stages.rate",
+            ),
+            (
+                json!({"load": {"open": {"stages": [{"hold": {"rate": 1.0, "seconds": 1e12}}]}}}),
+                "stages.seconds",
+            ),
+            (
+                json!({"load": {"closed": {"connections": 1, "seconds": 1e12}}}),
+                "load.closed.seconds",
+            ),
             (json!({"threads": 0}), "threads"),
             (json!({"followRedirects": 11}), "followRedirects"),
         ] {

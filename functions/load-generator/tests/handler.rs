@@ -45,6 +45,20 @@ async fn call(
 }
 
 #[tokio::test]
+async fn a_start_beyond_the_time_limit_is_refused_at_once() {
+    let deps = deps(200.0);
+    for start in [4e12, 1e22] {
+        let request = json!({"generate": {
+            "test": test("http://127.0.0.1:9/", 1.0), "generator": {"index": 0, "count": 1},
+            "startAtMs": start, "resultUri": "s3://b/k"
+        }});
+        let error = call(&deps, request, 10).await.unwrap_err();
+        assert_eq!(error.name(), "Input.Invalid", "{error}");
+        assert!(error.to_string().contains("startAtMs"), "{error}");
+    }
+}
+
+#[tokio::test]
 async fn planned_generators_make_the_whole_test_together() {
     let server = server::start(|_| (ok("hello"), false));
     let deps = deps(200.0);

@@ -97,6 +97,49 @@ fn an_open_loop_makes_exactly_the_schedule() {
     assert!((2.5..3.5).contains(&result.seconds), "{}", result.seconds);
 }
 
+/// Arrivals come faster than they can be started, so the schedule is never caught up with.
+#[test]
+fn a_rate_that_nobody_can_make_is_stopped_all_the_same() {
+    let server = server::start(|_| (ok(""), false));
+    for http in [Version::Http1, Version::Http2] {
+        let test = LoadTest {
+            threads: Some(1),
+            http,
+            ..LoadTest::new(&server.url, open(9e6, 3.0))
+        };
+        let began = Instant::now();
+        let timing = Timing {
+            stop_at: Some(began + Duration::from_millis(200)),
+            ..Timing::default()
+        };
+        let result = run_with(test, &timing);
+        assert!(result.truncated, "{http:?}");
+        let took = began.elapsed();
+        assert!(took < Duration::from_secs(2), "{http:?}: {took:?}");
+    }
+}
+
+#[test]
+fn a_start_that_is_far_away_is_not_waited_for_beyond_the_stop() {
+    let server = server::start(|_| (ok(""), false));
+    for http in [Version::Http1, Version::Http2] {
+        let test = LoadTest {
+            http,
+            ..LoadTest::new(&server.url, open(100.0, 1.0))
+        };
+        let began = Instant::now();
+        let timing = Timing {
+            start_at: Some(SystemTime::now() + Duration::from_secs(5)),
+            stop_at: Some(began + Duration::from_millis(200)),
+            ..Timing::default()
+        };
+        let result = run_with(test, &timing);
+        assert!(result.truncated);
+        assert_eq!((result.measured.requests, result.unfinished), (0, 0));
+        assert!(began.elapsed() < Duration::from_secs(3));
+    }
+}
+
 #[test]
 fn generators_share_a_test_without_gap_or_overlap() {
     let server = server::start(|_| (ok(""), false));
