@@ -37,18 +37,18 @@ pub struct Canary {
 pub enum Strategy {
     /// Each request for itself: the candidate gets `share` of them.
     Fixed {
-        /// Between 0 and 1.
+        /// Above 0 and below 1.
         share: f64,
     },
     /// By key: the same key always meets the same variant; a larger share only moves keys towards
-    /// the candidate.
+    /// the candidate. Outcomes of one key are not independent: see [`crate::statistics`].
     Sticky {
-        /// Between 0 and 1.
+        /// Above 0 and below 1.
         share: f64,
     },
     /// `share` until both variants have the minimum of outcomes, then Thompson sampling on success.
     Adaptive {
-        /// Between 0 and 1.
+        /// Above 0 and below 1.
         share: f64,
     },
 }
@@ -101,8 +101,13 @@ impl Canary {
                 "is the stable variant; there is nothing to compare",
             );
         }
-        if !(0.0..=1.0).contains(&self.strategy.share()) {
-            return refuse("strategy.share", "expected a number from 0 to 1");
+        let share = self.strategy.share();
+        if !(share > 0.0 && share < 1.0) {
+            return refuse(
+                "strategy.share",
+                "expected a number above 0 and below 1; with 0 or 1 one variant gets no request, and no verdict ever \
+                 falls",
+            );
         }
         if !(self.false_alarm_rate > 0.0 && self.false_alarm_rate < 0.5) {
             return refuse("falseAlarmRate", "expected a number above 0 and below 0.5");

@@ -14,6 +14,12 @@
 //! * A. Ramdas, P. Grünwald, V. Vovk, G. Shafer, "Game-theoretic statistics and safe anytime-valid
 //!   inference", Statistical Science 38 (2023): e-processes.
 //!
+//! All this takes the outcomes of a variant as independent of each other, each with the same chance of
+//! success. The outcomes of one user, or of one bad minute, are not: with `STICKY` a user whose requests
+//! always fail fails the same variant every time. Their evidence is then overstated, the more the fewer
+//! users there are, and with it the false-alarm rate. Where few keys make many requests, record one
+//! outcome for each key, or ask for a smaller false-alarm rate and more samples.
+//!
 //! The mixtures are over Beta distributions, whose likelihood has a closed form. Any is valid; ours
 //! lean to success, the rule for a service, and so find a worse candidate sooner.
 
