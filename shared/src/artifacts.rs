@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -137,10 +138,12 @@ impl Named for ArtifactError {
 
 /// When a put takes effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum When {
+pub enum When<'a> {
     /// Only when no object has the key (`If-None-Match: *`): the first writer wins
     /// (<https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html>).
     Absent,
+    /// Only when the object still has this tag (`If-Match`): nobody has written it since it was read.
+    Matches(&'a str),
     /// Always; replaces what is there.
     Always,
 }
@@ -150,17 +153,52 @@ pub enum When {
 pub enum Put {
     /// The object is now this one.
     Written,
-    /// Another object was there and stays.
+    /// The condition did not hold: what was there stays.
     Kept,
 }
 
+/// An object and which version of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tagged {
+    /// The whole object.
+    pub body: Vec<u8>,
+    /// Its entity tag, which every write changes.
+    pub tag: String,
+}
+
+/// An object in a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its address.
+    pub uri: S3Uri,
+    /// Its entity tag.
+    pub tag: String,
+    /// Since it was last written.
+    pub age: Duration,
+}
+
+impl Listed {
+    /// Which version of which object it is.
+    pub fn version(&self) -> (&S3Uri, &str) {
+        (&self.uri, &self.tag)
+    }
+}
+
 /// Reads an object.
-pub trait GetObject {
+pub trait GetObject: Sync {
+    /// The object and its version, or `None` when there is none.
+    fn get_tagged(
+        &self,
+        uri: &S3Uri,
+    ) -> impl Future<Output = Result<Option<Tagged>, ArtifactError>> + Send;
+
     /// The whole object, or `None` when there is none.
     fn get(
         &self,
         uri: &S3Uri,
-    ) -> impl Future<Output = Result<Option<Vec<u8>>, ArtifactError>> + Send;
+    ) -> impl Future<Output = Result<Option<Vec<u8>>, ArtifactError>> + Send {
+        async move { Ok(self.get_tagged(uri).await?.map(|object| object.body)) }
+    }
 }
 
 /// Writes an object.
@@ -170,7 +208,7 @@ pub trait PutObject {
         &self,
         uri: &S3Uri,
         body: Vec<u8>,
-        when: When,
+        when: When<'_>,
     ) -> impl Future<Output = Result<Put, ArtifactError>> + Send;
 }
 
@@ -180,7 +218,7 @@ pub trait ListObjects {
     fn list(
         &self,
         prefix: &S3Uri,
-    ) -> impl Future<Output = Result<Vec<S3Uri>, ArtifactError>> + Send;
+    ) -> impl Future<Output = Result<Vec<Listed>, ArtifactError>> + Send;
 }
 
 /// Reads an object that must be there and must be a `T`.
@@ -215,7 +253,7 @@ pub async fn put_json<T: Serialize + Sync>(
     store: &impl PutObject,
     uri: &S3Uri,
     value: &T,
-    when: When,
+    when: When<'_>,
 ) -> Result<Put, ArtifactError> {
     let body = serde_json::to_vec(value).map_err(|error| ArtifactError::Malformed {
         uri: uri.clone(),
@@ -304,6 +342,21 @@ mod tests {
         let (store, uri) = (MemoryStore::default(), S3Uri::new("b", "k"));
         assert_eq!(put_once(&store, &uri, json!(1)).await.unwrap(), json!(1));
         assert_eq!(put_once(&store, &uri, json!(2)).await.unwrap(), json!(1));
+    }
+
+    #[tokio::test]
+    async fn what_was_written_meanwhile_is_not_replaced() {
+        let (store, uri) = (MemoryStore::default(), S3Uri::new("b", "k"));
+        let put = async |body: &str, when: When<'_>| store.put(&uri, body.into(), when).await;
+        let tag = async || store.get_tagged(&uri).await.unwrap().unwrap().tag;
+        assert_eq!(put("1", When::Matches("x")).await.unwrap(), Put::Kept);
+        assert_eq!(put("1", When::Absent).await.unwrap(), Put::Written);
+        let first = tag().await;
+        assert_eq!(put("2", When::Matches(&first)).await.unwrap(), Put::Written);
+        assert_eq!(put("3", When::Matches(&first)).await.unwrap(), Put::Kept);
+        assert_eq!(store.get(&uri).await.unwrap().unwrap(), b"2");
+        let listed = store.list(&S3Uri::new("b", "")).await.unwrap();
+        assert_eq!(listed[0].version(), (&uri, tag().await.as_str()));
     }
 
     #[tokio::test]

@@ -1,11 +1,11 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
-use crate::store::MemoryBucket;
 use serde_json::{Value, json};
+use shared::artifacts::MemoryStore;
 
-fn deps() -> Deps<MemoryBucket> {
+fn deps() -> Deps<MemoryStore> {
     Deps {
-        store: MemoryBucket::default(),
+        store: MemoryStore::default(),
         bucket: "b".into(),
     }
 }
@@ -15,20 +15,20 @@ fn canary() -> Value {
            "strategy": {"kind": "STICKY", "share": 0.5}, "latency": {"limitMs": 200}})
 }
 
-async fn ask(deps: &Deps<MemoryBucket>, request: Value) -> Result<Value, Error> {
+async fn ask(deps: &Deps<MemoryStore>, request: Value) -> Result<Value, Error> {
     let request = shared::input::parse(request)?;
     handle(deps, request)
         .await
         .map(|response| serde_json::to_value(response).unwrap())
 }
 
-async fn route_of(deps: &Deps<MemoryBucket>, id: u32) -> Value {
+async fn route_of(deps: &Deps<MemoryStore>, id: u32) -> Value {
     let request = json!({"action": "ROUTE", "canary": canary(), "requestId": id.to_string(), "key": format!("user-{id}")});
     ask(deps, request).await.unwrap()
 }
 
 /// Routes and records 200 requests; the candidate succeeds where `good` says so.
-async fn serve(deps: &Deps<MemoryBucket>, good: impl Fn(u32) -> bool) {
+async fn serve(deps: &Deps<MemoryStore>, good: impl Fn(u32) -> bool) {
     for id in 0..200 {
         let routed = route_of(deps, id).await;
         let succeeded = routed["role"] == "STABLE" || good(id);
@@ -94,6 +94,14 @@ async fn bad_input_is_refused_by_its_path() {
         (json!({"candidate": "old"}), "$.canary.candidate"),
         (
             json!({"strategy": {"kind": "FIXED", "share": 1.5}}),
+            "$.canary.strategy.share",
+        ),
+        (
+            json!({"strategy": {"kind": "FIXED", "share": 0}}),
+            "$.canary.strategy.share",
+        ),
+        (
+            json!({"strategy": {"kind": "ADAPTIVE", "share": 1}}),
             "$.canary.strategy.share",
         ),
         (json!({"falseAlarmRate": 0.0}), "$.canary.falseAlarmRate"),

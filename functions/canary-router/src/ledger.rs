@@ -1,10 +1,11 @@
 //! The record of outcomes: append-only objects and a compacted snapshot.
 //!
 //! * An outcome *is* the key of an empty object, `canary/<name>/outcomes/<role>-<what>-<ms>-<id>`.
-//!   Recording is one put that conflicts with nobody, a repeated recording writes the same key, and
-//!   one LIST call reads a thousand outcomes.
+//!   Recording is one put that conflicts with nobody, and one LIST call reads a thousand outcomes. A
+//!   repeated recording writes the same key, or one with the same id when it says something else, such
+//!   as another latency: of several outcomes with one id the first counts.
 //! * A compaction folds outcomes that have settled into `snapshot.json` by a conditional write, and
-//!   only then deletes them. The snapshot names what it folded, so that an outcome which is both in
+//!   only then deletes them. The snapshot names what it folded, so that an outcome whose id is both in
 //!   the snapshot and not yet deleted counts once. Of two compactions at once, one write fails and
 //!   starts over.
 //! * A reader takes the snapshot before and after the list, and starts over if it changed between.
@@ -13,18 +14,18 @@
 //! own key. That is the longest a function can run, so no invocation that began with the recording
 //! is still under way.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use shared::artifacts::{ArtifactError, PutObject, S3Uri, When};
+use shared::artifacts::{ArtifactError, Listed, Put, PutObject, S3Uri, Tagged, When, put_json};
 use shared::input::InvalidInput;
 use shared::job::digest;
 use shared::pricing::quota;
 
 use crate::canary::Role;
 use crate::statistics::Trials;
-use crate::store::{Aged, Store};
+use crate::store::Store;
 
 /// Age at which an outcome may be folded into the snapshot.
 pub const SETTLE: Duration = Duration::from_secs(quota::LAMBDA_SECONDS as u64);
@@ -110,6 +111,63 @@ struct Snapshot {
     folded: BTreeSet<String>,
 }
 
+impl Snapshot {
+    /// Parts outcomes of requests that the snapshot has folded from the others.
+    fn part(&self, outcomes: Vec<Written>) -> (Vec<Written>, Vec<Written>) {
+        let folded: HashSet<&str> = self.folded.iter().map(|name| id_of(name)).collect();
+        let folded = |outcome: &Written| folded.contains(id_of(&outcome.name));
+        outcomes.into_iter().partition(folded)
+    }
+}
+
+/// An outcome as it is stored.
+#[derive(Debug)]
+struct Written {
+    name: String,
+    age: Duration,
+}
+
+/// All outcomes of one request; the first of them counts.
+#[derive(Debug)]
+struct Recorded<'a> {
+    first: &'a str,
+    oldest: Duration,
+    youngest: Duration,
+}
+
+impl Recorded<'_> {
+    /// Whether no recorder of the request can come again.
+    fn settled(&self, settle: Duration) -> bool {
+        self.youngest >= settle
+    }
+}
+
+/// The outcomes by request: a recording that was tried again may say another latency, or even another variant.
+fn by_id(outcomes: &[Written]) -> BTreeMap<&str, Recorded<'_>> {
+    let mut requests = BTreeMap::new();
+    for Written { name, age } in outcomes {
+        let recorded = requests.entry(id_of(name)).or_insert(Recorded {
+            first: name,
+            oldest: *age,
+            youngest: *age,
+        });
+        if *age > recorded.oldest {
+            (recorded.first, recorded.oldest) = (name, *age);
+        }
+        recorded.youngest = recorded.youngest.min(*age);
+    }
+    requests
+}
+
+/// What a record holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reading {
+    /// The sums over everything.
+    pub tally: Tally,
+    /// Requests that a compaction would fold into the snapshot.
+    pub settled: usize,
+}
+
 /// The record of one canary.
 #[derive(Debug, Clone, Copy)]
 pub struct Ledger<'a, S> {
@@ -137,6 +195,11 @@ impl<'a, S: Store> Ledger<'a, S> {
 
     /// The sums over everything recorded so far.
     pub async fn tally(&self) -> Result<Tally, ArtifactError> {
+        Ok(self.read().await?.tally)
+    }
+
+    /// The whole record.
+    pub async fn read(&self) -> Result<Reading, ArtifactError> {
         loop {
             let (snapshot, before) = self.snapshot().await?;
             let listed = self.list().await?;
@@ -144,30 +207,28 @@ impl<'a, S: Store> Ledger<'a, S> {
             if before != after {
                 continue;
             }
-            let mut tally = snapshot.tally;
-            for name in listed
-                .iter()
-                .map(|(name, _)| name)
-                .filter(|name| !snapshot.folded.contains(*name))
-            {
-                tally.add(self.decode(name)?);
+            let (_, fresh) = snapshot.part(listed);
+            let (mut tally, mut settled) = (snapshot.tally, 0);
+            for request in by_id(&fresh).into_values() {
+                tally.add(self.decode(request.first)?);
+                settled += usize::from(request.settled(SETTLE));
             }
-            return Ok(tally);
+            return Ok(Reading { tally, settled });
         }
     }
 
-    /// Folds outcomes older than `settle` into the snapshot and deletes them. Gives how many.
+    /// Folds requests whose outcomes are all older than `settle` into the snapshot and deletes them. Gives how many.
     pub async fn compact(&self, settle: Duration) -> Result<usize, ArtifactError> {
         loop {
             let (mut snapshot, tag) = self.snapshot().await?;
-            let listed = self.list().await?;
-            let (leftover, fresh): (Vec<_>, Vec<_>) = listed
-                .into_iter()
-                .partition(|(name, _)| snapshot.folded.contains(name));
-            self.delete(leftover.into_iter().map(|(name, _)| name))
-                .await?;
-            let settled = fresh.into_iter().filter(|(_, age)| *age >= settle);
-            snapshot.folded = settled.map(|(name, _)| name).take(FOLD_AT_MOST).collect();
+            let (leftover, fresh) = snapshot.part(self.list().await?);
+            self.delete(leftover).await?;
+            let requests = by_id(&fresh).into_values();
+            let settled = requests.filter(|request| request.settled(settle));
+            snapshot.folded = settled
+                .map(|request| request.first.to_owned())
+                .take(FOLD_AT_MOST)
+                .collect();
             if snapshot.folded.is_empty() {
                 return Ok(0);
             }
@@ -175,11 +236,11 @@ impl<'a, S: Store> Ledger<'a, S> {
                 snapshot.tally.add(self.decode(name)?);
             }
             let uri = self.uri("snapshot.json");
-            let body = serde_json::to_vec(&snapshot).map_err(|error| malformed(&uri, &error))?;
-            if self.store.replace(&uri, body, tag.as_deref()).await? {
-                let folded = snapshot.folded.len();
-                self.delete(snapshot.folded.into_iter()).await?;
-                return Ok(folded);
+            let when = tag.as_deref().map_or(When::Absent, When::Matches);
+            if put_json(self.store, &uri, &snapshot, when).await? == Put::Written {
+                let (gone, _) = snapshot.part(fresh);
+                self.delete(gone).await?;
+                return Ok(snapshot.folded.len());
             }
         }
     }
@@ -188,7 +249,7 @@ impl<'a, S: Store> Ledger<'a, S> {
         let uri = self.uri("snapshot.json");
         match self.store.get_tagged(&uri).await? {
             None => Ok((Snapshot::default(), None)),
-            Some((body, tag)) => {
+            Some(Tagged { body, tag }) => {
                 let snapshot =
                     serde_json::from_slice(&body).map_err(|error| malformed(&uri, &error))?;
                 Ok((snapshot, Some(tag)))
@@ -196,16 +257,20 @@ impl<'a, S: Store> Ledger<'a, S> {
         }
     }
 
-    async fn list(&self) -> Result<Vec<(String, Duration)>, ArtifactError> {
+    async fn list(&self) -> Result<Vec<Written>, ArtifactError> {
         let prefix = self.uri("outcomes/");
-        let listed = self.store.list_aged(&prefix).await?;
-        let name = |Aged { key, age }: Aged| Some((key.strip_prefix(&prefix.key)?.to_owned(), age));
-        Ok(listed.into_iter().filter_map(name).collect())
+        let listed = self.store.list(&prefix).await?;
+        let written = |Listed { uri, age, .. }: Listed| {
+            let name = uri.key.strip_prefix(&prefix.key)?.to_owned();
+            Some(Written { name, age })
+        };
+        Ok(listed.into_iter().filter_map(written).collect())
     }
 
-    async fn delete(&self, names: impl Iterator<Item = String>) -> Result<(), ArtifactError> {
-        let keys: Vec<String> = names
-            .map(|name| self.uri(&format!("outcomes/{name}")).key)
+    async fn delete(&self, outcomes: Vec<Written>) -> Result<(), ArtifactError> {
+        let keys: Vec<String> = outcomes
+            .into_iter()
+            .map(|Written { name, .. }| self.uri(&format!("outcomes/{name}")).key)
             .collect();
         self.store.delete(self.bucket, &keys).await
     }
@@ -243,6 +308,11 @@ fn encode(id: &str, outcome: Outcome) -> String {
         outcome.latency_ms,
         digest(&[id], 24)
     )
+}
+
+/// The part of a name that tells the request.
+fn id_of(name: &str) -> &str {
+    name.rsplit('-').next().unwrap_or(name)
 }
 
 fn decode(name: &str) -> Option<Outcome> {

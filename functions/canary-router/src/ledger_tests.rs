@@ -1,7 +1,6 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
-use crate::store::{ListAged, MemoryBucket};
-use shared::artifacts::PutObject;
+use shared::artifacts::{ListObjects, MemoryStore, PutObject};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -39,7 +38,7 @@ fn an_outcome_is_its_key() {
 /// 10,000 outcomes, none lost, none counted twice, and the sums that a reader sees never shrink.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn two_hundred_concurrent_recorders_lose_nothing() {
-    let store = Arc::new(MemoryBucket::default());
+    let store = Arc::new(MemoryStore::default());
     let done = Arc::new(AtomicBool::new(false));
     let compactors: Vec<_> = (0..4)
         .map(|_| {
@@ -100,7 +99,7 @@ async fn two_hundred_concurrent_recorders_lose_nothing() {
 
 #[tokio::test(start_paused = true)]
 async fn a_repeated_recording_counts_once() {
-    let store = MemoryBucket::default();
+    let store = MemoryStore::default();
     let ledger = Ledger::new(&store, "b", "c");
     ledger.record("one", outcome(1)).await.unwrap();
     tokio::time::advance(SETTLE / 2).await;
@@ -112,16 +111,63 @@ async fn a_repeated_recording_counts_once() {
     assert_eq!(tally.stable.requests, 1);
     assert!(
         store
-            .list_aged(&ledger.uri("outcomes/"))
+            .list(&ledger.uri("outcomes/"))
             .await
             .unwrap()
             .is_empty()
     );
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_repeated_recording_that_took_longer_counts_once_as_the_first() {
+    let store = MemoryStore::default();
+    let ledger = Ledger::new(&store, "b", "c");
+    let slower = |outcome: Outcome| Outcome {
+        latency_ms: outcome.latency_ms + 1,
+        ..outcome
+    };
+    let first_alone = {
+        let mut tally = Tally::default();
+        tally.add(outcome(1));
+        tally
+    };
+    ledger.record("one", outcome(1)).await.unwrap();
+    tokio::time::advance(SETTLE / 2).await;
+    ledger.record("one", slower(outcome(1))).await.unwrap();
+    assert_eq!(ledger.tally().await.unwrap(), first_alone);
+    // Only the first has settled: the recorder of the second may come again.
+    tokio::time::advance(SETTLE / 2).await;
+    assert_eq!(ledger.compact(SETTLE).await.unwrap(), 0);
+    tokio::time::advance(SETTLE / 2).await;
+    assert_eq!(ledger.compact(SETTLE).await.unwrap(), 1);
+    assert_eq!(ledger.tally().await.unwrap(), first_alone);
+    // Between two compactions a straggler is known by its id.
+    ledger.record("one", slower(outcome(1))).await.unwrap();
+    assert_eq!(ledger.tally().await.unwrap(), first_alone);
+    assert_eq!(ledger.compact(Duration::ZERO).await.unwrap(), 0);
+    assert_eq!(ledger.tally().await.unwrap(), first_alone);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_in_the_snapshot_is_not_to_be_compacted_again() {
+    let store = MemoryStore::default();
+    let ledger = Ledger::new(&store, "b", "c");
+    for index in 0..10 {
+        let id = index.to_string();
+        ledger.record(&id, outcome(index)).await.unwrap();
+    }
+    assert_eq!(ledger.read().await.unwrap().settled, 0);
+    tokio::time::advance(SETTLE).await;
+    assert_eq!(ledger.read().await.unwrap().settled, 10);
+    assert_eq!(ledger.compact(SETTLE).await.unwrap(), 10);
+    let tally = expected(10);
+    let settled = 0;
+    assert_eq!(ledger.read().await.unwrap(), Reading { tally, settled });
+}
+
 #[tokio::test]
 async fn a_compaction_that_died_before_deleting_counts_once() {
-    let store = MemoryBucket::default();
+    let store = MemoryStore::default();
     let ledger = Ledger::new(&store, "b", "c");
     for index in 0..10 {
         ledger
@@ -129,13 +175,10 @@ async fn a_compaction_that_died_before_deleting_counts_once() {
             .await
             .unwrap();
     }
-    let before = store.list_aged(&ledger.uri("outcomes/")).await.unwrap();
+    let before = store.list(&ledger.uri("outcomes/")).await.unwrap();
     assert_eq!(ledger.compact(Duration::ZERO).await.unwrap(), 10);
-    for Aged { key, .. } in before {
-        store
-            .put(&S3Uri::new("b", key), Vec::new(), When::Always)
-            .await
-            .unwrap();
+    for Listed { uri, .. } in before {
+        store.put(&uri, Vec::new(), When::Always).await.unwrap();
     }
     assert_eq!(ledger.tally().await.unwrap(), expected(10));
     ledger.record("10", outcome(10)).await.unwrap();
@@ -143,7 +186,7 @@ async fn a_compaction_that_died_before_deleting_counts_once() {
     assert_eq!(ledger.tally().await.unwrap(), expected(11));
     assert!(
         store
-            .list_aged(&ledger.uri("outcomes/"))
+            .list(&ledger.uri("outcomes/"))
             .await
             .unwrap()
             .is_empty()
@@ -152,7 +195,7 @@ async fn a_compaction_that_died_before_deleting_counts_once() {
 
 #[tokio::test]
 async fn a_foreign_object_among_the_outcomes_is_named() {
-    let store = MemoryBucket::default();
+    let store = MemoryStore::default();
     let ledger = Ledger::new(&store, "b", "c");
     store
         .put(&ledger.uri("outcomes/notes.txt"), Vec::new(), When::Always)

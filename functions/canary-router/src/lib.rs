@@ -20,7 +20,7 @@ pub mod store;
 pub mod verdict;
 
 use canary::{Canary, Role};
-use ledger::{Count, Ledger, Outcome, SETTLE, Tally};
+use ledger::{Count, Ledger, Outcome, Reading, SETTLE, Tally};
 use store::Store;
 use verdict::{Judgement, Verdict, judge};
 
@@ -56,7 +56,7 @@ pub enum Request {
     Record {
         /// The canary.
         canary: Canary,
-        /// The id that was routed; recorded again, it counts once.
+        /// The id that was routed; recorded again, it counts once, as what it was recorded first.
         request_id: String,
         /// The variant that was to serve it.
         role: Role,
@@ -145,8 +145,8 @@ impl Named for Error {
     }
 }
 
-/// Settled outcomes at which a verdict also compacts the record.
-const COMPACT_AT: u64 = 2_000;
+/// Settled requests outside the snapshot at which a verdict also compacts the record.
+const COMPACT_AT: usize = 2_000;
 
 /// Answers one request.
 pub async fn handle<S: Store>(deps: &Deps<S>, request: Request) -> Result<Response, Error> {
@@ -226,8 +226,8 @@ async fn route<S: Store>(
 
 async fn give_verdict<S: Store>(deps: &Deps<S>, canary: &Canary) -> Result<Judged, Error> {
     let ledger = ledger(deps, canary);
-    let tally = ledger.tally().await?;
-    if tally.stable.requests + tally.candidate.requests >= COMPACT_AT {
+    let Reading { tally, settled } = ledger.read().await?;
+    if settled >= COMPACT_AT {
         ledger.compact(SETTLE).await?;
     }
     let uri = ledger.uri("verdict.json");

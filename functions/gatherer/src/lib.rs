@@ -231,12 +231,12 @@ where
     Store: GetObject + ListObjects,
 {
     let mut sections = Vec::new();
-    for uri in deps
+    for listed in deps
         .store
         .list(&run_uri(&deps.bucket, execution, "sections/"))
         .await?
     {
-        sections.push(artifacts::get_json(&deps.store, &uri).await?);
+        sections.push(artifacts::get_json(&deps.store, &listed.uri).await?);
     }
     Ok(sections)
 }

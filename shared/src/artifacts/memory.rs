@@ -3,40 +3,88 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::{ArtifactError, GetObject, ListObjects, Put, PutObject, S3Uri, When};
+use tokio::time::Instant;
 
-/// The in-memory twin of `S3Store`.
+use super::{ArtifactError, GetObject, ListObjects, Listed, Put, PutObject, S3Uri, Tagged, When};
+
+/// The in-memory twin of `S3Store`. It yields inside every verb, so that concurrent callers really interleave, and
+/// its time is tokio's, which a test can pause.
 #[derive(Debug, Default)]
 pub struct MemoryStore {
-    objects: Mutex<BTreeMap<S3Uri, Vec<u8>>>,
+    objects: Mutex<Objects>,
+}
+
+#[derive(Debug, Default)]
+struct Objects {
+    by_uri: BTreeMap<S3Uri, Object>,
+    /// How many were ever written: the tag of the next.
+    writes: u64,
+}
+
+#[derive(Debug)]
+struct Object {
+    body: Vec<u8>,
+    tag: String,
+    written: Instant,
 }
 
 impl MemoryStore {
-    fn objects(&self) -> MutexGuard<'_, BTreeMap<S3Uri, Vec<u8>>> {
+    async fn objects(&self) -> MutexGuard<'_, Objects> {
+        tokio::task::yield_now().await;
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Deletes the object, if there is one.
+    pub async fn remove(&self, uri: &S3Uri) {
+        self.objects().await.by_uri.remove(uri);
     }
 }
 
 impl GetObject for MemoryStore {
-    async fn get(&self, uri: &S3Uri) -> Result<Option<Vec<u8>>, ArtifactError> {
-        Ok(self.objects().get(uri).cloned())
+    async fn get_tagged(&self, uri: &S3Uri) -> Result<Option<Tagged>, ArtifactError> {
+        let objects = self.objects().await;
+        Ok(objects.by_uri.get(uri).map(|object| Tagged {
+            body: object.body.clone(),
+            tag: object.tag.clone(),
+        }))
     }
 }
 
 impl PutObject for MemoryStore {
-    async fn put(&self, uri: &S3Uri, body: Vec<u8>, when: When) -> Result<Put, ArtifactError> {
-        let mut objects = self.objects();
-        if when == When::Absent && objects.contains_key(uri) {
+    async fn put(&self, uri: &S3Uri, body: Vec<u8>, when: When<'_>) -> Result<Put, ArtifactError> {
+        let mut objects = self.objects().await;
+        let known = objects.by_uri.get(uri).map(|object| object.tag.as_str());
+        let holds = match when {
+            When::Absent => known.is_none(),
+            When::Matches(tag) => known == Some(tag),
+            When::Always => true,
+        };
+        if !holds {
             return Ok(Put::Kept);
         }
-        objects.insert(uri.clone(), body);
+        objects.writes += 1;
+        let object = Object {
+            body,
+            tag: objects.writes.to_string(),
+            written: Instant::now(),
+        };
+        objects.by_uri.insert(uri.clone(), object);
         Ok(Put::Written)
     }
 }
 
 impl ListObjects for MemoryStore {
-    async fn list(&self, prefix: &S3Uri) -> Result<Vec<S3Uri>, ArtifactError> {
-        let inside = |uri: &&S3Uri| uri.bucket == prefix.bucket && uri.key.starts_with(&prefix.key);
-        Ok(self.objects().keys().filter(inside).cloned().collect())
+    async fn list(&self, prefix: &S3Uri) -> Result<Vec<Listed>, ArtifactError> {
+        let objects = self.objects().await;
+        let inside = objects
+            .by_uri
+            .iter()
+            .filter(|(uri, _)| uri.bucket == prefix.bucket && uri.key.starts_with(&prefix.key));
+        let listed = inside.map(|(uri, object)| Listed {
+            uri: uri.clone(),
+            tag: object.tag.clone(),
+            age: object.written.elapsed(),
+        });
+        Ok(listed.collect())
     }
 }

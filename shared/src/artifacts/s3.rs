@@ -1,9 +1,11 @@
 //! Artifacts on S3.
 
+use std::time::SystemTime;
+
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata};
 
-use super::{ArtifactError, GetObject, ListObjects, Put, PutObject, S3Uri, When};
+use super::{ArtifactError, GetObject, ListObjects, Listed, Put, PutObject, S3Uri, Tagged, When};
 
 /// The artifacts on S3.
 #[derive(Debug, Clone)]
@@ -22,7 +24,7 @@ fn unavailable(
 }
 
 impl GetObject for S3Store {
-    async fn get(&self, uri: &S3Uri) -> Result<Option<Vec<u8>>, ArtifactError> {
+    async fn get_tagged(&self, uri: &S3Uri) -> Result<Option<Tagged>, ArtifactError> {
         let object = match self
             .0
             .get_object()
@@ -37,26 +39,35 @@ impl GetObject for S3Store {
             }
             Err(error) => return Err(unavailable("get", uri, error)),
         };
+        let tag = object.e_tag().unwrap_or_default().to_owned();
         let body = object
             .body
             .collect()
             .await
             .map_err(|error| unavailable("get", uri, error))?;
-        Ok(Some(body.to_vec()))
+        Ok(Some(Tagged {
+            body: body.to_vec(),
+            tag,
+        }))
     }
 }
 
 impl PutObject for S3Store {
-    async fn put(&self, uri: &S3Uri, body: Vec<u8>, when: When) -> Result<Put, ArtifactError> {
+    async fn put(&self, uri: &S3Uri, body: Vec<u8>, when: When<'_>) -> Result<Put, ArtifactError> {
         loop {
             let request = self.0.put_object().bucket(&uri.bucket).key(&uri.key);
-            let request = request
-                .set_content_type(content_type(&uri.key).map(str::to_owned))
-                .set_if_none_match((when == When::Absent).then(|| "*".to_owned()));
+            let request = request.set_content_type(content_type(&uri.key).map(str::to_owned));
+            let request = match when {
+                When::Absent => request.if_none_match("*"),
+                When::Matches(tag) => request.if_match(tag),
+                When::Always => request,
+            };
             match request.body(body.clone().into()).send().await {
                 Ok(_) => return Ok(Put::Written),
                 Err(error) => match error.code() {
                     Some("PreconditionFailed") => return Ok(Put::Kept),
+                    // The object whose tag it was is gone.
+                    Some("NoSuchKey") => return Ok(Put::Kept),
                     // Of two conditional writes at the same time one has to come again; it then finds the other's.
                     Some("ConditionalRequestConflict") => {}
                     _ => return Err(unavailable("put", uri, error)),
@@ -75,7 +86,7 @@ fn content_type(key: &str) -> Option<&'static str> {
 }
 
 impl ListObjects for S3Store {
-    async fn list(&self, prefix: &S3Uri) -> Result<Vec<S3Uri>, ArtifactError> {
+    async fn list(&self, prefix: &S3Uri) -> Result<Vec<Listed>, ArtifactError> {
         let mut pages = self
             .0
             .list_objects_v2()
@@ -83,12 +94,24 @@ impl ListObjects for S3Store {
             .prefix(&prefix.key)
             .into_paginator()
             .send();
-        let mut uris = Vec::new();
+        let mut listed = Vec::new();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| unavailable("list", prefix, error))?;
-            let keys = page.contents().iter().filter_map(|object| object.key());
-            uris.extend(keys.map(|key| S3Uri::new(&prefix.bucket, key)));
+            let now = SystemTime::now();
+            for object in page.contents.unwrap_or_default() {
+                let written = object
+                    .last_modified
+                    .and_then(|time| SystemTime::try_from(time).ok());
+                // A clock that runs behind S3's makes an object younger than nothing: it is young.
+                let age = written.and_then(|written| now.duration_since(written).ok());
+                let Some(key) = object.key else { continue };
+                listed.push(Listed {
+                    uri: S3Uri::new(&prefix.bucket, key),
+                    tag: object.e_tag.unwrap_or_default(),
+                    age: age.unwrap_or_default(),
+                });
+            }
         }
-        Ok(uris)
+        Ok(listed)
     }
 }
