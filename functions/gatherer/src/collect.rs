@@ -7,6 +7,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::Value;
 use shared::artifacts::{self, ArtifactError, GetObject, S3Uri};
 use shared::job::{JobOutcome, JobResult};
+use shared::task::Named as _;
 use tokio::time::{Instant, sleep_until};
 
 use crate::entry::{CaughtError, Found, Pending};
@@ -17,13 +18,13 @@ const CONCURRENCY: usize = 64;
 /// Pause before an outcome that was not there is looked for again.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Makes a branch of each pending one, in their order. An outcome that is not committed within `wait` is missing.
+/// Makes a branch of each pending one, in their order. An outcome that is not committed by `deadline` is missing, and
+/// an object that is no outcome a failure.
 pub(crate) async fn collect(
     store: &impl GetObject,
     pending: Vec<Pending>,
-    wait: Duration,
+    deadline: Instant,
 ) -> Result<Vec<Branch>, ArtifactError> {
-    let deadline = Instant::now() + wait;
     stream::iter(pending.into_iter().enumerate())
         .map(|(index, pending)| branch(store, index, pending, deadline))
         .buffered(CONCURRENCY)
@@ -64,12 +65,16 @@ async fn branch(
             metrics: metrics(&output["metrics"]),
             ..blank
         }),
-        Found::At(uri) => match await_outcome(store, &uri, deadline).await? {
-            Some(outcome) => Ok(finished(blank, outcome, uri)),
-            None => Ok(Branch {
+        Found::At(uri) => match await_outcome(store, &uri, deadline).await {
+            Ok(Some(outcome)) => Ok(finished(blank, outcome, uri)),
+            Ok(None) => Ok(Branch {
                 message: Some("no outcome by the deadline".to_owned()),
                 ..blank
             }),
+            Err(error @ ArtifactError::Malformed { .. }) => {
+                Ok(failed(blank, error.name().to_owned(), &error.to_string()))
+            }
+            Err(error) => Err(error),
         },
     }
 }

@@ -3,8 +3,9 @@
 use serde::Deserialize;
 use serde_json::Value;
 use shared::artifacts::{self, ArtifactError, GetObject, S3Uri, outcome_uri};
-use shared::input::InvalidInput;
+use shared::input::{self, InvalidInput};
 use shared::job::Placement;
+use shared::task::Named as _;
 
 /// What one branch returned: the receipt of its job, the id of its job, its output when a function did
 /// the work directly, or the error that was caught.
@@ -94,15 +95,8 @@ pub(crate) fn locate(
     entries.into_iter().enumerate().map(locate).collect()
 }
 
-/// A list of entries, or what ResultWriter leaves
+/// What ResultWriter leaves
 /// (<https://docs.aws.amazon.com/step-functions/latest/dg/input-output-resultwriter.html>).
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Manifest {
-    Entries(Vec<Entry>),
-    ResultWriter(ResultWriter),
-}
-
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 struct ResultWriter {
@@ -140,15 +134,20 @@ struct Child {
     cause: String,
 }
 
-/// Reads the entries that a manifest points to.
+/// Reads the entries that a manifest points to: a list of them, or what ResultWriter leaves.
 pub(crate) async fn read_manifest(
     store: &impl GetObject,
     uri: &S3Uri,
 ) -> Result<Vec<Entry>, ArtifactError> {
-    let files = match artifacts::get_json(store, uri).await? {
-        Manifest::Entries(entries) => return Ok(entries),
-        Manifest::ResultWriter(manifest) => manifest,
+    let malformed = |reason| ArtifactError::Malformed {
+        uri: uri.clone(),
+        reason,
     };
+    let manifest: Value = artifacts::get_json(store, uri).await?;
+    if manifest.is_array() {
+        return input::parse(manifest).map_err(malformed);
+    }
+    let files: ResultWriter = input::parse(manifest).map_err(malformed)?;
     let ResultFiles {
         succeeded,
         failed,
@@ -159,35 +158,42 @@ pub(crate) async fn read_manifest(
         let file = S3Uri::new(&files.destination_bucket, file.key);
         let children: Vec<Child> = artifacts::get_json(store, &file).await?;
         for child in children {
-            entries.extend(child.entries().map_err(|reason| ArtifactError::Malformed {
-                uri: file.clone(),
-                reason,
-            })?);
+            entries.extend(child.entries());
         }
     }
     Ok(entries)
 }
 
 impl Child {
-    /// A child that succeeded returned one entry, or the entries of a whole batch of items.
-    fn entries(self) -> Result<Vec<Entry>, InvalidInput> {
-        let item = serde_json::from_str(&self.input).unwrap_or(Value::Null);
-        if let Some(error) = self.error {
-            return Ok(vec![Entry {
-                item,
-                error: Some(CaughtError {
-                    error,
-                    cause: self.cause,
-                }),
-                ..Entry::default()
-            }]);
-        }
-        let output: Value = serde_json::from_str(&self.output).map_err(|error| {
-            InvalidInput::new("$[].Output", format!("not a JSON text: {error}"))
-        })?;
-        match output {
-            Value::Array(_) => shared::input::parse(output),
-            one => shared::input::parse(one).map(|entry| vec![entry]),
-        }
+    /// A child that succeeded returned one entry, or the entries of a whole batch of items. One whose output is no
+    /// entry counts as failed.
+    fn entries(self) -> Vec<Entry> {
+        let error = match self.error {
+            Some(error) => CaughtError {
+                error,
+                cause: self.cause,
+            },
+            None => match output(&self.output) {
+                Ok(entries) => return entries,
+                Err(error) => CaughtError {
+                    error: error.name().to_owned(),
+                    cause: error.under("$.Output").to_string(),
+                },
+            },
+        };
+        vec![Entry {
+            item: serde_json::from_str(&self.input).unwrap_or(Value::Null),
+            error: Some(error),
+            ..Entry::default()
+        }]
+    }
+}
+
+fn output(text: &str) -> Result<Vec<Entry>, InvalidInput> {
+    let output: Value = serde_json::from_str(text)
+        .map_err(|error| InvalidInput::new("$", format!("not a JSON text: {error}")))?;
+    match output {
+        Value::Array(_) => input::parse(output),
+        one => input::parse(one).map(|entry| vec![entry]),
     }
 }

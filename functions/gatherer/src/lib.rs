@@ -2,7 +2,9 @@
 //! failed, or has not answered by the deadline, is part of the report.
 //!
 //! Each call adds one section, `runs/<execution>/sections/<key>.json`, and renders `report.json` and `report.html`
-//! from all sections. A repeated call replaces its own section, so nothing is counted twice.
+//! from all sections. A repeated call replaces its own section, so nothing is counted twice. Calls in parallel
+//! branches may overlap: each looks at the sections again when it has written the report, so the report that is
+//! written last holds them all.
 
 mod collect;
 pub mod entry;
@@ -18,12 +20,13 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use shared::artifacts::{
-    self, ArtifactError, GetObject, ListObjects, PutObject, S3Uri, When, run_uri,
+    self, ArtifactError, GetObject, ListObjects, Listed, PutObject, S3Uri, When, run_uri,
 };
 use shared::input::{self, InvalidInput};
 use shared::task::Named;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
+use tokio::time::Instant;
 use tracing::info;
 
 use entry::Entry;
@@ -48,10 +51,15 @@ pub struct Request {
     /// Which metric tells the best branch.
     #[serde(default)]
     pub rank: Option<Rank>,
-    /// How long to wait for branches that have not answered yet, in seconds.
+    /// How long to wait for branches that have not answered yet, in seconds; the function's own time limit ends the
+    /// wait in any case.
     #[serde(default = "half_a_minute")]
     pub deadline_seconds: f64,
 }
+
+/// Time before the function's limit at which no branch is waited for any longer: enough to look once for thousands
+/// of outcomes, and to render and write the report.
+const MARGIN: Duration = Duration::from_secs(15);
 
 fn half_a_minute() -> f64 {
     30.0
@@ -133,8 +141,8 @@ pub struct Deps<Store> {
     pub store: Store,
 }
 
-/// Answers an event: `{"load": ...}` asks for the report of a load test ([`load::handle`]), anything else for a
-/// section ([`handle`]).
+/// Answers an event before the function's time `limit`: `{"load": ...}` asks for the report of a load test
+/// ([`load::handle`]), anything else for a section ([`handle`]).
 ///
 /// # Errors
 /// As the two handlers; `Input.Invalid` for an event that is neither request.
@@ -142,6 +150,7 @@ pub async fn answer<Store>(
     deps: &Deps<Store>,
     mut event: Value,
     now: OffsetDateTime,
+    limit: Instant,
 ) -> Result<Answer, Error>
 where
     Store: GetObject + PutObject + ListObjects,
@@ -153,13 +162,13 @@ where
             Ok(Answer::Load(load::handle(deps, request).await?))
         }
         None => {
-            let response = handle(deps, input::parse(event)?, now).await?;
+            let response = handle(deps, input::parse(event)?, now, limit).await?;
             Ok(Answer::Section(Box::new(response)))
         }
     }
 }
 
-/// Gathers one section and renders the report of the execution as of `now`.
+/// Gathers one section and renders the report of the execution as of `now`, before the function's time `limit`.
 ///
 /// # Errors
 /// `Input.*` for results that cannot be understood, `Job.Storage` when S3 fails.
@@ -167,6 +176,7 @@ pub async fn handle<Store>(
     deps: &Deps<Store>,
     request: Request,
     now: OffsetDateTime,
+    limit: Instant,
 ) -> Result<Response, Error>
 where
     Store: GetObject + PutObject + ListObjects,
@@ -178,8 +188,7 @@ where
         ),
         None => (request.results, "$.results"),
     };
-    let deadline = Duration::try_from_secs_f64(request.deadline_seconds)
-        .map_err(|error| InvalidInput::new("$.deadlineSeconds", error.to_string()))?;
+    let deadline = deadline(request.deadline_seconds, limit)?;
     let pending = entry::locate(entries, &deps.bucket, inside)?;
     let section = Section {
         key: request.section.key,
@@ -197,8 +206,8 @@ where
     )
     .await?;
 
-    let report = Report {
-        sections: sections(deps, &request.execution).await?,
+    let blank = Report {
+        sections: Vec::new(),
         execution: request.execution,
         pipeline: request.pipeline,
         generated_at: now
@@ -206,7 +215,7 @@ where
             .format(&Rfc3339)
             .unwrap_or_default(),
     };
-    let report_uris = publish(deps, &report).await?;
+    let (report, report_uris) = report_all(deps, blank).await?;
     let (succeeded, failed, missing) = section.counts();
     info!(
         execution = report.execution,
@@ -226,19 +235,39 @@ where
     })
 }
 
-async fn sections<Store>(deps: &Deps<Store>, execution: &str) -> Result<Vec<Section>, ArtifactError>
+/// Until when branches are waited for.
+fn deadline(seconds: f64, limit: Instant) -> Result<Instant, InvalidInput> {
+    let wait = Duration::try_from_secs_f64(seconds)
+        .map_err(|error| InvalidInput::new("$.deadlineSeconds", error.to_string()))?;
+    let latest = limit.checked_sub(MARGIN).unwrap_or(limit);
+    let asked = Instant::now().checked_add(wait);
+    Ok(asked.map_or(latest, |asked| asked.min(latest)))
+}
+
+/// Writes the report of all sections, again for as long as one came or changed meanwhile.
+async fn report_all<Store>(
+    deps: &Deps<Store>,
+    mut report: Report,
+) -> Result<(Report, Uris), ArtifactError>
 where
-    Store: GetObject + ListObjects,
+    Store: GetObject + PutObject + ListObjects,
 {
-    let mut sections = Vec::new();
-    for listed in deps
-        .store
-        .list(&run_uri(&deps.bucket, execution, "sections/"))
-        .await?
-    {
-        sections.push(artifacts::get_json(&deps.store, &listed.uri).await?);
+    let folder = run_uri(&deps.bucket, &report.execution, "sections/");
+    let mut listed = deps.store.list(&folder).await?;
+    loop {
+        report.sections.clear();
+        for section in &listed {
+            let section = artifacts::get_json(&deps.store, &section.uri).await?;
+            report.sections.push(section);
+        }
+        let uris = publish(deps, &report).await?;
+        let again = deps.store.list(&folder).await?;
+        let versions = listed.iter().map(Listed::version);
+        if versions.eq(again.iter().map(Listed::version)) {
+            return Ok((report, uris));
+        }
+        listed = again;
     }
-    Ok(sections)
 }
 
 async fn publish<Store: PutObject>(

@@ -1,12 +1,16 @@
 //! The load section: merges what the generators of a load test measured, without loss, checks the thresholds and
 //! renders the report.
 
+use std::ops::Add;
+
 use serde::{Deserialize, Serialize};
-use shared::artifacts::{self, ArtifactError, GetObject, PutObject, When, run_uri};
-use shared::histogram::HistogramError;
-use shared::input::InvalidInput;
+use serde_json::Value;
+use shared::artifacts::{self, ArtifactError, GetObject, PutObject, S3Uri, When, run_uri};
+use shared::histogram::{HistogramError, Latencies};
+use shared::input::{self, InvalidInput};
 use shared::load::{Check, ClockReadings, Generated, LoadResult, Measured, Threshold};
 use shared::pricing::Prices;
+use shared::task::Named as _;
 use tracing::info;
 
 use crate::{Deps, Error, Uris, load_page};
@@ -20,21 +24,30 @@ const ON_TIME_MICROS: u64 = 1_000;
 pub struct Request {
     /// `$states.context.Execution.Name`.
     pub execution: String,
-    /// What every generator answered, or why it did not.
-    pub generators: Vec<Answer>,
+    /// What every generator answered: a [`Generated`], or with an `error` a [`FailedGenerator`].
+    pub generators: Vec<Value>,
     /// Conditions for the test to pass.
     #[serde(default)]
     pub thresholds: Vec<Threshold>,
 }
 
 /// What came of one generator.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(untagged)]
-pub enum Answer {
+#[derive(Debug, Clone, PartialEq)]
+enum Answer {
     /// It made its share.
     Generated(Generated),
     /// It failed.
     Failed(FailedGenerator),
+}
+
+impl Answer {
+    fn parse(answer: Value) -> Result<Self, InvalidInput> {
+        if answer.get("error").is_some() {
+            input::parse(answer).map(Self::Failed)
+        } else {
+            input::parse(answer).map(Self::Generated)
+        }
+    }
 }
 
 /// A generator without a result.
@@ -181,7 +194,11 @@ impl LoadReport {
                 .iter()
                 .map(|threshold| threshold.check(&measured, seconds))
                 .collect(),
-            cost_usd: results.iter().map(|(answer, _)| cost(answer, prices)).sum(),
+            // An empty sum of floats is -0.
+            cost_usd: results
+                .iter()
+                .map(|(answer, _)| cost(answer, prices))
+                .fold(0.0, Add::add),
             measured,
             generators,
             failed,
@@ -190,11 +207,7 @@ impl LoadReport {
 
     /// Requests that ended per second.
     pub fn throughput(&self) -> f64 {
-        if self.seconds > 0.0 {
-            self.measured.requests as f64 / self.seconds
-        } else {
-            0.0
-        }
+        self.measured.throughput(self.seconds)
     }
 
     /// Why the test did not pass; empty when it did.
@@ -215,6 +228,8 @@ impl LoadReport {
         }
         if self.measured.requests == 0 {
             reasons.push("no request ended".to_owned());
+        } else if self.measured.all_failed() && self.checks.is_empty() {
+            reasons.push("every request failed".to_owned());
         }
         reasons
     }
@@ -257,21 +272,30 @@ pub(crate) fn millis(micros: u64) -> f64 {
     micros as f64 / 1e3
 }
 
-/// Reads what the generators wrote, merges it and writes the report beside it.
+/// Reads what the generators wrote, merges it and writes the report beside it. A generator whose result is not there
+/// or is none has failed.
 ///
 /// # Errors
-/// `Input.*` when a result is not there or is none of a load generator, `Job.Storage` when S3 fails.
+/// `Input.Invalid` when an answer is none of a load generator, `Job.Storage` when S3 fails.
 pub async fn handle<Store>(deps: &Deps<Store>, request: Request) -> Result<Response, Error>
 where
     Store: GetObject + PutObject,
 {
     let (mut results, mut failed) = (Vec::new(), Vec::new());
-    for answer in request.generators {
+    for (at, answer) in request.generators.into_iter().enumerate() {
+        let answer = Answer::parse(answer)
+            .map_err(|error| error.under(&format!("$.load.generators[{at}]")))?;
         match answer {
             Answer::Generated(generated) => {
-                let result: LoadResult =
-                    artifacts::get_json(&deps.store, &generated.result_uri).await?;
-                results.push((generated, result));
+                match read_result(&deps.store, &generated.result_uri).await {
+                    Ok(result) => results.push((generated, result)),
+                    Err(error @ ArtifactError::Unavailable { .. }) => return Err(error.into()),
+                    Err(error) => failed.push(FailedGenerator {
+                        index: generated.index,
+                        error: error.name().to_owned(),
+                        cause: error.to_string(),
+                    }),
+                }
             }
             Answer::Failed(generator) => failed.push(generator),
         }
@@ -306,6 +330,21 @@ where
         cost_usd: report.cost_usd,
         checks: report.checks,
     })
+}
+
+/// The result of one generator, all of whose histograms can be read.
+async fn read_result(store: &impl GetObject, uri: &S3Uri) -> Result<LoadResult, ArtifactError> {
+    let result: LoadResult = artifacts::get_json(store, uri).await?;
+    for (at, second) in result.measured.seconds.iter().enumerate() {
+        Latencies::from_base64(&second.latencies).map_err(|error| ArtifactError::Malformed {
+            uri: uri.clone(),
+            reason: InvalidInput::new(
+                format!("$.measured.seconds[{at}].latencies"),
+                error.to_string(),
+            ),
+        })?;
+    }
+    Ok(result)
 }
 
 async fn publish<Store: PutObject>(

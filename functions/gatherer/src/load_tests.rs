@@ -8,6 +8,7 @@ use shared::histogram::Latencies;
 use shared::load::{Failure, LoadResult, Measured, Second};
 use shared::task::Named as _;
 use time::OffsetDateTime;
+use tokio::time::Instant;
 
 use crate::{Deps, Error, answer};
 
@@ -72,7 +73,12 @@ async fn event(deps: &Deps<MemoryStore>, results: &[LoadResult], thresholds: &[&
 }
 
 async fn call(deps: &Deps<MemoryStore>, event: Value) -> Result<Value, Error> {
-    Ok(serde_json::to_value(answer(deps, event, OffsetDateTime::UNIX_EPOCH).await?).unwrap())
+    Ok(
+        serde_json::to_value(
+            answer(deps, event, OffsetDateTime::UNIX_EPOCH, Instant::now()).await?,
+        )
+        .unwrap(),
+    )
 }
 
 #[tokio::test]
@@ -145,6 +151,65 @@ async fn a_missed_threshold_or_a_lost_generator_fails_the_test() {
 }
 
 #[tokio::test]
+async fn a_result_that_cannot_be_read_is_a_failed_generator() {
+    let deps = deps();
+    let results = [
+        result(0, 4, &[1_000; 10], 0),
+        result(1, 4, &[1_000], 0),
+        result(2, 4, &[1_000], 0),
+        result(3, 4, &[1_000], 0),
+    ];
+    let mut event = event(&deps, &results, &[]).await;
+    event["load"]["generators"][1]["resultUri"] = json!("s3://b/nothing.json");
+    let uri = |index: u32| S3Uri::new("b", format!("runs/x/load/{index}.json"));
+    put_json(&deps.store, &uri(2), &json!({"url": 7}), When::Always)
+        .await
+        .unwrap();
+    let mut foreign = results[3].clone();
+    foreign.measured.seconds[0].latencies = "aGVsbG8=".to_owned();
+    put_json(&deps.store, &uri(3), &foreign, When::Always)
+        .await
+        .unwrap();
+    let response = call(&deps, event).await.unwrap();
+    assert_eq!(
+        response["reasons"],
+        json!([
+            "generator 1 failed with Input.NotFound",
+            "generator 2 failed with Input.Invalid",
+            "generator 3 failed with Input.Invalid"
+        ])
+    );
+    assert_eq!(response["requests"], 10);
+}
+
+#[tokio::test]
+async fn what_no_generator_answers_is_refused_with_its_path() {
+    let deps = deps();
+    let mut event = event(&deps, &[result(0, 1, &[1], 0)], &[]).await;
+    event["load"]["generators"][0]["requests"] = json!("many");
+    let error = call(&deps, event).await.unwrap_err().to_string();
+    assert!(
+        error.starts_with("$.load.generators[0].requests: "),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn nothing_costs_nothing() {
+    let nothing = json!({"load": {"execution": "x", "generators": []}});
+    let response = call(&deps(), nothing).await.unwrap();
+    assert_eq!(response["costUsd"].to_string(), "0.0");
+}
+
+#[tokio::test]
+async fn a_test_in_which_every_request_failed_does_not_pass() {
+    let deps = deps();
+    let event = event(&deps, &[result(0, 1, &[], 5)], &[]).await;
+    let response = call(&deps, event).await.unwrap();
+    assert_eq!(response["reasons"], json!(["every request failed"]));
+}
+
+#[tokio::test]
 async fn the_cost_is_memory_by_time_and_the_requests() {
     let deps = deps();
     let results = [result(0, 2, &[1_000], 0), result(1, 2, &[1_000], 0)];
@@ -210,11 +275,5 @@ async fn what_is_no_load_request_is_refused_with_its_path() {
         (error.name(), error.to_string().contains("$.load.execution")),
         ("Input.Invalid", true),
         "{error}"
-    );
-    let mut missing = event(&deps, &[result(0, 1, &[1], 0)], &[]).await;
-    missing["load"]["generators"][0]["resultUri"] = json!("s3://b/nothing.json");
-    assert_eq!(
-        call(&deps, missing).await.unwrap_err().name(),
-        "Input.NotFound"
     );
 }

@@ -13,5 +13,8 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         bucket: env::required("BUCKET")?,
         store,
     };
-    lambda::serve(async |event| answer(&deps, event, OffsetDateTime::now_utc()).await).await
+    lambda::serve_until(async |event, limit| {
+        answer(&deps, event, OffsetDateTime::now_utc(), limit).await
+    })
+    .await
 }

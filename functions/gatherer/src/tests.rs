@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used)]
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use serde_json::json;
-use shared::artifacts::{MemoryStore, outcome_uri, put_json};
+use shared::artifacts::{MemoryStore, Put, Tagged, outcome_uri, put_json};
 use shared::job::{JobOutcome, JobResult, Placement};
 use time::macros::datetime;
 
@@ -34,6 +36,24 @@ fn trained(accuracy: f64) -> JobResult {
     JobResult::Succeeded {
         output: json!({"metrics": {"accuracy": accuracy, "trainSeconds": 1.5}, "model": "s3://b/m"}),
     }
+}
+
+/// Calls the handler of a function that has two minutes.
+async fn handle<Store>(
+    deps: &Deps<Store>,
+    request: Request,
+    now: OffsetDateTime,
+) -> Result<Response, Error>
+where
+    Store: GetObject + PutObject + ListObjects,
+{
+    super::handle(
+        deps,
+        request,
+        now,
+        Instant::now() + Duration::from_secs(120),
+    )
+    .await
 }
 
 fn request(key: &str, results: Value) -> Request {
@@ -106,6 +126,59 @@ async fn a_late_outcome_is_waited_for_until_the_deadline() {
     assert_eq!(response.unwrap().succeeded, 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn no_deadline_outlasts_the_function() {
+    let deps = deps();
+    let mut request = request("1", json!([{"jobId": "lost"}]));
+    request.deadline_seconds = 1e19;
+    let response = handle(&deps, request, NOW).await.unwrap();
+    assert_eq!(response.missing, 1);
+}
+
+#[tokio::test]
+async fn an_outcome_that_is_none_is_a_failed_branch() {
+    let deps = deps();
+    commit(&deps, "good", Placement::Lambda, trained(0.9)).await;
+    let broken = json!({"jobId": 7});
+    put_json(
+        &deps.store,
+        &outcome_uri("b", "broken"),
+        &broken,
+        When::Always,
+    )
+    .await
+    .unwrap();
+    let results = json!([{"jobId": "good"}, {"jobId": "broken"}]);
+    let response = handle(&deps, request("1", results), NOW).await.unwrap();
+    assert_eq!((response.succeeded, response.failed), (1, 1));
+    let report: Report = serde_json::from_str(&text(&deps, "report.json").await).unwrap();
+    let branch = &report.sections[0].branches[1];
+    assert_eq!(branch.error.as_deref(), Some("Input.Invalid"));
+    let message = branch.message.as_deref().unwrap();
+    assert!(message.contains("s3://b/jobs/broken/outcome.json"));
+}
+
+#[tokio::test]
+async fn a_manifest_that_is_none_is_refused_with_its_path() {
+    let deps = deps();
+    for (manifest, path) in [
+        (json!([{"jobId": "a"}, {"jobId": 7}]), "$[1].jobId"),
+        (
+            json!({"DestinationBucket": "b", "ResultFiles": {"FAILED": [{}]}}),
+            "$.ResultFiles.FAILED[0]",
+        ),
+    ] {
+        let uri = S3Uri::new("b", "manifest.json");
+        put_json(&deps.store, &uri, &manifest, When::Always)
+            .await
+            .unwrap();
+        let mut request = request("1", json!([]));
+        request.manifest = Some(uri);
+        let error = handle(&deps, request, NOW).await.unwrap_err().to_string();
+        assert!(error.contains(&format!("{path}: ")), "{error}");
+    }
+}
+
 #[tokio::test]
 async fn rounds_add_up_and_a_repeated_call_counts_once() {
     let deps = deps();
@@ -130,13 +203,66 @@ async fn rounds_add_up_and_a_repeated_call_counts_once() {
     assert_eq!(report.branches().count(), 3);
 }
 
+/// A store in which the first report takes a second to be written.
+#[derive(Default)]
+struct Stalling {
+    store: MemoryStore,
+    stalled: AtomicBool,
+}
+
+impl GetObject for Stalling {
+    async fn get_tagged(&self, uri: &S3Uri) -> Result<Option<Tagged>, ArtifactError> {
+        self.store.get_tagged(uri).await
+    }
+}
+
+impl ListObjects for Stalling {
+    async fn list(&self, prefix: &S3Uri) -> Result<Vec<Listed>, ArtifactError> {
+        self.store.list(prefix).await
+    }
+}
+
+impl PutObject for Stalling {
+    async fn put(&self, uri: &S3Uri, body: Vec<u8>, when: When<'_>) -> Result<Put, ArtifactError> {
+        if uri.key.contains("/report.") && !self.stalled.swap(true, Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+        self.store.put(uri, body, when).await
+    }
+}
+
+/// Parallel branches of a state machine that each end with their own section.
+#[tokio::test(start_paused = true)]
+async fn no_section_is_lost_when_two_are_made_at_once() {
+    let deps = Deps {
+        bucket: "b".into(),
+        store: Stalling::default(),
+    };
+    let results = json!([{"output": {"metrics": {}}}]);
+    let (first, second) = tokio::join!(handle(&deps, request("1", results.clone()), NOW), async {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        handle(&deps, request("2", results.clone()), NOW).await
+    });
+    assert_eq!(first.unwrap().report, second.unwrap().report);
+    let uri = |name| run_uri("b", "run-1", name);
+    let report: Report = artifacts::get_json(&deps.store, &uri("report.json"))
+        .await
+        .unwrap();
+    assert_eq!(report.sections.len(), 2);
+    let page = deps.store.get(&uri("report.html")).await.unwrap().unwrap();
+    let page = String::from_utf8(page).unwrap();
+    assert!(page.contains("Round 1") && page.contains("Round 2"));
+}
+
 #[tokio::test]
 async fn ten_thousand_outcomes_come_by_manifest() {
     let deps = deps();
     commit(&deps, "one", Placement::Lambda, trained(0.5)).await;
     let child = |n: u32| json!({"Input": format!("{{\"name\":\"{n}\"}}"), "Output": "{\"jobId\":\"one\"}", "Status": "SUCCEEDED"});
-    let failed =
-        json!([{"Input": "7", "Error": "States.Timeout", "Cause": "late", "Status": "TIMED_OUT"}]);
+    let failed = json!([
+        {"Input": "7", "Error": "States.Timeout", "Cause": "late", "Status": "TIMED_OUT"},
+        {"Input": "8", "Output": "{\"jobId\": 8}", "Status": "SUCCEEDED"}
+    ]);
     let children: Vec<_> = (0..9_999).map(child).collect();
     let manifest = json!({
         "DestinationBucket": "b", "MapRunArn": "arn",
@@ -156,8 +282,11 @@ async fn ten_thousand_outcomes_come_by_manifest() {
     let response = handle(&deps, request, NOW).await.unwrap();
     assert_eq!(
         (response.succeeded, response.failed, response.missing),
-        (9_999, 1, 0)
+        (9_999, 2, 0)
     );
+    let report: Report = serde_json::from_str(&text(&deps, "report.json").await).unwrap();
+    let told = report.sections[0].branches[10_000].message.as_deref();
+    assert!(told.unwrap().starts_with("$.Output.jobId: "), "{told:?}");
 }
 
 #[tokio::test]
