@@ -3,12 +3,13 @@
 #![allow(clippy::unwrap_used)]
 
 use std::{
-    io::{Read as _, Write as _},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     net::TcpListener,
+    process::{Command, Stdio},
     time::Duration,
 };
 
-use end_to_end::{Run, call};
+use end_to_end::{Run, call, hybrid, signal};
 use serde_json::{Value, json};
 
 /// A server that answers after `delay`; its URL. It ends with the test process.
@@ -104,6 +105,48 @@ fn a_target_that_is_not_on_the_list_is_refused() {
         let ended = run(&input(url, &[]));
         assert_eq!(ended["error"], "Input.TargetNotAllowed", "{ended}");
     }
+}
+
+#[test]
+fn a_server_that_is_not_there_is_neither_fast_nor_good() {
+    let load = [
+        "load",
+        "http://127.0.0.1:1/",
+        "--rate",
+        "50",
+        "--duration",
+        "500ms",
+    ]
+    .as_slice();
+    let missed = call(&[load, &["--threshold", "p99 < 250 ms"]].concat());
+    assert_eq!(missed.code, Some(1));
+    assert!(
+        missed.stdout.contains("missed p99 < 250 ms (no response)"),
+        "{}",
+        missed.stdout
+    );
+    let without = call(load);
+    assert_eq!(without.code, Some(1));
+    assert!(without.stdout.contains("p99 –"), "{}", without.stdout);
+}
+
+#[test]
+fn load_ends_with_what_it_has_when_it_is_asked_to() {
+    let url = serve(Duration::from_millis(5));
+    let mut load = Command::new(hybrid())
+        .args(["load", &url, "--rate", "50", "--duration", "60s", "--json"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let told = BufReader::new(load.stderr.take().unwrap()).lines();
+    let mut told = told.map_while(Result::ok);
+    assert!(told.any(|line| line.contains("1 of 60 s")));
+    signal(load.id(), "TERM");
+    let ended = load.wait_with_output().unwrap();
+    assert_eq!(ended.status.code(), Some(130));
+    let printed: Value = serde_json::from_slice(&ended.stdout).unwrap();
+    assert_eq!(printed["result"]["truncated"], true);
 }
 
 #[test]

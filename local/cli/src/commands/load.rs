@@ -1,5 +1,6 @@
 //! `hybrid load`: puts one URL under load from this machine, with the generator of the load-generator function.
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -11,6 +12,7 @@ use load_generator::spec::StatusSet;
 use load_generator::{
     AllowedTargets, Ceilings, Load, LoadTest, Plan, Progress, Share, Spread, Stage, Timing, Version,
 };
+use shared::histogram::Latencies;
 use shared::load::{LoadResult, Threshold};
 
 use crate::error::{Error, FAILED, INTERRUPTED};
@@ -60,7 +62,7 @@ pub struct LoadArguments {
     /// A good status, 200 or 2xx; may be given more than once. 200 to 399 when absent.
     #[arg(long, value_parser = status, value_name = "STATUS")]
     expect_status: Vec<StatusSet>,
-    /// A text that every body must contain.
+    /// A text that every body must contain, within its first MiB.
     #[arg(long, value_name = "TEXT")]
     expect_body: Option<String>,
     /// A condition to pass, such as "p99 < 250 ms" or "error rate < 0.1 %"; may be given more than once.
@@ -81,7 +83,8 @@ pub struct LoadArguments {
 }
 
 impl LoadArguments {
-    /// Exit code 0 if requests ended and every threshold held, 1 if not, 130 after Ctrl-C.
+    /// Exit code 0 if requests ended and every threshold held (without thresholds: if not all requests failed),
+    /// 1 if not, 130 after Ctrl-C or SIGTERM.
     pub async fn execute(self) -> Result<ExitCode, Error> {
         let json = self.json;
         let test = self.test()?;
@@ -98,9 +101,8 @@ impl LoadArguments {
             load_generator::run(&plan, &timing, &mut show)
         });
         let interrupted = tokio::spawn(async move {
-            if tokio::signal::ctrl_c().await.is_ok() {
-                stop.store(true, Ordering::Relaxed);
-            }
+            crate::interrupt::requested().await;
+            stop.store(true, Ordering::Relaxed);
         });
         let result = running
             .await
@@ -127,7 +129,11 @@ impl LoadArguments {
                 );
             }
         }
-        let passed = result.measured.requests > 0 && checks.iter().all(|check| check.passed);
+        let passed = if checks.is_empty() {
+            !result.measured.all_failed()
+        } else {
+            checks.iter().all(|check| check.passed)
+        };
         Ok(match (was_interrupted, passed) {
             (true, _) => ExitCode::from(INTERRUPTED),
             (false, true) => ExitCode::SUCCESS,
@@ -160,7 +166,7 @@ impl LoadArguments {
         };
         let mut test = LoadTest::new(self.url, load);
         test.method = self.method;
-        test.headers = self.headers.into_iter().collect();
+        test.headers = combine(self.headers);
         test.body = match self.data.strip_prefix('@') {
             Some(file) => read_text(file.as_ref())?,
             None => self.data,
@@ -187,11 +193,11 @@ impl LoadArguments {
 
 /// One line on the terminal for each second.
 fn show(progress: &Progress<'_>) {
-    let ms = |percent| progress.latencies.percentile(percent) as f64 / 1e3;
+    let ms = |percent| milliseconds(progress.latencies, progress.latencies.percentile(percent));
     // A terminal that is gone is no reason to stop the test.
     let _ = writeln!(
         std::io::stderr(),
-        "{:>4} of {:.0} s {:>9} requests {:>7} errors   p50 {:>9.3} ms   p99 {:>9.3} ms",
+        "{:>4} of {:.0} s {:>9} requests {:>7} errors   p50 {:>12}   p99 {:>12}",
         progress.second + 1,
         progress.of_seconds,
         progress.requests,
@@ -220,17 +226,11 @@ fn summary(result: &LoadResult) -> String {
     );
     // Writing to a String cannot fail.
     for percent in [50.0, 90.0, 99.0, 99.9, 99.99] {
-        let _ = write!(
-            text,
-            "   p{percent} {:.3} ms",
-            measured.latencies.percentile(percent) as f64 / 1e3
-        );
+        let value = milliseconds(&measured.latencies, measured.latencies.percentile(percent));
+        let _ = write!(text, "   p{percent} {value}");
     }
-    let _ = writeln!(
-        text,
-        "   max {:.3} ms",
-        measured.latencies.max() as f64 / 1e3
-    );
+    let max = milliseconds(&measured.latencies, measured.latencies.max());
+    let _ = writeln!(text, "   max {max}");
     if measured.scheduling.count() > 0 {
         let own = measured.scheduling.percentile(99.0) as f64 / 1e3;
         let late = if own > 1.0 {
@@ -247,6 +247,37 @@ fn summary(result: &LoadResult) -> String {
         let _ = writeln!(text, "failed, {failure:?}: {count}");
     }
     text
+}
+
+/// `micros` of `latencies` in milliseconds; a dash when there are none.
+fn milliseconds(latencies: &Latencies, micros: u64) -> String {
+    if latencies.count() == 0 {
+        "–".to_owned()
+    } else {
+        format!("{:.3} ms", micros as f64 / 1e3)
+    }
+}
+
+/// Headers by name. A name given more than once has all its values in one line, which means the same (RFC 9110,
+/// section 5.3); only cookies are parted by semicolons (RFC 6265, section 5.4).
+fn combine(headers: Vec<(String, String)>) -> BTreeMap<String, String> {
+    let mut combined = BTreeMap::<String, String>::new();
+    for (name, value) in headers {
+        let known = combined
+            .iter_mut()
+            .find(|(known, _)| known.eq_ignore_ascii_case(&name));
+        if let Some((_, values)) = known {
+            let comma = if name.eq_ignore_ascii_case("cookie") {
+                "; "
+            } else {
+                ", "
+            };
+            *values = [values, comma, &value].concat();
+        } else {
+            combined.insert(name, value);
+        }
+    }
+    combined
 }
 
 fn seconds(text: &str) -> Result<f64, String> {
@@ -277,6 +308,7 @@ fn status(text: &str) -> Result<StatusSet, String> {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
@@ -301,5 +333,24 @@ mod tests {
             Ok(("X-A".to_owned(), "b: c".to_owned()))
         );
         assert!(header("nothing").is_err());
+    }
+
+    #[test]
+    fn a_header_given_twice_keeps_both_values() {
+        let given = ["A: 1", "B: x", "a: 2", "Cookie: c=1", "Cookie: d=2"];
+        let combined = combine(given.map(|text| header(text).unwrap()).to_vec());
+        let line = |(name, value): (String, String)| format!("{name}: {value}");
+        assert_eq!(
+            combined.into_iter().map(line).collect::<Vec<_>>(),
+            ["A: 1, 2", "B: x", "Cookie: c=1; d=2"]
+        );
+    }
+
+    #[test]
+    fn a_latency_that_was_not_measured_is_not_zero() {
+        let mut latencies = Latencies::new();
+        assert_eq!(milliseconds(&latencies, latencies.max()), "–");
+        latencies.record(1_500);
+        assert_eq!(milliseconds(&latencies, 1_500), "1.500 ms");
     }
 }
