@@ -109,6 +109,8 @@ def holds(condition):
             return True
         case {"Fn::Not": [inner]}:
             return not holds(inner)
+        case {"Fn::And": all_of}:
+            return all(holds(inner) for inner in all_of)
         case {"Fn::Equals": [left, right]}:
             return left == right
     raise ValueError(f"a condition of another form: {condition}")
