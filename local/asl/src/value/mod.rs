@@ -1,6 +1,7 @@
 //! JSON whose copies are cheap: strings, arrays and objects are shared, never duplicated, between branches.
 
 mod convert;
+mod jackson;
 mod print;
 
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use std::sync::Arc;
 use indexmap::IndexMap;
 use serde_json::Number;
 
+pub(crate) use jackson::Jackson;
 pub(crate) use print::write_number;
 
 /// An object's members in their order of insertion. Made with `Map::default()`.

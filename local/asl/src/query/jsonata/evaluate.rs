@@ -43,7 +43,30 @@ pub(super) fn parse(text: &str) -> Result<AstNode, SyntaxError> {
             "the expression is longer than {MAX_LENGTH} bytes"
         )));
     }
-    parser::parse(text).map_err(|error| SyntaxError::new(message::syntax(&error.to_string())))
+    let ast = parser::parse(text)
+        .map_err(|error| SyntaxError::new(message::syntax(&error.to_string())))?;
+    match later_operator(&ast) {
+        None => Ok(ast),
+        Some(symbol) => Err(SyntaxError::new(format!(
+            "The symbol \"{symbol}\" cannot be used as a unary operator"
+        ))),
+    }
+}
+
+/// What AWS's JSONata 2.0.6 stumbles over in an operator that came later: `??` or `?:`.
+fn later_operator(ast: &AstNode) -> Option<&'static str> {
+    if let AstNode::Binary { op, .. } = ast {
+        match op {
+            BinaryOp::Coalesce => return Some("?"),
+            BinaryOp::Default => return Some(":"),
+            _ => {}
+        }
+    }
+    let mut found = None;
+    prepare::children(ast, &mut |child| {
+        found = found.or_else(|| later_operator(child));
+    });
+    found
 }
 
 impl Program {
@@ -158,7 +181,7 @@ impl Program {
         };
         match told {
             Some(message) => message::tail(&message, None),
-            None => message::tail(message, self.only_function()),
+            None => message::tail(message, self.culprit(message, scope)),
         }
     }
 
@@ -218,12 +241,25 @@ impl Program {
         from_jsonata(&self.run(ast, scope).ok()?).ok().flatten()
     }
 
-    /// The function that an error must be about, when the expression calls a single one.
-    fn only_function(&self) -> Option<&str> {
-        let mut names = self.calls.iter().filter(|name| !name.starts_with('%'));
-        match (names.next(), names.next()) {
-            (Some(name), None) => Some(name),
-            _ => None,
+    /// The function that an error is about: the only one, or the innermost whose call alone gives the same error.
+    fn culprit(&self, message: &str, scope: &Scope) -> Option<&str> {
+        fn collect<'a>(node: &'a AstNode, found: &mut Vec<(&'a AstNode, &'a str)>) {
+            prepare::children(node, &mut |child| collect(child, found));
+            if let AstNode::Function { name, .. } = node {
+                found.push((node, name));
+            }
+        }
+        let mut calls = Vec::new();
+        collect(&self.source, &mut calls);
+        match *calls {
+            [(_, only)] => Some(only),
+            _ if !message.starts_with("T041") => None,
+            _ => calls.into_iter().find_map(|(call, name)| {
+                let alone = self.run(call, scope);
+                alone
+                    .is_err_and(|error| error.message() == message)
+                    .then_some(name)
+            }),
         }
     }
 }

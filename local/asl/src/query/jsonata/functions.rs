@@ -1,19 +1,24 @@
 //! The functions that Step Functions adds to JSONata, and the guards of [`super::prepare`]
 //! (<https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html#jsonata-functions-provided-by-step-functions>).
 //!
-//! Arguments lose their fractions. What has no sense (a chunk of no items, a range that leads away from its end, a
-//! hash without algorithm) gives nothing, and a range of one number gives the number, as on AWS.
+//! Arguments lose their fractions. What has no sense (a chunk of no items, a range that leads away from its end) gives
+//! nothing, and a range of one number gives the number, as on AWS.
 
+use base64::Engine;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use jsonata_core::evaluator::{Evaluator, EvaluatorError};
 use jsonata_core::value::JValue;
 
 use super::convert::{MAX_BYTES, fits, to_jsonata};
 use super::message::MEMORY;
-use super::prepare::{JOINED, PADDING, REPLACED, SMALL};
+use super::prepare::{
+    BASE64_DECODED, JOINED, MISMATCH, PADDING, PICTURE, REPLACED, SMALL, URL_DECODED, WHOLE,
+};
 use crate::query::Random;
 use crate::query::intrinsics::digest;
 use crate::query::java::JavaRandom;
-use crate::value::Value;
+use crate::value::{Jackson, Value};
 
 /// The longest range that `$range` makes; AWS allows as many.
 const MAX_RANGE: usize = 360_145;
@@ -34,13 +39,15 @@ pub(super) fn register(
             "parse" => evaluator.register_fn("parse", parse)?,
             "uuid" => {
                 let random = random.fork();
-                evaluator.register_fn("uuid", move |_: &[JValue]| {
+                evaluator.register_fn("uuid", move |args: &[JValue]| {
+                    at_most("uuid", args, 0)?;
                     Ok(JValue::string(random.uuid()))
                 })?;
             }
             "random" => {
                 let random = random.fork();
                 evaluator.register_fn_override("random", move |args: &[JValue]| {
+                    at_most("random", args, 1)?;
                     Ok(match args.first() {
                         Some(JValue::Number(seed)) => {
                             JValue::Number(JavaRandom::seeded(*seed as i64).next_double())
@@ -53,6 +60,15 @@ pub(super) fn register(
             "eval" => evaluator.register_fn_override("eval", |_: &[JValue]| {
                 fail("T1006: Attempted to invoke a non-function")
             })?,
+            MISMATCH => evaluator.register_fn(MISMATCH, |args: &[JValue]| mismatch(args))?,
+            PICTURE => evaluator.register_fn(PICTURE, |args: &[JValue]| picture(args))?,
+            WHOLE => evaluator.register_fn(WHOLE, |args: &[JValue]| whole(args))?,
+            URL_DECODED => {
+                evaluator.register_fn(URL_DECODED, |args: &[JValue]| url_decoded(args))?
+            }
+            BASE64_DECODED => {
+                evaluator.register_fn(BASE64_DECODED, |args: &[JValue]| base64_decoded(args))?;
+            }
             SMALL => evaluator.register_fn(SMALL, |args: &[JValue]| small(args))?,
             PADDING => evaluator.register_fn(PADDING, |args: &[JValue]| padding(args))?,
             JOINED => evaluator.register_fn(JOINED, |args: &[JValue]| joined(args))?,
@@ -86,14 +102,31 @@ fn integer(
     }
 }
 
+/// Refuses arguments beyond those that the function takes.
+fn at_most(
+    function: &str,
+    args: &[JValue],
+    count: usize,
+) -> std::result::Result<(), EvaluatorError> {
+    if args.len() > count {
+        signature(function, count + 1)?;
+    }
+    Ok(())
+}
+
 fn partition(args: &[JValue]) -> Result {
-    let Some(size) = integer(args, 1, "partition")? else {
-        return Ok(JValue::Undefined);
-    };
+    at_most("partition", args, 2)?;
     let items = match args.first() {
         Some(JValue::Array(items)) => items.to_vec(),
         None | Some(JValue::Undefined) => return Ok(JValue::Undefined),
-        Some(single) => vec![single.clone()],
+        Some(_) => {
+            return fail(
+                "T0412: Argument 1 of function \"partition\" must be an array of undefined",
+            );
+        }
+    };
+    let Some(size) = integer(args, 1, "partition")? else {
+        return Ok(JValue::array(vec![JValue::array(items)]));
     };
     match usize::try_from(size) {
         Ok(size) if size > 0 && !items.is_empty() => Ok(JValue::array(
@@ -102,11 +135,13 @@ fn partition(args: &[JValue]) -> Result {
                 .map(|chunk| JValue::array(chunk.to_vec()))
                 .collect(),
         )),
-        _ => Ok(JValue::Undefined),
+        Ok(_) => Ok(JValue::Undefined),
+        Err(_) => fail("D3137: Second argument must be zero or greater"),
     }
 }
 
 fn range(args: &[JValue]) -> Result {
+    at_most("range", args, 3)?;
     let bounds = [
         integer(args, 0, "range")?,
         integer(args, 1, "range")?,
@@ -131,29 +166,128 @@ fn range(args: &[JValue]) -> Result {
 }
 
 fn hash(args: &[JValue]) -> Result {
-    match (args.first(), args.get(1)) {
-        (Some(JValue::String(text)), Some(JValue::String(algorithm))) => {
-            match digest(text, algorithm) {
-                Some(digest) => Ok(JValue::string(digest)),
-                None => fail(format!("Unsupported hash algorithm: {algorithm}")),
-            }
-        }
-        (None | Some(JValue::Undefined), _) | (_, None | Some(JValue::Undefined)) => {
-            Ok(JValue::Undefined)
-        }
-        (Some(JValue::String(_)), Some(_)) => signature("hash", 2),
-        (Some(_), _) => signature("hash", 1),
+    at_most("hash", args, 2)?;
+    let algorithm = match args {
+        [] => return signature("hash", 1),
+        [JValue::Undefined, ..] | [JValue::String(_)] => return Ok(JValue::Undefined),
+        [JValue::String(_), JValue::String(algorithm), ..] => &**algorithm,
+        [JValue::String(_), JValue::Undefined, ..] => "null",
+        [JValue::String(_), ..] => return signature("hash", 2),
+        _ => return signature("hash", 1),
+    };
+    let text = args[0].as_str().unwrap_or_default();
+    match digest(text, algorithm) {
+        Some(digest) => Ok(JValue::string(digest)),
+        None => fail(format!(
+            "D3137: Hash algorithm '{algorithm}' must be one of SHA-1, SHA-384, SHA-256, SHA-512, MD5"
+        )),
     }
 }
 
+/// Reads JSON, in which strings may stand in single quotes and no name may stand twice in an object.
 fn parse(args: &[JValue]) -> Result {
+    at_most("parse", args, 1)?;
+    let text = match args.first() {
+        Some(JValue::String(text)) => text,
+        None | Some(JValue::Undefined) => return Ok(JValue::Undefined),
+        Some(_) => return signature("parse", 1),
+    };
+    let jackson = Jackson {
+        source: String::new(),
+        places_after: false,
+        single_quotes: true,
+        unique_names: true,
+    };
+    let read = jackson.read(text).ok();
+    match read.and_then(|text| Value::parse(&text).ok()) {
+        Some(value) => Ok(to_jsonata(&value)),
+        None => fail("D3137: Invalid JSON"),
+    }
+}
+
+/// Fails for the function and the position that its last two arguments name.
+fn mismatch(args: &[JValue]) -> Result {
+    match args {
+        [.., JValue::String(function), JValue::Number(argument)] => {
+            signature(function, *argument as usize)
+        }
+        _ => Ok(JValue::Undefined),
+    }
+}
+
+/// Gives the picture or time zone of `$now` back, if it is a string; the second argument is its position.
+fn picture(args: &[JValue]) -> Result {
+    match args {
+        [value @ (JValue::String(_) | JValue::Undefined), ..] => Ok(value.clone()),
+        [_, JValue::Number(argument)] => signature("now", *argument as usize),
+        _ => Ok(JValue::Undefined),
+    }
+}
+
+/// Cuts the fraction of a number off.
+fn whole(args: &[JValue]) -> Result {
+    Ok(match args.first() {
+        Some(JValue::Number(number)) => JValue::Number(number.trunc()),
+        Some(value) => value.clone(),
+        None => JValue::Undefined,
+    })
+}
+
+/// `$decodeUrlComponent` as Java decodes: `+` is a blank, and what is not UTF-8 becomes U+FFFD.
+fn url_decoded(args: &[JValue]) -> Result {
+    let text = match args.first() {
+        Some(JValue::String(text)) => text,
+        None | Some(JValue::Undefined) => return Ok(JValue::Undefined),
+        Some(_) => return signature("decodeUrlComponent", 1),
+    };
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, after)) = rest.split_first() {
+        rest = after;
+        match first {
+            b'+' => bytes.push(b' '),
+            b'%' => {
+                let digits = after.get(..2).and_then(|digits| {
+                    let digits = std::str::from_utf8(digits).ok()?;
+                    digits
+                        .bytes()
+                        .all(|digit| digit.is_ascii_hexdigit())
+                        .then_some(digits)
+                });
+                let Some(byte) = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok())
+                else {
+                    return fail(format!(
+                        "D3140: Malformed URL passed to $decodeUrlComponent(): {}",
+                        Value::from(&**text)
+                    ));
+                };
+                bytes.push(byte);
+                rest = &after[2..];
+            }
+            other => bytes.push(*other),
+        }
+    }
+    Ok(JValue::string(String::from_utf8_lossy(&bytes)))
+}
+
+/// `$base64decode`: the padding may be missing, but no other character may be there.
+fn base64_decoded(args: &[JValue]) -> Result {
+    const LENIENT: GeneralPurpose = GeneralPurpose::new(
+        &STANDARD,
+        GeneralPurposeConfig::new()
+            .with_decode_allow_trailing_bits(true)
+            .with_decode_padding_mode(DecodePaddingMode::Indifferent),
+    );
     match args.first() {
-        Some(JValue::String(text)) => match Value::parse(text) {
-            Ok(value) => Ok(to_jsonata(&value)),
-            Err(error) => fail(format!("Unable to parse JSON: {error}")),
+        Some(JValue::String(text)) => match LENIENT.decode(text.as_bytes()) {
+            Ok(bytes) => Ok(JValue::string(String::from_utf8_lossy(&bytes))),
+            Err(base64::DecodeError::InvalidByte(_, byte)) => {
+                fail(format!("Illegal base64 character {byte:x}"))
+            }
+            Err(error) => fail(error.to_string()),
         },
         None | Some(JValue::Undefined) => Ok(JValue::Undefined),
-        Some(_) => signature("parse", 1),
+        Some(_) => signature("base64decode", 1),
     }
 }
 

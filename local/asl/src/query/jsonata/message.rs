@@ -242,6 +242,10 @@ fn argument(code: &str, text: &str, function: Option<&str>) -> Option<String> {
             let kind = text.rsplit("array of ").next()?.trim();
             let kind = kind.trim_matches('"').to_ascii_lowercase();
             let kind = kind.trim_end_matches('s');
+            // The reference's own message, for a function whose array may hold anything.
+            if kind == "undefined" {
+                return None;
+            }
             format!("Argument {index} of function \"{name}\" must be an array of \"{kind}s\"")
         }
         _ => format!("Argument {index} of function \"{name}\" does not match function signature"),

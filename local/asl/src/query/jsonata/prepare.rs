@@ -1,5 +1,6 @@
 //! What is made of a parsed expression before it is evaluated: which parts of the payload it mentions, which of
-//! AWS's functions it calls, and guards around what could make a huge string out of small ones.
+//! AWS's functions it calls, guards around what could make a huge string out of small ones, and calls with too few or
+//! too many arguments.
 
 use jsonata_core::ast::{AstNode, BinaryOp, PathStep, Stage};
 
@@ -13,6 +14,82 @@ pub(super) const SMALL: &str = "%small";
 pub(super) const PADDING: &str = "%padding";
 pub(super) const JOINED: &str = "%joined";
 pub(super) const REPLACED: &str = "%replaced";
+
+/// Fails for a call with too few or too many arguments.
+pub(super) const MISMATCH: &str = "%mismatch";
+/// Checks the arguments of `$now`.
+pub(super) const PICTURE: &str = "%picture";
+/// Cuts fractions off.
+pub(super) const WHOLE: &str = "%whole";
+/// What AWS has in place of `$decodeUrlComponent` and `$base64decode`.
+pub(super) const URL_DECODED: &str = "%decodeUrlComponent";
+pub(super) const BASE64_DECODED: &str = "%base64decode";
+
+/// JSONata's functions with the least and the greatest number of their arguments, after the reference's signatures;
+/// what the context can stand in for may be left out.
+const ARITIES: &[(&str, usize, usize)] = &[
+    ("abs", 0, 1),
+    ("append", 2, 2),
+    ("assert", 1, 2),
+    ("average", 1, 1),
+    ("base64decode", 0, 1),
+    ("base64encode", 0, 1),
+    ("boolean", 0, 1),
+    ("ceil", 0, 1),
+    ("contains", 1, 2),
+    ("count", 1, 1),
+    ("decodeUrl", 0, 1),
+    ("decodeUrlComponent", 0, 1),
+    ("distinct", 1, 1),
+    ("each", 1, 2),
+    ("encodeUrl", 0, 1),
+    ("encodeUrlComponent", 0, 1),
+    ("error", 0, 1),
+    ("exists", 1, 1),
+    ("filter", 2, 2),
+    ("floor", 0, 1),
+    ("formatBase", 0, 2),
+    ("formatInteger", 1, 2),
+    ("formatNumber", 1, 3),
+    ("fromMillis", 0, 3),
+    ("join", 1, 2),
+    ("keys", 0, 1),
+    ("length", 0, 1),
+    ("lookup", 1, 2),
+    ("lowercase", 0, 1),
+    ("map", 2, 2),
+    ("match", 1, 3),
+    ("max", 1, 1),
+    ("merge", 1, 1),
+    ("millis", 0, 0),
+    ("min", 1, 1),
+    ("not", 0, 1),
+    ("now", 0, 2),
+    ("number", 0, 1),
+    ("pad", 1, 3),
+    ("parseInteger", 1, 2),
+    ("power", 1, 2),
+    ("reduce", 2, 3),
+    ("replace", 2, 4),
+    ("reverse", 1, 1),
+    ("round", 0, 2),
+    ("shuffle", 1, 1),
+    ("sift", 0, 2),
+    ("single", 1, 2),
+    ("sort", 1, 2),
+    ("split", 1, 3),
+    ("spread", 0, 1),
+    ("sqrt", 0, 1),
+    ("string", 0, 2),
+    ("substring", 1, 3),
+    ("substringAfter", 1, 2),
+    ("substringBefore", 1, 2),
+    ("sum", 1, 1),
+    ("toMillis", 0, 2),
+    ("trim", 0, 1),
+    ("type", 1, 1),
+    ("uppercase", 0, 1),
+];
 
 /// Calls `each` with every direct child.
 pub(super) fn children<'a>(node: &'a AstNode, each: &mut dyn FnMut(&'a AstNode)) {
@@ -252,55 +329,137 @@ pub(super) fn calls(ast: &AstNode) -> Vec<&str> {
 
 /// Puts the guards and the clock in; whether anything was changed.
 pub(super) fn guard(ast: &mut AstNode) -> bool {
-    let mut changed = false;
-    guard_node(ast, false, &mut changed);
-    changed
+    let mut bound = Vec::new();
+    names(ast, &mut bound);
+    let mut guards = Guards {
+        bound,
+        changed: false,
+    };
+    guards.node(ast, Around::default());
+    guards.changed
 }
 
-fn guard_node(node: &mut AstNode, in_concatenation: bool, changed: &mut bool) {
-    unchain(node);
-    let concatenation = is_concatenation(node);
-    children_mut(node, &mut |child| {
-        guard_node(child, concatenation, changed);
-    });
-    if concatenation {
-        if let AstNode::Binary { lhs, rhs, .. } = node {
-            for side in [lhs, rhs] {
-                if !is_scalar(side) && !is_concatenation(side) {
-                    wrap(side, SMALL);
+/// The names of variables and parameters in the expression, which may hide functions.
+fn names(ast: &AstNode, found: &mut Vec<String>) {
+    match ast {
+        AstNode::Variable(name) => found.push(name.clone()),
+        AstNode::Lambda { params, .. } => found.extend(params.iter().cloned()),
+        _ => {}
+    }
+    children(ast, &mut |child| names(child, found));
+}
+
+/// What a node stands in.
+#[derive(Clone, Copy, Default)]
+struct Around {
+    /// It is a side of a concatenation.
+    concatenation: bool,
+    /// It is on the right of `~>`, which gives it one more argument.
+    chain: bool,
+}
+
+struct Guards {
+    bound: Vec<String>,
+    changed: bool,
+}
+
+impl Guards {
+    fn node(&mut self, node: &mut AstNode, around: Around) {
+        unchain(node);
+        let concatenation = is_concatenation(node);
+        let chain = matches!(
+            node,
+            AstNode::Binary {
+                op: BinaryOp::ChainPipe,
+                ..
+            }
+        );
+        let mut first = true;
+        children_mut(node, &mut |child| {
+            let around = Around {
+                concatenation,
+                chain: chain && !first,
+            };
+            first = false;
+            self.node(child, around);
+        });
+        if concatenation {
+            if let AstNode::Binary { lhs, rhs, .. } = node {
+                for side in [lhs, rhs] {
+                    if !is_scalar(side) && !is_concatenation(side) {
+                        wrap(side, SMALL);
+                    }
                 }
             }
+            if !around.concatenation {
+                wrap(node, SMALL);
+            }
+            self.changed = true;
+            return;
         }
-        if !in_concatenation {
-            wrap(node, SMALL);
+        self.call(node, around.chain);
+    }
+
+    fn call(&mut self, node: &mut AstNode, chained: bool) {
+        let AstNode::Function {
+            name,
+            args,
+            is_builtin: true,
+        } = node
+        else {
+            return;
+        };
+        if args.iter().any(|arg| matches!(arg, AstNode::Placeholder)) {
+            return;
         }
-        *changed = true;
-        return;
-    }
-    let AstNode::Function {
-        name,
-        args,
-        is_builtin: true,
-    } = node
-    else {
-        return;
-    };
-    if args.iter().any(|arg| matches!(arg, AstNode::Placeholder)) {
-        return;
-    }
-    match (name.as_str(), args.len()) {
-        ("now", 0..=2) => {
-            *name = "fromMillis".to_string();
-            args.insert(0, AstNode::Variable(NOW.to_string()));
+        if !self.bound.contains(name) {
+            if let Some(argument) = mismatch(name, args.len() + usize::from(chained)) {
+                let name = AstNode::String(std::mem::take(name));
+                *node = call(MISMATCH, vec![name, AstNode::Number(argument as f64)]);
+                self.changed = true;
+                return;
+            }
+            if args.len() == 1 && !chained {
+                match name.as_str() {
+                    "decodeUrlComponent" => *name = URL_DECODED.to_string(),
+                    "base64decode" => *name = BASE64_DECODED.to_string(),
+                    _ => {}
+                }
+                self.changed |= name.starts_with('%');
+            }
         }
-        ("millis", 0) => *node = AstNode::Variable(NOW.to_string()),
-        ("string", 1..) => wrap(&mut args[0], SMALL),
-        ("pad", 2..) => wrap(&mut args[1], PADDING),
-        ("join", 1..) => guard_argument(args, JOINED),
-        ("replace", 3..) => guard_argument(args, REPLACED),
-        _ => return,
+        match (name.as_str(), args.len()) {
+            ("now", 0..=2) => {
+                *name = "fromMillis".to_string();
+                for (index, argument) in args.iter_mut().enumerate() {
+                    let inner = std::mem::replace(argument, AstNode::Null);
+                    let position = AstNode::Number((index + 1) as f64);
+                    *argument = call(PICTURE, vec![inner, position]);
+                }
+                args.insert(0, AstNode::Variable(NOW.to_string()));
+            }
+            ("millis", 0) => *node = AstNode::Variable(NOW.to_string()),
+            ("fromMillis", 1..) if !chained => wrap(&mut args[0], WHOLE),
+            ("string", 1..) => wrap(&mut args[0], SMALL),
+            ("pad", 2..) => wrap(&mut args[1], PADDING),
+            ("join", 1..) => guard_argument(args, JOINED),
+            ("replace", 3..) => guard_argument(args, REPLACED),
+            _ => return,
+        }
+        self.changed = true;
     }
-    *changed = true;
+}
+
+/// The position of the first argument that is missing or one too many.
+fn mismatch(function: &str, count: usize) -> Option<usize> {
+    let row = ARITIES
+        .binary_search_by_key(&function, |(name, ..)| *name)
+        .ok()?;
+    let (_, least, most) = ARITIES[row];
+    if count < least {
+        return Some(count + 1);
+    }
+    (count > most).then_some(most + 1)
 }
 
 fn is_concatenation(node: &AstNode) -> bool {
@@ -332,7 +491,16 @@ fn unchain(node: &mut AstNode) {
             args,
             is_builtin: true,
         } = &mut **rhs
-        && matches!(name.as_str(), "string" | "pad" | "join" | "replace")
+        && matches!(
+            name.as_str(),
+            "string"
+                | "pad"
+                | "join"
+                | "replace"
+                | "fromMillis"
+                | "decodeUrlComponent"
+                | "base64decode"
+        )
         && !args.iter().any(|arg| matches!(arg, AstNode::Placeholder))
     {
         args.insert(0, std::mem::replace(&mut **lhs, AstNode::Null));
@@ -356,5 +524,15 @@ fn call(name: &str, args: Vec<AstNode>) -> AstNode {
         name: name.to_string(),
         args,
         is_builtin: true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arities_are_sorted_for_the_search() {
+        assert!(ARITIES.is_sorted());
     }
 }

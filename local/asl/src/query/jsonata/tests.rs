@@ -69,6 +69,19 @@ fn expressions_give_what_aws_gives() {
         ("$partition($states.input.arr, 2)", "[[1,2],[3]]"),
         ("$partition([0], 1)", "[[0]]"),
         ("$partition([1,2,3], 2.9)", "[[1,2],[3]]"),
+        ("$partition([1,2,3])", "[[1,2,3]]"),
+        ("$partition([1,2,3], $states.input.absent)", "[[1,2,3]]"),
+        ("$parse(\"{'a':1}\")", "{\"a\":1}"),
+        ("$decodeUrlComponent('a+b%20c')", "\"a b c\""),
+        ("'%E6' ~> $decodeUrlComponent()", "\"\u{fffd}\""),
+        ("$base64decode('YWJ')", "\"ab\""),
+        ("$fromMillis(1.6)", "\"1970-01-01T00:00:00.001Z\""),
+        ("1.6 ~> $fromMillis()", "\"1970-01-01T00:00:00.001Z\""),
+        ("[1,2] ~> $count()", "2"),
+        (
+            "($count := function($x, $y) { $x + $y }; $count(1, 2))",
+            "3",
+        ),
         ("$range(0, 10, 3)", "[0,3,6,9]"),
         ("$range(1, 9, 9)", "1"),
         ("$range(-1.7, 2, 1)", "[-1,0,1,2]"),
@@ -103,6 +116,15 @@ fn expressions_give_what_aws_gives() {
     ] {
         assert_eq!(evaluate(text), Ok(parse(value)), "{text}");
     }
+}
+
+#[test]
+fn operators_of_later_versions_are_refused() {
+    for (text, symbol) in [("$a ?? 1", "?"), ("[($a ?: 1)]", ":")] {
+        let message = format!("The symbol \"{symbol}\" cannot be used as a unary operator");
+        assert_eq!(evaluate(text), Err(message), "{text}");
+    }
+    assert_eq!(evaluate("true ? 1 : 2"), Ok(parse("1")));
 }
 
 #[test]
@@ -168,6 +190,110 @@ fn failures_carry_awss_words() {
         (
             "$formatNumber(1, 'x')",
             "threw an error during evaluation. D3086: The sub-picture must not contain a passive character that is preceded by an active character and that is followed by another active character",
+        ),
+        (
+            "$partition([1], -1)",
+            "threw an error during evaluation. D3137: Second argument must be zero or greater",
+        ),
+        (
+            "$partition('not-array', 2)",
+            "threw an error during evaluation. T0412: Argument 1 of function \"partition\" must be an array of undefined",
+        ),
+        (
+            "$hash('data', 'UNSUPPORTED')",
+            "threw an error during evaluation. D3137: Hash algorithm 'UNSUPPORTED' must be one of SHA-1, SHA-384, SHA-256, SHA-512, MD5",
+        ),
+        (
+            "$hash('data', $states.input.absent)",
+            "threw an error during evaluation. D3137: Hash algorithm 'null' must be one of SHA-1, SHA-384, SHA-256, SHA-512, MD5",
+        ),
+        (
+            "$parse('{bad json}')",
+            "threw an error during evaluation. D3137: Invalid JSON",
+        ),
+        (
+            "$parse('')",
+            "threw an error during evaluation. D3137: Invalid JSON",
+        ),
+        (
+            "$parse('1 x')",
+            "threw an error during evaluation. D3137: Invalid JSON",
+        ),
+        (
+            "$parse('1e400')",
+            "threw an error during evaluation. D3137: Invalid JSON",
+        ),
+        (
+            "$parse('{\"a\":1,\"a\":2}')",
+            "threw an error during evaluation. D3137: Invalid JSON",
+        ),
+        (
+            "$decodeUrlComponent('%zz')",
+            "threw an error during evaluation. D3140: Malformed URL passed to $decodeUrlComponent(): \"%zz\"",
+        ),
+        (
+            "$hash()",
+            "threw an error during evaluation. T0410: Argument 1 of function \"hash\" does not match function signature",
+        ),
+        (
+            "$partition([1], 2, 99)",
+            "threw an error during evaluation. T0410: Argument 3 of function \"partition\" does not match function signature",
+        ),
+        (
+            "$range(1, 5, 1, 99)",
+            "threw an error during evaluation. T0410: Argument 4 of function \"range\" does not match function signature",
+        ),
+        (
+            "$uuid(1, 2)",
+            "threw an error during evaluation. T0410: Argument 1 of function \"uuid\" does not match function signature",
+        ),
+        (
+            "$random(77, 88)",
+            "threw an error during evaluation. T0410: Argument 2 of function \"random\" does not match function signature",
+        ),
+        (
+            "$hash('d', 'MD5', 'x')",
+            "threw an error during evaluation. T0410: Argument 3 of function \"hash\" does not match function signature",
+        ),
+        (
+            "$parse('1', 1)",
+            "threw an error during evaluation. T0410: Argument 2 of function \"parse\" does not match function signature",
+        ),
+        (
+            "$count()",
+            "threw an error during evaluation. T0410: Argument 1 of function \"count\" does not match function signature",
+        ),
+        (
+            "$map(1)",
+            "threw an error during evaluation. T0410: Argument 2 of function \"map\" does not match function signature",
+        ),
+        (
+            "$type()",
+            "threw an error during evaluation. T0410: Argument 1 of function \"type\" does not match function signature",
+        ),
+        (
+            "$substringBefore()",
+            "threw an error during evaluation. T0410: Argument 1 of function \"substringBefore\" does not match function signature",
+        ),
+        (
+            "$pad('a', 2, '', 'x')",
+            "threw an error during evaluation. T0410: Argument 4 of function \"pad\" does not match function signature",
+        ),
+        (
+            "$now(1)",
+            "threw an error during evaluation. T0410: Argument 1 of function \"now\" does not match function signature",
+        ),
+        (
+            "[1] ~> $count(2)",
+            "threw an error during evaluation. T0410: Argument 2 of function \"count\" does not match function signature",
+        ),
+        (
+            "$string($abs($states.input.s))",
+            "threw an error during evaluation. T0410: Argument 1 of function \"abs\" does not match function signature",
+        ),
+        (
+            "$base64decode('!!')",
+            "threw an error during evaluation: Illegal base64 character 21",
         ),
         (
             "$error('boom')",
