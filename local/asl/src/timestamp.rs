@@ -25,6 +25,21 @@ impl Timestamp {
             .map(Timestamp)
     }
 
+    /// Reads what a Wait state takes at run time, an ISO 8601 extended offset date-time: the seconds may be missing, and
+    /// `t` and `z` may be lower-case.
+    pub fn parse_offset_date_time(text: &str) -> Option<Timestamp> {
+        let mut text = text.to_ascii_uppercase();
+        const MINUTES: usize = "2016-12-05T21:29".len();
+        if text
+            .as_bytes()
+            .get(MINUTES)
+            .is_some_and(|next| matches!(next, b'Z' | b'+' | b'-'))
+        {
+            text.insert_str(MINUTES, ":00");
+        }
+        Timestamp::parse(&text)
+    }
+
     /// This moment so many seconds later; the last representable moment when that is too far off.
     pub fn plus_seconds(self, seconds: f64) -> Timestamp {
         // A float-to-int cast saturates, so a huge delay becomes the far future rather than the past.
@@ -66,6 +81,25 @@ mod tests {
     fn a_timestamp_prints_with_milliseconds() {
         let moment = Timestamp::parse("2026-11-24T09:15:33.12+01:00").unwrap();
         assert_eq!(moment.to_string(), "2026-11-24T08:15:33.120Z");
+    }
+
+    #[test]
+    fn a_wait_takes_looser_timestamps() {
+        for text in [
+            "2016-12-05T21:29Z",
+            "2016-12-05t21:29:00z",
+            "2016-12-05T22:29+01:00",
+            "2016-12-05T21:29:00.0Z",
+        ] {
+            assert_eq!(
+                Timestamp::parse_offset_date_time(text),
+                Timestamp::parse("2016-12-05T21:29:00Z"),
+                "{text}"
+            );
+        }
+        for text in ["2016-12-05T21:29", "2016-12-05", "é", "2016-12-05 21:29Z"] {
+            assert_eq!(Timestamp::parse_offset_date_time(text), None, "{text}");
+        }
     }
 
     #[test]

@@ -154,7 +154,7 @@ impl Dynamic {
                 plain(&value)
             )),
             Dynamic::Jsonata { field, .. } => QueryError::evaluation(
-                format!("The {field} field must be an integer but was: {value}"),
+                format!("The {field} field cannot be parsed as an integer: {value}"),
                 *field,
             ),
         })

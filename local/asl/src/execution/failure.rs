@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::definition::{CatchRule, Kind, Language, Program, State};
 use crate::history::{ErrorDetails, Evaluation, EventKind};
-use crate::query::QueryError;
+use crate::query::{PATH_CONFLICT, QueryError};
 use crate::value::{Map, Value};
 
 use super::context::Given;
@@ -43,12 +43,15 @@ impl Failure {
         }
     }
 
-    /// A query of the state failed: its cause is told with the state's name.
+    /// A query of the state failed: its cause is told with the state's name, unless a reference path does not apply.
     pub(super) fn of_query(frame: &Frame, state: &State, error: QueryError) -> Failure {
-        let cause = format!(
-            "An error occurred while executing the state '{}' (entered at the event id #{}). {}",
-            state.name, frame.entered_event, error.cause
-        );
+        let cause = match error.error {
+            PATH_CONFLICT => error.cause,
+            _ => format!(
+                "An error occurred while executing the state '{}' (entered at the event id #{}). {}",
+                state.name, frame.entered_event, error.cause
+            ),
+        };
         let origin = match error.error {
             "States.QueryEvaluationError" => Origin::Evaluation(error.location.map(Arc::from)),
             _ => Origin::Runtime,

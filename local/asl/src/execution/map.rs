@@ -86,9 +86,7 @@ impl Execution {
     ) -> Result<Arc<Vec<Value>>, Failure> {
         let value = self.query(key, state, input, |scope| match &map.items {
             Items::Input => Ok(input.clone()),
-            Items::Path { path, .. } => {
-                path.select(scope).map_err(|missing| missing.invalid_path())
-            }
+            Items::Path { path, .. } => path.select(scope).map_err(|missing| missing.conflict()),
             Items::Expression(expression) if map.distributed.is_some() => {
                 match expression.evaluate(scope, "Items")? {
                     items @ (Value::Array(_) | Value::Object(_)) => Ok(items),

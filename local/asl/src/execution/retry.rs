@@ -10,11 +10,14 @@ use super::frame::{Activity, FrameKey};
 use super::{Execution, TimerUse};
 
 /// Whether an ErrorEquals list takes in an error. `States.ALL` takes in every error but `States.Runtime`, which does
-/// not come here; `States.TaskFailed` every one but `States.Timeout`; `States.Timeout` the missed heartbeat too.
+/// not come here; `States.TaskFailed` every one but `States.Timeout` and `States.QueryEvaluationError`;
+/// `States.Timeout` the missed heartbeat too.
 pub(super) fn matches(list: &[Arc<str>], error: Option<&str>) -> bool {
     list.iter().any(|name| match (&**name, error) {
         ("States.ALL", _) => true,
-        ("States.TaskFailed", Some(error)) => error != "States.Timeout",
+        ("States.TaskFailed", Some(error)) => {
+            !matches!(error, "States.Timeout" | "States.QueryEvaluationError")
+        }
         ("States.Timeout", Some(error)) => {
             matches!(error, "States.Timeout" | "States.HeartbeatTimeout")
         }
@@ -100,6 +103,12 @@ mod tests {
             (&["States.ALL"], None, true),
             (&["States.TaskFailed"], Some("Job.Crashed"), true),
             (&["States.TaskFailed"], Some("States.Timeout"), false),
+            (
+                &["States.TaskFailed"],
+                Some("States.QueryEvaluationError"),
+                false,
+            ),
+            (&["States.ALL"], Some("States.QueryEvaluationError"), true),
             (&["States.Timeout"], Some("States.HeartbeatTimeout"), true),
             (&["States.HeartbeatTimeout"], Some("States.Timeout"), false),
             (&["A", "B"], Some("B"), true),

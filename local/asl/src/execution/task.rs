@@ -14,6 +14,10 @@ use super::failure::{Failure, Origin};
 use super::frame::{Activity, FrameKey, TaskRun};
 use super::{Execution, Step, TimerUse, data};
 
+/// The longest TimeoutSeconds and HeartbeatSeconds, in seconds
+/// (<https://states-language.net/spec.html#task-timeouts>; the service's own bound).
+const MAX_SECONDS: i64 = 99_999_999;
+
 impl Execution {
     pub(super) fn task(
         &mut self,
@@ -110,6 +114,10 @@ impl Execution {
             let seconds = field.integer(scope)?;
             match u64::try_from(seconds) {
                 Ok(seconds) if seconds > 0 => Ok(Some(seconds)),
+                Err(_) if matches!(field, Dynamic::Jsonata { .. }) => Err(field.refuse(format!(
+                    "{} must be between 0 and {MAX_SECONDS} but was: {seconds}",
+                    field.name()
+                ))),
                 _ => Err(field.refuse(format!(
                     "{} must be a positive integer but was: {seconds}",
                     field.name()

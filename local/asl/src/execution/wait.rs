@@ -58,7 +58,12 @@ impl Execution {
 }
 
 fn delay(seconds: &Dynamic, scope: &Scope) -> Result<i64, QueryError> {
-    let value = seconds.evaluate(scope)?;
+    let value = match seconds {
+        Dynamic::Path { field, path, text } => path
+            .select(scope)
+            .map_err(|_| no_input_value(field, text))?,
+        Dynamic::Literal { .. } | Dynamic::Jsonata { .. } => seconds.evaluate(scope)?,
+    };
     match (seconds, whole(&value)) {
         (_, Some(seconds)) if seconds >= 0 => Ok(seconds),
         (Dynamic::Path { field, text, .. }, Some(_)) => Err(QueryError::runtime(format!(
@@ -78,9 +83,20 @@ fn delay(seconds: &Dynamic, scope: &Scope) -> Result<i64, QueryError> {
     }
 }
 
+fn no_input_value(field: &str, path: &str) -> QueryError {
+    QueryError::runtime(format!(
+        "The {field} parameter does not reference an input value: {path}"
+    ))
+}
+
 fn moment(timestamp: &StringField, scope: &Scope) -> Result<Timestamp, QueryError> {
-    let value: Value = timestamp.text(scope)?;
-    if let Some(moment) = value.as_str().and_then(Timestamp::parse) {
+    let value: Value = match timestamp {
+        StringField::Path { field, text, .. } => timestamp
+            .text(scope)
+            .map_err(|_| no_input_value(field, text))?,
+        StringField::Literal(_) | StringField::Jsonata { .. } => timestamp.text(scope)?,
+    };
+    if let Some(moment) = value.as_str().and_then(Timestamp::parse_offset_date_time) {
         return Ok(moment);
     }
     let value = plain(&value);

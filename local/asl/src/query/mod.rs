@@ -52,10 +52,13 @@ pub struct Scope<'a> {
     pub now: Timestamp,
 }
 
+/// The error of a reference path that does not apply to the input. Its cause stands alone, without the state's name.
+pub(crate) const PATH_CONFLICT: &str = "States.ReferencePathConflict";
+
 /// A query that could not be evaluated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueryError {
-    /// `States.Runtime` or `States.QueryEvaluationError`.
+    /// `States.Runtime`, `States.ReferencePathConflict` or `States.QueryEvaluationError`.
     pub error: &'static str,
     /// AWS's sentence, without the state's name.
     pub cause: String,

@@ -10,9 +10,11 @@ const MAX_RANGE: usize = 1000;
 pub(super) fn contains(array: &Value, value: &Value) -> Option<Value> {
     let items = array.as_array()?;
     let printed = java::print(value);
-    let found = items
-        .iter()
-        .any(|item| item == value || java::print(item) == printed);
+    // Objects print in the order of their members, so the same members in another order are not the same.
+    let found = items.iter().any(|item| match (item, value) {
+        (Value::String(item), Value::String(value)) => item == value,
+        _ => java::print(item) == printed,
+    });
     Some(Value::Bool(found))
 }
 

@@ -218,7 +218,10 @@ impl Call {
                 math::random(start, end, Some(seed), scope.random)
             }
             (Function::StringSplit, [text, delimiters]) => text::split(text, delimiters),
-            (Function::StringToJson, [text]) => text::string_to_json(text),
+            (Function::StringToJson, [Value::String(text)]) => {
+                return text::string_to_json(text)
+                    .map_err(|reason| Failure::Invalid(Arc::clone(&self.text), reason));
+            }
             (Function::Uuid, []) => Some(Value::from(scope.random.uuid())),
             // Ruled out by the number of arguments.
             _ => None,

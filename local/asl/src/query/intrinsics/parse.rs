@@ -183,6 +183,15 @@ impl Parser<'_> {
         let text = &self.text[start..self.at];
         match Value::parse(text) {
             Ok(value) if !text.is_empty() => Ok(value),
+            // A number beyond all doubles is a number still; which function takes it shows when it is called.
+            Err(_)
+                if text.parse().is_ok_and(f64::is_infinite)
+                    && text.ends_with(|c: char| c.is_ascii_digit()) =>
+            {
+                Ok(Value::number(
+                    f64::MAX.copysign(text.parse().unwrap_or_default()),
+                ))
+            }
             _ => {
                 self.at = start;
                 Err(self.error(

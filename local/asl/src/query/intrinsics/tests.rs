@@ -36,6 +36,16 @@ fn functions_give_what_aws_gives() {
         ("States.ArrayContains($, null)", "[[1,2,3],2]", "false"),
         ("States.ArrayContains($, false)", "[0,1,-1]", "false"),
         ("States.ArrayContains($, 1)", "[\"1\"]", "true"),
+        (
+            "States.ArrayContains($[0], $[1])",
+            r#"[[{"a":1,"b":2}],{"a":1,"b":2}]"#,
+            "true",
+        ),
+        (
+            "States.ArrayContains($[0], $[1])",
+            r#"[[{"a":1,"b":2}],{"b":2,"a":1}]"#,
+            "false",
+        ),
         ("States.ArrayRange(1, 9, 2)", "{}", "[1,3,5,7,9]"),
         ("States.ArrayRange(5, 1, -2)", "{}", "[5,3,1]"),
         ("States.ArrayRange(5, 1, 1)", "{}", "[]"),
@@ -191,8 +201,7 @@ fn bad_arguments_are_named() {
         ("States.MathRandom(1, 10, null)", "{}"),
         ("States.StringSplit(1, ',')", "{}"),
         ("States.StringSplit('a', null)", "{}"),
-        ("States.StringToJson('{bad json}')", "{}"),
-        ("States.StringToJson('[1] 2')", "{}"),
+        ("States.MathAdd(1e309, 1)", "{}"),
         ("States.StringToJson($)", "{}"),
         ("States.StringToJson()", "{}"),
         ("States.JsonToString()", "{}"),
@@ -204,6 +213,41 @@ fn bad_arguments_are_named() {
             "There was an error while evaluating the intrinsic function: {text}. Invalid arguments in {name}"
         );
         assert_eq!(evaluate(text, input), Err(expected), "{text}");
+    }
+}
+
+#[test]
+fn text_that_is_no_json_is_told_in_jacksons_words() {
+    const SOURCE: &str = "[Source: REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled); line: 1, column: ";
+    for (text, reason) in [
+        (
+            "{bad json}",
+            format!(
+                "Unexpected character ('b' (code 98)): was expecting double-quote to start field name\n at {SOURCE}2]"
+            ),
+        ),
+        (
+            "{\"a\":1",
+            format!(
+                "Unexpected end-of-input: expected close marker for Object (start marker at {SOURCE}1])\n at {SOURCE}7]"
+            ),
+        ),
+        (
+            "undefined",
+            format!(
+                "Unrecognized token 'undefined': was expecting (JSON String, Number, Array, Object or token 'null', \
+                 'true' or 'false')\n at {SOURCE}10]"
+            ),
+        ),
+    ] {
+        let cause = evaluate("States.StringToJson($)", &Value::from(text).to_string()).unwrap_err();
+        assert_eq!(
+            cause,
+            format!(
+                "There was an error while evaluating the intrinsic function: States.StringToJson($). \
+                 Cannot convert String to Json in States.StringToJson, caused by: {reason}"
+            )
+        );
     }
 }
 

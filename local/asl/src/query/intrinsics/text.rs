@@ -10,7 +10,7 @@ use sha2::{Digest, Sha256, Sha384, Sha512};
 
 use super::short_text;
 use crate::query::java;
-use crate::value::Value;
+use crate::value::{Jackson, Value};
 
 pub(super) fn base64_encode(text: &Value) -> Option<Value> {
     let text = text.as_str().filter(|text| short_text(text))?;
@@ -94,15 +94,31 @@ pub(super) fn split(text: &Value, delimiters: &Value) -> Option<Value> {
     Some(Value::array(parts))
 }
 
-/// Parses JSON; blank text gives null.
-pub(super) fn string_to_json(text: &Value) -> Option<Value> {
-    let text = text.as_str()?;
+/// Parses JSON; blank text gives null. What is no JSON is told in Jackson's words.
+pub(super) fn string_to_json(text: &str) -> Result<Value, String> {
     if text.trim().is_empty() {
-        return Some(Value::Null);
+        return Ok(Value::Null);
     }
-    match text.trim() {
+    let error = match text.trim() {
         // JSON's integer -0 is 0; only -0.0 keeps its sign.
-        "-0" => Some(Value::from(0i64)),
-        text => Value::parse(text).ok(),
-    }
+        "-0" => return Ok(Value::from(0i64)),
+        trimmed => match Value::parse(trimmed) {
+            Ok(value) => return Ok(value),
+            Err(error) => error,
+        },
+    };
+    let jackson = Jackson {
+        source: "REDACTED (`StreamReadFeature.INCLUDE_SOURCE_IN_LOCATION` disabled)".to_string(),
+        places_after: false,
+        single_quotes: false,
+        unique_names: false,
+    };
+    let reason = match jackson.read(text) {
+        Err(fault) => fault.to_string(),
+        // A number out of range, or nesting too deep.
+        Ok(_) => error.to_string(),
+    };
+    Err(format!(
+        "Cannot convert String to Json in States.StringToJson, caused by: {reason}"
+    ))
 }

@@ -1,6 +1,6 @@
 //! Paths without a value, in AWS's and Jayway's words.
 
-use super::Path;
+use super::{Path, Root, reference};
 use crate::query::{QueryError, java};
 use crate::value::Value;
 
@@ -44,6 +44,21 @@ impl NotFound {
             self.path.text(),
             self.reason()
         ))
+    }
+
+    /// The failure of an ItemsPath that has no value.
+    pub fn conflict(&self) -> QueryError {
+        let step = match &self.miss {
+            Miss::Variable => None,
+            Miss::Member { step }
+            | Miss::NotAnObject { step, .. }
+            | Miss::Item { step }
+            | Miss::NotAnArray { step, .. } => self.path.0.steps.get(*step),
+        };
+        match (step, self.path.root()) {
+            (Some(step), Root::Input) => reference::step_conflict(step, &self.searched),
+            _ => self.invalid_path(),
+        }
     }
 
     /// The failure of an intrinsic function's argument that has no value.

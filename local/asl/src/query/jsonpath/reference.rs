@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Path, Root, Step};
-use crate::query::{QueryError, SyntaxError};
+use crate::query::{PATH_CONFLICT, QueryError, SyntaxError};
 use crate::value::{Map, Value};
 
 /// A path of names and indexes only (<https://states-language.net/spec.html#ref-paths>).
@@ -45,40 +45,60 @@ impl ReferencePath {
     /// `into` with `what` at this place. Missing objects on the way are made; what is not on the way stays shared.
     ///
     /// # Errors
-    /// `States.ResultPathMatchFailure` when something on the way is neither an object nor a long enough array.
+    /// `States.ReferencePathConflict` when something on the way is neither an object nor a long enough array.
     pub fn insert(&self, mut into: Value, what: Value) -> Result<Value, QueryError> {
         let steps = &self.0.0.steps;
-        if !fits(&into, steps) {
-            return Err(QueryError {
-                error: "States.ResultPathMatchFailure",
-                cause: format!(
-                    "Unable to apply ReferencePath {} to input {into}",
-                    self.text()
-                ),
-                location: None,
-            });
+        match misfit(&into, steps) {
+            None => {
+                *place(&mut into, steps) = what;
+                Ok(into)
+            }
+            Some(step) if matches!(into, Value::Array(_) | Value::Object(_)) => {
+                Err(step_conflict(step, &into))
+            }
+            Some(_) => Err(conflict(format!(
+                "Unable to apply ReferencePath {} to input {into}",
+                self.text()
+            ))),
         }
-        *place(&mut into, steps) = what;
-        Ok(into)
     }
 }
 
-/// Whether something can be put below the value.
-fn fits(value: &Value, steps: &[Step]) -> bool {
-    match (steps.split_first(), value) {
-        (None, _) => true,
-        (Some((Step::Name(name), rest)), Value::Object(members)) => {
-            fits(members.get(name).unwrap_or(&Value::Null), rest)
-        }
-        (Some((Step::Name(_), rest)), Value::Null) => fits(&Value::Null, rest),
-        (Some((Step::Index(at), rest)), Value::Array(items)) => {
-            super::item(items, *at).is_some_and(|next| fits(next, rest))
-        }
-        _ => false,
+fn conflict(cause: String) -> QueryError {
+    QueryError {
+        error: PATH_CONFLICT,
+        cause,
+        location: None,
     }
 }
 
-/// The place below a value that it [`fits`], made where it is missing.
+/// The failure of a path, one step of which does not apply somewhere in the input.
+pub(super) fn step_conflict(step: &Step, input: &Value) -> QueryError {
+    let name = match step {
+        Step::Name(name) => name.to_string(),
+        Step::Index(index) => index.to_string(),
+        _ => String::new(),
+    };
+    conflict(format!("Unable to apply step \"{name}\" to input {input}"))
+}
+
+/// The first step that leads below something that has nothing below it.
+fn misfit<'s>(value: &Value, steps: &'s [Step]) -> Option<&'s Step> {
+    let (step, rest) = steps.split_first()?;
+    match (step, value) {
+        (Step::Name(name), Value::Object(members)) => {
+            misfit(members.get(name).unwrap_or(&Value::Null), rest)
+        }
+        (Step::Name(_), Value::Null) => misfit(&Value::Null, rest),
+        (Step::Index(at), Value::Array(items)) => match super::item(items, *at) {
+            Some(next) => misfit(next, rest),
+            None => Some(step),
+        },
+        _ => Some(step),
+    }
+}
+
+/// The place below a value without a [`misfit`], made where it is missing.
 fn place<'v>(value: &'v mut Value, steps: &[Step]) -> &'v mut Value {
     let Some((step, rest)) = steps.split_first() else {
         return value;
@@ -100,7 +120,7 @@ fn place<'v>(value: &'v mut Value, steps: &[Step]) -> &'v mut Value {
             };
             place(&mut items[index as usize], rest)
         }
-        // Ruled out by `fits`.
+        // Ruled out by `misfit`.
         (_, value) => value,
     }
 }

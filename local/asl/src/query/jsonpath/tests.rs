@@ -217,18 +217,30 @@ fn results_are_put_at_reference_paths() {
             "{path:?}"
         );
     }
-    for (into, path) in [
-        ("[1]", "$.a"),
-        ("1", "$.a"),
-        (r#"{"a":"text"}"#, "$.a.b"),
-        (r#"{"a":[1]}"#, "$.a[1]"),
-        ("{}", "$.a[0]"),
-        (r#"{"a":{}}"#, "$.a.b[0].c"),
-        (r#"{"a":{"b":[]}}"#, "$.a.b[0].c"),
+    for (into, path, cause) in [
+        ("[1]", "$.a", r#"Unable to apply step "a" to input [1]"#),
+        ("1", "$.a", "Unable to apply ReferencePath $.a to input 1"),
+        (
+            r#"{"a":"text"}"#,
+            "$.a.b",
+            r#"Unable to apply step "b" to input {"a":"text"}"#,
+        ),
+        (
+            r#"{"a":[1]}"#,
+            "$.a[1]",
+            r#"Unable to apply step "1" to input {"a":[1]}"#,
+        ),
+        ("{}", "$.a[0]", r#"Unable to apply step "0" to input {}"#),
+        (
+            r#"{"a":{}}"#,
+            "$.a.b[0].c",
+            r#"Unable to apply step "0" to input {"a":{}}"#,
+        ),
     ] {
         let path = ReferencePath::compile(path).unwrap();
         let error = path.insert(parse(into), Value::Null).unwrap_err();
-        assert_eq!(error.error, "States.ResultPathMatchFailure");
+        assert_eq!(error.error, "States.ReferencePathConflict");
+        assert_eq!(error.cause, cause);
     }
 }
 
