@@ -95,9 +95,14 @@ pub(crate) fn hash_set(items: &[Value]) -> Vec<Value> {
 
 /// The names in the order in which a `HashSet` of them gives them back.
 pub(crate) fn name_order<'n>(names: &[&'n str]) -> Vec<&'n str> {
+    // The table of a set doubles when it is more than three quarters full.
+    let mut buckets = 16;
+    while names.len() * 4 > buckets * 3 {
+        buckets *= 2;
+    }
     let bucket = |name: &&str| {
         let code = hash_text(name) as u32;
-        (code ^ (code >> 16)) & 15
+        (code ^ (code >> 16)) as usize & (buckets - 1)
     };
     let mut ordered = names.to_vec();
     ordered.sort_by_key(bucket);

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::queries::Language;
-use super::{Findings, JsonType, SCHEMA, closest, state};
+use super::{Findings, JsonType, SCHEMA, closest, scopes, state};
 use crate::execution::ExecutionType;
 use crate::value::{Map, Value};
 
@@ -17,6 +17,7 @@ const MAX_NAME: usize = 80;
 pub(super) struct Machine {
     pub(super) kind: ExecutionType,
     pub(super) language: Language,
+    pub(super) labels: HashSet<String>,
     names: HashSet<String>,
 }
 
@@ -30,11 +31,12 @@ pub(super) fn machine(value: &Value, kind: ExecutionType, findings: &mut Finding
         findings.one_of(version, "/Version", &["1.0"]);
     }
     if let Some(timeout) = members.get("TimeoutSeconds") {
-        super::fields::integer(timeout, "/TimeoutSeconds", 1, 99_999_999, findings);
+        super::fields::integer(timeout, "/TimeoutSeconds", 0, 99_999_999, findings);
     }
     let mut machine = Machine {
         kind,
         language,
+        labels: HashSet::new(),
         names: HashSet::new(),
     };
     const FIELDS: &[&str] = &[
@@ -94,13 +96,13 @@ pub(super) fn block(
     };
     if states.is_empty() {
         findings.schema(&at, "Value cannot be empty");
-        return;
     }
     for (name, value) in states.iter() {
         name_of_state(name, &format!("{at}/{name}"), machine, findings);
         state::state(value, &format!("{at}/{name}"), depth, machine, findings);
     }
     transitions(start.and_then(Value::as_str), states, location, findings);
+    scopes::shadowing(states, &at, findings);
 }
 
 fn name_of_state(name: &str, location: &str, machine: &mut Machine, findings: &mut Findings) {
@@ -116,7 +118,7 @@ fn name_of_state(name: &str, location: &str, machine: &mut Machine, findings: &m
         findings.error(
             "DUPLICATE_STATE_NAME",
             location,
-            format!("The name '{name}' appears more than once."),
+            format!("Duplicate State name: {name}"),
             Some("state names are unique in the whole state machine".to_string()),
         );
     }
@@ -145,20 +147,21 @@ fn transitions(start: Option<&str>, states: &Map, location: &str, findings: &mut
         }
     }
     for (name, state) in states.iter() {
-        for (target, place) in targets(state) {
+        for (target, place, _) in targets(state) {
             if !states.contains_key(target) {
                 missing(target, format!("{at}/{name}{place}"), findings);
             }
         }
     }
-    // Where the start is unknown, nothing can be said about what is reached from it.
-    if !open.is_empty() {
+    let terminal = states.values().any(is_terminal);
+    // Where the start is unknown, or nothing ends, AWS says nothing about what is reached.
+    if !open.is_empty() && terminal {
         while let Some(name) = open.pop() {
             if reached.insert(name) {
                 let next = states.get(name).map(targets).unwrap_or_default();
                 open.extend(
                     next.into_iter()
-                        .map(|(target, _)| target)
+                        .map(|(target, ..)| target)
                         .filter(|target| states.contains_key(*target)),
                 );
             }
@@ -172,7 +175,7 @@ fn transitions(start: Option<&str>, states: &Map, location: &str, findings: &mut
             );
         }
     }
-    if !states.values().any(is_terminal) {
+    if !terminal {
         findings.error(
             "MISSING_END_STATE",
             if location.is_empty() { "" } else { location },
@@ -182,20 +185,22 @@ fn transitions(start: Option<&str>, states: &Map, location: &str, findings: &mut
     }
 }
 
+/// A state without a type is none, so it ends nothing.
 fn is_terminal(state: &Value) -> bool {
-    state.get("End") == Some(&Value::Bool(true))
-        || matches!(
-            state.get("Type").and_then(Value::as_str),
-            Some("Succeed" | "Fail")
-        )
+    match state.get("Type").and_then(Value::as_str) {
+        None => false,
+        Some("Succeed" | "Fail") => true,
+        Some(_) => state.get("End") == Some(&Value::Bool(true)),
+    }
 }
 
-/// The states that a state may lead to, with the place of each mention within it.
-fn targets(state: &Value) -> Vec<(&str, String)> {
+/// The states that a state may lead to, with the place of each mention within it and the object whose Assign is done
+/// on the way there.
+pub(super) fn targets(state: &Value) -> Vec<(&str, String, &Value)> {
     let mut targets = Vec::new();
     for field in ["Next", "Default"] {
         if let Some(target) = state.get(field).and_then(Value::as_str) {
-            targets.push((target, format!("/{field}")));
+            targets.push((target, format!("/{field}"), state));
         }
     }
     for field in ["Choices", "Catch"] {
@@ -204,7 +209,7 @@ fn targets(state: &Value) -> Vec<(&str, String)> {
         };
         for (index, item) in items.iter().enumerate() {
             if let Some(target) = item.get("Next").and_then(Value::as_str) {
-                targets.push((target, format!("/{field}[{index}]/Next")));
+                targets.push((target, format!("/{field}[{index}]/Next"), item));
             }
         }
     }

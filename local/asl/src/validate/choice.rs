@@ -12,40 +12,41 @@ const MAX_NESTING: usize = 32;
 
 const SELECTORS: &[&str] = &["And", "Or", "Not", "Variable", "Condition"];
 
+/// In the order in which AWS's set was filled, which shows where two names share a bucket.
 const COMPARISONS: &[&str] = &[
     "StringEquals",
-    "StringEqualsPath",
     "StringLessThan",
-    "StringLessThanPath",
     "StringGreaterThan",
-    "StringGreaterThanPath",
     "StringLessThanEquals",
-    "StringLessThanEqualsPath",
     "StringGreaterThanEquals",
-    "StringGreaterThanEqualsPath",
-    "StringMatches",
     "NumericEquals",
-    "NumericEqualsPath",
     "NumericLessThan",
-    "NumericLessThanPath",
     "NumericGreaterThan",
-    "NumericGreaterThanPath",
     "NumericLessThanEquals",
-    "NumericLessThanEqualsPath",
     "NumericGreaterThanEquals",
-    "NumericGreaterThanEqualsPath",
     "BooleanEquals",
-    "BooleanEqualsPath",
     "TimestampEquals",
-    "TimestampEqualsPath",
     "TimestampLessThan",
-    "TimestampLessThanPath",
     "TimestampGreaterThan",
-    "TimestampGreaterThanPath",
     "TimestampLessThanEquals",
-    "TimestampLessThanEqualsPath",
     "TimestampGreaterThanEquals",
+    "StringEqualsPath",
+    "StringLessThanPath",
+    "StringGreaterThanPath",
+    "StringLessThanEqualsPath",
+    "StringGreaterThanEqualsPath",
+    "NumericEqualsPath",
+    "NumericLessThanPath",
+    "NumericGreaterThanPath",
+    "NumericLessThanEqualsPath",
+    "NumericGreaterThanEqualsPath",
+    "BooleanEqualsPath",
+    "TimestampEqualsPath",
+    "TimestampLessThanPath",
+    "TimestampGreaterThanPath",
+    "TimestampLessThanEqualsPath",
     "TimestampGreaterThanEqualsPath",
+    "StringMatches",
     "IsNull",
     "IsPresent",
     "IsNumeric",
@@ -205,19 +206,7 @@ fn comparison(members: &Map, variable: &Value, at: &str, findings: &mut Findings
         .filter(|(field, _)| COMPARISONS.contains(field))
         .collect();
     let [(operator, operand)] = *operators else {
-        findings.schema(
-            at,
-            if operators.is_empty() {
-                "This object should have only one of the following fields: [StringEquals, NumericEquals, BooleanEquals, IsPresent, …]"
-                    .to_string()
-            } else {
-                let names: Vec<&str> = operators.iter().map(|(name, _)| *name).collect();
-                format!(
-                    "There should only be one of the following fields: [{}]",
-                    names.join(", ")
-                )
-            },
-        );
+        findings.exactly_one(members, at, COMPARISONS);
         return;
     };
     let place = format!("{at}/{operator}");

@@ -7,6 +7,9 @@ use super::{Findings, JsonType, SCHEMA};
 use crate::query::jsonata::Place;
 use crate::value::{Map, Value};
 
+/// The most items that MaxItems may ask for.
+const MAX_ITEMS: i64 = 100_000_000;
+
 /// Reports fields that the object does not have.
 pub(super) fn known(members: &Map, at: &str, fields: &[&str], findings: &mut Findings) {
     for field in members.keys().filter(|field| !fields.contains(&&***field)) {
@@ -143,6 +146,26 @@ fn reader_config(state: &State, config: &Map, at: &str, findings: &mut Findings)
         }
         _ => {}
     }
+    if matches!(text("InputType"), Some("JSON" | "JSONL" | "PARQUET"))
+        && config.contains_key("CSVHeaders")
+    {
+        findings.unsupported(at, "CSVHeaders", &[]);
+    }
+    if text("InputType") == Some("JSON") && config.contains_key("ManifestType") {
+        findings.unsupported(at, "ManifestType", &[]);
+    }
+    if text("Transformation") == Some("LOAD_AND_FLATTEN") && !config.contains_key("InputType") {
+        findings.schema(at, "The field 'InputType' is required");
+    }
+    if let Some(pointer) = text("ItemsPointer")
+        && !pointer.is_empty()
+        && !pointer.starts_with('/')
+    {
+        findings.schema(
+            &format!("{at}/ItemsPointer"),
+            format!("Invalid input: JSON Pointer expression must start with '/': \"{pointer}\""),
+        );
+    }
     if text("CSVHeaderLocation") == Some("GIVEN") && !config.contains_key("CSVHeaders") {
         findings.required(at, &["CSVHeaders"]);
     }
@@ -157,7 +180,7 @@ fn reader_config(state: &State, config: &Map, at: &str, findings: &mut Findings)
             queries::must_be_expression(value, &place, findings);
             queries::expressions(value, &place, Place::default(), findings);
         } else {
-            findings.typed(value, &place, JsonType::Number);
+            integer(value, &place, 0, MAX_ITEMS, findings);
         }
     }
 }
@@ -189,8 +212,17 @@ pub(super) fn batcher(state: &State, findings: &mut Findings) {
                 integer(value, &place, 1, i64::MAX, findings);
             }
         }
-        if let Some(value) = members.get(path) {
-            queries::path(value, &format!("{at}/{path}"), false, findings);
+        match (members.get(path), state.language) {
+            (None, _) => {}
+            (Some(value), Language::JsonPath) => {
+                queries::path(value, &format!("{at}/{path}"), false, findings);
+            }
+            (Some(_), Language::Jsonata) => findings.schema(
+                &at,
+                format!(
+                    "The QueryLanguage is set to 'JSONata', but field '{path}' is only supported for the 'JSONPath' QueryLanguage"
+                ),
+            ),
         }
     }
     if !FIELDS[..4].iter().any(|field| members.contains_key(*field)) {

@@ -12,9 +12,6 @@ pub(super) fn integer(
     most: i64,
     findings: &mut Findings,
 ) {
-    if !findings.typed(value, location, JsonType::Number) {
-        return;
-    }
     let whole = value.as_i64().or_else(|| {
         value
             .as_f64()
@@ -22,11 +19,13 @@ pub(super) fn integer(
             .map(|n| n as i64)
     });
     match whole {
-        None => findings.schema(location, "Expected value of type [INTEGER]"),
-        Some(number) if !(least..=most).contains(&number) => findings.schema(
-            location,
-            format!("Value should be between {least} and {most}"),
-        ),
+        None => findings.schema(location, "Expected value of type Integer"),
+        Some(number) if number < least => {
+            findings.schema(location, format!("Minimum value is {least}"));
+        }
+        Some(number) if number > most => {
+            findings.schema(location, format!("Maximum value is {most}"));
+        }
         Some(_) => {}
     }
 }
@@ -36,7 +35,7 @@ pub(super) fn at_least(value: &Value, location: &str, least: f64, findings: &mut
     if findings.typed(value, location, JsonType::Number)
         && value.as_f64().is_some_and(|number| number < least)
     {
-        findings.schema(location, format!("Value should be at least {least}"));
+        findings.schema(location, format!("Minimum value is {least:?}"));
     }
 }
 

@@ -7,7 +7,7 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::value::Value;
+use crate::value::{Jackson, Value};
 
 /// A state's name that stands twice in the same object.
 pub(super) struct Duplicate {
@@ -42,56 +42,34 @@ pub(super) fn read(definition: &str) -> Result<(Value, Vec<Duplicate>), Box<Diag
 
 /// The syntax error, worded and placed as AWS does.
 fn syntax(definition: &str, error: &serde_json::Error) -> Diagnostic {
-    let shown: String = definition.chars().take(500).collect();
-    let source = |line: usize, column: usize| {
-        format!("[Source: (String)\"{shown}\"; line: {line}, column: {column}]")
+    let jackson = Jackson {
+        source: source(definition),
+        places_after: true,
+        single_quotes: false,
+        unique_names: false,
     };
-    let line = error.line();
-    let text = definition
-        .lines()
-        .nth(line.saturating_sub(1))
-        .unwrap_or_default();
-    let reason = error.to_string();
-    let reason = reason.split(" at line ").next().unwrap_or_default();
-    let start = error.column().saturating_sub(1);
-    let token: String = text
-        .get(token_start(text, start)..)
-        .unwrap_or_default()
-        .chars()
-        .take_while(|c| c.is_alphanumeric() || *c == '_' || *c == '$')
-        .collect();
-    let bare = !token.is_empty()
-        && !token.starts_with(|c: char| c.is_ascii_digit())
-        && !["true", "false", "null"].contains(&token.as_str());
-    let (message, location) = if bare {
-        let location = source(line, token_start(text, start) + token.chars().count() + 1);
-        (
-            format!(
-                "Unrecognized token '{token}': was expecting (JSON String, Number, Array, Object or token 'null', \
-                 'true' or 'false')"
-            ),
-            location,
-        )
-    } else {
-        (reason.to_string(), source(line, error.column()))
+    let (message, location) = match jackson.read(definition) {
+        Err(fault) => (fault.to_string(), fault.location),
+        // Nested too deep, or a number out of range.
+        Ok(_) => (error.to_string(), String::new()),
     };
     Diagnostic {
         severity: Severity::Error,
         code: "INVALID_JSON_DESCRIPTION".to_string(),
-        message: format!("{message}\n at {location}"),
+        message,
         location,
         suggestion: None,
     }
 }
 
-/// Where the word begins that the position is in.
-fn token_start(text: &str, position: usize) -> usize {
-    let bytes = text.as_bytes();
-    let mut start = position.min(bytes.len());
-    while start > 0 && (bytes[start - 1].is_ascii_alphanumeric() || bytes[start - 1] == b'_') {
-        start -= 1;
+/// How Jackson shows the text that it reads: at most 500 characters of it.
+fn source(definition: &str) -> String {
+    const SHOWN: usize = 500;
+    let shown: String = definition.chars().take(SHOWN).collect();
+    match definition.chars().count().saturating_sub(SHOWN) {
+        0 => format!("(String)\"{shown}\""),
+        more => format!("(String)\"{shown}\"[truncated {more} chars]"),
     }
-    start
 }
 
 /// Walks the text and collects names that stand twice below a `States`.

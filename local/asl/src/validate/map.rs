@@ -4,7 +4,7 @@ use super::block::{self, Machine};
 use super::distributed::{batcher, known, reader, writer};
 use super::queries::{self, Language};
 use super::state::{State, number_or_expression};
-use super::{Findings, JsonType, SCHEMA};
+use super::{Findings, JsonType};
 use crate::execution::ExecutionType;
 use crate::query::jsonata::Place;
 use crate::value::Value;
@@ -27,7 +27,7 @@ pub(super) fn map(state: &State, machine: &mut Machine, findings: &mut Findings)
         if let Some(value) = members.get(path)
             && state.language == Language::JsonPath
         {
-            queries::path(value, &state.at(path), false, findings);
+            queries::number_path(value, &state.at(path), findings);
         }
     }
     findings.at_most_one(members, state.location, &["ItemSelector", "Parameters"]);
@@ -39,25 +39,25 @@ pub(super) fn map(state: &State, machine: &mut Machine, findings: &mut Findings)
             distributed |= processor(state, field, value, machine, findings);
         }
     }
-    if distributed {
-        reader(state, findings);
-        batcher(state, findings);
-        writer(state, findings);
-    } else {
+    reader(state, findings);
+    batcher(state, findings);
+    writer(state, findings);
+    if !distributed {
+        // AWS accepts them, and fails the state when it runs.
         for field in DISTRIBUTED_ONLY
             .iter()
             .filter(|field| members.contains_key(**field))
         {
-            findings.error(
-                SCHEMA,
-                state.location,
-                format!("Field '{field}' is not supported"),
-                Some("only a Map whose ProcessorConfig has Mode DISTRIBUTED has it".to_string()),
+            findings.warning(
+                "INLINE_MAP_FIELD",
+                &state.at(field),
+                "The ItemReader, ItemBatcher and ResultWriter fields are not supported for INLINE maps",
+                "set ProcessorConfig.Mode to DISTRIBUTED".to_string(),
             );
         }
     }
     if let Some(label) = members.get("Label") {
-        check_label(label, &state.at("Label"), findings);
+        check_label(label, &state.at("Label"), machine, findings);
     }
 }
 
@@ -80,10 +80,16 @@ fn numbers(state: &State, findings: &mut Findings) {
         if state.language == Language::Jsonata && value.as_str().is_some() {
             queries::must_be_expression(value, &at, findings);
             queries::expressions(value, &at, Place::default(), findings);
-        } else if findings.typed(value, &at, JsonType::Number)
-            && !value.as_f64().is_some_and(|n| (0.0..=100.0).contains(&n))
-        {
-            findings.schema(&at, "Value should be between 0 and 100");
+        } else if findings.typed(value, &at, JsonType::Number) {
+            match value.as_f64() {
+                Some(percentage) if percentage < 0.0 => {
+                    findings.schema(&at, "Minimum value is 0.0");
+                }
+                Some(percentage) if percentage > 100.0 => {
+                    findings.schema(&at, "Maximum value is 100.0");
+                }
+                _ => {}
+            }
         }
     }
 }
@@ -186,7 +192,7 @@ fn processor_config(
 
 /// At most 40 characters, without blanks, wildcards, brackets and the like
 /// (<https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html>).
-fn check_label(label: &Value, at: &str, findings: &mut Findings) {
+fn check_label(label: &Value, at: &str, machine: &mut Machine, findings: &mut Findings) {
     if !findings.typed(label, at, JsonType::String) {
         return;
     }
@@ -199,6 +205,14 @@ fn check_label(label: &Value, at: &str, findings: &mut Findings) {
             at,
             "You have provided an invalid label name.",
             Some("use at most 40 letters, digits, hyphens and underscores".to_string()),
+        );
+    }
+    if !machine.labels.insert(text.to_string()) {
+        findings.error(
+            "DUPLICATE_LABEL_NAME",
+            at,
+            format!("Duplicate Label name: {text}"),
+            Some("give every Map a label of its own".to_string()),
         );
     }
 }

@@ -12,6 +12,7 @@ mod json;
 mod map;
 mod queries;
 mod retry;
+mod scopes;
 mod state;
 mod task;
 
@@ -37,7 +38,7 @@ pub fn validate_as(definition: &str, kind: ExecutionType) -> Vec<Diagnostic> {
                 findings.error(
                     "DUPLICATE_STATE_NAME",
                     &duplicate.location,
-                    format!("The name '{}' appears more than once.", duplicate.name),
+                    format!("Duplicate State name: {}", duplicate.name),
                     Some("give every state a name of its own".to_string()),
                 );
             }

@@ -74,6 +74,19 @@ impl Language {
     }
 }
 
+/// A path to a number, which the context object never holds.
+pub(super) fn number_path(value: &Value, location: &str, findings: &mut Findings) {
+    match value.as_str() {
+        Some(text) if text.starts_with("$$") => findings.error(
+            SCHEMA,
+            location,
+            "Value is not a Reference Path",
+            Some("name a place of the state's input".to_string()),
+        ),
+        _ => path(value, location, false, findings),
+    }
+}
+
 /// A path that selects; `null` is allowed where the field says so.
 pub(super) fn path(value: &Value, location: &str, nullable: bool, findings: &mut Findings) {
     if nullable && *value == Value::Null {
@@ -161,12 +174,7 @@ pub(super) fn payload(value: &Value, location: &str, findings: &mut Findings) {
     if let Err(errors) = Template::compile_all(value) {
         for error in errors {
             let reason = reason(value, &error.location);
-            findings.error(
-                SCHEMA,
-                &format!("{location}{}", error.location),
-                error.message,
-                reason,
-            );
+            findings.error(SCHEMA, location, error.message, reason);
         }
     }
     forgotten_dollar(value, location, findings);

@@ -37,7 +37,7 @@ pub(super) fn retriers(state: &State, value: &Value, findings: &mut Findings) {
                 integer(
                     value,
                     &format!("{at}/IntervalSeconds"),
-                    1,
+                    0,
                     99_999_999,
                     findings,
                 );
@@ -53,7 +53,7 @@ pub(super) fn retriers(state: &State, value: &Value, findings: &mut Findings) {
                     value,
                     &format!("{at}/MaxDelaySeconds"),
                     1,
-                    31_622_399,
+                    31_622_400,
                     findings,
                 );
             }

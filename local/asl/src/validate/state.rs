@@ -216,7 +216,7 @@ pub(super) fn state(
 
 fn kind<'a>(members: &'a Map, location: &str, findings: &mut Findings) -> Option<&'a str> {
     let Some(value) = members.get("Type") else {
-        findings.required(location, &["Type"]);
+        findings.schema(location, "The field 'Type' is required");
         return None;
     };
     let at = format!("{location}/Type");
@@ -322,7 +322,7 @@ fn common_field(state: &State, field: &str, value: &Value, findings: &mut Findin
     let at = state.at(field);
     let jsonata = state.language == Language::Jsonata;
     let place = Place {
-        result: matches!(state.kind, "Task" | "Map" | "Parallel" | "Pass")
+        result: matches!(state.kind, "Task" | "Map" | "Parallel")
             && matches!(field, "Output" | "Assign"),
         error_output: false,
     };

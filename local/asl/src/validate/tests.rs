@@ -68,6 +68,13 @@ fn a_text_that_is_not_json_is_placed() {
              [Source: (String)\"not a definition\"; line: 1, column: 4]"
         ]
     );
+    assert_eq!(
+        errors("{\"a\" 1}"),
+        [
+            "INVALID_JSON_DESCRIPTION: Unexpected character ('1' (code 49)): was expecting a colon to separate field name \
+             and value\n at [Source: (String)\"{\"a\" 1}\"; line: 1, column: 7] at [Source: (String)\"{\"a\" 1}\"; line: 1, column: 7]"
+        ]
+    );
     for text in [
         "",
         " ",
@@ -153,7 +160,7 @@ fn errors_are_awss() {
         (
             only(r#"{"Type":"Pass","Parameters":{"a":{"b.$":"x"}},"End":true}"#),
             "SCHEMA_VALIDATION_FAILED: The value for the field 'b.$' must be a valid JSONPath or a valid intrinsic function \
-             call at /States/X/Parameters/a/b.$",
+             call at /States/X/Parameters",
         ),
         (
             only(r#"{"Type":"Choice","Choices":[{"Variable":"a","IsNull":true,"Next":"X"}],"Default":"Y"}"#),
@@ -199,7 +206,7 @@ fn errors_are_awss() {
         ),
         (
             r#"{"StartAt":"A","States":{"A":{"Type":"Succeed"},"A":{"Type":"Succeed"}}}"#.to_string(),
-            "DUPLICATE_STATE_NAME: The name 'A' appears more than once. at /States/A",
+            "DUPLICATE_STATE_NAME: Duplicate State name: A at /States/A",
         ),
         (
             only(r#"{"Type":"Pass"}"#),
@@ -234,6 +241,221 @@ fn errors_are_awss() {
         let found = errors(&definition);
         assert!(found.iter().any(|found| found == expected), "{expected}\nis not among {found:#?}");
     }
+}
+
+#[test]
+fn values_out_of_bounds_are_told_their_bounds() {
+    const MAP: &str = r#""Type":"Map","ItemProcessor":{"StartAt":"Y","States":{"Y":{"Type":"Succeed"}}},"End":true"#;
+    for (definition, expected) in [
+        (
+            only(r#"{"Type":"Wait","Seconds":-1,"End":true}"#),
+            "Minimum value is 0 at /States/X/Seconds",
+        ),
+        (
+            only(r#"{"Type":"Wait","Seconds":1.5,"End":true}"#),
+            "Expected value of type Integer at /States/X/Seconds",
+        ),
+        (
+            only(r#"{"Type":"Wait","Seconds":"60","End":true}"#),
+            "Expected value of type Integer at /States/X/Seconds",
+        ),
+        (
+            only(r#"{"Type":"Wait","Seconds":100000000,"End":true}"#),
+            "Maximum value is 99999999 at /States/X/Seconds",
+        ),
+        (
+            only(&format!("{{{MAP},\"ToleratedFailurePercentage\":-1}}")),
+            "Minimum value is 0.0 at /States/X/ToleratedFailurePercentage",
+        ),
+        (
+            only(&format!("{{{MAP},\"ToleratedFailurePercentage\":101}}")),
+            "Maximum value is 100.0 at /States/X/ToleratedFailurePercentage",
+        ),
+        (
+            only(&format!("{{{MAP},\"MaxConcurrencyPath\":\"$$.x\"}}")),
+            "Value is not a Reference Path at /States/X/MaxConcurrencyPath",
+        ),
+    ] {
+        assert_eq!(
+            errors(&definition),
+            [format!("SCHEMA_VALIDATION_FAILED: {expected}")]
+        );
+    }
+}
+
+#[test]
+fn a_rule_has_one_comparison() {
+    // In the order of the service's set.
+    const ALL: &str = "StringEquals, IsBoolean, StringLessThan, IsNumeric, BooleanEquals, StringLessThanEqualsPath, \
+        NumericLessThan, NumericGreaterThan, NumericLessThanPath, StringMatches, TimestampLessThanEqualsPath, NumericEquals, \
+        TimestampGreaterThan, StringGreaterThanEqualsPath, TimestampGreaterThanEqualsPath, TimestampLessThanEquals, \
+        NumericLessThanEqualsPath, TimestampEquals, BooleanEqualsPath, IsTimestamp, StringLessThanEquals, \
+        NumericLessThanEquals, StringLessThanPath, TimestampGreaterThanPath, StringGreaterThan, StringGreaterThanPath, \
+        IsString, StringEqualsPath, TimestampEqualsPath, TimestampLessThan, StringGreaterThanEquals, NumericGreaterThanPath, \
+        NumericGreaterThanEquals, NumericEqualsPath, TimestampLessThanPath, IsNull, IsPresent, TimestampGreaterThanEquals, \
+        NumericGreaterThanEqualsPath";
+    for (comparison, sentence) in [
+        ("", "This object should have only one of"),
+        (
+            r#""IsNull":true,"IsString":true,"#,
+            "There should only be one of",
+        ),
+    ] {
+        let definition = format!(
+            r#"{{"StartAt":"X","States":{{"X":{{"Type":"Choice","Choices":[{{"Variable":"$.a",{comparison}"Next":"Y"}}]}},"Y":{{"Type":"Succeed"}}}}}}"#
+        );
+        assert_eq!(
+            errors(&definition),
+            [format!(
+                "SCHEMA_VALIDATION_FAILED: {sentence} the following fields: [{ALL}] at /States/X/Choices[0]"
+            )]
+        );
+    }
+}
+
+#[test]
+fn what_leads_nowhere_is_told_once() {
+    for (definition, expected) in [
+        (
+            r#"{"StartAt":"X","States":{"X":{"End":true}}}"#,
+            &[
+                "SCHEMA_VALIDATION_FAILED: The field 'Type' is required at /States/X",
+                "MISSING_END_STATE: Workflow has no terminal state at ",
+            ][..],
+        ),
+        (
+            r#"{"StartAt":"First","States":{}}"#,
+            &[
+                "SCHEMA_VALIDATION_FAILED: Value cannot be empty at /States",
+                "MISSING_TRANSITION_TARGET: Missing 'Next' target: First at /StartAt",
+                "MISSING_END_STATE: Workflow has no terminal state at ",
+            ],
+        ),
+        (
+            r#"{"StartAt":"A","States":{"A":{"Type":"Pass","Next":"B"},"B":{"Type":"Pass","Next":"A"},"C":{"Type":"Pass","Next":"A"}}}"#,
+            &["MISSING_END_STATE: Workflow has no terminal state at "],
+        ),
+    ] {
+        assert_eq!(errors(definition), expected, "{definition}");
+    }
+}
+
+/// `A`, then a Map with a Pass that assigns `shared`, then `B`; each with more fields.
+fn scopes(a: &str, map: &str, processor: &str, b: &str) -> Vec<String> {
+    errors(&format!(
+        r#"{{"StartAt":"A","States":{{"A":{{"Type":"Pass",{a}"Next":"M"}},
+            "M":{{"Type":"Map",{map}"ItemProcessor":{{{processor}"StartAt":"P","States":{{
+                "P":{{"Type":"Pass","Assign":{{"shared.$":"$.x"}},"End":true}}}}}},"Next":"B"}},
+            "B":{{"Type":"Choice",{b}"Choices":[{{"Variable":"$.a","IsNull":true,"Next":"C"}}],"Default":"D"}},
+            "C":{{"Type":"Pass","Next":"M"}},"D":{{"Type":"Succeed"}}}}}}"#
+    ))
+}
+
+#[test]
+fn inner_variables_do_not_hide_those_that_lead_to_them() {
+    const ASSIGN: &str = r#""Assign":{"shared":1},"#;
+    const DISTRIBUTED: &str =
+        r#""ProcessorConfig":{"Mode":"DISTRIBUTED","ExecutionType":"STANDARD"},"#;
+    let hidden = [
+        "DUPLICATE_VARIABLE_NAME: The variable name 'shared' was already defined in a parent scope. at \
+         /States/M/ItemProcessor/States/P/Assign/shared.$",
+    ];
+    assert_eq!(scopes(ASSIGN, "", "", ""), hidden);
+    assert_eq!(scopes("", ASSIGN, "", ""), Vec::<String>::new());
+    assert_eq!(scopes(ASSIGN, "", DISTRIBUTED, ""), Vec::<String>::new());
+    // The Default's Assign leads away, and not back.
+    assert_eq!(scopes("", "", "", ASSIGN), Vec::<String>::new());
+}
+
+#[test]
+fn labels_are_unique() {
+    let map = |name: &str, next: &str| {
+        format!(
+            r#""{name}":{{"Type":"Map","Label":"L","ItemProcessor":{{"ProcessorConfig":{{"Mode":"DISTRIBUTED","ExecutionType":"STANDARD"}},
+                "StartAt":"{name}1","States":{{"{name}1":{{"Type":"Succeed"}}}}}},{next}}}"#
+        )
+    };
+    let (first, second) = (map("A", r#""Next":"B""#), map("B", r#""End":true"#));
+    assert_eq!(
+        errors(&format!(
+            r#"{{"StartAt":"A","States":{{{first},{second}}}}}"#
+        )),
+        ["DUPLICATE_LABEL_NAME: Duplicate Label name: L at /States/B/Label"]
+    );
+}
+
+#[test]
+fn a_pass_has_no_result_in_jsonata() {
+    for expression in [
+        "$states.result",
+        "$states.`result`",
+        "$states.result[0]",
+        "[$states.result.x]",
+    ] {
+        assert_eq!(
+            errors(&only_jsonata(&format!(
+                r#"{{"Type":"Pass","Output":"{{% {expression} %}}","End":true}}"#
+            ))),
+            [
+                "UNSUPPORTED_JSONATA_EXPRESSION: Field '$states.result' does not exist. at /States/X/Output"
+            ]
+        );
+    }
+}
+
+#[test]
+fn readers_and_batchers_are_checked() {
+    let distributed = |fields: &str| {
+        format!(
+            r#"{{"Type":"Map","ItemProcessor":{{"ProcessorConfig":{{"Mode":"DISTRIBUTED","ExecutionType":"STANDARD"}},
+                "StartAt":"Y","States":{{"Y":{{"Type":"Succeed"}}}}}},{fields},"End":true}}"#
+        )
+    };
+    for (config, expected) in [
+        (
+            r#"{"Transformation":"LOAD_AND_FLATTEN"}"#,
+            &["The field 'InputType' is required at /States/X/ItemReader/ReaderConfig"][..],
+        ),
+        (
+            r#"{"InputType":"JSON","ItemsPointer":"data/items"}"#,
+            &[
+                "Invalid input: JSON Pointer expression must start with '/': \"data/items\" at /States/X/ItemReader/ReaderConfig/ItemsPointer",
+            ],
+        ),
+        (
+            r#"{"InputType":"JSON","ManifestType":"ATHENA_DATA"}"#,
+            &["Field 'ManifestType' is not supported at /States/X/ItemReader/ReaderConfig"],
+        ),
+        (
+            r#"{"InputType":"JSON","MaxItems":100000001}"#,
+            &["Maximum value is 100000000 at /States/X/ItemReader/ReaderConfig/MaxItems"],
+        ),
+        (
+            r#"{"InputType":"JSONL","CSVHeaderLocation":"GIVEN","CSVHeaders":["a"]}"#,
+            &[
+                "Field 'CSVHeaderLocation' is not supported at /States/X/ItemReader/ReaderConfig",
+                "Field 'CSVHeaders' is not supported at /States/X/ItemReader/ReaderConfig",
+            ],
+        ),
+    ] {
+        let reader = format!(
+            r#""ItemReader":{{"Resource":"arn:aws:states:::s3:getObject","Parameters":{{"Bucket":"b","Key":"k"}},"ReaderConfig":{config}}}"#
+        );
+        let expected: Vec<String> = expected
+            .iter()
+            .map(|text| format!("SCHEMA_VALIDATION_FAILED: {text}"))
+            .collect();
+        assert_eq!(errors(&only(&distributed(&reader))), expected);
+    }
+    assert_eq!(
+        errors(&only_jsonata(&distributed(
+            r#""ItemBatcher":{"MaxItemsPerBatchPath":"$.n"}"#
+        ))),
+        [
+            "SCHEMA_VALIDATION_FAILED: The QueryLanguage is set to 'JSONata', but field 'MaxItemsPerBatchPath' is only \
+             supported for the 'JSONPath' QueryLanguage at /States/X/ItemBatcher"
+        ]
+    );
 }
 
 #[test]
