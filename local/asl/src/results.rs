@@ -16,14 +16,27 @@ pub struct File {
     pub body: String,
 }
 
-/// The outputs of the children that succeeded, in the order of the items: the state's result without a ResultWriter.
+/// The outputs of the children in the order of the items, the state's result without a ResultWriter. A child that
+/// failed, and was tolerated, has its place with its error.
 pub fn outputs(results: &MapRunResults) -> Value {
     let outputs = results
         .children
         .iter()
         .filter_map(|child| match &child.status {
+            Status::Running => None,
             Status::Succeeded { output } => Some(output.clone()),
-            _ => None,
+            Status::Failed { error, cause }
+            | Status::TimedOut { error, cause }
+            | Status::Aborted { error, cause } => {
+                let mut failed = Map::default();
+                failed.insert("Status".into(), child.status.name().into());
+                for (name, text) in [("Error", error), ("Cause", cause)] {
+                    if let Some(text) = text {
+                        failed.insert(name.into(), Value::String(text.clone()));
+                    }
+                }
+                Some(Value::from(failed))
+            }
         });
     Value::array(outputs.collect())
 }
@@ -222,7 +235,10 @@ mod tests {
 
     #[test]
     fn each_transformation_has_its_form() {
-        assert_eq!(outputs(&results()).to_string(), r#"[[1,2],{"n":3}]"#);
+        assert_eq!(
+            outputs(&results()).to_string(),
+            r#"[[1,2],{"Status":"FAILED","Error":"Job.Crashed"},{"n":3}]"#
+        );
         let transform = |name: &str| {
             let config = Value::object([("Transformation", Value::from(name))]);
             transformed(&results(), &config)

@@ -520,6 +520,10 @@ fn the_members_of_an_object_are_items_of_a_distributed_map_only() {
     let execution = simulate(&distributed(""), items, &mut Echo::default());
     let output = json(r#"[{"Key":"a","Value":1},{"Key":"b","Value":[2]}]"#);
     assert_eq!(execution.status(), &Status::Succeeded { output });
+    let selector = r#""ItemSelector":{"of.$":"$$.Map.Item"},"#;
+    let execution = simulate(&distributed(selector), r#"{"a":1}"#, &mut Echo::default());
+    let output = json(r#"[{"of":{"Index":0,"Key":"a","Value":1,"Source":"STATE_DATA"}}]"#);
+    assert_eq!(execution.status(), &Status::Succeeded { output });
     let execution = simulate(
         &map_of_tasks("").replace("$.items", "$"),
         items,
@@ -596,12 +600,18 @@ fn items_are_read_batched_and_their_results_written() {
 fn a_map_run_tolerates_as_many_failures_as_it_says() {
     for (fields, expected) in [
         ("", Err("States.ExceedToleratedFailureThreshold")),
-        (r#""ToleratedFailureCount":1,"#, Ok("[1,3,4]")),
+        (
+            r#""ToleratedFailureCount":1,"#,
+            Ok(r#"[1,{"Status":"FAILED","Error":"Job.Crashed"},3,4]"#),
+        ),
         (
             r#""ToleratedFailureCount":0,"#,
             Err("States.ExceedToleratedFailureThreshold"),
         ),
-        (r#""ToleratedFailurePercentage":25,"#, Ok("[1,3,4]")),
+        (
+            r#""ToleratedFailurePercentage":25,"#,
+            Ok(r#"[1,{"Status":"FAILED","Error":"Job.Crashed"},3,4]"#),
+        ),
         (
             r#""ToleratedFailurePercentage":24.9,"#,
             Err("States.ExceedToleratedFailureThreshold"),

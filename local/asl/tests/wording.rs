@@ -71,6 +71,19 @@ fn reference_paths_that_do_not_apply_conflict() {
 }
 
 #[test]
+fn an_inline_map_has_no_reader_of_items() {
+    check(
+        "JSONPath",
+        &[(
+            r#"{"Type":"Map","ItemProcessor":{"StartAt":"P","States":{"P":{"Type":"Pass","End":true}}},"ItemBatcher":{"MaxItemsPerBatch":2},"Next":"Done"}"#,
+            "[1]",
+            "States.Runtime",
+            "… The ItemReader, ItemBatcher and ResultWriter fields are not supported for INLINE maps",
+        )],
+    );
+}
+
+#[test]
 fn a_wait_names_the_path_that_finds_nothing() {
     check(
         "JSONPath",

@@ -20,6 +20,8 @@ pub(crate) struct MapFields {
     pub selector_field: &'static str,
     pub max_concurrency: Option<Dynamic>,
     pub distributed: Option<DistributedFields>,
+    /// An inline Map has a field of a Distributed one, which fails it when it runs.
+    pub misplaced: bool,
 }
 
 /// Where the items come from.

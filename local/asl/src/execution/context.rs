@@ -85,11 +85,16 @@ impl Execution {
         token: Option<&Arc<str>>,
     ) -> Value {
         let item = item.or(frame.item.as_deref()).map(|item| {
-            let item = [
-                ("Index", Value::from(item.index)),
-                ("Value", item.value.clone()),
-            ];
-            Value::object([("Item", Value::object(item))])
+            let mut about = Map::default();
+            about.insert("Index".into(), Value::from(item.index));
+            if let Some(key) = &item.key {
+                about.insert("Key".into(), Value::String(Arc::clone(key)));
+            }
+            about.insert("Value".into(), item.value.clone());
+            if let Some(source) = &item.source {
+                about.insert("Source".into(), Value::String(Arc::clone(source)));
+            }
+            Value::object([("Item", Value::from(about))])
         });
         if let Some(given) = &self.context_given {
             let mut given = given.clone();

@@ -24,11 +24,17 @@ impl Execution {
         map: &MapFields,
     ) -> Result<Step, Failure> {
         let input = self.filtered_input(key, state)?;
+        if map.misplaced {
+            let error = QueryError::runtime(
+                "The ItemReader, ItemBatcher and ResultWriter fields are not supported for INLINE maps",
+            );
+            return Err(self.query_failure(key, state, error));
+        }
         let limit = match self.max_concurrency(key, state, map, &input)? {
             0 => MAX_CONCURRENCY,
             limit => limit.min(MAX_CONCURRENCY),
         };
-        let items = self.map_items(key, state, map, &input)?;
+        let (items, _) = self.map_items(key, state, map, &input)?;
         let length = items.len() as u64;
         self.record_for(key, EventKind::MapStateStarted { length });
         if items.is_empty() {
@@ -76,14 +82,14 @@ impl Execution {
         })
     }
 
-    /// The items that ItemsPath or Items gives.
+    /// The items that ItemsPath or Items gives, and whether they are the members of an object.
     pub(super) fn map_items(
         &self,
         key: FrameKey,
         state: &State,
         map: &MapFields,
         input: &Value,
-    ) -> Result<Arc<Vec<Value>>, Failure> {
+    ) -> Result<(Arc<Vec<Value>>, bool), Failure> {
         let value = self.query(key, state, input, |scope| match &map.items {
             Items::Input => Ok(input.clone()),
             Items::Path { path, .. } => path.select(scope).map_err(|missing| missing.conflict()),
@@ -100,7 +106,7 @@ impl Execution {
             Items::Literal(value) => Ok(value.clone()),
         })?;
         match value {
-            Value::Array(items) => return Ok(items),
+            Value::Array(items) => return Ok((items, false)),
             // A Distributed Map takes the members of an object as items too.
             Value::Object(members) if map.distributed.is_some() => {
                 let items = members.iter().map(|(key, value)| {
@@ -109,7 +115,7 @@ impl Execution {
                         ("Value", value.clone()),
                     ])
                 });
-                return Ok(Arc::new(items.collect()));
+                return Ok((Arc::new(items.collect()), true));
             }
             _ => {}
         }
@@ -140,7 +146,7 @@ impl Execution {
         item: &MapItem,
     ) -> Result<Value, Failure> {
         let Some(selector) = &map.selector else {
-            return Ok(item.value.clone());
+            return Ok(item.input());
         };
         let given = Given {
             input,
@@ -174,10 +180,7 @@ impl Execution {
         else {
             return Ok(());
         };
-        let item = MapItem {
-            index: index as u64,
-            value: value.clone(),
-        };
+        let item = MapItem::new(index, value.clone());
         let input = match &map.selector {
             None => item.value.clone(),
             Some(_) => match self.item_input(key, state, map, &iterations.input, &item) {

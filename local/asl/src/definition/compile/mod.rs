@@ -86,8 +86,10 @@ fn compile(value: &Value) -> Result<StateMachine> {
         Some(value) => Some(
             whole(value)
                 .and_then(|seconds| u64::try_from(seconds).ok())
-                .ok_or_else(|| top.wrong("TimeoutSeconds", "a positive whole number"))?,
-        ),
+                .ok_or_else(|| top.wrong("TimeoutSeconds", "a whole number, not negative"))?,
+        )
+        // No time at all stands for no bound.
+        .filter(|seconds| *seconds > 0),
     };
     let states = compiler.states.into_iter().flatten().collect();
     Ok(StateMachine {
@@ -260,6 +262,10 @@ impl Compiler {
             selector: fields.template(selector_field, language)?,
             selector_field,
             max_concurrency: fields.dynamic("MaxConcurrency", "MaxConcurrencyPath", language)?,
+            misplaced: distributed.is_none()
+                && ["ItemReader", "ItemBatcher", "ResultWriter"]
+                    .iter()
+                    .any(|field| fields.get(field).is_some()),
             distributed,
             processor: self.block(&processor, depth + 1)?,
         })

@@ -17,7 +17,7 @@ impl Execution {
         map: &MapFields,
         batcher: &ItemBatcher,
         input: &Value,
-        items: &[Value],
+        items: &[MapItem],
     ) -> Result<Vec<Value>, Failure> {
         let max_items = self.natural(
             key,
@@ -62,12 +62,8 @@ impl Execution {
             .unwrap_or(self.limits.payload_bytes as u64);
         let empty = data::size(&batch(Vec::new()));
         let (mut batches, mut current, mut bytes) = (Vec::new(), Vec::new(), empty);
-        for (index, value) in items.iter().enumerate() {
-            let item = MapItem {
-                index: index as u64,
-                value: value.clone(),
-            };
-            let item = self.item_input(key, state, map, input, &item)?;
+        for (index, item) in items.iter().enumerate() {
+            let item = self.item_input(key, state, map, input, item)?;
             let size = data::size(&item) + 1;
             if empty + size > max_bytes + 1 {
                 let cause = format!(

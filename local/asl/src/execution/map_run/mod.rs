@@ -27,17 +27,45 @@ pub(super) struct MapRun {
     /// What ItemSelector calls `$`.
     input: Value,
     items: Arc<Vec<Value>>,
+    /// The items are the members of an object, `{"Key": …, "Value": …}`.
+    keyed: bool,
+    /// What `$$.Map.Item.Source` tells.
+    source: Arc<str>,
+    /// How many items there are, in batches or not.
+    total: usize,
     /// The items are inputs already: batches.
     batched: bool,
     next: usize,
     limit: usize,
     running: Ids<usize>,
     children: Vec<Option<ChildResult>>,
+    /// How many items have failed; all those of a failed batch have.
     failed: u64,
-    tolerated_count: Option<u64>,
-    tolerated_percentage: Option<f64>,
+    tolerance: Tolerance,
     /// The reading of items or the writing of results under way.
     transfer: Option<TaskId>,
+}
+
+/// How many items of a Map may fail.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tolerance {
+    pub count: Option<u64>,
+    /// In percent.
+    pub share: Option<f64>,
+}
+
+impl Tolerance {
+    /// Whether more items have failed than are tolerated: more than either threshold says. A threshold of 0 counts as
+    /// none, and without any no failure is tolerated.
+    pub(super) fn exceeded(self, failed: u64, total: usize) -> bool {
+        let count = self.count.filter(|count| *count > 0);
+        let share = self.share.filter(|share| *share > 0.0);
+        if count.is_none() && share.is_none() {
+            return failed > 0;
+        }
+        count.is_some_and(|count| failed > count)
+            || share.is_some_and(|share| failed as f64 * 100.0 > share * total as f64)
+    }
 }
 
 impl Execution {
@@ -54,8 +82,8 @@ impl Execution {
             limit => limit.min(MAX_CONCURRENCY),
         };
         // With a reader the items come from what it reads, whatever ItemsPath says.
-        let items = match distributed.reader {
-            Some(_) => Arc::default(),
+        let (items, keyed) = match distributed.reader {
+            Some(_) => Default::default(),
             None => self.map_items(key, state, map, &input)?,
         };
         let length = items.len() as u64;
@@ -80,14 +108,19 @@ impl Execution {
             machine,
             input: input.clone(),
             items: Arc::clone(&items),
+            keyed,
+            source: "STATE_DATA".into(),
+            total: 0,
             batched: false,
             next: 0,
             limit,
             running: Ids::default(),
             children: Vec::new(),
             failed: 0,
-            tolerated_count,
-            tolerated_percentage,
+            tolerance: Tolerance {
+                count: tolerated_count,
+                share: tolerated_percentage,
+            },
             transfer: None,
         };
         if let Some(frame) = self.frames.get_mut(key) {
@@ -155,17 +188,21 @@ impl Execution {
         items: Arc<Vec<Value>>,
     ) -> Result<Option<Step>, Failure> {
         let batched = distributed.batcher.is_some();
-        let items = match &distributed.batcher {
-            None => items,
-            Some(batcher) => {
-                let input = self
-                    .run_of(key)
-                    .map(|run| run.input.clone())
-                    .unwrap_or_default();
+        let total = items.len();
+        let items = match (&distributed.batcher, self.run_of(key)) {
+            (Some(batcher), Some(run)) => {
+                let input = run.input.clone();
+                let items: Vec<MapItem> = items
+                    .iter()
+                    .enumerate()
+                    .map(|(index, value)| run.item(index, value))
+                    .collect();
                 Arc::new(self.batches(key, state, map, batcher, &input, &items)?)
             }
+            _ => items,
         };
         if let Some(run) = self.run_of(key) {
+            run.total = total;
             run.children = vec![None; items.len()];
             run.items = items;
             run.batched = batched;
@@ -196,10 +233,7 @@ impl Execution {
             let input = if run.batched {
                 value.clone()
             } else {
-                let item = MapItem {
-                    index: index as u64,
-                    value: value.clone(),
-                };
+                let item = run.item(index, value);
                 self.item_input(key, state, map, &run.input, &item)?
             };
             self.start_child(key, map, distributed, index, input);
@@ -280,16 +314,22 @@ impl Execution {
             return;
         };
         let well = matches!(status, Status::Succeeded { .. });
+        let batched = run.batched;
         if let Some(child) = run
             .running
             .remove(&id.0)
             .and_then(|index| run.children[index].as_mut())
         {
+            let items = child.input.get("Items").and_then(Value::as_array);
+            run.failed += match (well, items) {
+                (true, _) => 0,
+                (false, Some(items)) if batched => items.len() as u64,
+                (false, _) => 1,
+            };
             child.status = status;
             child.stopped = now;
         }
-        run.failed += u64::from(!well);
-        let went = if run.too_many_failed() {
+        let went = if run.tolerance.exceeded(run.failed, run.total) {
             Err(Failure::too_many_failed())
         } else {
             self.go_on_run(key, state, map, distributed)
@@ -370,18 +410,37 @@ impl Execution {
 }
 
 impl MapRun {
-    /// Whether more children have failed than the state tolerates; with both thresholds given, either one counts.
-    fn too_many_failed(&self) -> bool {
-        if self.failed == 0 {
-            return false;
+    fn item(&self, index: usize, value: &Value) -> MapItem {
+        let item = match self.keyed {
+            true => MapItem::of_member(index, value),
+            false => MapItem::new(index, value.clone()),
+        };
+        MapItem {
+            source: Some(Arc::clone(&self.source)),
+            ..item
         }
-        let by_count = self
-            .tolerated_count
-            .is_some_and(|count| self.failed > count);
-        let by_share = self
-            .tolerated_percentage
-            .is_some_and(|share| self.failed as f64 * 100.0 > share * self.items.len() as f64);
-        let intolerant = self.tolerated_count.is_none() && self.tolerated_percentage.is_none();
-        intolerant || by_count || by_share
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_threshold_of_zero_is_none() {
+        for (failed, count, share, exceeded) in [
+            (1, Some(0), Some(100.0), false),
+            (1, Some(0), Some(50.0), false),
+            (1, Some(5), Some(0.0), false),
+            (3, Some(5), Some(0.0), false),
+            (2, Some(0), Some(50.0), true),
+            (1, Some(0), Some(0.0), true),
+            (1, Some(0), None, true),
+            (1, None, None, true),
+            (0, None, None, false),
+        ] {
+            let tolerance = Tolerance { count, share };
+            assert_eq!(tolerance.exceeded(failed, 3), exceeded, "{tolerance:?}");
+        }
     }
 }

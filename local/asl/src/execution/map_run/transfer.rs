@@ -12,6 +12,16 @@ use crate::history::{EventKind, StateType};
 use crate::results;
 use crate::value::Value;
 
+/// The bucket or the object that a reader reads, as `$$.Map.Item.Source` tells it.
+fn source(arguments: &Value) -> String {
+    let text = |name: &str| arguments.get(name).and_then(Value::as_str);
+    let bucket = text("Bucket").unwrap_or_default();
+    match text("Key") {
+        Some(key) => format!("s3://{bucket}/{key}"),
+        None => format!("s3://{bucket}"),
+    }
+}
+
 impl Execution {
     pub(super) fn read_items(
         &mut self,
@@ -41,8 +51,10 @@ impl Execution {
         }
         let id = TaskId(self.next_id());
         self.tasks.insert(id.0, key);
+        let source = source(&arguments);
         if let Some(run) = self.run_of(key) {
             run.transfer = Some(id);
+            run.source = source.into();
         }
         let reader = ItemReader {
             resource: reader.resource.clone(),

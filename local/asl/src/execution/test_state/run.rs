@@ -9,6 +9,7 @@ use crate::definition::{
 use crate::event::TaskError;
 use crate::execution::failure::{Failure, Origin};
 use crate::execution::frame::{Activity, FrameKey, MapItem};
+use crate::execution::map_run::Tolerance;
 use crate::execution::{Execution, ExecutionType, Outcome, Start, Step, data, retry};
 use crate::simulate::{Answer, Services};
 use crate::timestamp::Timestamp;
@@ -236,14 +237,19 @@ impl Test {
             .max_concurrency(self.key, state, map, &input)?;
         self.shown
             .insert("maxConcurrency".into(), Value::from(limit as u64));
-        let items = match &configuration.map_item_reader_data {
-            Some(Value::Array(items)) => Arc::clone(items),
+        let (items, keyed) = match &configuration.map_item_reader_data {
+            Some(Value::Array(items)) => (Arc::clone(items), false),
             _ => self.execution.map_items(self.key, state, map, &input)?,
         };
         if state.language == Language::JsonPath {
             self.show("afterItemsPath", &Value::Array(Arc::clone(&items)));
         }
-        self.show_inputs(state, map, &input, &items)?;
+        let item = |(index, value): (usize, &Value)| match keyed {
+            true => MapItem::of_member(index, value),
+            false => MapItem::new(index, value.clone()),
+        };
+        let given: Vec<MapItem> = items.iter().enumerate().map(item).collect();
+        self.show_inputs(state, map, &input, &given)?;
         if let Some(distributed) = &map.distributed {
             self.tolerance(state, distributed, &input, items.len(), configuration)?;
         }
@@ -257,18 +263,14 @@ impl Test {
         state: &State,
         map: &MapFields,
         input: &Value,
-        items: &[Value],
+        items: &[MapItem],
     ) -> Result<(), Failure> {
         if map.selector.is_some() {
             let mut inputs = Vec::with_capacity(items.len());
-            for (index, value) in items.iter().enumerate() {
-                let item = MapItem {
-                    index: index as u64,
-                    value: value.clone(),
-                };
+            for item in items {
                 inputs.push(
                     self.execution
-                        .item_input(self.key, state, map, input, &item)?,
+                        .item_input(self.key, state, map, input, item)?,
                 );
             }
             self.show("afterItemSelector", &Value::array(inputs));
@@ -313,9 +315,13 @@ impl Test {
                 .insert("toleratedFailurePercentage".into(), Value::number(share));
         }
         let failed = configuration.map_iteration_failure_count;
-        let too_many = count.is_some_and(|count| failed > count)
-            || share.is_some_and(|share| failed as f64 * 100.0 > share * items as f64);
-        if too_many && configuration.error_caused_by_state.is_none() {
+        let tolerance = Tolerance { count, share };
+        // A Map that says nothing of tolerance is not failed by a count of failures alone.
+        let told = count.is_some() || share.is_some();
+        if told
+            && tolerance.exceeded(failed, items)
+            && configuration.error_caused_by_state.is_none()
+        {
             return Err(Failure::too_many_failed());
         }
         Ok(())
