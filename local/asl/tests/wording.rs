@@ -71,6 +71,19 @@ fn reference_paths_that_do_not_apply_conflict() {
 }
 
 #[test]
+fn several_names_stand_only_at_the_end_of_a_path() {
+    check(
+        "JSONPath",
+        &[(
+            r#"{"Type":"Pass","Parameters":{"x.$":"$['a', 'b'].v"},"Next":"Done"}"#,
+            "{}",
+            "States.Runtime",
+            "… Invalid path '$['a', 'b'].v' : Multi properties can only be used as path leafs: $['a', 'b']",
+        )],
+    );
+}
+
+#[test]
 fn an_inline_map_has_no_reader_of_items() {
     check(
         "JSONPath",

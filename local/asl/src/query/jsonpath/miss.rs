@@ -20,6 +20,7 @@ pub(super) enum Miss {
     NotAnObject { step: usize, found: Value },
     Item { step: usize },
     NotAnArray { step: usize, found: Value },
+    NamesOnTheWay { step: usize },
 }
 
 impl NotFound {
@@ -30,6 +31,9 @@ impl NotFound {
 
     /// The failure of a payload template's field (or ErrorPath, CausePath) whose path has no value.
     pub fn in_field(&self, field: &str) -> QueryError {
+        if matches!(self.miss, Miss::NamesOnTheWay { .. }) {
+            return self.invalid_path();
+        }
         QueryError::runtime(format!(
             "The JSONPath '{}' specified for the field '{field}' could not be found in the input '{}'",
             self.path.text(),
@@ -49,7 +53,7 @@ impl NotFound {
     /// The failure of an ItemsPath that has no value.
     pub fn conflict(&self) -> QueryError {
         let step = match &self.miss {
-            Miss::Variable => None,
+            Miss::Variable | Miss::NamesOnTheWay { .. } => None,
             Miss::Member { step }
             | Miss::NotAnObject { step, .. }
             | Miss::Item { step }
@@ -87,6 +91,10 @@ impl NotFound {
             Miss::Member { .. } | Miss::Item { .. } => {
                 format!("No results for path: {}", self.path.normal_form(steps))
             }
+            Miss::NamesOnTheWay { step } => format!(
+                "Multi properties can only be used as path leafs: {}",
+                self.path.normal_form(step + 1)
+            ),
             Miss::NotAnObject { step, found } => format!(
                 "Expected to find an object with property {} in path {} but found '{}'. This is not a json object \
                  according to the JsonProvider: 'com.jayway.jsonpath.spi.json.JacksonJsonProvider'.",

@@ -103,6 +103,9 @@ impl Path {
     /// The value at the path within `root`, whatever the path's own root is.
     pub fn select_in(&self, root: &Value) -> Result<Value, NotFound> {
         if !self.0.definite {
+            if let Some(step) = self.names_on_the_way() {
+                return Err(self.not_found(Miss::NamesOnTheWay { step }, root));
+            }
             let mut matches = Vec::new();
             visit(&self.0.steps, root, root, &mut |value| {
                 matches.push(value.clone());
@@ -145,6 +148,12 @@ impl Path {
         Ok(value.clone())
     }
 
+    /// The step that takes several names, where only the last one may.
+    fn names_on_the_way(&self) -> Option<usize> {
+        let (_, way) = self.0.steps.split_last()?;
+        way.iter().position(|step| matches!(step, Step::Names(_)))
+    }
+
     fn not_found(&self, miss: Miss, searched: &Value) -> NotFound {
         NotFound {
             path: self.clone(),
@@ -162,7 +171,7 @@ impl Path {
                 Step::Names(names) => {
                     let quoted: Vec<String> =
                         names.iter().map(|name| format!("'{name}'")).collect();
-                    text.push_str(&format!("[{}]", quoted.join(",")));
+                    text.push_str(&format!("[{}]", quoted.join(", ")));
                 }
                 Step::Index(index) => text.push_str(&format!("[{index}]")),
                 Step::Indexes(indexes) => {

@@ -59,8 +59,10 @@ fn indefinite_paths_give_the_list_of_matches() {
         ("$.store.book[1:].title", r#"["Sword","Moby Dick"]"#),
         ("$.store.book[-2:].title", r#"["Sword","Moby Dick"]"#),
         ("$.store.book[1:2].title", r#"["Sword"]"#),
+        ("$.store.book[1:-1].title", "[]"),
+        ("$.store.book[-2:-1].title", r#"["Sword"]"#),
+        ("$.store.book[:-2].title", r#"["Sayings"]"#),
         ("$.store.book[0,2].price", "[8.95,8.99]"),
-        ("$.store['book','bicycle'].price", "[19.95]"),
         ("$.store.bicycle.*", r#"["red",19.95,null]"#),
         ("$.nothing.items[*]", "[]"),
         ("$.items[:1].itemValue", "[]"),
@@ -139,6 +141,10 @@ fn a_miss_says_why_in_jayways_words() {
              'com.jayway.jsonpath.spi.json.JacksonJsonProvider'.",
         ),
         ("$.array.length()", "Missing property in path $['array']"),
+        (
+            "$.store['book','bicycle'].price",
+            "Multi properties can only be used as path leafs: $['store']['book', 'bicycle']",
+        ),
     ] {
         assert_eq!(select(path), Err(reason.to_string()), "{path}");
     }

@@ -58,8 +58,10 @@ pub(super) fn visit(steps: &[Step], value: &Value, root: &Value, found: &mut dyn
             let Value::Array(items) = value else {
                 return;
             };
-            for value in &items[slice(items.len(), *from, *to)] {
-                visit(rest, value, root, found);
+            for at in slice(items.len(), *from, *to) {
+                if let Some(value) = item(items, at) {
+                    visit(rest, value, root, found);
+                }
             }
         }
         Step::Wildcard => match value {
@@ -115,13 +117,16 @@ fn is_container(value: &Value) -> bool {
     matches!(value, Value::Array(_) | Value::Object(_))
 }
 
-/// The range of indexes that `[from:to]` means in an array of that length.
-fn slice(length: usize, from: Option<i64>, to: Option<i64>) -> std::ops::Range<usize> {
-    let bound = |at: i64| {
-        let at = if at < 0 { at + length as i64 } else { at };
-        at.clamp(0, length as i64) as usize
-    };
-    let start = from.map_or(0, bound);
-    let end = to.map_or(length, bound);
-    start..end.max(start)
+/// The indexes that `[from:to]` means in an array of that length. With both bounds Jayway counts from the one to the
+/// other as they are written, and takes each negative index on the way from the end: `[1:-1]` has none.
+fn slice(length: usize, from: Option<i64>, to: Option<i64>) -> std::ops::Range<i64> {
+    let length = length as i64;
+    let counted = |at: i64| if at < 0 { at + length } else { at };
+    match (from, to) {
+        // Indexes further below find nothing.
+        (Some(from), Some(to)) => from.max(-length)..to.min(length),
+        (Some(from), None) => counted(from).max(0)..length,
+        (None, Some(to)) => 0..counted(to).min(length),
+        (None, None) => 0..length,
+    }
 }
