@@ -372,7 +372,7 @@ fn declared(pipeline: &str, fault: &str) -> &'static [&'static str] {
             &["Job.Interrupted", "Job.SpotReclaimed", "Job.Crashed"]
         }
         ("activity", "poller time-out" | "function crash" | "lost callback") => {
-            &["States.HeartbeatTimeout"]
+            &["States.Timeout"]
         }
         _ => &[],
     }

@@ -249,7 +249,7 @@ fn heartbeats_put_off_the_end_but_silence_does_not() {
     );
     execution.apply(Event::TimerFired { id: second }, after(18.0));
     assert!(
-        matches!(execution.status(), Status::Succeeded { output } if output.get("Error") == Some(&"States.HeartbeatTimeout".into()))
+        matches!(execution.status(), Status::Succeeded { output } if output.get("Error") == Some(&"States.Timeout".into()))
     );
 }
 

@@ -28,10 +28,19 @@ pub(super) enum Origin {
     Evaluation(Option<Arc<str>>),
     /// A task that was under way.
     Task,
+    /// A task that sent no heartbeat in time. The error is `States.Timeout`, and `States.HeartbeatTimeout` matches too.
+    SilentTask,
     /// The Map Run of the state, which ends with it.
     MapRun,
     /// A Fail state, a branch, an iteration.
     State,
+}
+
+impl Origin {
+    /// Whether it comes from a task that was under way.
+    pub(super) fn is_task(&self) -> bool {
+        matches!(self, Origin::Task | Origin::SilentTask)
+    }
 }
 
 impl Failure {
@@ -93,6 +102,13 @@ impl Failure {
         }
     }
 
+    /// Whether an ErrorEquals list takes the failure in.
+    pub(super) fn is_in(&self, list: &[Arc<str>]) -> bool {
+        retry::matches(list, self.error.as_deref())
+            || (self.origin == Origin::SilentTask
+                && retry::matches(list, Some("States.HeartbeatTimeout")))
+    }
+
     fn details(&self) -> ErrorDetails {
         ErrorDetails {
             error: self.error.clone(),
@@ -140,7 +156,7 @@ impl Execution {
             return false;
         }
         self.record_composite_failure(key, state);
-        let matching = |rule: &&CatchRule| retry::matches(&rule.errors, failure.error.as_deref());
+        let matching = |rule: &&CatchRule| failure.is_in(&rule.errors);
         let Some((index, rule)) = state
             .catch
             .iter()

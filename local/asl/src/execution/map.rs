@@ -8,7 +8,7 @@ use crate::query::{QueryError, jsonata};
 use crate::value::Value;
 
 use super::context::Given;
-use super::failure::{Failure, Origin};
+use super::failure::Failure;
 use super::frame::{Activity, Frame, FrameKey, Iterations, MapItem};
 use super::{Execution, Step};
 
@@ -268,7 +268,7 @@ impl Execution {
             index: ended.index,
         };
         self.record(ended.last, failed);
-        if failure.origin == Origin::Task {
+        if failure.origin.is_task() {
             self.record(ended.last, EventKind::StateAborted(StateType::Task));
         }
         if let Some(frame) = self.frames.get_mut(parent) {

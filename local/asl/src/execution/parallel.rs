@@ -6,7 +6,7 @@ use crate::definition::{Program, State, StateId};
 use crate::history::{EventKind, StateType};
 use crate::value::Value;
 
-use super::failure::{Failure, Origin};
+use super::failure::Failure;
 use super::frame::{Activity, Branches, Frame, FrameKey};
 use super::{Execution, Step};
 
@@ -106,7 +106,7 @@ impl Execution {
         let Some(ended) = self.frames.remove(key) else {
             return;
         };
-        if failure.origin == Origin::Task {
+        if failure.origin.is_task() {
             self.record(ended.last, EventKind::StateAborted(StateType::Task));
         }
         let Some(frame) = self.frames.get_mut(parent) else {

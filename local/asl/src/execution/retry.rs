@@ -10,14 +10,15 @@ use super::frame::{Activity, FrameKey};
 use super::{Execution, TimerUse};
 
 /// Whether an ErrorEquals list takes in an error. `States.ALL` takes in every error but `States.Runtime`, which does
-/// not come here; `States.TaskFailed` every one but `States.Timeout` and `States.QueryEvaluationError`;
-/// `States.Timeout` the missed heartbeat too.
+/// not come here; `States.TaskFailed` every one but `States.Timeout`, the missed heartbeat and
+/// `States.QueryEvaluationError`; `States.Timeout` the missed heartbeat too.
 pub(super) fn matches(list: &[Arc<str>], error: Option<&str>) -> bool {
     list.iter().any(|name| match (&**name, error) {
         ("States.ALL", _) => true,
-        ("States.TaskFailed", Some(error)) => {
-            !matches!(error, "States.Timeout" | "States.QueryEvaluationError")
-        }
+        ("States.TaskFailed", Some(error)) => !matches!(
+            error,
+            "States.Timeout" | "States.HeartbeatTimeout" | "States.QueryEvaluationError"
+        ),
         ("States.Timeout", Some(error)) => {
             matches!(error, "States.Timeout" | "States.HeartbeatTimeout")
         }
@@ -39,7 +40,7 @@ impl Execution {
             .retry
             .iter()
             .enumerate()
-            .find(|(_, rule)| matches(&rule.errors, failure.error.as_deref()))
+            .find(|(_, rule)| failure.is_in(&rule.errors))
         else {
             return false;
         };

@@ -14,6 +14,9 @@ use super::failure::{Failure, Origin};
 use super::frame::{Activity, FrameKey, TaskRun};
 use super::{Execution, Step, TimerUse, data};
 
+/// The error of a task whose time is up.
+const TIMEOUT: &str = "States.Timeout";
+
 /// The longest TimeoutSeconds and HeartbeatSeconds, in seconds
 /// (<https://states-language.net/spec.html#task-timeouts>; the service's own bound).
 const MAX_SECONDS: i64 = 99_999_999;
@@ -201,7 +204,7 @@ impl Execution {
         };
         self.progress(key, TaskProgress::Failed(details));
         self.task_over(key);
-        self.task_failure(key, error, cause);
+        self.task_failure(key, error, cause, Origin::Task);
     }
 
     /// A task's time is up. Others whose time is up at the same moment are told of before any of them fails.
@@ -218,25 +221,26 @@ impl Execution {
         due.sort_unstable_by_key(|(id, _)| *id);
         let mut keys = vec![key];
         keys.extend(due.into_iter().map(|(_, key)| key));
-        keys.retain(|key| self.time_up(*key, "States.Timeout"));
+        keys.retain(|key| self.time_up(*key));
         for key in keys {
-            self.task_failure(key, "States.Timeout".into(), None);
+            self.task_failure(key, TIMEOUT.into(), None, Origin::Task);
         }
     }
 
-    /// A task has been silent for too long.
+    /// A task has been silent for too long. AWS tells it as a timeout
+    /// (<https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html#wait-token-hearbeat>).
     pub(super) fn task_was_silent(&mut self, key: FrameKey) {
-        if self.time_up(key, "States.HeartbeatTimeout") {
-            self.task_failure(key, "States.HeartbeatTimeout".into(), None);
+        if self.time_up(key) {
+            self.task_failure(key, TIMEOUT.into(), None, Origin::SilentTask);
         }
     }
 
-    fn time_up(&mut self, key: FrameKey, error: &str) -> bool {
+    fn time_up(&mut self, key: FrameKey) -> bool {
         let Some(id) = self.running_task(key).map(|task| task.id) else {
             return false;
         };
         let details = ErrorDetails {
-            error: Some(error.into()),
+            error: Some(TIMEOUT.into()),
             cause: None,
         };
         self.progress(key, TaskProgress::TimedOut(details));
@@ -245,12 +249,18 @@ impl Execution {
         true
     }
 
-    fn task_failure(&mut self, key: FrameKey, error: Arc<str>, cause: Option<Arc<str>>) {
+    fn task_failure(
+        &mut self,
+        key: FrameKey,
+        error: Arc<str>,
+        cause: Option<Arc<str>>,
+        origin: Origin,
+    ) {
         let program = Arc::clone(&self.machine.program);
         let failure = Failure {
             error: Some(error),
             cause,
-            origin: Origin::Task,
+            origin,
         };
         self.fail_thread(&program, key, failure);
     }

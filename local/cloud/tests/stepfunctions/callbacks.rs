@@ -201,7 +201,7 @@ async fn heartbeats_keep_a_task_alive_and_their_absence_ends_it() {
     let ended = test.cloud.wait(&execution).await.unwrap();
     assert_eq!(
         (ended.status.as_str(), ended.error.as_deref()),
-        ("FAILED", Some("States.HeartbeatTimeout"))
+        ("FAILED", Some("States.Timeout"))
     );
     let late = test
         .sfn
