@@ -293,6 +293,22 @@ fn a_failed_branch_stops_the_others() {
 }
 
 #[test]
+fn a_failing_result_selector_comes_after_the_branches_success() {
+    let (execution, _) = start(
+        r#"{"StartAt":"P","States":{"P":{"Type":"Parallel","ResultSelector":{"x.$":"$.no"},"End":true,
+            "Branches":[{"StartAt":"A","States":{"A":{"Type":"Succeed"}}}]}}}"#,
+        "{}",
+    );
+    let types = types(&execution);
+    let succeeded = types
+        .iter()
+        .position(|name| name == "ParallelStateSucceeded")
+        .unwrap();
+    assert_eq!(types.last().map(String::as_str), Some("ExecutionFailed"));
+    assert_eq!(links(&execution).last(), Some(&(succeeded as u64 + 1)));
+}
+
+#[test]
 fn branches_share_what_was_assigned_before_but_not_what_they_assign() {
     let (execution, _) = start(
         r#"{"QueryLanguage":"JSONata","StartAt":"Set","States":{

@@ -84,6 +84,19 @@ fn several_names_stand_only_at_the_end_of_a_path() {
 }
 
 #[test]
+fn nothing_is_selected_of_null() {
+    check(
+        "JSONPath",
+        &[(
+            r#"{"Type":"Pass","Parameters":{"x.$":"$"},"Next":"Done"}"#,
+            "null",
+            "States.Runtime",
+            "… Unable to apply Path transformation to null or empty input.",
+        )],
+    );
+}
+
+#[test]
 fn an_inline_map_has_no_reader_of_items() {
     check(
         "JSONPath",

@@ -246,8 +246,8 @@ impl Execution {
         } else if iterations.running.is_empty() {
             let results = std::mem::take(&mut iterations.results);
             frame.activity = Activity::Repeating;
-            self.record(id, EventKind::StateSucceeded(StateType::Map));
-            self.complete(program, parent, Value::array(results));
+            let succeeded = self.record(id, EventKind::StateSucceeded(StateType::Map));
+            self.complete_after(Some(succeeded), program, parent, Value::array(results));
         }
     }
 

@@ -353,12 +353,28 @@ impl Execution {
 
     /// A composite state or a task has its result: applies the output fields and leaves the state.
     fn complete(&mut self, program: &Program, key: FrameKey, result: Value) {
+        self.complete_after(None, program, key, result);
+    }
+
+    /// The same where the history has told of the success; a failure of the output fields refers to that event.
+    fn complete_after(
+        &mut self,
+        succeeded: Option<u64>,
+        program: &Program,
+        key: FrameKey,
+        result: Value,
+    ) {
         let Some(state) = self.state_of(program, key) else {
             return;
         };
         let goes_on = match self.finish(key, state, result) {
             Ok(outcome) => self.leave(program, key, state, outcome),
-            Err(failure) => self.fail_state(program, key, state, failure),
+            Err(failure) => {
+                if let (Some(last), Some(frame)) = (succeeded, self.frames.get_mut(key)) {
+                    frame.last = last;
+                }
+                self.fail_state(program, key, state, failure)
+            }
         };
         if goes_on {
             self.ready.push_back(key);

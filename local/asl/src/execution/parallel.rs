@@ -91,8 +91,9 @@ impl Execution {
         if branches.running.is_empty() {
             let results = std::mem::take(&mut branches.results);
             frame.activity = Activity::Repeating;
-            self.record(ended.last, EventKind::StateSucceeded(StateType::Parallel));
-            self.complete(program, parent, Value::array(results));
+            let succeeded = EventKind::StateSucceeded(StateType::Parallel);
+            let succeeded = self.record(ended.last, succeeded);
+            self.complete_after(Some(succeeded), program, parent, Value::array(results));
         }
     }
 

@@ -5,6 +5,7 @@
 use std::sync::Arc;
 
 pub use super::intrinsics::Expression;
+use super::jsonpath::Root;
 use super::{QueryError, Scope, SyntaxError};
 use crate::value::{Map, Value};
 
@@ -115,6 +116,13 @@ impl Template {
     pub fn render(&self, scope: &Scope) -> Result<Value, QueryError> {
         match self {
             Template::Constant(value) => Ok(value.clone()),
+            Template::Query(Expression::Path(path), _)
+                if *scope.input == Value::Null && *path.root() == Root::Input =>
+            {
+                Err(QueryError::runtime(
+                    "Unable to apply Path transformation to null or empty input.",
+                ))
+            }
             Template::Query(Expression::Path(path), key) => match path.select(scope) {
                 Ok(value) => Ok(value),
                 Err(miss) if miss.is_past_the_end() => Ok(Value::Null),
