@@ -52,8 +52,8 @@ pub use definition::StateMachine;
 pub use diagnostic::{Diagnostic, Invalid, Severity};
 pub use event::{Event, TaskError};
 pub use execution::{
-    Execution, ExecutionType, InspectionLevel, Limits, Mock, Start, StateConfiguration, Status,
-    TestError, TestRequest, TestResponse, TestStatus, test_state,
+    Execution, ExecutionType, FieldValidation, InspectionLevel, Limits, Mock, Start,
+    StateConfiguration, Status, TestError, TestRequest, TestResponse, TestStatus, test_state,
 };
 pub use history::{
     ErrorDetails, Evaluation, EventKind, HistoryEvent, StateType, TaskFamily, TaskProgress,

@@ -27,8 +27,8 @@ use std::sync::Arc;
 
 pub use start::{ExecutionType, Limits, Start, Status};
 pub use test_state::{
-    InspectionLevel, Mock, StateConfiguration, TestError, TestRequest, TestResponse, TestStatus,
-    test_state,
+    FieldValidation, InspectionLevel, Mock, StateConfiguration, TestError, TestRequest,
+    TestResponse, TestStatus, test_state,
 };
 
 use crate::command::{Command, TimerId};

@@ -4,7 +4,8 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use asl::{
-    InspectionLevel, Map, Mock, StateConfiguration, TaskError, TestRequest, TestStatus, Value,
+    FieldValidation, InspectionLevel, Map, Mock, StateConfiguration, TaskError, TestRequest,
+    TestStatus, Value,
 };
 use clap::{Args, ValueEnum};
 
@@ -37,15 +38,38 @@ pub struct TestState {
     /// The mocked error: NAME or NAME=CAUSE.
     #[arg(long)]
     mock_error: Option<String>,
+    /// How strictly the mocked result is held against the service's API.
+    #[arg(long, value_enum, default_value_t = Validation::Strict)]
+    field_validation: Validation,
     /// How often the matching Retry entry has been used.
     #[arg(long, default_value_t = 0)]
     retry_count: u32,
+    /// How many iterations of a Map have failed.
+    #[arg(long, default_value_t = 0)]
+    map_failures: u64,
+    /// What a Map's ItemReader gives, a JSON file.
+    #[arg(long)]
+    map_items: Option<PathBuf>,
+    /// The state within a Map or Parallel that the mocked error comes from.
+    #[arg(long)]
+    caused_by: Option<String>,
     /// How much to tell.
     #[arg(long, value_enum, default_value_t = Level::Info)]
     inspection_level: Level,
     /// Print the response body of the API.
     #[arg(long)]
     json: bool,
+}
+
+/// The mode of field validation as an argument.
+#[derive(Clone, Copy, ValueEnum)]
+enum Validation {
+    /// Required fields must be there, and all must have their types.
+    Strict,
+    /// Fields that are there must have their types.
+    Present,
+    /// Anything goes.
+    None,
 }
 
 /// The inspection level as an argument.
@@ -94,7 +118,11 @@ impl TestState {
         };
         let mock = match (&self.mock_error, read(&self.mock)?) {
             (Some(error), _) => Some(Mock::Error(task_error(error))),
-            (None, Some(result)) => Some(Mock::Result(result)),
+            (None, Some(result)) => Some(match self.field_validation {
+                Validation::Strict => Mock::Checked(result, FieldValidation::Strict),
+                Validation::Present => Mock::Checked(result, FieldValidation::Present),
+                Validation::None => Mock::Result(result),
+            }),
             (None, None) => None,
         };
         Ok(TestRequest {
@@ -111,7 +139,9 @@ impl TestState {
             mock,
             configuration: StateConfiguration {
                 retrier_retry_count: self.retry_count,
-                ..StateConfiguration::default()
+                map_iteration_failure_count: self.map_failures,
+                map_item_reader_data: read(&self.map_items)?,
+                error_caused_by_state: self.caused_by.clone(),
             },
             ..TestRequest::default()
         })

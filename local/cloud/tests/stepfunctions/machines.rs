@@ -190,6 +190,18 @@ async fn one_state_is_tested_with_a_mock_or_with_the_local_services() {
         (&caught["status"], &caught["nextState"]),
         (&json!("CAUGHT_ERROR"), &json!("Caught"))
     );
+    let started = state
+        .replace("lambda:invoke", "states:startExecution")
+        .replace("FunctionName", "StateMachineArn");
+    for (mode, answer) in [
+        ("STRICT", "ValidationException"),
+        ("PRESENT", ""),
+        ("NONE", ""),
+    ] {
+        let mock = json!({ "mock": { "result": "{\"Payload\":1}", "fieldValidationMode": mode } });
+        let tested = test.post("TestState", &test_state(&started, mock)).await;
+        assert_eq!(tested["__type"].as_str().unwrap_or_default(), answer);
+    }
     let bad = test.post("TestState", &test_state("{}", json!({}))).await;
     assert_eq!(bad["__type"], "InvalidDefinition");
 }

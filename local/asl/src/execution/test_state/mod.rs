@@ -1,6 +1,7 @@
 //! TestState: one state with an input, its task mocked or called
 //! (<https://docs.aws.amazon.com/step-functions/latest/dg/test-state-isolation.html>).
 
+mod model;
 mod run;
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use crate::timestamp::Timestamp;
 use crate::value::{Map, Value};
 
 use super::failure::Failure;
+pub use model::FieldValidation;
 use run::{NAME, Test};
 
 /// How much TestState tells of the way from input to output.
@@ -30,8 +32,10 @@ pub enum InspectionLevel {
 /// What the state's task, branches or iterations are said to give.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Mock {
-    /// They succeed with this result.
+    /// They succeed with this result, whatever it is.
     Result(Value),
+    /// They succeed with this result, which must be one that the service could give.
+    Checked(Value, FieldValidation),
     /// They fail.
     Error(TaskError),
 }
@@ -68,7 +72,7 @@ pub struct TestRequest {
     pub variables: Map,
     /// The context object, in place of the one that TestState makes up.
     pub context: Option<Value>,
-    /// The mocked result or error. Map and Parallel states need one.
+    /// The mocked result or error. Map and Parallel states, activities, `.sync` and `.waitForTaskToken` need one.
     pub mock: Option<Mock>,
     /// Under which circumstances.
     pub configuration: StateConfiguration,
@@ -113,9 +117,12 @@ pub enum TestError {
     /// The definition has no state of that name.
     #[error("the definition has no state '{0}'; name one that it has in stateName")]
     NoSuchState(String),
-    /// Maps and Parallels run only mocked.
-    #[error("a {0} state is tested with a mocked result or error; give one in mock")]
+    /// Maps, Parallels and tasks that somebody else ends run only mocked.
+    #[error("{0} is tested with a mocked result or error; give one in mock")]
     MockNeeded(&'static str),
+    /// The mocked result is not one that the service could give.
+    #[error("Mock result schema validation error: {0}")]
+    MockInvalid(String),
 }
 
 impl TestStatus {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::command::{Command, Task};
+use crate::command::{Command, Pattern, Resource, Task};
 use crate::definition::{
     DistributedFields, Kind, Language, MapFields, Program, State, StateMachine,
 };
@@ -15,6 +15,7 @@ use crate::simulate::{Answer, Services};
 use crate::timestamp::Timestamp;
 use crate::value::{Map, Value};
 
+use super::model;
 use super::{Mock, StateConfiguration, TestError, TestRequest, TestResponse, TestStatus};
 
 /// What the made-up context object calls the state, whatever its name is.
@@ -82,9 +83,14 @@ impl Test {
         let Some(state) = self.execution.state_of(&program, self.key) else {
             return Err(TestError::NoSuchState(String::new()));
         };
-        let needs_mock = matches!(state.kind, Kind::Map(_) | Kind::Parallel { .. });
-        if needs_mock && request.mock.is_none() {
-            return Err(TestError::MockNeeded(state.kind.state_type().name()));
+        if let (Some(what), None) = (needs_mock(&state.kind), &request.mock) {
+            return Err(TestError::MockNeeded(what));
+        }
+        if let (Kind::Task(task), Some(Mock::Checked(result, validation))) =
+            (&state.kind, &request.mock)
+            && let Some(fault) = model::fault(&task.resource, result, *validation)
+        {
+            return Err(TestError::MockInvalid(fault));
         }
         let went = match &state.kind {
             Kind::Task(_) => self.task(state, request, services),
@@ -218,7 +224,7 @@ impl Test {
 
     fn mocked(&self, request: &TestRequest) -> Result<Value, Failure> {
         match &request.mock {
-            Some(Mock::Result(result)) => Ok(result.clone()),
+            Some(Mock::Result(result) | Mock::Checked(result, _)) => Ok(result.clone()),
             Some(Mock::Error(error)) => Err(failure(error)),
             None => Ok(Value::Null),
         }
@@ -432,6 +438,29 @@ impl Execution {
             Arc::make_mut(about).insert("Name".into(), NAME.into());
         }
         context
+    }
+}
+
+/// What the state is, if it can only be tested with a mock
+/// (<https://docs.aws.amazon.com/step-functions/latest/apireference/API_TestState.html>).
+fn needs_mock(kind: &Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Map(_) => Some("a Map state"),
+        Kind::Parallel { .. } => Some("a Parallel state"),
+        Kind::Task(task) => match &task.resource {
+            Resource::Activity { .. } => Some("an activity"),
+            Resource::Service { pattern, .. } => match pattern {
+                Pattern::RequestResponse => None,
+                Pattern::Sync | Pattern::SyncV2 => Some("a .sync task"),
+                Pattern::WaitForTaskToken => Some("a .waitForTaskToken task"),
+            },
+            Resource::Lambda { .. } => None,
+        },
+        Kind::Pass { .. }
+        | Kind::Choice { .. }
+        | Kind::Wait(_)
+        | Kind::Succeed
+        | Kind::Fail { .. } => None,
     }
 }
 

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use asl::simulate::{Answer, Services};
-use asl::{InspectionLevel, Mock, StateConfiguration, Task, TaskError, TestError, TestRequest};
+use asl::{
+    FieldValidation, InspectionLevel, Mock, StateConfiguration, Task, TaskError, TestError,
+    TestRequest,
+};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -73,6 +76,7 @@ pub struct Test {
 struct TestMock {
     result: Option<String>,
     error_output: Option<ErrorOutput>,
+    field_validation_mode: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -104,9 +108,11 @@ pub async fn test_state(sfn: &Arc<Inner>, request: Test) -> Result<Value, Servic
         Err(error @ TestError::Invalid(_)) => {
             Err(ServiceError::new("InvalidDefinition", error.to_string()))
         }
-        Err(error @ (TestError::NoSuchState(_) | TestError::MockNeeded(_))) => {
-            Err(super::invalid(error.to_string()))
-        }
+        Err(
+            error @ (TestError::NoSuchState(_)
+            | TestError::MockNeeded(_)
+            | TestError::MockInvalid(_)),
+        ) => Err(super::invalid(error.to_string())),
     }
 }
 
@@ -117,10 +123,24 @@ fn test_request(sfn: &Inner, request: Test) -> Result<TestRequest, ServiceError>
         Some(TestMock {
             result: Some(result),
             error_output: None,
-        }) => Some(Mock::Result(parse_input(Some(&result))?)),
+            field_validation_mode,
+        }) => {
+            let result = parse_input(Some(&result))?;
+            Some(match field_validation_mode.as_deref() {
+                None | Some("STRICT") => Mock::Checked(result, FieldValidation::Strict),
+                Some("PRESENT") => Mock::Checked(result, FieldValidation::Present),
+                Some("NONE") => Mock::Result(result),
+                Some(other) => {
+                    return Err(super::invalid(format!(
+                        "fieldValidationMode is one of STRICT, PRESENT, NONE, not {other}"
+                    )));
+                }
+            })
+        }
         Some(TestMock {
             result: None,
             error_output: Some(error),
+            ..
         }) => Some(Mock::Error(TaskError {
             error: error.error.unwrap_or_default(),
             cause: error.cause,
