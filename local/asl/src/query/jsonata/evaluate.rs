@@ -117,6 +117,12 @@ impl Program {
                 context.bind(name.to_string(), value);
             }
         }
+        // A variable hides the function of its name, which can then not be called.
+        for name in &self.calls {
+            if let Some(value) = scope.variables.get(name) {
+                context.bind(name.clone(), to_jsonata(value));
+            }
+        }
         let depth = MAX_DEPTH + self.guarded.as_ref().map_or(0, |_| GUARD_DEPTH);
         let options = EvaluatorOptions {
             timeout_ms: Some(TIMEOUT_MS),

@@ -8,7 +8,7 @@ fn fixture() -> Fixture {
             "one":[7],"none":[],"nil":null,"text":"{\"a\":1}"}"#,
     )
     .variable("v", r#"{"x":[10,20],"t":true}"#)
-    .variable("count", "3")
+    .variable("merge", "3")
     .variable("big", "9007199254740993");
     fixture.context = parse(r#"{"Execution":{"Id":"arn","Input":{"k":1}},"State":{"Name":"S"}}"#);
     fixture.result = Some(parse(r#"{"Payload":[1,0,1]}"#));
@@ -47,7 +47,7 @@ fn expressions_give_what_aws_gives() {
         ("$states.context.Execution.Input.k", "1"),
         ("$keys($states)", r#"["input","result","context"]"#),
         ("$v.x[1] + $count($v.x)", "22"),
-        ("$count", "3"),
+        ("$merge", "3"),
         (
             "'a' & $states.input.n & true & $states.input.arr",
             r#""a5true[1,2,3]""#,
@@ -145,6 +145,11 @@ fn failures_carry_awss_words() {
         ("[/a/]", "returned an unsupported result type."),
         (
             "$eval('1+1')",
+            "threw an error during evaluation. T1006: Attempted to invoke a non-function",
+        ),
+        (
+            // There is a variable of the name.
+            "$merge([{}])",
             "threw an error during evaluation. T1006: Attempted to invoke a non-function",
         ),
         (
@@ -414,7 +419,7 @@ fn a_field_may_demand_a_type() {
 #[test]
 fn templates_evaluate_their_strings() {
     let template = parse(
-        r#"{"a": "{% $states.input.n %}", "b": [1, "{% $count %}", {"c": "{% $v.t %}"}], "d": " {% $x %} ", "e": "$states.input", "f": {"g": []}}"#,
+        r#"{"a": "{% $states.input.n %}", "b": [1, "{% $merge %}", {"c": "{% $v.t %}"}], "d": " {% $x %} ", "e": "$states.input", "f": {"g": []}}"#,
     );
     let template = Template::compile(&template).unwrap();
     let rendered = fixture().with(|scope| template.render(scope, "Output").unwrap());
