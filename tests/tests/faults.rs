@@ -371,9 +371,7 @@ fn declared(pipeline: &str, fault: &str) -> &'static [&'static str] {
         ("activity", "Spot interruption") => {
             &["Job.Interrupted", "Job.SpotReclaimed", "Job.Crashed"]
         }
-        ("activity", "poller time-out" | "function crash" | "lost callback") => {
-            &["States.Timeout"]
-        }
+        ("activity", "poller time-out" | "function crash" | "lost callback") => &["States.Timeout"],
         _ => &[],
     }
 }
