@@ -188,3 +188,19 @@ impl Execution {
         Some(key)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn a_source_is_the_object_or_the_bucket() {
+        for (arguments, uri) in [
+            (r#"{"Bucket":"b","Key":"k/l.csv"}"#, "s3://b/k/l.csv"),
+            (r#"{"Bucket":"b","Prefix":"k/"}"#, "s3://b"),
+        ] {
+            assert_eq!(source(&Value::parse(arguments).unwrap()), uri);
+        }
+    }
+}
