@@ -8,6 +8,7 @@ pub mod artifacts;
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod env;
+pub mod gzip;
 pub mod histogram;
 pub mod input;
 pub mod job;

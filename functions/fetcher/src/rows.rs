@@ -2,8 +2,8 @@
 
 use std::io::{BufRead, BufReader, Read};
 
-use flate2::read::MultiGzDecoder;
 use serde_json::Value;
+use shared::gzip;
 use shared::input::InvalidInput;
 
 use crate::source::{Format, Source};
@@ -24,17 +24,17 @@ pub struct Rows {
 /// How many complaints are kept.
 const COMPLAINTS: usize = 5;
 
-/// Most bytes that a gzipped source may become; a bomb must not fill the memory of the function.
-const MOST_UNZIPPED: u64 = 512 * 1024 * 1024;
+/// Most bytes of a source once unpacked. The rows made of it lie in the memory of the function, 512 MB, beside
+/// the source itself.
+const MOST_UNPACKED: u64 = 128 * 1024 * 1024;
 
 /// Reads the rows of `source` from `bytes`, gzipped or not.
 pub fn read(source: &Source, bytes: &[u8]) -> Result<Rows, InvalidInput> {
+    read_plain(source, gzip::plain(bytes, MOST_UNPACKED))
+}
+
+fn read_plain(source: &Source, plain: impl Read) -> Result<Rows, InvalidInput> {
     let readers = source.readers()?;
-    let plain: Box<dyn Read> = if bytes.starts_with(&[0x1f, 0x8b]) {
-        Box::new(MultiGzDecoder::new(bytes).take(MOST_UNZIPPED))
-    } else {
-        Box::new(bytes)
-    };
     let mut writer = csv::Writer::from_writer(Vec::new());
     let mut rows = Rows::default();
     let header = writer.write_record(source.fields.iter().map(|field| field.name.as_str()));
@@ -90,7 +90,7 @@ type Accept<'a> = dyn FnMut(u64, &[Option<String>]) -> Result<(), InvalidInput> 
 
 fn each_csv(
     source: &Source,
-    plain: Box<dyn Read + '_>,
+    plain: impl Read,
     accept: &mut Accept<'_>,
 ) -> Result<(), InvalidInput> {
     let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(plain);
@@ -127,7 +127,7 @@ fn each_csv(
 
 fn each_json_line(
     source: &Source,
-    plain: Box<dyn Read + '_>,
+    plain: impl Read,
     accept: &mut Accept<'_>,
 ) -> Result<(), InvalidInput> {
     for (index, line) in BufReader::new(plain).lines().enumerate() {
@@ -158,4 +158,25 @@ fn unreadable(error: &dyn std::error::Error) -> InvalidInput {
         "$.source.url",
         format!("cannot be read as the format says: {error}"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn what_is_too_large_unpacked_is_refused_and_not_cut() {
+        let source = serde_json::json!({"name": "s", "url": "s3://b/k", "format": "CSV",
+                                        "fields": [{"name": "n", "type": "INTEGER"}]});
+        let source: Source = shared::input::parse(source).unwrap();
+        let text = "n\n1\n2\n3\n";
+        let whole = read_plain(&source, gzip::plain(text.as_bytes(), 8)).unwrap();
+        assert_eq!(whole.accepted, 3);
+        let refusal = read_plain(&source, gzip::plain(text.as_bytes(), 7)).unwrap_err();
+        assert!(
+            refusal.message.contains("more than 7 bytes unpacked"),
+            "{refusal}"
+        );
+    }
 }

@@ -2,13 +2,16 @@
 
 use std::io::Read;
 
-use flate2::read::GzDecoder;
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
+use shared::gzip;
 use shared::input::InvalidInput;
 
 const PATH: &str = "$.input.dataset";
+
+/// Most bytes of CSV; with the numbers and the model they must fit into the smallest worker, 1,769 MiB.
+const MOST_BYTES: u64 = 256 * 1024 * 1024;
 
 /// Rows of features with their classes.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -26,12 +29,9 @@ impl Table {
     /// Row and column of the first value that is not a number, or of the first row of another width.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidInput> {
         let mut text = String::new();
-        let read = if bytes.starts_with(&[0x1f, 0x8b]) {
-            GzDecoder::new(bytes).read_to_string(&mut text)
-        } else {
-            (&mut &*bytes).read_to_string(&mut text)
-        };
-        read.map_err(|error| InvalidInput::new(PATH, format!("not a CSV text: {error}")))?;
+        gzip::plain(bytes, MOST_BYTES)
+            .read_to_string(&mut text)
+            .map_err(|error| InvalidInput::new(PATH, format!("not a CSV text: {error}")))?;
         let mut table = Self::default();
         for (index, line) in text
             .lines()
@@ -49,9 +49,14 @@ impl Table {
             .rsplit_once(',')
             .ok_or_else(|| refuse("expected numbers separated by commas".to_owned()))?;
         let number = |(column, text): (usize, &str)| {
-            text.trim()
-                .parse()
-                .map_err(|_| refuse(format!("column {}: `{text}` is not a number", column + 1)))
+            let number = text.trim().parse().ok();
+            // `nan` and `inf` are numbers to Rust, and so is what is beyond an f32; the models panic at them.
+            number
+                .filter(|number: &f32| number.is_finite())
+                .ok_or_else(|| {
+                    let column = column + 1;
+                    refuse(format!("column {column}: `{text}` is not a finite number"))
+                })
         };
         let features: Vec<f32> = features
             .split(',')
@@ -108,8 +113,11 @@ mod tests {
         let table = Table::parse(b"1,2,0\n3,4.5,1\n\n").unwrap();
         assert_eq!(table.features, [[1.0, 2.0], [3.0, 4.5]]);
         assert_eq!(table.classes, [0, 1]);
-        let cases: [(&[u8], &str); 5] = [
+        let cases: [(&[u8], &str); 8] = [
             (b"1,2,0\n3,x,1", "row 2: column 2"),
+            (b"1,2,0\n3,nan,1", "row 2: column 2"),
+            (b"-inf,2,0", "row 1: column 1"),
+            (b"1e39,2,0", "row 1: column 1"),
             (b"1,2,0\n3,1", "row 2: 2 columns"),
             (b"1,2,0.5", "class"),
             (b"12", "separated by commas"),
