@@ -68,21 +68,38 @@ pub struct Failure {
 /// Longest cause that Step Functions takes
 /// (<https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskFailure.html>).
 pub const CAUSE_LIMIT: usize = 32_768;
+/// Longest name of an error. Same page.
+const ERROR_LIMIT: usize = 256;
 
 impl Failure {
     /// A failure of the job `job_id`; `log` is where its log is, when that is known.
     pub fn new(error: &str, message: &str, job_id: &str, log: Option<&str>) -> Self {
-        let limit = CAUSE_LIMIT / 4; // escaping may make a character longer
-        let message: String = message.chars().take(limit).collect();
-        let mut cause = json!({ "message": message, "jobId": job_id });
+        let mut cause = json!({ "message": "", "jobId": job_id });
         if let Some(log) = log {
             cause["log"] = json!(log);
         }
+        let left = CAUSE_LIMIT.saturating_sub(cause.to_string().len());
+        cause["message"] = json!(cut(message, left));
         Self {
-            error: error.to_owned(),
+            error: error.chars().take(ERROR_LIMIT).collect(),
             cause: cause.to_string(),
         }
     }
+}
+
+/// As much of the beginning of `text` as takes `most` bytes in JSON, quotes not counted.
+fn cut(text: &str, most: usize) -> &str {
+    let mut taken = 0;
+    let fits = |&(_, c): &(usize, char)| {
+        taken += match c {
+            '"' | '\\' | '\n' | '\r' | '\t' | '\u{8}' | '\u{c}' => 2,
+            control if control < ' ' => 6,
+            plain => plain.len_utf8(),
+        };
+        taken > most
+    };
+    let end = text.char_indices().find(fits);
+    end.map_or(text, |(end, _)| &text[..end])
 }
 
 impl fmt::Display for Failure {
@@ -289,14 +306,15 @@ mod tests {
 
     #[test]
     fn a_cause_stays_within_the_limit() {
-        let failure = Failure::new(JOB_CRASHED, &"\"".repeat(100_000), "j", Some("log"));
-        assert!(
-            failure.cause.len() <= CAUSE_LIMIT,
-            "{}",
-            failure.cause.len()
-        );
-        let cause: Value = serde_json::from_str(&failure.cause).unwrap();
-        assert_eq!(cause["jobId"], "j");
+        for text in ["a", "ä", "\"", "\n", "\u{1b}"] {
+            let failure = Failure::new(&"E".repeat(300), &text.repeat(100_000), "j", Some("log"));
+            let length = failure.cause.len();
+            assert!(length <= CAUSE_LIMIT, "{text:?}: {length}");
+            assert!(length > CAUSE_LIMIT - 6, "{text:?}: {length}");
+            assert_eq!(failure.error.len(), 256);
+            let cause: Value = serde_json::from_str(&failure.cause).unwrap();
+            assert_eq!(cause["jobId"], "j");
+        }
     }
 
     #[tokio::test]
