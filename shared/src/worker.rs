@@ -132,11 +132,9 @@ fn refuse_to_start(error: &dyn std::error::Error) -> ExitCode {
 
 fn assignment_from_env() -> Result<Assignment, Box<dyn std::error::Error>> {
     Ok(Assignment {
-        job_uri: env::required("JOB_URI")?.parse()?,
+        job_uri: env::parsed("JOB_URI")?.ok_or(env::Missing("JOB_URI"))?,
         task_token: env::optional("TASK_TOKEN").map(TaskToken::new),
-        placement: env::optional("PLACEMENT")
-            .map(|text| text.parse())
-            .transpose()?,
+        placement: env::parsed("PLACEMENT")?,
     })
 }
 

@@ -70,11 +70,10 @@ async fn heartbeat(callback: impl CallBack, token: TaskToken) {
 /// How long a container may work on one job: `MAX_SECONDS`, without end when absent. Fargate, unlike Lambda and Batch,
 /// never ends a job, and Step Functions does not stop one whose state timed out.
 fn time_limit() -> Option<Duration> {
-    let text = env::optional("MAX_SECONDS")?;
-    let seconds = text.parse().ok();
-    if seconds.is_none() {
-        warn!("MAX_SECONDS is {text:?}, no whole number: this job has no time limit");
-    }
+    let seconds = env::parsed("MAX_SECONDS").unwrap_or_else(|error| {
+        warn!("{error}; this job has no time limit");
+        None
+    });
     seconds.map(Duration::from_secs)
 }
 
