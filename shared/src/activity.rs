@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use crate::pricing::quota::ACTIVITY_LONG_POLL_SECONDS;
-use crate::task::{JOB_CAPACITY, Named, TaskToken};
+use crate::task::{JOB_CAPACITY, JOB_NOT_STARTED, Named, TaskToken};
 
 /// Time that a poll may take: the long poll, and five seconds for the network.
 /// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_GetActivityTask.html>
@@ -26,13 +26,19 @@ pub struct ActivityTask {
 pub struct PollError {
     /// The activity.
     pub activity: String,
+    /// Whether another poll may do: see `aws::is_capacity`.
+    pub capacity: bool,
     /// What the service or the connection said.
     pub reason: String,
 }
 
 impl Named for PollError {
     fn name(&self) -> &str {
-        JOB_CAPACITY
+        if self.capacity {
+            JOB_CAPACITY
+        } else {
+            JOB_NOT_STARTED
+        }
     }
 }
 
@@ -51,12 +57,19 @@ pub trait PollActivity {
 /// waits for a minute in vain.
 #[derive(Debug, Default)]
 pub struct MemoryActivity {
-    script: Mutex<VecDeque<(Duration, Option<ActivityTask>)>>,
+    script: Mutex<VecDeque<(Duration, Answer)>>,
 }
+
+type Answer = Result<Option<ActivityTask>, PollError>;
 
 impl MemoryActivity {
     /// An activity that answers polls with `script`.
     pub fn new(script: impl IntoIterator<Item = (Duration, Option<ActivityTask>)>) -> Self {
+        Self::with_failures(script.into_iter().map(|(wait, task)| (wait, Ok(task))))
+    }
+
+    /// An activity that answers polls with `script`, failures included.
+    pub fn with_failures(script: impl IntoIterator<Item = (Duration, Answer)>) -> Self {
         Self {
             script: Mutex::new(script.into_iter().collect()),
         }
@@ -82,9 +95,10 @@ impl PollActivity for MemoryActivity {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .pop_front();
-        let (wait, task) = next.unwrap_or((Duration::from_secs(ACTIVITY_LONG_POLL_SECONDS), None));
+        let (wait, task) =
+            next.unwrap_or((Duration::from_secs(ACTIVITY_LONG_POLL_SECONDS), Ok(None)));
         tokio::time::sleep(wait).await;
-        Ok(task)
+        task
     }
 }
 
@@ -97,9 +111,10 @@ mod sfn {
     use aws_sdk_sfn::config::Builder;
     use aws_sdk_sfn::config::retry::RetryConfig;
     use aws_sdk_sfn::config::timeout::TimeoutConfig;
-    use aws_sdk_sfn::error::DisplayErrorContext;
+    use aws_sdk_sfn::error::{DisplayErrorContext, ProvideErrorMetadata};
 
     use super::{ActivityTask, POLL, PollActivity, PollError};
+    use crate::aws::is_capacity;
     use crate::task::TaskToken;
 
     /// [`PollActivity`] by the Step Functions API.
@@ -129,6 +144,7 @@ mod sfn {
             let answer = call.customize().config_override(config).send().await;
             let answer = answer.map_err(|error| PollError {
                 activity: activity_arn.to_owned(),
+                capacity: is_capacity(error.code(), error.message()),
                 reason: DisplayErrorContext(error).to_string(),
             })?;
             // Without a task the token is null or empty.

@@ -21,6 +21,30 @@ pub async fn config() -> SdkConfig {
         .await
 }
 
+/// Whether another attempt may do after an error with `code` and `message`: throttling, a quota, an error on the
+/// server's side, or no answer at all. ECS wraps what EC2 throttled in an `InvalidParameterException`, and only its
+/// message tells.
+pub fn is_capacity(code: Option<&str>, message: Option<&str>) -> bool {
+    const CODES: [&str; 7] = [
+        "Throttl",
+        "TooManyRequests",
+        "LimitExceeded",
+        "ServerException",
+        "ServiceException",
+        "InternalFailure",
+        "Unavailable",
+    ];
+    const MESSAGES: [&str; 4] = [
+        "Throttl",
+        "Rate exceeded",
+        "RequestLimitExceeded",
+        "Capacity is unavailable",
+    ];
+    let Some(code) = code else { return true };
+    CODES.iter().any(|part| code.contains(part))
+        || message.is_some_and(|message| MESSAGES.iter().any(|part| message.contains(part)))
+}
+
 /// An S3 client. Path-style addresses work on AWS and on every other S3.
 pub fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
     let config = aws_sdk_s3::config::Builder::from(config)
@@ -41,4 +65,38 @@ pub fn sfn(config: &SdkConfig) -> aws_sdk_sfn::Client {
             .retry_config(patient)
             .build(),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_pass_counts_as_capacity() {
+        let cases = [
+            (None, "", true),
+            (Some("ThrottlingException"), "", true),
+            (Some("TooManyRequestsException"), "", true),
+            (Some("LimitExceededException"), "", true),
+            (Some("ActivityWorkerLimitExceeded"), "", true),
+            (Some("ServerException"), "", true),
+            (
+                Some("InvalidParameterException"),
+                "Error retrieving subnet information for [subnet-1]: Rate exceeded (ErrorCode: Throttling)",
+                true,
+            ),
+            (
+                Some("InvalidParameterException"),
+                "No Container Instances were found in your cluster.",
+                false,
+            ),
+            (Some("ClientException"), "TaskDefinition is inactive", false),
+            (Some("AccessDeniedException"), "", false),
+            (Some("ResourceNotFoundException"), "", false),
+            (Some("ActivityDoesNotExist"), "", false),
+        ];
+        for (code, message, expected) in cases {
+            assert_eq!(is_capacity(code, Some(message)), expected, "{code:?}");
+        }
+    }
 }

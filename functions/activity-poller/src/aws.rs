@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use aws_sdk_lambda::config::timeout::TimeoutConfig;
-use aws_sdk_lambda::error::DisplayErrorContext;
+use aws_sdk_lambda::error::{DisplayErrorContext, ProvideErrorMetadata};
 use aws_sdk_lambda::types::InvocationType;
 use serde::Deserialize;
+use shared::aws::is_capacity;
 
 use crate::ports::{Invocation, Invoke, InvokeError};
 
@@ -44,6 +45,7 @@ impl Invoke for LambdaInvoker {
         let answer = request.customize().config_override(config).send().await;
         let answer = answer.map_err(|error| InvokeError::NotInvoked {
             function: call.function.clone(),
+            capacity: is_capacity(error.code(), error.message()),
             reason: DisplayErrorContext(error).to_string(),
         })?;
         if answer.function_error().is_none() {

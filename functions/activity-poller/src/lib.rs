@@ -26,6 +26,9 @@ pub use ports::{Invocation, Invoke, InvokeError, MemoryInvoker};
 /// Time that is kept for handing over a task that the last poll brought.
 pub const HAND_OVER: Duration = Duration::from_secs(15);
 
+/// How many polls in a row may fail before the invocation does.
+const POLL_FAILURES: u32 = 5;
+
 /// What to poll, for how long, and who does the work.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -167,6 +170,7 @@ pub async fn handle<A: PollActivity, C: CallBack, I: Invoke>(
 ) -> Result<Response, Error> {
     check(&request, deadline)?;
     let (mut handed_over, mut failed, mut polls, mut idle) = (0, 0, 0, 0);
+    let mut failures = 0;
     let stopped = loop {
         if request
             .max_tasks
@@ -184,11 +188,17 @@ pub async fn handle<A: PollActivity, C: CallBack, I: Invoke>(
         match deps
             .activity
             .poll(&request.activity_arn, &request.worker_name)
-            .await?
+            .await
         {
-            None => idle += 1,
-            Some(task) => {
-                idle = 0;
+            Ok(None) => (idle, failures) = (idle + 1, 0),
+            Err(error) if error.capacity && failures < POLL_FAILURES => {
+                failures += 1;
+                warn!(failures, "{error}; polls again");
+                tokio::time::sleep(Duration::from_secs(1 << failures)).await;
+            }
+            Err(error) => return Err(error.into()),
+            Ok(Some(task)) => {
+                (idle, failures) = (0, 0);
                 match hand_over(deps, &request, &task).await? {
                     Handed::Over => handed_over += 1,
                     Handed::Back => failed += 1,

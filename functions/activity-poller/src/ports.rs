@@ -3,7 +3,7 @@
 use std::sync::{Mutex, PoisonError};
 
 use serde_json::Value;
-use shared::task::{JOB_CAPACITY, JOB_CRASHED, Named};
+use shared::task::{JOB_CAPACITY, JOB_CRASHED, JOB_NOT_STARTED, Named};
 
 /// A call of a function.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,6 +24,8 @@ pub enum InvokeError {
     NotInvoked {
         /// The function.
         function: String,
+        /// Whether another call may do: see [`shared::aws::is_capacity`].
+        capacity: bool,
         /// What the service or the connection said.
         reason: String,
     },
@@ -42,7 +44,8 @@ pub enum InvokeError {
 impl Named for InvokeError {
     fn name(&self) -> &str {
         match self {
-            InvokeError::NotInvoked { .. } => JOB_CAPACITY,
+            InvokeError::NotInvoked { capacity: true, .. } => JOB_CAPACITY,
+            InvokeError::NotInvoked { .. } => JOB_NOT_STARTED,
             // A function that dies without a name has one of Lambda's own, such as Runtime.ExitError.
             InvokeError::Failed { name, .. } if name.contains('.') => name,
             InvokeError::Failed { .. } => JOB_CRASHED,

@@ -88,9 +88,10 @@ async fn a_poll_that_could_not_end_in_time_is_not_begun() {
 
 #[tokio::test(start_paused = true)]
 async fn a_task_that_cannot_be_handed_over_is_failed_by_name() {
-    let not_invoked = InvokeError::NotInvoked {
+    let not_invoked = |capacity, reason: &str| InvokeError::NotInvoked {
         function: "worker".into(),
-        reason: "throttled".into(),
+        capacity,
+        reason: reason.into(),
     };
     let failed = |name: &str| InvokeError::Failed {
         function: "worker".into(),
@@ -98,7 +99,8 @@ async fn a_task_that_cannot_be_handed_over_is_failed_by_name() {
         message: "m".into(),
     };
     let cases = [
-        (not_invoked, "Job.Capacity"),
+        (not_invoked(true, "throttled"), "Job.Capacity"),
+        (not_invoked(false, "no such function"), "Job.NotStarted"),
         (failed("Input.Invalid"), "Input.Invalid"),
         (failed("Runtime.ExitError"), "Runtime.ExitError"),
         (failed(""), "Job.Crashed"),
@@ -117,6 +119,34 @@ async fn a_task_that_cannot_be_handed_over_is_failed_by_name() {
         };
         assert_eq!((signals[0].0.reveal(), failure.error.as_str()), ("a", name));
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_few_failed_polls_are_borne_and_hopeless_ones_are_not() {
+    let error = |capacity| {
+        Err(PollError {
+            activity: "demo".into(),
+            capacity,
+            reason: "no".into(),
+        })
+    };
+    let poll = async |script: Vec<Result<Option<ActivityTask>, PollError>>| {
+        let script = script.into_iter().map(|answer| (Duration::ZERO, answer));
+        let deps = Deps {
+            activity: MemoryActivity::with_failures(script),
+            ..deps(vec![], MemoryInvoker::default())
+        };
+        let wanted = request(json!({"maxTasks": 1}));
+        handle(&deps, wanted, Instant::now() + MINUTE * 15).await
+    };
+    let begin = Instant::now();
+    let response = poll(vec![error(true), error(true), Ok(Some(task("a")))]).await;
+    assert_eq!(response.unwrap().handed_over, 1);
+    assert_eq!(begin.elapsed(), Duration::from_secs(2 + 4));
+    let throttled = poll((0..9).map(|_| error(true)).collect()).await;
+    assert_eq!(throttled.unwrap_err().name(), "Job.Capacity");
+    let absent = poll(vec![error(false), Ok(Some(task("a")))]).await;
+    assert_eq!(absent.unwrap_err().name(), "Job.NotStarted");
 }
 
 #[tokio::test(start_paused = true)]

@@ -17,8 +17,8 @@ use crate::env::{self, Missing};
 use crate::job::{Job, Origin, Placement, digest};
 use crate::task::{CallBack, Failure, INPUT_INVALID, JOB_INTERRUPTED, Named, Signal};
 
-/// How often a failed poll is repeated before the worker gives up; the container is then started anew.
-const POLL_ATTEMPTS: u32 = 5;
+/// How many polls in a row may fail before the worker gives up; the container is then started anew.
+const POLL_FAILURES: u32 = 5;
 
 /// What a polling worker is told by its environment.
 #[derive(Debug, Clone)]
@@ -46,7 +46,6 @@ impl Polling {
         let Some(activity_arn) = env::optional("ACTIVITY_ARN") else {
             return Ok(None);
         };
-        let number = |name: &str| env::optional(name).map(|text| text.parse()).transpose();
         let binary = std::env::current_exe()?;
         let worker = binary
             .file_stem()
@@ -55,10 +54,9 @@ impl Polling {
             activity_arn,
             worker: worker.to_string_lossy().into_owned(),
             bucket: env::required("BUCKET")?,
-            placement: env::optional("PLACEMENT")
-                .map_or(Ok(Placement::Fargate), |text| text.parse())?,
-            idle_polls: number("IDLE_POLLS")?,
-            max_tasks: number("MAX_TASKS")?,
+            placement: env::parsed("PLACEMENT")?.unwrap_or(Placement::Fargate),
+            idle_polls: env::parsed("IDLE_POLLS")?,
+            max_tasks: env::parsed("MAX_TASKS")?,
         }))
     }
 
@@ -113,7 +111,7 @@ where
             break ExitCode::SUCCESS;
         }
         match activity.poll(&polling.activity_arn, &polling.worker).await {
-            Ok(None) => idle += 1,
+            Ok(None) => (idle, failures) = (idle + 1, 0),
             Ok(Some(task)) if stopping.load(Ordering::SeqCst) => {
                 let notice = failure(JOB_INTERRUPTED, "the container was told to stop", "");
                 refuse(callback, &task, notice).await;
@@ -122,7 +120,7 @@ where
                 (idle, failures, done) = (0, 0, done + 1);
                 take(store, callback, polling, &task, work).await;
             }
-            Err(error) if failures < POLL_ATTEMPTS => {
+            Err(error) if failures < POLL_FAILURES => {
                 warn!("{error}");
                 failures += 1;
                 tokio::time::sleep(std::time::Duration::from_secs(1 << failures)).await;
@@ -212,7 +210,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::activity::MemoryActivity;
+    use crate::activity::{MemoryActivity, PollError};
     use crate::artifacts::{MemoryStore, find_json};
     use crate::input::InvalidInput;
     use crate::job::{JobOutcome, JobResult};
@@ -293,18 +291,27 @@ mod tests {
         assert_eq!((code, activity.left()), (ExitCode::SUCCESS, 1));
     }
 
-    struct Broken;
-    impl PollActivity for Broken {
-        async fn poll(
-            &self,
-            activity: &str,
-            _: &str,
-        ) -> Result<Option<ActivityTask>, crate::activity::PollError> {
-            Err(crate::activity::PollError {
-                activity: activity.into(),
-                reason: "no".into(),
-            })
-        }
+    fn broken() -> (Duration, Result<Option<ActivityTask>, PollError>) {
+        let error = PollError {
+            activity: "demo".into(),
+            capacity: true,
+            reason: "no".into(),
+        };
+        (Duration::ZERO, Err(error))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn failed_polls_do_not_add_up_over_the_life_of_a_worker() {
+        let day = std::iter::repeat_n([broken(), (Duration::from_secs(60), Ok(None))], 20);
+        let activity = MemoryActivity::with_failures(day.flatten());
+        let (store, callback) = (MemoryStore::default(), Arc::new(MemoryCallback::default()));
+        let work = async |_: Context<'_, MemoryStore>, input: u32| Ok::<_, InvalidInput>(input);
+        let polling = Polling {
+            idle_polls: Some(20),
+            ..polling()
+        };
+        let code = serve(&activity, &store, &callback, &polling, &work).await;
+        assert_eq!((code, activity.left()), (ExitCode::SUCCESS, 0));
     }
 
     #[tokio::test(start_paused = true)]
@@ -312,7 +319,8 @@ mod tests {
         let (store, callback) = (MemoryStore::default(), Arc::new(MemoryCallback::default()));
         let work = async |_: Context<'_, MemoryStore>, input: u32| Ok::<_, InvalidInput>(input);
         let begin = tokio::time::Instant::now();
-        let code = serve(&Broken, &store, &callback, &polling(), &work).await;
+        let activity = MemoryActivity::with_failures(std::iter::repeat_n(broken(), 9));
+        let code = serve(&activity, &store, &callback, &polling(), &work).await;
         assert_eq!(code, ExitCode::from(1));
         assert_eq!(begin.elapsed(), Duration::from_secs(2 + 4 + 8 + 16 + 32));
     }
