@@ -38,6 +38,25 @@ impl Named for InvalidInput {
     }
 }
 
+/// Refuses a text that cannot name an object or a row of a report: `[A-Za-z0-9_-]{1,64}`.
+pub fn name(path: &str, text: &str) -> Result<(), InvalidInput> {
+    let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if (1..=64).contains(&text.len()) && text.chars().all(legal) {
+        return Ok(());
+    }
+    let message = "expected 1 to 64 characters of A-Z, a-z, 0-9, - and _";
+    Err(InvalidInput::new(path, message))
+}
+
+/// Refuses what is not a finite number above zero.
+pub fn positive(path: &str, number: f64) -> Result<(), InvalidInput> {
+    if number > 0.0 && number.is_finite() {
+        return Ok(());
+    }
+    let message = format!("expected a number above zero, found {number}");
+    Err(InvalidInput::new(path, message))
+}
+
 /// Reads `value` as a `T`, or says at which JSON path it is not one.
 pub fn parse<T: DeserializeOwned>(value: Value) -> Result<T, InvalidInput> {
     serde_path_to_error::deserialize(value).map_err(|error| {
@@ -81,6 +100,19 @@ mod tests {
         ];
         for (value, path) in cases {
             assert_eq!(parse::<Outer>(value).unwrap_err().path, path);
+        }
+    }
+
+    #[test]
+    fn names_and_positive_numbers_are_told_from_others() {
+        for (text, legal) in [("a-B_9", true), ("", false), ("a/b", false), ("ä", false)] {
+            assert_eq!(name("$.name", text).is_ok(), legal, "{text}");
+        }
+        assert!(name("$.name", &"a".repeat(64)).is_ok());
+        assert!(name("$.name", &"a".repeat(65)).is_err());
+        assert!(positive("$.n", 0.1).is_ok());
+        for number in [0.0, -1.0, f64::NAN, f64::INFINITY] {
+            assert_eq!(positive("$.n", number).unwrap_err().path, "$.n");
         }
     }
 

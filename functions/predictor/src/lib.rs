@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use serde::{Deserialize, Serialize};
 use shared::artifacts::{self, ArtifactError, GetObject, PutObject, S3Uri, When, run_uri};
-use shared::input::InvalidInput;
+use shared::input::{self, InvalidInput};
 use shared::task::{JOB_CRASHED, Named};
 use tracing::info;
 use trainer::dataset::Table;
@@ -139,7 +139,7 @@ where
         );
         return Err(InvalidInput::new("$.first", message).into());
     }
-    let range = request.first..all.min(request.first + request.count);
+    let range = request.first..all.min(request.first.saturating_add(request.count));
     let batch = Table {
         features: loaded.rows.features[range.clone()].to_vec(),
         classes: loaded.rows.classes[range.clone()].to_vec(),
@@ -182,14 +182,7 @@ where
 }
 
 fn check(request: &Request) -> Result<(), InvalidInput> {
-    let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    let name = &request.name;
-    if name.is_empty() || name.len() > 64 || !name.chars().all(legal) {
-        return Err(InvalidInput::new(
-            "$.name",
-            "expected 1 to 64 characters of A-Z, a-z, 0-9, - and _",
-        ));
-    }
+    input::name("$.name", &request.name)?;
     if !(request.holdout > 0.0 && request.holdout < 1.0) {
         return Err(InvalidInput::new(
             "$.holdout",
@@ -220,11 +213,20 @@ async fn load<Store: GetObject>(
     if let Some((_, loaded)) = warm.filter(|(known, _)| *known == key) {
         return Ok(loaded);
     }
-    let model = artifacts::get_json(&deps.store, &request.model).await?;
+    let model: Model = artifacts::get_json(&deps.store, &request.model).await?;
     let bytes = deps.store.get(&request.dataset).await?;
     let bytes = bytes.ok_or_else(|| ArtifactError::NotFound(request.dataset.clone()))?;
     let table =
         Table::parse(&bytes).map_err(|error| InvalidInput::new("$.dataset", error.message))?;
+    if let Some(row) = table
+        .features
+        .first()
+        .filter(|row| row.len() != model.features)
+    {
+        let (found, wanted) = (row.len(), model.features);
+        let message = format!("rows have {found} features, the model was trained with {wanted}");
+        return Err(InvalidInput::new("$.dataset", message).into());
+    }
     let (_, rows) = table.split(request.holdout, request.seed);
     let loaded = Arc::new(Loaded { model, rows });
     *deps.warm.lock().unwrap_or_else(PoisonError::into_inner) = Some((key, Arc::clone(&loaded)));
@@ -291,9 +293,23 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_batch_ends_with_the_rows_however_many_it_may_have() {
+        let deps = deps(json!({"knn": {"k": 3}})).await;
+        let rest = json!({"first": 440, "count": usize::MAX});
+        assert_eq!(score(&deps, rest).await.unwrap().records, 9);
+    }
+
+    #[tokio::test]
     async fn bad_input_is_refused_by_its_path() {
         let deps = deps(json!({"knn": {"k": 3}})).await;
+        let narrow = S3Uri::new("b", "narrow");
+        let rows = b"1,2,0\n3,4,1\n5,6,0\n7,8,1\n".to_vec();
+        deps.store.put(&narrow, rows, When::Always).await.unwrap();
         let cases = [
+            (
+                json!({"dataset": "s3://b/narrow"}),
+                "$.dataset: rows have 2 features, the model was trained with 64",
+            ),
             (json!({"first": 449}), "$.first"),
             (json!({"count": 0}), "$.count"),
             (json!({"holdout": 1}), "$.holdout"),

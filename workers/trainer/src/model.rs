@@ -50,8 +50,15 @@ pub struct Knn {
 
 /// A trained model, as it is stored.
 #[derive(Debug, Serialize, Deserialize)]
+pub struct Model {
+    /// Features of each row that it was trained with; it panics at rows of another width.
+    pub features: usize,
+    fitted: Fitted,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Model {
+enum Fitted {
     /// A random forest.
     Forest(RandomForestClassifier<f32, u32, Matrix, Vec<u32>>),
     /// The training rows, indexed for the search of neighbours.
@@ -104,10 +111,17 @@ impl HyperParameters {
     /// # Errors
     /// What the library says against it.
     pub fn fit(&self, rows: &Table, seed: u64) -> Result<Model, FitError> {
-        let failed = |reason: String| FitError {
+        let fitted = self.fitted(rows, seed).map_err(|reason| FitError {
             step: "training",
             reason,
-        };
+        })?;
+        Ok(Model {
+            features: rows.features.first().map_or(0, Vec::len),
+            fitted,
+        })
+    }
+
+    fn fitted(&self, rows: &Table, seed: u64) -> Result<Fitted, String> {
         let y = &rows.classes;
         let fitted = match self {
             Self::Forest(forest) => {
@@ -118,32 +132,32 @@ impl HyperParameters {
                     .with_seed(seed);
                 matrix(rows)
                     .and_then(|x| RandomForestClassifier::fit(&x, y, parameters))
-                    .map(Model::Forest)
+                    .map(Fitted::Forest)
             }
             Self::Knn(knn) => {
                 let parameters = KNNClassifierParameters::default().with_k(knn.k.min(y.len()));
                 matrix(rows)
                     .and_then(|x| KNNClassifier::fit(&x, y, parameters))
-                    .map(Model::Knn)
+                    .map(Fitted::Knn)
             }
             Self::Logistic(logistic) => {
-                return logistic.fit(rows).map(Model::Logistic).map_err(failed);
+                return logistic.fit(rows).map(Fitted::Logistic);
             }
         };
-        fitted.map_err(|reason| failed(reason.to_string()))
+        fitted.map_err(|reason| reason.to_string())
     }
 }
 
 impl Model {
-    /// The predicted class of each row.
+    /// The predicted class of each row of [`Model::features`] numbers.
     ///
     /// # Errors
     /// What the library says against it.
     pub fn predict(&self, rows: &Table) -> Result<Vec<u32>, FitError> {
-        let predicted = match self {
-            Self::Forest(model) => matrix(rows).and_then(|x| model.predict(&x)),
-            Self::Knn(model) => matrix(rows).and_then(|x| model.predict(&x)),
-            Self::Logistic(model) => return Ok(model.predict(rows)),
+        let predicted = match &self.fitted {
+            Fitted::Forest(model) => matrix(rows).and_then(|x| model.predict(&x)),
+            Fitted::Knn(model) => matrix(rows).and_then(|x| model.predict(&x)),
+            Fitted::Logistic(model) => return Ok(model.predict(rows)),
         };
         predicted.map_err(|reason| FitError {
             step: "prediction",
