@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::input::{self, InvalidInput};
 use crate::job::{Placement, Resources};
 use crate::pricing::{Offer, Prices, quota};
 
@@ -27,6 +28,26 @@ pub struct Needs {
 }
 
 impl Needs {
+    /// Refuses what no job can need, at `now` (seconds since the Unix epoch).
+    ///
+    /// # Errors
+    /// The JSON path of the first such value, as requests and job files name it.
+    pub fn check(&self, now: f64) -> Result<(), InvalidInput> {
+        input::positive("$.resources.vcpu", self.resources.vcpu)?;
+        input::positive("$.resources.memoryMiB", self.resources.memory_mib.into())?;
+        input::positive("$.expectedSeconds", self.expected_seconds)?;
+        input::positive("$.longestSeconds", self.longest_seconds)?;
+        if self.longest_seconds < self.expected_seconds {
+            let (longest, expected) = (self.longest_seconds, self.expected_seconds);
+            let message = format!("{longest} is less than expectedSeconds, {expected}");
+            return Err(InvalidInput::new("$.longestSeconds", message));
+        }
+        match self.deadline {
+            Some(deadline) => input::positive("$.deadlineSeconds", deadline - now),
+            None => Ok(()),
+        }
+    }
+
     /// What a job of `expected_seconds` may take when nobody has said more: a quarter on top.
     pub fn longest_of(expected_seconds: f64) -> f64 {
         expected_seconds * 1.25

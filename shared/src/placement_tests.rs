@@ -23,7 +23,7 @@ fn the_cheapest_that_meets_the_deadline() {
     let hour = |deadline: Option<f64>, interruptible| Needs {
         deadline: deadline.map(|seconds| NOW + seconds),
         interruptible,
-        ..needs(2.0, 4_096, 3_600.0)
+        ..needs(2.0, 3_584, 3_600.0)
     };
     let cases = [
         (
@@ -125,7 +125,7 @@ fn a_refusal_leads_to_the_next_cheapest_until_none_is_left() {
 fn the_explanation_is_one_line_with_the_reasons() {
     let decision = decide(&Needs {
         deadline: Some(NOW + 7_200.0),
-        ..needs(2.0, 4_096, 3_600.0)
+        ..needs(2.0, 3_584, 3_600.0)
     });
     let line = &decision.explanation;
     assert!(!line.contains('\n'));
@@ -137,6 +137,31 @@ fn the_explanation_is_one_line_with_the_reasons() {
         "FARGATE: 0.099151 USD",
     ] {
         assert!(line.contains(part), "{line}");
+    }
+}
+
+#[test]
+fn needs_that_no_job_has_are_refused_by_path() {
+    type Change = fn(&mut Needs);
+    let with = |change: Change| {
+        let mut needs = needs(1.0, 1_024, 10.0);
+        change(&mut needs);
+        needs.check(NOW).map_err(|error| error.path)
+    };
+    assert_eq!(with(|_| ()), Ok(()));
+    assert_eq!(with(|n| n.longest_seconds = 10.0), Ok(()));
+    let cases: [(Change, &str); 8] = [
+        (|n| n.resources.vcpu = -1.0, "$.resources.vcpu"),
+        (|n| n.resources.vcpu = f64::NAN, "$.resources.vcpu"),
+        (|n| n.resources.memory_mib = 0, "$.resources.memoryMiB"),
+        (|n| n.expected_seconds = -5.0, "$.expectedSeconds"),
+        (|n| n.expected_seconds = f64::NAN, "$.expectedSeconds"),
+        (|n| n.longest_seconds = 9.0, "$.longestSeconds"),
+        (|n| n.longest_seconds = f64::INFINITY, "$.longestSeconds"),
+        (|n| n.deadline = Some(NOW), "$.deadlineSeconds"),
+    ];
+    for (change, path) in cases {
+        assert_eq!(with(change), Err(path.to_owned()));
     }
 }
 

@@ -13,8 +13,11 @@
 //! (<https://aws.amazon.com/batch/pricing/>). Spot prices float; ours are typical values, and
 //! [`Prices`] deserialises from JSON so that a caller can bring the price of the hour.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
+use crate::input::InvalidInput;
 use crate::job::{Placement, Resources};
 
 /// Quotas that the design must respect. Sources stand at each figure.
@@ -71,9 +74,10 @@ const FARGATE_SIZES: [(f64, u32, u32, u32); 7] = [
     (16.0, 32_768, 122_880, 8_192),
 ];
 
-/// Sizes of the current instance families, in multiples of `large` (2 vCPU).
+/// Sizes of the instance families, in multiples of `large` (2 vCPU), as far as x86_64 and arm64 have them alike.
+/// The largest has the 64 vCPUs that the on-demand compute environment of `deploy/batch.yml` may have at once.
 /// <https://aws.amazon.com/ec2/instance-types/>
-const INSTANCE_SIZES: [(&str, f64); 9] = [
+const INSTANCE_SIZES: [(&str, f64); 7] = [
     ("large", 1.0),
     ("xlarge", 2.0),
     ("2xlarge", 4.0),
@@ -81,9 +85,12 @@ const INSTANCE_SIZES: [(&str, f64); 9] = [
     ("8xlarge", 16.0),
     ("12xlarge", 24.0),
     ("16xlarge", 32.0),
-    ("24xlarge", 48.0),
-    ("32xlarge", 64.0),
 ];
+
+/// Share of an instance's memory that jobs can have. The kernel takes some before ECS counts what is there
+/// (<https://docs.aws.amazon.com/batch/latest/userguide/memory-management.html>), and 5 % are to be kept for the
+/// ECS agent (<https://docs.aws.amazon.com/batch/latest/userguide/ecs-reserved-memory.html>).
+const INSTANCE_MEMORY_FOR_JOBS: f64 = 0.9;
 
 /// Seconds from the request to the first instruction of the worker.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -110,6 +117,10 @@ pub struct LambdaPrice {
     pub gb_second: f64,
     /// USD per request.
     pub request: f64,
+    /// Memory of the worker's function, MiB: what is billed whatever the job needs, and the most that it gets.
+    /// None: a function made to measure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub function_memory_mib: Option<u32>,
 }
 
 /// What Fargate charges for a task.
@@ -135,6 +146,23 @@ pub struct InstanceFamily {
     pub large_hour: f64,
     /// USD per hour of the `large` size on Spot.
     pub large_spot_hour: f64,
+}
+
+impl InstanceFamily {
+    /// A family of which the `large` size has `gib` and costs `hour` USD on demand.
+    fn new(name: &str, gib: u32, hour: f64) -> Self {
+        Self {
+            name: name.to_owned(),
+            large_memory_mib: gib * 1_024,
+            large_hour: hour,
+            large_spot_hour: hour * 0.033 / 0.085,
+        }
+    }
+
+    /// Memory of the `large` size that jobs can have, MiB.
+    fn large_memory_for_jobs(&self) -> f64 {
+        f64::from(self.large_memory_mib) * INSTANCE_MEMORY_FOR_JOBS
+    }
 }
 
 /// The price list and the start-up times of one region and architecture.
@@ -215,9 +243,22 @@ pub struct TooLarge {
 }
 
 impl Default for Prices {
-    /// x86_64, on which every placement of the demo stack runs.
+    /// x86_64, on which the demo stack runs unless its parameter `architecture` says otherwise.
     fn default() -> Self {
         Prices::x86_64()
+    }
+}
+
+impl FromStr for Prices {
+    type Err = InvalidInput;
+
+    /// The prices of an architecture, `x86_64` or `arm64`.
+    fn from_str(architecture: &str) -> Result<Self, Self::Err> {
+        match architecture {
+            "x86_64" => Ok(Prices::x86_64()),
+            "arm64" => Ok(Prices::arm64()),
+            _ => Err(InvalidInput::new("$", "expected x86_64 or arm64")),
+        }
     }
 }
 
@@ -230,17 +271,12 @@ impl Prices {
     /// 0.0001 an hour over the lifetime of an instance; a hundred times that, 1 % an hour, is
     /// reckoned, because jobs share the hours in which capacity is short.
     pub fn x86_64() -> Self {
-        let family = |name: &str, gib: u32, hour: f64| InstanceFamily {
-            name: name.to_owned(),
-            large_memory_mib: gib * 1_024,
-            large_hour: hour,
-            large_spot_hour: hour * 0.033 / 0.085,
-        };
         Prices {
             as_of: "2026-11-24".to_owned(),
             lambda: LambdaPrice {
                 gb_second: 0.000_016_666_7,
                 request: 0.000_000_2,
+                function_memory_mib: None,
             },
             fargate: FargatePrice {
                 vcpu_hour: 0.040_48,
@@ -251,9 +287,9 @@ impl Prices {
                 gb_hour: 0.001_778,
             },
             instances: vec![
-                family("c6i", 4, 0.085),
-                family("m6i", 8, 0.096),
-                family("r6i", 16, 0.126),
+                InstanceFamily::new("c6i", 4, 0.085),
+                InstanceFamily::new("m6i", 8, 0.096),
+                InstanceFamily::new("r6i", 16, 0.126),
             ],
             spot_interruptions_per_hour: 0.01,
             lambda_start: StartUp {
@@ -274,16 +310,10 @@ impl Prices {
     /// us-east-1, Linux on arm64 (Graviton): Lambda and Fargate are 20 % cheaper, and the
     /// seventh generation of EC2 15 %.
     pub fn arm64() -> Self {
-        let family = |name: &str, gib: u32, hour: f64| InstanceFamily {
-            name: name.to_owned(),
-            large_memory_mib: gib * 1_024,
-            large_hour: hour,
-            large_spot_hour: hour * 0.033 / 0.085,
-        };
         Prices {
             lambda: LambdaPrice {
                 gb_second: 0.000_013_333_4,
-                request: 0.000_000_2,
+                ..Prices::x86_64().lambda
             },
             fargate: FargatePrice {
                 vcpu_hour: 0.032_38,
@@ -294,12 +324,19 @@ impl Prices {
                 gb_hour: 0.001_424,
             },
             instances: vec![
-                family("c7g", 4, 0.072_5),
-                family("m7g", 8, 0.081_6),
-                family("r7g", 16, 0.107_1),
+                InstanceFamily::new("c7g", 4, 0.072_5),
+                InstanceFamily::new("m7g", 8, 0.081_6),
+                InstanceFamily::new("r7g", 16, 0.107_1),
             ],
             ..Prices::x86_64()
         }
+    }
+
+    /// The same prices for a worker whose function has `memory_mib`.
+    #[must_use]
+    pub fn with_function(mut self, memory_mib: u32) -> Self {
+        self.lambda.function_memory_mib = Some(memory_mib);
+        self
     }
 
     /// USD of `seconds` of running at the smallest size that holds `resources`, Lambda's request
@@ -330,8 +367,9 @@ impl Prices {
         let rows = [
             (Placement::Lambda, 1.7, 3_072, 2),
             (Placement::Fargate, 2.0, 4_096, 3),
-            (Placement::Batch, 2.0, 4_096, 3),
-            (Placement::BatchSpot, 2.0, 4_096, 3),
+            // Of the 4 GiB of the instance a job can have no more.
+            (Placement::Batch, 2.0, 3_584, 3),
+            (Placement::BatchSpot, 2.0, 3_584, 3),
         ];
         let row = |(placement, vcpu, memory_mib, digits): (Placement, f64, u32, i32)| {
             let offer = self
@@ -372,18 +410,21 @@ impl Prices {
         }
     }
 
-    /// Memory is the only size of a function, and vCPUs come with it: the memory is the larger of
-    /// what the job asks for and what its vCPUs need. The INIT phase is billed for every package type since August 2025.
+    /// Memory is the only size of a function, and vCPUs come with it: the job needs the larger of what it asks
+    /// for and what its vCPUs take. The INIT phase is billed for every package type since August 2025.
     fn lambda_offer(&self, resources: &Resources) -> Result<Offer, TooLarge> {
         let for_vcpu = (resources.vcpu * quota::LAMBDA_MIB_PER_VCPU).ceil();
-        let memory = for_vcpu.max(f64::from(resources.memory_mib)).max(128.0);
-        if memory > f64::from(quota::LAMBDA_MEMORY_MIB) {
+        let needed = for_vcpu.max(f64::from(resources.memory_mib)).max(128.0);
+        let function = self.lambda.function_memory_mib;
+        let most = function.unwrap_or(quota::LAMBDA_MEMORY_MIB);
+        if needed > f64::from(most) {
             return Err(TooLarge {
                 placement: Placement::Lambda,
-                vcpu: (f64::from(quota::LAMBDA_MEMORY_MIB) / quota::LAMBDA_MIB_PER_VCPU) as u32,
-                memory_mib: quota::LAMBDA_MEMORY_MIB,
+                vcpu: (f64::from(most) / quota::LAMBDA_MIB_PER_VCPU) as u32,
+                memory_mib: most,
             });
         }
+        let memory = function.map_or(needed, f64::from);
         Ok(Offer {
             size: format!("{memory} MB"),
             usd_per_hour: memory / 1_024.0 * 3_600.0 * self.lambda.gb_second,
@@ -403,8 +444,7 @@ impl Prices {
         let fitting = self.instances.iter().filter_map(|family| {
             let (size, factor) = INSTANCE_SIZES.iter().find(|(_, factor)| {
                 factor * 2.0 >= resources.vcpu
-                    && factor * f64::from(family.large_memory_mib)
-                        >= f64::from(resources.memory_mib)
+                    && factor * family.large_memory_for_jobs() >= f64::from(resources.memory_mib)
             })?;
             Some((
                 format!("{}.{size}", family.name),
@@ -417,12 +457,12 @@ impl Prices {
             let memory = self
                 .instances
                 .iter()
-                .map(|family| family.large_memory_mib)
-                .max();
+                .map(InstanceFamily::large_memory_for_jobs)
+                .fold(0.0, f64::max);
             TooLarge {
                 placement,
                 vcpu: (largest * 2.0) as u32,
-                memory_mib: (largest * f64::from(memory.unwrap_or(0))) as u32,
+                memory_mib: (largest * memory) as u32,
             }
         })?;
         Ok(Offer {

@@ -54,9 +54,10 @@ fn sizes_are_the_smallest_that_hold_the_job() {
         (Placement::Fargate, 0.25, 9_000, "2 vCPU 9 GB"),
         (Placement::FargateSpot, 5.0, 17_000, "8 vCPU 20 GB"),
         (Placement::Fargate, 16.0, 122_880, "16 vCPU 120 GB"),
-        (Placement::Batch, 2.0, 4_096, "c6i.large"),
-        (Placement::Batch, 2.0, 8_192, "m6i.large"),
-        (Placement::BatchSpot, 2.0, 16_384, "r6i.large"),
+        (Placement::Batch, 2.0, 3_584, "c6i.large"),
+        // An instance of 4 GiB has less than that for its jobs.
+        (Placement::Batch, 2.0, 4_096, "m6i.large"),
+        (Placement::BatchSpot, 2.0, 8_192, "r6i.large"),
         (Placement::Batch, 3.0, 4_096, "c6i.xlarge"),
         (Placement::Batch, 64.0, 1_000, "c6i.16xlarge"),
     ];
@@ -70,6 +71,36 @@ fn sizes_are_the_smallest_that_hold_the_job() {
 }
 
 #[test]
+fn a_job_on_lambda_gets_and_pays_the_function_that_there_is() {
+    let prices = Prices::x86_64().with_function(1_769);
+    let offer = |vcpu, mib| prices.offer(Placement::Lambda, &resources(vcpu, mib));
+    let (small, full) = (offer(0.1, 64).unwrap(), offer(1.0, 1_769).unwrap());
+    assert_eq!((small.size.as_str(), &small), ("1769 MB", &full));
+    for refused in [offer(1.1, 64), offer(0.1, 1_770)] {
+        assert_eq!(refused.unwrap_err().memory_mib, 1_769);
+    }
+}
+
+#[test]
+fn the_stack_has_the_instances_that_are_priced() {
+    let stack = include_str!("../../serverless.yml");
+    for (architecture, prices) in [("x86_64", Prices::x86_64()), ("arm64", Prices::arm64())] {
+        let names: Vec<_> = prices.instances.iter().map(|f| f.name.as_str()).collect();
+        let line = format!("    {architecture}: [{}]\n", names.join(", "));
+        assert!(stack.contains(&line), "{line}");
+        assert_eq!(architecture.parse::<Prices>().unwrap(), prices);
+    }
+    let batch = include_str!("../../deploy/batch.yml");
+    let (_, on_demand) = batch.split_once("MaxvCpus: ").unwrap();
+    let most: u32 = on_demand.lines().next().unwrap().parse().unwrap();
+    let giant = resources(f64::from(most) + 1.0, 512);
+    let largest = Prices::x86_64()
+        .offer(Placement::Batch, &giant)
+        .unwrap_err();
+    assert!(largest.vcpu <= most, "{largest}");
+}
+
+#[test]
 fn what_is_too_large_is_refused_with_the_limit() {
     let prices = Prices::x86_64();
     for (placement, vcpu, mib, largest) in [
@@ -77,7 +108,7 @@ fn what_is_too_large_is_refused_with_the_limit() {
         (Placement::Lambda, 1.0, 10_241, (5, 10_240)),
         (Placement::Fargate, 16.1, 512, (16, 122_880)),
         (Placement::FargateSpot, 1.0, 122_881, (16, 122_880)),
-        (Placement::Batch, 129.0, 512, (128, 1_048_576)),
+        (Placement::Batch, 64.1, 512, (64, 471_859)),
     ] {
         let refused = prices.offer(placement, &resources(vcpu, mib)).unwrap_err();
         assert_eq!((refused.vcpu, refused.memory_mib), largest, "{placement}");

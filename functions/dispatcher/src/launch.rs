@@ -50,6 +50,14 @@ pub enum StartError {
         /// What the service said.
         reason: String,
     },
+    /// The service did not answer: the job may have been started.
+    #[error("{placement} did not answer whether it started the job: {reason}")]
+    Unanswered {
+        /// The placement.
+        placement: Placement,
+        /// What the connection said.
+        reason: String,
+    },
     /// The service refuses this start, and will again.
     #[error(
         "{placement} refused to start the job: {reason}; check the worker's definition and permissions"
@@ -62,6 +70,17 @@ pub enum StartError {
     },
 }
 
+impl StartError {
+    /// The placement that did not start the job.
+    pub fn placement(&self) -> Placement {
+        match self {
+            Self::Capacity { placement, .. }
+            | Self::Unanswered { placement, .. }
+            | Self::Refused { placement, .. } => *placement,
+        }
+    }
+}
+
 /// Starts a worker.
 pub trait StartJob {
     /// Starts the worker of `launch` unless this very launch has been started before; returns its ARN or id.
@@ -72,15 +91,24 @@ pub trait StartJob {
 /// The in-memory twin of [`crate::AwsStarter`].
 #[derive(Debug, Default)]
 pub struct MemoryStarter {
-    full: Vec<Placement>,
+    failing: Vec<StartError>,
     launches: Mutex<BTreeMap<String, Placement>>,
 }
 
 impl MemoryStarter {
     /// A starter whose placements `full` have no capacity.
     pub fn with_full(full: &[Placement]) -> Self {
+        let full = full.iter().map(|&placement| StartError::Capacity {
+            placement,
+            reason: "full".into(),
+        });
+        Self::failing(full.collect())
+    }
+
+    /// A starter whose placements fail as `failing` tells of each.
+    pub fn failing(failing: Vec<StartError>) -> Self {
         Self {
-            full: full.to_vec(),
+            failing,
             launches: Mutex::default(),
         }
     }
@@ -99,11 +127,8 @@ impl MemoryStarter {
 impl StartJob for MemoryStarter {
     async fn start(&self, launch: &Launch<'_>) -> Result<String, StartError> {
         let placement = launch.placement;
-        if self.full.contains(&placement) {
-            return Err(StartError::Capacity {
-                placement,
-                reason: "full".into(),
-            });
+        if let Some(error) = self.failing.iter().find(|e| e.placement() == placement) {
+            return Err(error.clone());
         }
         self.launches
             .lock()

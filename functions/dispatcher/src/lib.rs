@@ -2,7 +2,8 @@
 //! answers the task token.
 //!
 //! Every step may be repeated: the job id follows from the request, `job.json` is written once, and a start with
-//! the same task token is the same start.
+//! the same task token is the same start on Fargate and Batch. Lambda may run an event twice, and of two runs the
+//! first commits the outcome.
 
 mod launch;
 pub mod plan;
@@ -13,7 +14,8 @@ use serde_json::Value;
 use shared::artifacts::{self, ArtifactError, GetObject, PutObject, When};
 use shared::input::InvalidInput;
 use shared::job::{Job, JobOutcome, Origin, Placement, Resources, job_id};
-use shared::placement::NoPlacement;
+use shared::placement::{Availability, NoPlacement};
+use shared::pricing::Prices;
 use shared::task::{
     CallBack, CallbackError, INPUT_INVALID, JOB_CAPACITY, JOB_NOT_STARTED, Named, TaskToken,
 };
@@ -89,9 +91,12 @@ pub enum Error {
     /// No placement can run a job of this size.
     #[error(transparent)]
     TooLarge(NoPlacement),
-    /// Every placement that can run the job has refused to start it.
+    /// Every placement that can run the job has refused to start it, at least one of them for now only.
     #[error(transparent)]
     AllFull(NoPlacement),
+    /// Every placement that can run the job has refused to start it, and will again.
+    #[error(transparent)]
+    AllRefused(NoPlacement),
     /// The placement that the request names did not start it.
     #[error(transparent)]
     Start(#[from] StartError),
@@ -108,8 +113,11 @@ impl Named for Error {
         match self {
             Self::Input(error) => error.name(),
             Self::TooLarge(_) => INPUT_INVALID,
-            Self::AllFull(_) | Self::Start(StartError::Capacity { .. }) => JOB_CAPACITY,
-            Self::Start(StartError::Refused { .. }) => JOB_NOT_STARTED,
+            Self::AllFull(_)
+            | Self::Start(StartError::Capacity { .. } | StartError::Unanswered { .. }) => {
+                JOB_CAPACITY
+            }
+            Self::AllRefused(_) | Self::Start(StartError::Refused { .. }) => JOB_NOT_STARTED,
             Self::Storage(error) => error.name(),
             Self::Callback(error) => error.name(),
         }
@@ -127,8 +135,8 @@ pub struct Deps<Store, Callback, Starter> {
     pub callback: Callback,
     /// Starts workers.
     pub starter: Starter,
-    /// Memory of the workers' functions, in MiB: a larger job does not fit into Lambda.
-    pub function_memory_mib: u32,
+    /// What each placement costs, and the memory of the workers' functions.
+    pub prices: Prices,
 }
 
 /// Stores the job of `request` and starts it; `now` is in seconds since the Unix epoch.
@@ -146,12 +154,11 @@ where
     Callback: CallBack,
     Starter: StartJob,
 {
-    plan::check(&request)?;
-    let mut refusals = plan::limits(&request, deps.function_memory_mib);
-    let mut choice = plan::choose(&request, now, &refusals).map_err(|error| match error {
-        plan::ChoiceError::Input(error) => Error::Input(error),
-        plan::ChoiceError::NoPlacement(error) => Error::TooLarge(error),
-    })?;
+    let needs = plan::check(&request, now)?;
+    let choose =
+        |refusals: &Availability| plan::choose(&request, &needs, &deps.prices, now, refusals);
+    let (mut refusals, mut full) = (Availability::all(), false);
+    let mut choice = choose(&refusals).map_err(Error::TooLarge)?;
     let job = store_job(deps, &request, choice.placement).await?;
     let uri = artifacts::job_uri(&deps.bucket, &job.id);
     let response = |choice: plan::Choice, started| Response {
@@ -179,14 +186,18 @@ where
         match deps.starter.start(&launch).await {
             Ok(started) => return Ok(response(choice, Some(started))),
             Err(error) if request.placement.is_some() => return Err(error.into()),
+            // The job may run there: another placement would run it twice.
+            Err(error @ StartError::Unanswered { .. }) => return Err(error.into()),
             Err(error) => {
                 warn!(job = job.id, "{error}; trying the next placement");
+                full |= matches!(error, StartError::Capacity { .. });
                 refusals.refuse(choice.placement, error.to_string());
             }
         }
-        choice = plan::choose(&request, now, &refusals).map_err(|error| match error {
-            plan::ChoiceError::Input(error) => Error::Input(error),
-            plan::ChoiceError::NoPlacement(error) => Error::AllFull(error),
+        choice = choose(&refusals).map_err(if full {
+            Error::AllFull
+        } else {
+            Error::AllRefused
         })?;
     }
 }

@@ -4,6 +4,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use dispatcher::{AwsStarter, Deps, handle};
 use shared::artifacts::S3Store;
+use shared::env::Missing;
+use shared::pricing::Prices;
 use shared::task::SfnCallback;
 use shared::{aws, env, lambda, telemetry};
 
@@ -13,7 +15,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let config = aws::config().await;
     let deps = Deps {
         bucket: env::required("BUCKET")?,
-        function_memory_mib: env::required("FUNCTION_MEMORY_MIB")?.parse()?,
+        prices: prices()?,
         store: S3Store(aws::s3(&config)),
         callback: SfnCallback(aws::sfn(&config)),
         starter: AwsStarter::from_env(
@@ -29,4 +31,10 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         handle(&deps, request, now.as_secs_f64()).await
     })
     .await
+}
+
+fn prices() -> Result<Prices, lambda_runtime::Error> {
+    let prices: Prices = env::parsed("ARCHITECTURE")?.ok_or(Missing("ARCHITECTURE"))?;
+    let memory = env::parsed("FUNCTION_MEMORY_MIB")?.ok_or(Missing("FUNCTION_MEMORY_MIB"))?;
+    Ok(prices.with_function(memory))
 }

@@ -1,5 +1,8 @@
 //! Starting a worker on AWS.
 
+use std::time::Duration;
+
+use aws_sdk_batch::config::retry::RetryConfig;
 use aws_sdk_batch::error::{DisplayErrorContext, ProvideErrorMetadata};
 use aws_sdk_batch::types::{
     ContainerOverrides, KeyValuePair as BatchVariable, KeyValuesPair, ResourceRequirement,
@@ -10,11 +13,16 @@ use aws_sdk_ecs::types::{
     KeyValuePair, NetworkConfiguration, TaskOverride,
 };
 use aws_sdk_lambda::types::InvocationType;
+use shared::aws::is_capacity;
 use shared::env::{self, Missing};
 use shared::job::Placement;
 use shared::pricing::fargate_shape;
+use tracing::warn;
 
 use crate::launch::{Launch, StartError, StartJob};
+
+/// How often a Batch job is submitted before it counts as not answered.
+const SUBMITS: u32 = 3;
 
 /// Starts workers by the AWS APIs. Task definition, job definition and function of a worker have one name,
 /// `<prefix>-<worker>`.
@@ -132,9 +140,23 @@ impl AwsStarter {
     }
 
     /// Submits a Batch job unless one of this name is there: SubmitJob has no idempotency token, names are not
-    /// unique, and ListJobs finds a name in any status.
+    /// unique, and ListJobs finds a name in any status. So a submission that was not answered is not repeated
+    /// before a look at the list.
     async fn submit(&self, launch: &Launch<'_>, queue: &str) -> Result<String, StartError> {
-        let failed = |error| start_error(launch.placement, error);
+        let mut attempt = 1;
+        loop {
+            match self.submit_once(launch, queue).await {
+                Err(StartError::Unanswered { reason, .. }) if attempt < SUBMITS => {
+                    warn!("{reason}; looks whether the job is there");
+                    tokio::time::sleep(Duration::from_millis(500 << attempt)).await;
+                    attempt += 1;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn submit_once(&self, launch: &Launch<'_>, queue: &str) -> Result<String, StartError> {
         let name: String = format!("{}-{}", launch.job.id, &launch.key()[..8]);
         let by_name = KeyValuesPair::builder()
             .name("JOB_NAME")
@@ -159,7 +181,9 @@ impl AwsStarter {
         let submit = submit
             .job_definition(self.definition(launch))
             .container_overrides(container_overrides(launch));
-        let answer = submit.send().await.map_err(failed)?;
+        let once = aws_sdk_batch::config::Builder::new().retry_config(RetryConfig::disabled());
+        let answer = submit.customize().config_override(once).send().await;
+        let answer = answer.map_err(|error| start_error(launch.placement, error))?;
         Ok(answer.job_id().unwrap_or_default().to_owned())
     }
 }
@@ -221,36 +245,16 @@ fn start_error(
     placement: Placement,
     error: impl ProvideErrorMetadata + std::error::Error,
 ) -> StartError {
+    let answered = error.code().is_some();
     let capacity = is_capacity(error.code(), error.message());
     let reason = DisplayErrorContext(error).to_string();
-    if capacity {
+    if !answered {
+        StartError::Unanswered { placement, reason }
+    } else if capacity {
         StartError::Capacity { placement, reason }
     } else {
         StartError::Refused { placement, reason }
     }
-}
-
-/// Whether another attempt may do: throttling, a quota, an error on the server's side, or no answer at all. ECS wraps
-/// what EC2 throttled in an `InvalidParameterException`, and only its message tells.
-fn is_capacity(code: Option<&str>, message: Option<&str>) -> bool {
-    const CODES: [&str; 7] = [
-        "Throttl",
-        "TooManyRequests",
-        "LimitExceeded",
-        "ServerException",
-        "ServiceException",
-        "InternalFailure",
-        "Unavailable",
-    ];
-    const MESSAGES: [&str; 4] = [
-        "Throttl",
-        "Rate exceeded",
-        "RequestLimitExceeded",
-        "Capacity is unavailable",
-    ];
-    let Some(code) = code else { return true };
-    CODES.iter().any(|part| code.contains(part))
-        || message.is_some_and(|message| MESSAGES.iter().any(|part| message.contains(part)))
 }
 
 #[cfg(test)]
@@ -320,32 +324,5 @@ mod tests {
             placement: Placement::Fargate,
         };
         assert!(task_override(&launch).is_none());
-    }
-
-    #[test]
-    fn only_what_may_pass_counts_as_capacity() {
-        let cases = [
-            (None, "", true),
-            (Some("ThrottlingException"), "", true),
-            (Some("TooManyRequestsException"), "", true),
-            (Some("LimitExceededException"), "", true),
-            (Some("ServerException"), "", true),
-            (
-                Some("InvalidParameterException"),
-                "Error retrieving subnet information for [subnet-1]: Rate exceeded (ErrorCode: Throttling)",
-                true,
-            ),
-            (
-                Some("InvalidParameterException"),
-                "No Container Instances were found in your cluster.",
-                false,
-            ),
-            (Some("ClientException"), "TaskDefinition is inactive", false),
-            (Some("AccessDeniedException"), "", false),
-            (Some("ResourceNotFoundException"), "", false),
-        ];
-        for (code, message, expected) in cases {
-            assert_eq!(is_capacity(code, Some(message)), expected, "{code:?}");
-        }
     }
 }

@@ -16,7 +16,7 @@ fn deps(full: &[Placement]) -> Deps<MemoryStore, Arc<MemoryCallback>, MemoryStar
         store: MemoryStore::default(),
         callback: Arc::default(),
         starter: MemoryStarter::with_full(full),
-        function_memory_mib: 1769,
+        prices: Prices::x86_64().with_function(1_769),
     }
 }
 
@@ -138,6 +138,78 @@ async fn lambda_is_not_chosen_for_what_its_function_cannot_hold() {
 }
 
 #[tokio::test]
+async fn lambda_costs_what_its_function_costs() {
+    // Made to measure, a function of 256 MB would be cheapest by far.
+    let small = request(&[
+        ("placement", Value::Null),
+        ("resources", json!({"vcpu": 0.1, "memoryMiB": 256})),
+        ("expectedSeconds", json!(50)),
+    ]);
+    let response = handle(&deps(&[]), small, NOW).await.unwrap();
+    assert_eq!(
+        response.placement,
+        Placement::Fargate,
+        "{}",
+        response.reason
+    );
+}
+
+fn anywhere(
+    failing: Vec<StartError>,
+) -> (
+    Deps<MemoryStore, Arc<MemoryCallback>, MemoryStarter>,
+    Request,
+) {
+    let deps = Deps {
+        starter: MemoryStarter::failing(failing),
+        ..deps(&[])
+    };
+    let anywhere = request(&[
+        ("placement", Value::Null),
+        ("resources", json!({"vcpu": 1, "memoryMiB": 1024})),
+        ("expectedSeconds", json!(10)),
+        ("interruptible", json!(true)),
+    ]);
+    (deps, anywhere)
+}
+
+fn refused(placement: Placement) -> StartError {
+    StartError::Refused {
+        placement,
+        reason: "AccessDeniedException".into(),
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_is_refused_everywhere_is_not_worth_another_attempt() {
+    let (deps, request) = anywhere(Placement::ALL.map(refused).into());
+    let error = handle(&deps, request, NOW).await.unwrap_err();
+    assert_eq!(error.name(), "Job.NotStarted", "{error}");
+    let mut failing: Vec<_> = Placement::ALL.map(refused).into();
+    failing[3] = StartError::Capacity {
+        placement: Placement::Batch,
+        reason: "full".into(),
+    };
+    let (deps, request) = anywhere(failing);
+    let error = handle(&deps, request, NOW).await.unwrap_err();
+    assert_eq!(error.name(), "Job.Capacity", "{error}");
+}
+
+#[tokio::test]
+async fn a_start_that_is_not_answered_is_not_made_elsewhere() {
+    let silent = Placement::ALL[..1]
+        .iter()
+        .map(|&placement| StartError::Unanswered {
+            placement,
+            reason: "timeout".into(),
+        });
+    let (deps, request) = anywhere(silent.collect());
+    let error = handle(&deps, request, NOW).await.unwrap_err();
+    assert_eq!(error.name(), "Job.Capacity", "{error}");
+    assert_eq!(deps.starter.launches(), []);
+}
+
+#[tokio::test]
 async fn a_full_placement_that_was_named_is_reported() {
     let error = handle(&deps(&[Placement::Fargate]), request(&[]), NOW)
         .await
@@ -156,6 +228,14 @@ async fn bad_requests_are_refused_by_path() {
             "$.resources",
         ),
         (vec![("expectedSeconds", json!(-1))], "$.expectedSeconds"),
+        (
+            vec![("expectedSeconds", json!(9)), ("longestSeconds", json!(8))],
+            "$.longestSeconds",
+        ),
+        (
+            vec![("resources", json!({"vcpu": 1, "memoryMiB": 0}))],
+            "$.resources.memoryMiB",
+        ),
     ];
     for (change, path) in cases {
         let deps = deps(&[]);

@@ -1,5 +1,5 @@
-//! `hybrid price`: what a job, or each job of a pipeline, costs on every placement, and which one it
-//! would get.
+//! `hybrid price`: what a job, or each job of a pipeline, costs on every placement, and which one the
+//! dispatcher of the stack would give it.
 
 use std::{
     path::{Path, PathBuf},
@@ -11,8 +11,8 @@ use cloud::stack::{Options, Stack};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use shared::{
-    input,
-    job::Resources,
+    input::{self, InvalidInput},
+    job::{Placement, Resources},
     placement::{Availability, Decision, Needs, choose},
     pricing::Prices,
 };
@@ -50,9 +50,9 @@ pub struct Price {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Job {
-    /// Shown above the table.
-    #[serde(default = "a_job")]
-    worker: String,
+    /// Shown above the table; its function is what Lambda has for the job.
+    #[serde(default)]
+    worker: Option<String>,
     resources: Resources,
     expected_seconds: f64,
     #[serde(default)]
@@ -63,19 +63,38 @@ struct Job {
     interruptible: bool,
 }
 
-fn a_job() -> String {
-    "job".to_owned()
+impl Job {
+    fn name(&self) -> &str {
+        self.worker.as_deref().unwrap_or("job")
+    }
+
+    /// What it needs, its deadline counted from 0.
+    fn needs(&self) -> Needs {
+        Needs {
+            resources: self.resources,
+            expected_seconds: self.expected_seconds,
+            longest_seconds: self
+                .longest_seconds
+                .unwrap_or_else(|| Needs::longest_of(self.expected_seconds)),
+            deadline: self.deadline_seconds,
+            interruptible: self.interruptible,
+        }
+    }
 }
 
 impl Price {
     /// Exit code 0, or 1 when a job fits no placement.
     pub fn execute(self) -> Result<ExitCode, Error> {
+        let (jobs, stack) = self.jobs()?;
+        for job in &jobs {
+            job.needs().check(0.0).map_err(usage)?;
+        }
         let prices = match &self.prices {
             Some(file) => parse(read_json(file)?)?,
-            None => Prices::default(),
+            None => prices_of(stack.as_ref())?,
         };
-        let jobs = self.jobs()?;
-        let decisions: Vec<_> = jobs.iter().map(|job| decide(job, &prices)).collect();
+        let decide = |job| decide(job, stack.as_ref(), &prices);
+        let decisions: Vec<_> = jobs.iter().map(decide).collect();
         if self.json {
             println!("{}", document(&jobs, &decisions, &prices));
         } else {
@@ -103,16 +122,19 @@ impl Price {
         })
     }
 
-    fn jobs(&self) -> Result<Vec<Job>, Error> {
+    /// The jobs, and the stack of the project, which a job of a file can do without.
+    fn jobs(&self) -> Result<(Vec<Job>, Option<Stack>), Error> {
+        let load = |project: Project| Stack::load(&project.serverless_yml(), &Options::default());
         let file = Path::new(&self.what);
         if self.what == "-" || file.is_file() {
             let job: Job = parse(read_json(file)?)?;
-            return Ok(vec![job]);
+            let stack = Project::here().ok().map(load).transpose()?;
+            return Ok((vec![job], stack));
         }
         let project = Project::here()?;
         let pipeline = project.pipeline(&self.what)?;
         let input = pipeline.input(None)?;
-        let stack = Stack::load(&project.serverless_yml(), &Options::default())?;
+        let stack = load(project)?;
         let jobs = self.of_pipeline(&stack, &input);
         if jobs.is_empty() {
             let message = format!(
@@ -121,7 +143,7 @@ impl Price {
             );
             return Err(Error::Usage(message));
         }
-        Ok(jobs)
+        Ok((jobs, Some(stack)))
     }
 
     /// One job per worker that the pipeline reaches, at the size of its task definition.
@@ -135,7 +157,7 @@ impl Price {
         let reached = stack.task_definitions.iter().filter_map(|task| {
             let worker = needed::worker(&task.containers.first()?.image);
             packages.contains(&worker).then(|| Job {
-                worker,
+                worker: Some(worker),
                 resources: Resources {
                     vcpu: task.cpu.unwrap_or(1_024) as f64 / 1_024.0,
                     memory_mib: u32::try_from(task.memory_mib.unwrap_or(2_048)).unwrap_or(u32::MAX),
@@ -151,27 +173,47 @@ impl Price {
 }
 
 fn parse<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, Error> {
-    input::parse(value).map_err(|error| Error::Usage(error.to_string()))
+    input::parse(value).map_err(usage)
 }
 
-fn decide(job: &Job, prices: &Prices) -> Result<Decision, String> {
-    let needs = Needs {
-        resources: job.resources,
-        expected_seconds: job.expected_seconds,
-        longest_seconds: job
-            .longest_seconds
-            .unwrap_or_else(|| Needs::longest_of(job.expected_seconds)),
-        deadline: job.deadline_seconds,
-        interruptible: job.interruptible,
-    };
-    choose(&needs, prices, 0.0, &Availability::all()).map_err(|error| error.to_string())
+fn usage(error: InvalidInput) -> Error {
+    Error::Usage(error.to_string())
+}
+
+/// The prices that the dispatcher of `stack` chooses by.
+fn prices_of(stack: Option<&Stack>) -> Result<Prices, Error> {
+    let functions = stack.map_or(&[][..], |stack| &stack.functions);
+    let architecture = functions
+        .iter()
+        .find_map(|function| function.environment.get("ARCHITECTURE"));
+    architecture.map_or_else(
+        || Ok(Prices::default()),
+        |architecture| architecture.parse().map_err(usage),
+    )
+}
+
+/// What the dispatcher of `stack` would choose. Without a stack, or without a worker, Lambda is made to measure.
+fn decide(job: &Job, stack: Option<&Stack>, prices: &Prices) -> Result<Decision, String> {
+    let (mut prices, mut availability) = (prices.clone(), Availability::all());
+    if let (Some(stack), Some(worker)) = (stack, &job.worker) {
+        let is_its = |function: &&cloud::stack::Function| function.binary == *worker;
+        match stack.functions.iter().find(is_its) {
+            Some(function) => {
+                let memory = u32::try_from(function.memory_mib).unwrap_or(u32::MAX);
+                prices = prices.with_function(memory);
+            }
+            None => availability.refuse(Placement::Lambda, format!("{worker} has no function")),
+        }
+    }
+    choose(&job.needs(), &prices, 0.0, &availability).map_err(|error| error.to_string())
 }
 
 fn table(job: &Job, decision: &Result<Decision, String>) -> String {
     let Resources { vcpu, memory_mib } = job.resources;
     let head = format!(
         "{}: {vcpu} vCPU, {memory_mib} MiB, {} s expected\n",
-        job.worker, job.expected_seconds
+        job.name(),
+        job.expected_seconds
     );
     match decision {
         Ok(decision) => format!("{head}{decision}  {}\n\n", decision.explanation),
@@ -185,9 +227,9 @@ fn document(jobs: &[Job], decisions: &[Result<Decision, String>], prices: &Price
         .zip(decisions)
         .map(|(job, decision)| match decision {
             Ok(decision) => {
-                json!({"worker": job.worker, "resources": job.resources, "decision": decision})
+                json!({"worker": job.name(), "resources": job.resources, "decision": decision})
             }
-            Err(error) => json!({"worker": job.worker, "resources": job.resources, "error": error}),
+            Err(error) => json!({"worker": job.name(), "resources": job.resources, "error": error}),
         });
     json!({"prices": prices, "jobs": rows.collect::<Vec<_>>(), "hourOfTwoVcpus": prices.hour_of_two_vcpus()})
 }
@@ -204,16 +246,16 @@ mod tests {
     #[test]
     fn a_job_gets_a_table_with_every_placement_and_its_choice() {
         let job =
-            job(json!({"resources": {"vcpu": 2, "memoryMiB": 4096}, "expectedSeconds": 3600}))
+            job(json!({"resources": {"vcpu": 2, "memoryMiB": 3584}, "expectedSeconds": 3600}))
                 .unwrap();
-        let text = table(&job, &decide(&job, &Prices::default()));
+        let text = table(&job, &decide(&job, None, &Prices::default()));
         for part in [
             "> BATCH ",
             "c6i.large",
             "0.0850",
             "0.0330",
             "0.0987",
-            "0.2400",
+            "0.2100",
             "BATCH (c6i.large): cheapest in time",
         ] {
             assert!(text.contains(part), "{part}: {text}");
@@ -229,8 +271,56 @@ mod tests {
         let giant =
             job(json!({"resources": {"vcpu": 500, "memoryMiB": 1}, "expectedSeconds": 1})).unwrap();
         assert!(
-            table(&giant, &decide(&giant, &Prices::default()))
+            table(&giant, &decide(&giant, None, &Prices::default()))
                 .contains("no placement can run the job")
         );
+    }
+
+    #[test]
+    fn lambda_has_for_a_job_what_its_worker_has_as_a_function() {
+        let function = |binary: &str, environment: &[(&str, &str)]| cloud::stack::Function {
+            binary: binary.to_owned(),
+            memory_mib: 1_769,
+            environment: environment
+                .iter()
+                .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+                .collect(),
+            ..Default::default()
+        };
+        let stack = Stack {
+            functions: vec![
+                function("dispatcher", &[("ARCHITECTURE", "arm64")]),
+                function("trainer", &[]),
+            ],
+            ..Stack::default()
+        };
+        let prices = prices_of(Some(&stack)).unwrap();
+        assert_eq!(prices, Prices::arm64());
+        let lambda = |worker: &str, memory: u32| {
+            let resources = json!({"vcpu": 1, "memoryMiB": memory});
+            let job = json!({"worker": worker, "resources": resources, "expectedSeconds": 1});
+            let job = job_of(job);
+            decide(&job, Some(&stack), &prices).unwrap().candidates[0].clone()
+        };
+        let size = |worker, memory| lambda(worker, memory).offer.map(|offer| offer.size);
+        assert_eq!(size("trainer", 512).as_deref(), Some("1769 MB"));
+        assert_eq!(size("trainer", 2_048), None);
+        let refused = serde_json::to_string(&lambda("transformer", 512).promise).unwrap();
+        assert!(refused.contains("transformer has no function"), "{refused}");
+    }
+
+    #[test]
+    fn nonsense_is_refused_by_path() {
+        for (field, value) in [("expectedSeconds", json!(-5)), ("longestSeconds", json!(1))] {
+            let mut value_of =
+                json!({"resources": {"vcpu": 1, "memoryMiB": 1024}, "expectedSeconds": 2});
+            value_of[field] = value;
+            let refusal = job_of(value_of).needs().check(0.0).unwrap_err();
+            assert_eq!(refusal.path, format!("$.{field}"));
+        }
+    }
+
+    fn job_of(value: Value) -> Job {
+        parse(value).unwrap()
     }
 }
