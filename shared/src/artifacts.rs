@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::input::InvalidInput;
-use crate::task::{INPUT_NOT_FOUND, JOB_STORAGE, Named};
+use crate::task::{INPUT_INVALID, INPUT_NOT_FOUND, JOB_STORAGE, Named};
 
 mod memory;
 #[cfg(feature = "aws")]
@@ -106,6 +106,14 @@ pub enum ArtifactError {
     /// The object is not there.
     #[error("{0} does not exist; upload it or correct the URI")]
     NotFound(S3Uri),
+    /// The object is more than the reader can hold.
+    #[error("{uri} is larger than {most} bytes; split it")]
+    TooLarge {
+        /// The object.
+        uri: S3Uri,
+        /// What the reader can hold, bytes.
+        most: usize,
+    },
     /// The object is not the JSON that was expected.
     #[error("{uri} is not what was expected: {reason}")]
     Malformed {
@@ -130,7 +138,7 @@ impl Named for ArtifactError {
     fn name(&self) -> &str {
         match self {
             Self::NotFound(_) => INPUT_NOT_FOUND,
-            Self::Malformed { .. } => crate::task::INPUT_INVALID,
+            Self::TooLarge { .. } | Self::Malformed { .. } => INPUT_INVALID,
             Self::Unavailable { .. } => JOB_STORAGE,
         }
     }
@@ -198,6 +206,23 @@ pub trait GetObject: Sync {
         uri: &S3Uri,
     ) -> impl Future<Output = Result<Option<Vec<u8>>, ArtifactError>> + Send {
         async move { Ok(self.get_tagged(uri).await?.map(|object| object.body)) }
+    }
+
+    /// As [`GetObject::get`], but an object of more than `most` bytes is an error; S3 tells before it is read.
+    fn get_up_to(
+        &self,
+        uri: &S3Uri,
+        most: usize,
+    ) -> impl Future<Output = Result<Option<Vec<u8>>, ArtifactError>> + Send {
+        async move {
+            match self.get(uri).await? {
+                Some(body) if body.len() > most => Err(ArtifactError::TooLarge {
+                    uri: uri.clone(),
+                    most,
+                }),
+                found => Ok(found),
+            }
+        }
     }
 }
 
@@ -367,6 +392,15 @@ mod tests {
         store.put(&uri, b"{".to_vec(), When::Always).await.unwrap();
         let malformed = get_json::<u32>(&store, &uri).await.unwrap_err();
         assert!(malformed.to_string().contains("s3://b/k"), "{malformed}");
+    }
+
+    #[tokio::test]
+    async fn an_object_that_is_too_large_for_its_reader_is_refused() {
+        let (store, uri) = (MemoryStore::default(), S3Uri::new("b", "k"));
+        store.put(&uri, vec![0; 9], When::Always).await.unwrap();
+        assert_eq!(store.get_up_to(&uri, 9).await.unwrap(), Some(vec![0; 9]));
+        let error = store.get_up_to(&uri, 8).await.unwrap_err();
+        assert_eq!(error.name(), "Input.Invalid");
     }
 
     #[tokio::test]

@@ -15,7 +15,7 @@ pub mod source;
 mod web;
 
 use source::Source;
-pub use web::{Download, DownloadError, MOST_BYTES, SOURCE_UNAVAILABLE, Web};
+pub use web::{Download, DownloadError, Downloaded, MOST_BYTES, SOURCE_UNAVAILABLE, Web, shown};
 
 /// What is to be fetched.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -34,13 +34,16 @@ fn attempts() -> u32 {
     4
 }
 
+/// Longest download, all attempts together: the function ends after 300 s, and would end without a word.
+const LONGEST_DOWNLOAD: Duration = Duration::from_secs(240);
+
 /// What was fetched.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Response {
     /// Name of the source.
     pub name: String,
-    /// The URL that served it.
+    /// The URL that served it, after all redirects and without its query.
     pub url: String,
     /// S3 URI of the rows: CSV with a header, UTF-8, times as `2010-01-31T23:00:00`.
     pub rows_uri: String,
@@ -107,7 +110,7 @@ pub struct Deps<Store, Web> {
 /// Fetches one source. The same request makes the same rows at the same place.
 pub async fn handle<Store, W>(deps: &Deps<Store, W>, request: Request) -> Result<Response, Error>
 where
-    Store: GetObject + PutObject,
+    Store: GetObject + PutObject + Sync,
     W: Download,
 {
     request.source.check()?;
@@ -119,13 +122,13 @@ where
         source,
         attempts,
     } = request;
-    let bytes = fetch(deps, &source, attempts).await?;
+    let Downloaded { url, bytes } = fetch(deps, &source, attempts).await?;
     let sha256 = hexadecimal(&Sha256::digest(&bytes));
     if let Some(expected) = &source.sha256
         && !expected.eq_ignore_ascii_case(&sha256)
     {
         return Err(Error::Checksum {
-            url: source.url,
+            url,
             found: sha256,
             expected: expected.clone(),
         });
@@ -146,7 +149,7 @@ where
     );
     Ok(Response {
         name: source.name,
-        url: source.url,
+        url,
         rows_uri: uri.to_string(),
         rows: rows.accepted,
         rejected: rows.rejected,
@@ -160,9 +163,9 @@ async fn fetch<Store, W>(
     deps: &Deps<Store, W>,
     source: &Source,
     attempts: u32,
-) -> Result<Vec<u8>, Error>
+) -> Result<Downloaded, Error>
 where
-    Store: GetObject,
+    Store: GetObject + Sync,
     W: Download,
 {
     if source.url.starts_with("s3://") {
@@ -170,20 +173,35 @@ where
             .url
             .parse()
             .map_err(|error: InvalidInput| error.under("$.source.url"))?;
-        let body = deps.store.get(&uri).await?;
-        return body.ok_or_else(|| ArtifactError::NotFound(uri).into());
+        let bytes = deps.store.get_up_to(&uri, MOST_BYTES).await?;
+        let bytes = bytes.ok_or(ArtifactError::NotFound(uri))?;
+        let url = source.url.clone();
+        return Ok(Downloaded { url, bytes });
     }
+    let download = download(&deps.web, &source.url, attempts);
+    let late = |_| DownloadError::Unavailable {
+        url: shown(&source.url).to_owned(),
+        reason: format!("not done within {} s", LONGEST_DOWNLOAD.as_secs()),
+    };
+    let done = tokio::time::timeout(LONGEST_DOWNLOAD, download).await;
+    Ok(done.map_err(late)??)
+}
+
+async fn download(
+    web: &impl Download,
+    url: &str,
+    attempts: u32,
+) -> Result<Downloaded, DownloadError> {
     let mut attempt = 1;
     loop {
-        match deps.web.download(&source.url).await {
-            Ok(bytes) => return Ok(bytes),
+        match web.download(url).await {
             Err(error) if error.is_transient() && attempt < attempts => {
                 warn!(attempt, "{error}; tries again");
                 // 0.2, 0.4, 0.8 ... s; the sources are different, so there is no herd to be scattered.
                 tokio::time::sleep(Duration::from_millis(100 << attempt)).await;
                 attempt += 1;
             }
-            Err(error) => return Err(error.into()),
+            answer => return answer,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! From the bytes of a source to rows that are alike: CSV with a header, one form per type.
 
+use std::borrow::Cow;
 use std::io::{BufRead, BufReader, Read};
 
 use serde_json::Value;
@@ -24,6 +25,12 @@ pub struct Rows {
 /// How many complaints are kept.
 const COMPLAINTS: usize = 5;
 
+/// Most characters of a cell in a complaint, which goes into the history of the execution.
+const CELL: usize = 80;
+
+/// Most characters of a header in a refusal.
+const HEADER: usize = 500;
+
 /// Most bytes of a source once unpacked. The rows made of it lie in the memory of the function, 512 MB, beside
 /// the source itself.
 const MOST_UNPACKED: u64 = 128 * 1024 * 1024;
@@ -47,9 +54,10 @@ fn read_plain(source: &Source, plain: impl Read) -> Result<Rows, InvalidInput> {
                 None => {
                     rows.rejected += 1;
                     if rows.complaints.len() < COMPLAINTS {
-                        let found = value
-                            .as_deref()
-                            .map_or_else(|| "nothing".to_owned(), |v| format!("`{v}`"));
+                        let found = value.as_deref().map_or_else(
+                            || "nothing".to_owned(),
+                            |value| format!("`{}`", shorten(value, CELL)),
+                        );
                         rows.complaints
                             .push(format!("row {line}: {} is {found}", field.origin()));
                     }
@@ -60,7 +68,12 @@ fn read_plain(source: &Source, plain: impl Read) -> Result<Rows, InvalidInput> {
         rows.accepted += 1;
         writer
             .write_record(&record)
-            .map_err(|error| unreadable(&error))
+            .map_err(|error| unreadable(&error))?;
+        if writer.get_ref().len() as u64 > MOST_UNPACKED {
+            let message = format!("its rows take more than {MOST_UNPACKED} bytes; split it");
+            return Err(InvalidInput::new("$.source.url", message));
+        }
+        Ok(())
     };
     match source.format {
         Format::Csv => each_csv(source, plain, &mut accept)?,
@@ -104,6 +117,7 @@ fn each_csv(
             .position(|name| name.trim() == field.origin())
             .ok_or_else(|| {
                 let known = header.iter().collect::<Vec<_>>().join(", ");
+                let known = shorten(&known, HEADER);
                 let message = format!("no column `{}`; the columns are {known}", field.origin());
                 InvalidInput::new(format!("$.source.fields[{index}]"), message)
             })
@@ -153,6 +167,14 @@ fn each_json_line(
     Ok(())
 }
 
+/// At most `most` characters of `text`.
+fn shorten(text: &str, most: usize) -> Cow<'_, str> {
+    match text.char_indices().nth(most) {
+        Some((end, _)) => format!("{}…", &text[..end]).into(),
+        None => text.into(),
+    }
+}
+
 fn unreadable(error: &dyn std::error::Error) -> InvalidInput {
     InvalidInput::new(
         "$.source.url",
@@ -178,5 +200,11 @@ mod tests {
             refusal.message.contains("more than 7 bytes unpacked"),
             "{refusal}"
         );
+    }
+
+    #[test]
+    fn a_long_cell_is_shown_in_part() {
+        assert_eq!(shorten("äöü", 3), "äöü");
+        assert_eq!(shorten("äöü!", 3), "äöü…");
     }
 }

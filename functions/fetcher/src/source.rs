@@ -1,7 +1,9 @@
 //! A source and how its rows are made alike.
 
+use reqwest::Url;
 use serde::Deserialize;
-use shared::input::InvalidInput;
+use shared::artifacts::S3Uri;
+use shared::input::{self, InvalidInput};
 use time::format_description::OwnedFormatItem;
 use time::format_description::parse_owned;
 
@@ -74,24 +76,31 @@ impl Field {
     }
 }
 
+fn check_url(text: &str) -> Result<(), InvalidInput> {
+    let refuse = |message: &str| Err(InvalidInput::new("$.source.url", message));
+    if text.starts_with("s3://") {
+        let uri: Result<S3Uri, _> = text.parse();
+        return uri.map(drop).map_err(|error| error.under("$.source.url"));
+    }
+    match Url::parse(text) {
+        Ok(url) if !["http", "https"].contains(&url.scheme()) => {
+            refuse("expected http://, https:// or s3://")
+        }
+        Ok(url) if !url.username().is_empty() || url.password().is_some() => {
+            refuse("holds a user name or password, which the history of the execution would show")
+        }
+        Ok(_) => Ok(()),
+        Err(error) => refuse(&format!("not a URL: {error}")),
+    }
+}
+
 impl Source {
     /// Refuses what cannot be meant, by its JSON path.
     pub fn check(&self) -> Result<(), InvalidInput> {
         let refuse =
             |path: &str, message: &str| Err(InvalidInput::new(format!("$.source.{path}"), message));
-        let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        if self.name.is_empty() || self.name.len() > 64 || !self.name.chars().all(legal) {
-            return refuse(
-                "name",
-                "expected 1 to 64 characters of A-Z, a-z, 0-9, - and _",
-            );
-        }
-        if !["http://", "https://", "s3://"]
-            .iter()
-            .any(|scheme| self.url.starts_with(scheme))
-        {
-            return refuse("url", "expected http://, https:// or s3://");
-        }
+        input::name("$.source.name", &self.name)?;
+        check_url(&self.url)?;
         if self.fields.is_empty() {
             return refuse("fields", "expected at least one field");
         }

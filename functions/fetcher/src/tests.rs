@@ -31,7 +31,10 @@ fn deps() -> Deps<MemoryStore, Web> {
     }
 }
 
-async fn fetch_source(deps: &Deps<MemoryStore, Web>, source: Value) -> Result<Response, Error> {
+async fn fetch_source(
+    deps: &Deps<MemoryStore, impl Download>,
+    source: Value,
+) -> Result<Response, Error> {
     let request = json!({"execution": "e", "source": source, "attempts": 3});
     handle(deps, shared::input::parse(request)?).await
 }
@@ -135,6 +138,55 @@ async fn a_server_that_fails_is_asked_again_and_one_that_refuses_is_not() {
 }
 
 #[tokio::test]
+async fn the_query_of_a_url_is_nowhere_to_be_seen_and_redirects_are() {
+    let landed = serve(SEATTLE, 0, StatusCode::OK).await;
+    let target = format!("{landed}?signature=secret");
+    let redirect = move || {
+        let answer = axum::response::Redirect::temporary(&target);
+        async move { answer }
+    };
+    let app = axum::Router::new().route("/old", axum::routing::get(redirect));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let old = format!(
+        "http://{}/old?signature=secret",
+        listener.local_addr().unwrap()
+    );
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    let response = fetch_source(&deps(), source(&old, false)).await.unwrap();
+    assert_eq!(response.url, landed);
+    let gone = serve(SEATTLE, 9, StatusCode::NOT_FOUND).await;
+    for url in [gone, "http://127.0.0.1:9/x".to_owned()] {
+        let url = format!("{url}?signature=secret");
+        let error = fetch_source(&deps(), source(&url, false))
+            .await
+            .unwrap_err();
+        assert!(!error.to_string().contains("secret"), "{error}");
+    }
+}
+
+/// A server that goes on for ever.
+struct Endless;
+
+impl Download for Endless {
+    async fn download(&self, _url: &str) -> Result<Downloaded, DownloadError> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_download_ends_before_the_function_does() {
+    let deps = Deps {
+        bucket: "b".into(),
+        store: MemoryStore::default(),
+        web: Endless,
+    };
+    let begin = tokio::time::Instant::now();
+    let error = fetch_source(&deps, source("http://endless/", false)).await;
+    assert_eq!(error.unwrap_err().name(), SOURCE_UNAVAILABLE);
+    assert_eq!(begin.elapsed(), LONGEST_DOWNLOAD);
+}
+
+#[tokio::test]
 async fn the_checksum_is_told_and_checked() {
     let deps = deps();
     put(&deps, SEATTLE.as_bytes()).await;
@@ -177,6 +229,13 @@ async fn bad_input_is_refused_by_its_path() {
     let cases = [
         ("/name", json!("a/b"), "$.source.name"),
         ("/url", json!("ftp://x"), "$.source.url"),
+        ("/url", json!("https://"), "$.source.url"),
+        ("/url", json!("s3://b"), "$.source.url"),
+        (
+            "/url",
+            json!("http://user:secret@x/"),
+            "$.source.url: holds a user name",
+        ),
         ("/fields", json!([]), "$.source.fields"),
         (
             "/fields/0/pattern",

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use shared::task::{INPUT_INVALID, INPUT_NOT_FOUND, Named};
 
-/// Most bytes that are taken from one source.
-pub const MOST_BYTES: usize = 256 * 1024 * 1024;
+/// Most bytes that are taken from one source, over HTTP or from S3: rows are made of it in 512 MB.
+pub const MOST_BYTES: usize = 64 * 1024 * 1024;
 
 /// A failed download.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -67,10 +67,25 @@ impl Named for DownloadError {
     }
 }
 
+/// A URL without its query, which may hold a secret, such as the signature of a presigned URL.
+pub fn shown(url: &str) -> &str {
+    url.split(['?', '#']).next().unwrap_or(url)
+}
+
+/// What a URL gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Downloaded {
+    /// The URL after all redirects, as [`shown`].
+    pub url: String,
+    /// The whole body.
+    pub bytes: Vec<u8>,
+}
+
 /// Downloads a URL.
 pub trait Download {
-    /// One attempt at the whole body.
-    fn download(&self, url: &str) -> impl Future<Output = Result<Vec<u8>, DownloadError>> + Send;
+    /// One attempt at the whole body. Errors show the URL as [`shown`].
+    fn download(&self, url: &str)
+    -> impl Future<Output = Result<Downloaded, DownloadError>> + Send;
 }
 
 /// [`Download`] over HTTP. The client, with its TLS roots, is made at the first download: a function
@@ -97,53 +112,48 @@ impl Web {
 }
 
 impl Download for Web {
-    async fn download(&self, url: &str) -> Result<Vec<u8>, DownloadError> {
+    async fn download(&self, url: &str) -> Result<Downloaded, DownloadError> {
+        let asked = shown(url).to_owned();
         let unavailable = |reason: String| DownloadError::Unavailable {
-            url: url.to_owned(),
+            url: asked.clone(),
             reason,
         };
-        let client = self.client().map_err(|error| unavailable(chain(&error)))?;
+        let client = self.client().map_err(|error| unavailable(chain(error)))?;
         let mut answer = client
             .get(url)
             .send()
             .await
-            .map_err(|error| unavailable(chain(&error)))?;
+            .map_err(|error| unavailable(chain(error)))?;
         let status = answer.status().as_u16();
         match status {
             200..300 => {}
             404 | 410 => {
-                return Err(DownloadError::NotFound {
-                    url: url.to_owned(),
-                    status,
-                });
+                return Err(DownloadError::NotFound { url: asked, status });
             }
             408 | 425 | 429 | 500.. => return Err(unavailable(format!("status {status}"))),
             _ => {
-                return Err(DownloadError::Refused {
-                    url: url.to_owned(),
-                    status,
-                });
+                return Err(DownloadError::Refused { url: asked, status });
             }
         }
-        let mut body = Vec::new();
+        let url = shown(answer.url().as_str()).to_owned();
+        let mut bytes = Vec::new();
         while let Some(chunk) = answer
             .chunk()
             .await
-            .map_err(|error| unavailable(chain(&error)))?
+            .map_err(|error| unavailable(chain(error)))?
         {
-            if body.len() + chunk.len() > MOST_BYTES {
-                return Err(DownloadError::TooLarge {
-                    url: url.to_owned(),
-                });
+            if bytes.len() + chunk.len() > MOST_BYTES {
+                return Err(DownloadError::TooLarge { url: asked });
             }
-            body.extend_from_slice(&chunk);
+            bytes.extend_from_slice(&chunk);
         }
-        Ok(body)
+        Ok(Downloaded { url, bytes })
     }
 }
 
-/// An error with its causes: reqwest's own sentence leaves out what happened.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
+/// An error with its causes, without the whole URL: reqwest's own sentence leaves out what happened.
+fn chain(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let causes = std::iter::successors(std::error::Error::source(&error), |cause| cause.source());
     causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }

@@ -4,6 +4,7 @@ use std::time::SystemTime;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata};
+use bytes::Bytes;
 
 use super::{ArtifactError, GetObject, ListObjects, Listed, Put, PutObject, S3Uri, Tagged, When};
 
@@ -23,8 +24,8 @@ fn unavailable(
     }
 }
 
-impl GetObject for S3Store {
-    async fn get_tagged(&self, uri: &S3Uri) -> Result<Option<Tagged>, ArtifactError> {
+impl S3Store {
+    async fn read(&self, uri: &S3Uri, most: usize) -> Result<Option<Tagged>, ArtifactError> {
         let object = match self
             .0
             .get_object()
@@ -40,6 +41,11 @@ impl GetObject for S3Store {
             Err(error) => return Err(unavailable("get", uri, error)),
         };
         let tag = object.e_tag().unwrap_or_default().to_owned();
+        let length = object.content_length().unwrap_or_default();
+        if usize::try_from(length).is_ok_and(|length| length > most) {
+            let uri = uri.clone();
+            return Err(ArtifactError::TooLarge { uri, most });
+        }
         let body = object
             .body
             .collect()
@@ -52,8 +58,20 @@ impl GetObject for S3Store {
     }
 }
 
+impl GetObject for S3Store {
+    async fn get_tagged(&self, uri: &S3Uri) -> Result<Option<Tagged>, ArtifactError> {
+        self.read(uri, usize::MAX).await
+    }
+
+    async fn get_up_to(&self, uri: &S3Uri, most: usize) -> Result<Option<Vec<u8>>, ArtifactError> {
+        Ok(self.read(uri, most).await?.map(|object| object.body))
+    }
+}
+
 impl PutObject for S3Store {
     async fn put(&self, uri: &S3Uri, body: Vec<u8>, when: When<'_>) -> Result<Put, ArtifactError> {
+        // Shares the bytes with every attempt instead of copying them.
+        let body = Bytes::from(body);
         loop {
             let request = self.0.put_object().bucket(&uri.bucket).key(&uri.key);
             let request = request.set_content_type(content_type(&uri.key).map(str::to_owned));
