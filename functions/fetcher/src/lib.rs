@@ -10,6 +10,7 @@ use shared::input::InvalidInput;
 use shared::task::Named;
 use tracing::{info, warn};
 
+mod guard;
 pub mod rows;
 pub mod source;
 mod web;

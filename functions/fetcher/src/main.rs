@@ -11,7 +11,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let deps = Deps {
         bucket: env::required("BUCKET")?,
         store: S3Store(aws::s3(&config)),
-        web: Web::default(),
+        web: Web::from_env(),
     };
     lambda::serve(async |request| handle(&deps, request).await).await
 }

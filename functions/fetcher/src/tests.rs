@@ -2,6 +2,7 @@
 use std::io::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use super::guard::Guard;
 use super::*;
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -27,7 +28,7 @@ fn deps() -> Deps<MemoryStore, Web> {
     Deps {
         bucket: "b".into(),
         store: MemoryStore::default(),
-        web: Web::default(),
+        web: Web::guarded(Guard { runtime_api: None }),
     }
 }
 
@@ -67,6 +68,19 @@ async fn serve(body: &'static str, failures: u32, status: StatusCode) -> String 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/temps.csv", listener.local_addr().unwrap());
     let app = axum::Router::new().route("/temps.csv", axum::routing::get(answer));
+    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    url
+}
+
+/// Redirects to `target` from a loopback port.
+async fn redirect(target: String) -> String {
+    let answer = move || {
+        let answer = axum::response::Redirect::temporary(&target);
+        async move { answer }
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/old", listener.local_addr().unwrap());
+    let app = axum::Router::new().route("/old", axum::routing::get(answer));
     tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
     url
 }
@@ -140,18 +154,8 @@ async fn a_server_that_fails_is_asked_again_and_one_that_refuses_is_not() {
 #[tokio::test]
 async fn the_query_of_a_url_is_nowhere_to_be_seen_and_redirects_are() {
     let landed = serve(SEATTLE, 0, StatusCode::OK).await;
-    let target = format!("{landed}?signature=secret");
-    let redirect = move || {
-        let answer = axum::response::Redirect::temporary(&target);
-        async move { answer }
-    };
-    let app = axum::Router::new().route("/old", axum::routing::get(redirect));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let old = format!(
-        "http://{}/old?signature=secret",
-        listener.local_addr().unwrap()
-    );
-    tokio::spawn(async move { axum::serve(listener, app).await.unwrap() });
+    let old = redirect(format!("{landed}?signature=secret")).await;
+    let old = format!("{old}?signature=secret");
     let response = fetch_source(&deps(), source(&old, false)).await.unwrap();
     assert_eq!(response.url, landed);
     let gone = serve(SEATTLE, 9, StatusCode::NOT_FOUND).await;
@@ -161,6 +165,22 @@ async fn the_query_of_a_url_is_nowhere_to_be_seen_and_redirects_are() {
             .await
             .unwrap_err();
         assert!(!error.to_string().contains("secret"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn neither_a_source_nor_a_redirect_leads_into_the_function() {
+    let runtime_api = serve(SEATTLE, 0, StatusCode::OK).await;
+    let port = runtime_api.parse::<reqwest::Url>().unwrap().port();
+    let deps = Deps {
+        web: Web::guarded(Guard { runtime_api: port }),
+        ..deps()
+    };
+    let old = redirect(runtime_api.clone()).await;
+    for url in [runtime_api, old] {
+        let error = fetch_source(&deps, source(&url, false)).await.unwrap_err();
+        assert_eq!(error.name(), "Input.Invalid", "{error}");
+        assert!(error.to_string().contains("Runtime API"), "{error}");
     }
 }
 

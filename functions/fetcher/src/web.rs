@@ -1,8 +1,12 @@
 //! Downloads over HTTP.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use reqwest::Url;
 use shared::task::{INPUT_INVALID, INPUT_NOT_FOUND, Named};
+
+use crate::guard::{Guard, Resolver};
 
 /// Most bytes that are taken from one source, over HTTP or from S3: rows are made of it in 512 MB.
 pub const MOST_BYTES: usize = 64 * 1024 * 1024;
@@ -25,6 +29,14 @@ pub enum DownloadError {
         url: String,
         /// The HTTP status.
         status: u16,
+    },
+    /// The address, or one that it was redirected to, is none of a source.
+    #[error("{url} is not fetched: {reason}")]
+    Forbidden {
+        /// What was asked for.
+        url: String,
+        /// What is wrong with the address.
+        reason: String,
     },
     /// It is more than a function can hold.
     #[error("{url} is larger than {MOST_BYTES} bytes; split it or fetch it with a cluster job")]
@@ -49,6 +61,7 @@ impl DownloadError {
             DownloadError::Unavailable { .. } => true,
             DownloadError::NotFound { .. }
             | DownloadError::Refused { .. }
+            | DownloadError::Forbidden { .. }
             | DownloadError::TooLarge { .. } => false,
         }
     }
@@ -61,7 +74,9 @@ impl Named for DownloadError {
     fn name(&self) -> &str {
         match self {
             DownloadError::NotFound { .. } => INPUT_NOT_FOUND,
-            DownloadError::Refused { .. } | DownloadError::TooLarge { .. } => INPUT_INVALID,
+            DownloadError::Refused { .. }
+            | DownloadError::Forbidden { .. }
+            | DownloadError::TooLarge { .. } => INPUT_INVALID,
             DownloadError::Unavailable { .. } => SOURCE_UNAVAILABLE,
         }
     }
@@ -90,12 +105,25 @@ pub trait Download {
 
 /// [`Download`] over HTTP. The client, with its TLS roots, is made at the first download: a function
 /// that only reads S3 never pays for it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Web {
-    client: std::sync::OnceLock<reqwest::Client>,
+    client: OnceLock<reqwest::Client>,
+    guard: Guard,
 }
 
 impl Web {
+    /// Reads the environment for the addresses that no source may have.
+    pub fn from_env() -> Self {
+        Self::guarded(Guard::from_env())
+    }
+
+    pub(crate) fn guarded(guard: Guard) -> Self {
+        Self {
+            client: OnceLock::new(),
+            guard,
+        }
+    }
+
     fn client(&self) -> Result<&reqwest::Client, reqwest::Error> {
         if let Some(client) = self.client.get() {
             return Ok(client);
@@ -106,6 +134,8 @@ impl Web {
             .connect_timeout(Duration::from_secs(5))
             .read_timeout(Duration::from_secs(20))
             .user_agent(concat!("fetcher/", env!("CARGO_PKG_VERSION")))
+            .redirect(self.guard.redirects())
+            .dns_resolver(Arc::new(Resolver))
             .build()?;
         Ok(self.client.get_or_init(|| client))
     }
@@ -118,12 +148,26 @@ impl Download for Web {
             url: asked.clone(),
             reason,
         };
+        let forbidden = |reason: String| DownloadError::Forbidden {
+            url: asked.clone(),
+            reason,
+        };
+        if let Some(why) = Url::parse(url)
+            .ok()
+            .and_then(|url| self.guard.refusal(&url))
+        {
+            return Err(forbidden(why.to_owned()));
+        }
         let client = self.client().map_err(|error| unavailable(chain(error)))?;
-        let mut answer = client
-            .get(url)
-            .send()
-            .await
-            .map_err(|error| unavailable(chain(error)))?;
+        let mut answer =
+            client
+                .get(url)
+                .send()
+                .await
+                .map_err(|error| match error.is_redirect() {
+                    true => forbidden(chain(error)),
+                    false => unavailable(chain(error)),
+                })?;
         let status = answer.status().as_u16();
         match status {
             200..300 => {}
