@@ -18,6 +18,11 @@ mod timeline;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tracing_subscriber::{
+    filter::{LevelFilter, Targets},
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
+};
 
 use commands::Command;
 
@@ -31,12 +36,7 @@ struct Cli {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    tracing_subscriber::fmt()
-        .with_env_filter(
-            tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| "warn".into()),
-        )
-        .with_writer(std::io::stderr)
-        .init();
+    log();
     match Cli::parse().command.execute().await {
         Ok(code) => code,
         Err(error) => {
@@ -44,4 +44,16 @@ async fn main() -> ExitCode {
             error.exit_code()
         }
     }
+}
+
+/// Logs to standard error what `RUST_LOG` asks for, else warnings.
+fn log() {
+    let filter = std::env::var("RUST_LOG").ok();
+    let filter: Targets = filter
+        .and_then(|filter| filter.parse().ok())
+        .unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN));
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr))
+        .init();
 }
