@@ -64,8 +64,17 @@ impl MapItem {
         }
     }
 
+    /// An item of a Distributed Map, `keyed` when the items are the members of an object.
+    pub(super) fn distributed(keyed: bool, index: usize, value: &Value) -> MapItem {
+        if keyed {
+            MapItem::of_member(index, value)
+        } else {
+            MapItem::new(index, value.clone())
+        }
+    }
+
     /// A member of an object, which a Distributed Map has as `{"Key": …, "Value": …}`.
-    pub(super) fn of_member(index: usize, member: &Value) -> MapItem {
+    fn of_member(index: usize, member: &Value) -> MapItem {
         let key = match member.get("Key") {
             Some(Value::String(key)) => Some(Arc::clone(key)),
             _ => None,

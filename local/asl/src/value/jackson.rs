@@ -61,6 +61,14 @@ struct Reader<'j> {
 
 type Read<T> = Result<T, Fault>;
 
+/// What an opening bracket begins, and the bracket that closes it.
+fn bracket(open: char) -> (&'static str, char) {
+    match open {
+        '{' => ("Object", '}'),
+        _ => ("Array", ']'),
+    }
+}
+
 impl Reader<'_> {
     /// The place before the character at an index.
     fn place(&self, index: usize) -> String {
@@ -149,8 +157,24 @@ impl Reader<'_> {
         self.value(depth + 1)
     }
 
+    /// Takes what follows an entry: the end of the object or array, or a comma.
+    fn ends(&mut self, open: char, start: usize) -> Read<bool> {
+        let (kind, close) = bracket(open);
+        match self.next() {
+            Some(c) if c == ',' || c == close => {
+                self.take(c);
+                Ok(c == close)
+            }
+            Some(c) => self.unexpected(
+                c,
+                &format!("was expecting comma to separate {kind} entries"),
+            ),
+            None => self.cut_off(open, start),
+        }
+    }
+
     fn cut_off<T>(&self, open: char, start: usize) -> Read<T> {
-        let kind = if open == '{' { "Object" } else { "Array" };
+        let (kind, _) = bracket(open);
         self.fault(
             format!(
                 "Unexpected end-of-input: expected close marker for {kind} (start marker at {})",
@@ -186,16 +210,8 @@ impl Reader<'_> {
                 None => return self.cut_off('{', start),
             }
             self.inner('{', start, depth)?;
-            match self.next() {
-                Some(',') => self.take(','),
-                Some('}') => {
-                    self.take('}');
-                    return Ok(());
-                }
-                Some(c) => {
-                    return self.unexpected(c, "was expecting comma to separate Object entries");
-                }
-                None => return self.cut_off('{', start),
+            if self.ends('{', start)? {
+                return Ok(());
             }
         }
     }
@@ -220,16 +236,8 @@ impl Reader<'_> {
         }
         loop {
             self.inner('[', start, depth)?;
-            match self.next() {
-                Some(',') => self.take(','),
-                Some(']') => {
-                    self.take(']');
-                    return Ok(());
-                }
-                Some(c) => {
-                    return self.unexpected(c, "was expecting comma to separate Array entries");
-                }
-                None => return self.cut_off('[', start),
+            if self.ends('[', start)? {
+                return Ok(());
             }
         }
     }

@@ -411,13 +411,9 @@ impl Execution {
 
 impl MapRun {
     fn item(&self, index: usize, value: &Value) -> MapItem {
-        let item = match self.keyed {
-            true => MapItem::of_member(index, value),
-            false => MapItem::new(index, value.clone()),
-        };
         MapItem {
             source: Some(Arc::clone(&self.source)),
-            ..item
+            ..MapItem::distributed(self.keyed, index, value)
         }
     }
 }

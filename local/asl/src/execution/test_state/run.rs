@@ -250,10 +250,7 @@ impl Test {
         if state.language == Language::JsonPath {
             self.show("afterItemsPath", &Value::Array(Arc::clone(&items)));
         }
-        let item = |(index, value): (usize, &Value)| match keyed {
-            true => MapItem::of_member(index, value),
-            false => MapItem::new(index, value.clone()),
-        };
+        let item = |(index, value): (usize, &Value)| MapItem::distributed(keyed, index, value);
         let given: Vec<MapItem> = items.iter().enumerate().map(item).collect();
         self.show_inputs(state, map, &input, &given)?;
         if let Some(distributed) = &map.distributed {
