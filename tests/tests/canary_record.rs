@@ -9,9 +9,9 @@ use std::time::Duration;
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use canary_router::canary::Role;
 use canary_router::ledger::{Ledger, Outcome, Tally};
-use cloud::stack::Stack;
-use cloud::{Cloud, Config};
-use shared::artifacts::S3Store;
+use jobs::artifacts::S3Store;
+use stack::Stack;
+use stepfunctions::{Cloud, Config};
 
 fn store(endpoint: &str) -> S3Store {
     let config = aws_sdk_s3::Config::builder()

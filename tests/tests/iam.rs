@@ -12,9 +12,9 @@ use std::{
     path::Path,
 };
 
-use cloud::stack::yaml;
 use end_to_end::root;
 use serde_json::Value;
+use stack::yaml;
 
 type Actions = BTreeSet<String>;
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use aws_sdk_lambda::config::timeout::TimeoutConfig;
 use aws_sdk_lambda::error::{DisplayErrorContext, ProvideErrorMetadata};
 use aws_sdk_lambda::types::InvocationType;
+use jobs::aws::is_capacity;
 use serde::Deserialize;
-use shared::aws::is_capacity;
 
 use crate::ports::{Invocation, Invoke, InvokeError};
 

@@ -8,12 +8,13 @@
 
 use std::time::Duration;
 
+use input::InvalidInput;
+use jobs::activity::{ActivityTask, POLL, PollActivity, PollError};
+use jobs::job::digest;
+use jobs::task::{CallBack, CallbackError, Failure, Named, Signal, TaskToken};
+use placement::{Placement, Resources};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use shared::activity::{ActivityTask, POLL, PollActivity, PollError};
-use shared::input::InvalidInput;
-use shared::job::{Placement, Resources, digest};
-use shared::task::{CallBack, CallbackError, Failure, Named, Signal, TaskToken};
 use tokio::time::Instant;
 use tracing::{info, warn};
 
@@ -142,7 +143,7 @@ impl Named for Error {
     fn name(&self) -> &str {
         match self {
             Error::Invalid(error) => error.name(),
-            Error::TooShort { .. } => shared::task::INPUT_INVALID,
+            Error::TooShort { .. } => jobs::task::INPUT_INVALID,
             Error::Poll(error) => error.name(),
             Error::Callback(error) => error.name(),
         }
@@ -292,7 +293,7 @@ async fn invoke(invoker: &impl Invoke, call: &Invocation) -> Result<(), InvokeEr
 
 fn passing(error: &InvokeError) -> bool {
     let name = error.name();
-    !name.starts_with("Input.") && name != shared::task::JOB_NOT_STARTED
+    !name.starts_with("Input.") && name != jobs::task::JOB_NOT_STARTED
 }
 
 /// Names a task without giving its token away.

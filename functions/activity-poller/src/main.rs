@@ -1,9 +1,12 @@
 //! Wires the `activity-poller` function.
 
 use activity_poller::{Deps, LambdaInvoker, handle};
-use shared::activity::SfnActivity;
-use shared::task::SfnCallback;
-use shared::{aws, env, lambda, telemetry};
+use jobs::activity::SfnActivity;
+use jobs::aws;
+use jobs::env;
+use jobs::lambda;
+use jobs::task::SfnCallback;
+use jobs::telemetry;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

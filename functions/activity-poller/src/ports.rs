@@ -2,8 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
+use jobs::task::{JOB_CAPACITY, JOB_CRASHED, JOB_NOT_STARTED, Named};
 use serde_json::Value;
-use shared::task::{JOB_CAPACITY, JOB_CRASHED, JOB_NOT_STARTED, Named};
 
 /// A call of a function.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,7 +24,7 @@ pub enum InvokeError {
     NotInvoked {
         /// The function.
         function: String,
-        /// Whether another call may do: see [`shared::aws::is_capacity`].
+        /// Whether another call may do: see [`jobs::aws::is_capacity`].
         capacity: bool,
         /// What the service or the connection said.
         reason: String,

@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
-use shared::activity::MemoryActivity;
-use shared::task::MemoryCallback;
+use jobs::activity::MemoryActivity;
+use jobs::task::MemoryCallback;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -31,7 +31,7 @@ fn request(more: Value) -> Request {
     for (key, value) in more.as_object().unwrap() {
         request[key] = value.clone();
     }
-    shared::input::parse(request).unwrap()
+    input::parse(request).unwrap()
 }
 
 #[tokio::test(start_paused = true)]

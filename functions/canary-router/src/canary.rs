@@ -1,7 +1,7 @@
 //! What is compared with what, and by which rules.
 
+use input::InvalidInput;
 use serde::Deserialize;
-use shared::input::InvalidInput;
 
 /// A canary: a stable variant, a candidate, and the rules between them. The caller sends it with
 /// every request, so that the router keeps nothing but outcomes.

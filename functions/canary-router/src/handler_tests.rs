@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
+use jobs::artifacts::MemoryStore;
 use serde_json::{Value, json};
-use shared::artifacts::MemoryStore;
 
 fn deps() -> Deps<MemoryStore> {
     Deps {
@@ -16,7 +16,7 @@ fn canary() -> Value {
 }
 
 async fn ask(deps: &Deps<MemoryStore>, request: Value) -> Result<Value, Error> {
-    let request = shared::input::parse(request)?;
+    let request = input::parse(request)?;
     handle(deps, request)
         .await
         .map(|response| serde_json::to_value(response).unwrap())

@@ -17,11 +17,11 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::time::Duration;
 
+use input::InvalidInput;
+use jobs::artifacts::{ArtifactError, Listed, Put, PutObject, S3Uri, Tagged, When, put_json};
+use jobs::job::digest;
+use placement::quota;
 use serde::{Deserialize, Serialize};
-use shared::artifacts::{ArtifactError, Listed, Put, PutObject, S3Uri, Tagged, When, put_json};
-use shared::input::InvalidInput;
-use shared::job::digest;
-use shared::pricing::quota;
 
 use crate::canary::Role;
 use crate::statistics::Trials;

@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used)]
 use super::*;
-use shared::artifacts::{ListObjects, MemoryStore, PutObject};
+use jobs::artifacts::{ListObjects, MemoryStore, PutObject};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 

@@ -6,10 +6,10 @@
 //! * `RECORD`: what came of it.
 //! * `VERDICT`: promote, hold or roll back. The first verdict that is not `HOLD` is final.
 
+use input::InvalidInput;
+use jobs::artifacts::{ArtifactError, find_json, put_once};
+use jobs::task::Named;
 use serde::{Deserialize, Serialize};
-use shared::artifacts::{ArtifactError, find_json, put_once};
-use shared::input::InvalidInput;
-use shared::task::Named;
 use tracing::info;
 
 pub mod canary;

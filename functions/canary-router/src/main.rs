@@ -1,16 +1,16 @@
 //! Wires the `canary-router` function.
 
 use canary_router::{Deps, handle};
-use shared::artifacts::S3Store;
+use jobs::artifacts::S3Store;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    shared::telemetry::init();
-    let bucket = shared::env::required("BUCKET")?;
-    let config = shared::aws::config().await;
+    jobs::telemetry::init();
+    let bucket = jobs::env::required("BUCKET")?;
+    let config = jobs::aws::config().await;
     let deps = Deps {
-        store: S3Store(shared::aws::s3(&config)),
+        store: S3Store(jobs::aws::s3(&config)),
         bucket,
     };
-    shared::lambda::serve(async |request| handle(&deps, request).await).await
+    jobs::lambda::serve(async |request| handle(&deps, request).await).await
 }

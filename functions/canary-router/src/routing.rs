@@ -1,9 +1,9 @@
 //! Which variant serves a request. Pure: the same request gets the same answer from the same tally.
 
+use jobs::job::digest;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 use rand_distr::{Beta, Distribution};
-use shared::job::digest;
 
 use crate::canary::{Canary, Role, Strategy};
 use crate::ledger::{Count, Tally};

@@ -1,8 +1,8 @@
-//! The S3 verb that a record of outcomes needs beyond [`shared::artifacts`].
+//! The S3 verb that a record of outcomes needs beyond [`jobs::artifacts`].
 
 use aws_sdk_s3::error::DisplayErrorContext;
 use aws_sdk_s3::types::{Delete, ObjectIdentifier};
-use shared::artifacts::{
+use jobs::artifacts::{
     ArtifactError, GetObject, ListObjects, MemoryStore, PutObject, S3Store, S3Uri,
 };
 

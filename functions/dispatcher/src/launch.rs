@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use shared::artifacts::S3Uri;
-use shared::job::{Job, Placement, digest};
-use shared::task::TaskToken;
+use jobs::artifacts::S3Uri;
+use jobs::job::{Job, digest};
+use jobs::task::TaskToken;
+use placement::Placement;
 
 /// One start of a job: the same job, token and placement are the same start.
 #[derive(Debug, Clone, Copy)]

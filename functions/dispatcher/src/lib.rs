@@ -9,16 +9,17 @@ mod launch;
 pub mod plan;
 mod start;
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use shared::artifacts::{self, ArtifactError, GetObject, PutObject, When};
-use shared::input::InvalidInput;
-use shared::job::{Job, JobOutcome, Origin, Placement, Resources, job_id};
-use shared::placement::{Availability, NoPlacement};
-use shared::pricing::Prices;
-use shared::task::{
+use input::InvalidInput;
+use jobs::artifacts::{self, ArtifactError, GetObject, PutObject, When};
+use jobs::job::{Job, JobOutcome, Origin, job_id};
+use jobs::task::{
     CallBack, CallbackError, INPUT_INVALID, JOB_CAPACITY, JOB_NOT_STARTED, Named, TaskToken,
 };
+use placement::choice::{Availability, NoPlacement};
+use placement::pricing::Prices;
+use placement::{Placement, Resources};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tracing::{info, warn};
 
 pub use launch::{Launch, MemoryStarter, StartError, StartJob};

@@ -3,11 +3,14 @@
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use dispatcher::{AwsStarter, Deps, handle};
-use shared::artifacts::S3Store;
-use shared::env::Missing;
-use shared::pricing::Prices;
-use shared::task::SfnCallback;
-use shared::{aws, env, lambda, telemetry};
+use jobs::artifacts::S3Store;
+use jobs::aws;
+use jobs::env;
+use jobs::env::Missing;
+use jobs::lambda;
+use jobs::task::SfnCallback;
+use jobs::telemetry;
+use placement::pricing::Prices;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

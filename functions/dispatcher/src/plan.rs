@@ -1,9 +1,9 @@
 //! What the dispatcher decides, as pure functions.
 
-use shared::input::InvalidInput;
-use shared::job::{Placement, Resources};
-use shared::placement::{self, Availability, Needs, NoPlacement};
-use shared::pricing::Prices;
+use input::InvalidInput;
+use placement::choice::{self, Availability, Needs, NoPlacement};
+use placement::pricing::Prices;
+use placement::{Placement, Resources};
 
 use crate::Request;
 
@@ -80,7 +80,7 @@ pub fn choose(
             reason: format!("{placement}: named by the request"),
         });
     }
-    let decision = placement::choose(needs, prices, now, refusals)?;
+    let decision = choice::choose(needs, prices, now, refusals)?;
     Ok(Choice {
         placement: decision.placement,
         reason: decision.explanation,

@@ -13,10 +13,10 @@ use aws_sdk_ecs::types::{
     KeyValuePair, NetworkConfiguration, TaskOverride,
 };
 use aws_sdk_lambda::types::InvocationType;
-use shared::aws::is_capacity;
-use shared::env::{self, Missing};
-use shared::job::Placement;
-use shared::pricing::fargate_shape;
+use jobs::aws::is_capacity;
+use jobs::env::{self, Missing};
+use placement::Placement;
+use placement::pricing::fargate_shape;
 use tracing::warn;
 
 use crate::launch::{Launch, StartError, StartJob};
@@ -261,9 +261,10 @@ fn start_error(
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use shared::artifacts::job_uri;
-    use shared::job::{Job, Origin, Resources};
-    use shared::task::TaskToken;
+    use jobs::artifacts::job_uri;
+    use jobs::job::{Job, Origin};
+    use jobs::task::TaskToken;
+    use placement::Resources;
 
     fn job(resources: Option<Resources>) -> Job {
         Job {

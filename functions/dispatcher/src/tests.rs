@@ -1,10 +1,10 @@
 #![allow(clippy::unwrap_used)]
 use std::sync::Arc;
 
+use jobs::artifacts::{MemoryStore, job_uri, outcome_uri, put_json};
+use jobs::job::JobResult;
+use jobs::task::{MemoryCallback, Signal};
 use serde_json::json;
-use shared::artifacts::{MemoryStore, job_uri, outcome_uri, put_json};
-use shared::job::JobResult;
-use shared::task::{MemoryCallback, Signal};
 
 use super::*;
 
@@ -28,7 +28,7 @@ fn request(change: &[(&str, Value)]) -> Request {
     for (field, value) in change {
         event[field] = value.clone();
     }
-    shared::input::parse(event).unwrap()
+    input::parse(event).unwrap()
 }
 
 #[tokio::test]

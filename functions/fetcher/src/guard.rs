@@ -3,10 +3,10 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use jobs::env;
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::redirect::{Attempt, Policy};
-use shared::env;
 
 /// Redirects that are followed, as reqwest does by itself.
 const REDIRECTS: usize = 10;

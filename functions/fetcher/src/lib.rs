@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
+use input::InvalidInput;
+use jobs::artifacts::{ArtifactError, GetObject, PutObject, S3Uri, When, run_uri};
+use jobs::task::Named;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use shared::artifacts::{ArtifactError, GetObject, PutObject, S3Uri, When, run_uri};
-use shared::input::InvalidInput;
-use shared::task::Named;
 use tracing::{info, warn};
 
 mod guard;

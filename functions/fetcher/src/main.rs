@@ -1,8 +1,11 @@
 //! Wires the `fetcher` function.
 
 use fetcher::{Deps, Web, handle};
-use shared::artifacts::S3Store;
-use shared::{aws, env, lambda, telemetry};
+use jobs::artifacts::S3Store;
+use jobs::aws;
+use jobs::env;
+use jobs::lambda;
+use jobs::telemetry;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::io::{BufRead, BufReader, Read};
 
+use input::InvalidInput;
+use jobs::gzip;
 use serde_json::Value;
-use shared::gzip;
-use shared::input::InvalidInput;
 
 use crate::source::{Format, Source};
 
@@ -191,7 +191,7 @@ mod tests {
     fn what_is_too_large_unpacked_is_refused_and_not_cut() {
         let source = serde_json::json!({"name": "s", "url": "s3://b/k", "format": "CSV",
                                         "fields": [{"name": "n", "type": "INTEGER"}]});
-        let source: Source = shared::input::parse(source).unwrap();
+        let source: Source = input::parse(source).unwrap();
         let text = "n\n1\n2\n3\n";
         let whole = read_plain(&source, gzip::plain(text.as_bytes(), 8)).unwrap();
         assert_eq!(whole.accepted, 3);

@@ -1,9 +1,9 @@
 //! A source and how its rows are made alike.
 
+use input::{self, InvalidInput};
+use jobs::artifacts::S3Uri;
 use reqwest::Url;
 use serde::Deserialize;
-use shared::artifacts::S3Uri;
-use shared::input::{self, InvalidInput};
 use time::format_description::OwnedFormatItem;
 use time::format_description::parse_owned;
 

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::guard::Guard;
 use super::*;
 use axum::http::StatusCode;
+use jobs::artifacts::MemoryStore;
 use serde_json::{Value, json};
-use shared::artifacts::MemoryStore;
 
 const SEATTLE: &str = "date,temp\n2010/01/01 00:00,39.4\n2010/01/01 01:00,39.2\n";
 const SAN_FRANCISCO: &str = "temp,date\n47.8,2010/01/01 00:00:00\n";
@@ -37,7 +37,7 @@ async fn fetch_source(
     source: Value,
 ) -> Result<Response, Error> {
     let request = json!({"execution": "e", "source": source, "attempts": 3});
-    handle(deps, shared::input::parse(request)?).await
+    handle(deps, input::parse(request)?).await
 }
 
 async fn rows_of(deps: &Deps<MemoryStore, Web>, response: &Response) -> String {

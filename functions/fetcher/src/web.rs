@@ -3,8 +3,8 @@
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use jobs::task::{INPUT_INVALID, INPUT_NOT_FOUND, Named};
 use reqwest::Url;
-use shared::task::{INPUT_INVALID, INPUT_NOT_FOUND, Named};
 
 use crate::guard::{Guard, Resolver};
 

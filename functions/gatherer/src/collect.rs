@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
+use jobs::artifacts::{self, ArtifactError, GetObject, S3Uri};
+use jobs::job::{JobOutcome, JobResult};
+use jobs::task::Named as _;
 use serde_json::Value;
-use shared::artifacts::{self, ArtifactError, GetObject, S3Uri};
-use shared::job::{JobOutcome, JobResult};
-use shared::task::Named as _;
 use tokio::time::{Instant, sleep_until};
 
 use crate::entry::{CaughtError, Found, Pending};

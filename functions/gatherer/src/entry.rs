@@ -1,11 +1,11 @@
 //! What the branches of a Map or Parallel returned, in whatever form it arrives.
 
+use input::{self, InvalidInput};
+use jobs::artifacts::{self, ArtifactError, GetObject, S3Uri, outcome_uri};
+use jobs::task::Named as _;
+use placement::Placement;
 use serde::Deserialize;
 use serde_json::Value;
-use shared::artifacts::{self, ArtifactError, GetObject, S3Uri, outcome_uri};
-use shared::input::{self, InvalidInput};
-use shared::job::Placement;
-use shared::task::Named as _;
 
 /// What one branch returned: the receipt of its job, the id of its job, its output when a function did
 /// the work directly, or the error that was caught.

@@ -8,22 +8,20 @@
 
 mod collect;
 pub mod entry;
-pub mod load;
-mod load_page;
-mod load_plot;
+pub mod load_test;
 mod page;
 mod plot;
 pub mod report;
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use serde_json::Value;
-use shared::artifacts::{
+use input::{self, InvalidInput};
+use jobs::artifacts::{
     self, ArtifactError, GetObject, ListObjects, Listed, PutObject, S3Uri, When, run_uri,
 };
-use shared::input::{self, InvalidInput};
-use shared::task::Named;
+use jobs::task::Named;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use tokio::time::Instant;
@@ -85,7 +83,7 @@ pub enum Answer {
     /// To a request for a section.
     Section(Box<Response>),
     /// To a request for the report of a load test.
-    Load(load::Response),
+    Load(load_test::Response),
 }
 
 /// Where the report is and what is in its newest section.
@@ -142,7 +140,7 @@ pub struct Deps<Store> {
 }
 
 /// Answers an event before the function's time `limit`: `{"load": ...}` asks for the report of a load test
-/// ([`load::handle`]), anything else for a section ([`handle`]).
+/// ([`load_test::handle`]), anything else for a section ([`handle`]).
 ///
 /// # Errors
 /// As the two handlers; `Input.Invalid` for an event that is neither request.
@@ -159,7 +157,7 @@ where
         Some(load) => {
             let request =
                 input::parse(load.take()).map_err(|error: InvalidInput| error.under("$.load"))?;
-            Ok(Answer::Load(load::handle(deps, request).await?))
+            Ok(Answer::Load(load_test::handle(deps, request).await?))
         }
         None => {
             let response = handle(deps, input::parse(event)?, now, limit).await?;
@@ -288,6 +286,7 @@ async fn publish<Store: PutObject>(
 }
 
 #[cfg(test)]
+#[path = "load_test_tests.rs"]
 mod load_tests;
 #[cfg(test)]
 mod tests;

@@ -1,8 +1,11 @@
 //! Wires the `gatherer` function.
 
 use gatherer::{Deps, answer};
-use shared::artifacts::S3Store;
-use shared::{aws, env, lambda, telemetry};
+use jobs::artifacts::S3Store;
+use jobs::aws;
+use jobs::env;
+use jobs::lambda;
+use jobs::telemetry;
 use time::OffsetDateTime;
 
 #[tokio::main(flavor = "current_thread")]

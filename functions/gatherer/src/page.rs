@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
+use placement::Placement;
 use serde_json::Value;
-use shared::job::Placement;
 
 use crate::plot::{class, label, number};
 use crate::report::{Branch, Rank, Report, Section, Status};
 
-const STYLE: &str = include_str!("page.css");
+use load::report::STYLE;
 /// Rows of a section that the page shows; the JSON has all of them.
 const ROWS: usize = 500;
 

@@ -1,8 +1,8 @@
 //! The plot: the ranked metric of every branch, section by section, and the best so far.
 
 use maud::{Markup, html};
+use placement::Placement;
 use serde_json::Value;
-use shared::job::Placement;
 
 use crate::report::{Branch, Rank, Report, Section, Status};
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use jobs::artifacts::S3Uri;
+use placement::Placement;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use shared::artifacts::S3Uri;
-use shared::job::Placement;
 
 /// Everything that is known of one execution.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

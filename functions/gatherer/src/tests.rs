@@ -1,9 +1,10 @@
 #![allow(clippy::unwrap_used)]
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use jobs::artifacts::{MemoryStore, Put, Tagged, outcome_uri, put_json};
+use jobs::job::{JobOutcome, JobResult};
+use placement::Placement;
 use serde_json::json;
-use shared::artifacts::{MemoryStore, Put, Tagged, outcome_uri, put_json};
-use shared::job::{JobOutcome, JobResult, Placement};
 use time::macros::datetime;
 
 use super::*;
@@ -57,7 +58,7 @@ where
 }
 
 fn request(key: &str, results: Value) -> Request {
-    shared::input::parse(json!({
+    input::parse(json!({
         "execution": "run-1", "pipeline": "ml-training",
         "section": {"key": key, "title": format!("Round {key}"), "facts": {"target": 0.97}},
         "results": results,

@@ -2,7 +2,7 @@
 //! <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/stopped-task-error-codes.html> and
 //! <https://docs.aws.amazon.com/batch/latest/userguide/batch-job-troubleshooting.html>.
 
-use shared::task::{
+use jobs::task::{
     JOB_CAPACITY, JOB_CRASHED, JOB_IMAGE_PULL, JOB_INTERRUPTED, JOB_OUT_OF_MEMORY,
     JOB_SPOT_RECLAIMED,
 };

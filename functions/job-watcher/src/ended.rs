@@ -1,12 +1,12 @@
 //! The end of a job, whichever service tells of it.
 
 use aws_lambda_events::event::eventbridge::EventBridgeEvent;
+use input::{self, InvalidInput};
+use jobs::artifacts::S3Uri;
+use jobs::task::TaskToken;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use shared::artifacts::S3Uri;
-use shared::input::{self, InvalidInput};
-use shared::task::TaskToken;
 
 /// What is known of a job that ended.
 #[derive(Debug, Clone, PartialEq)]

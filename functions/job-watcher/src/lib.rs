@@ -8,12 +8,12 @@
 pub mod diagnosis;
 pub mod ended;
 
+use input::InvalidInput;
+use jobs::artifacts::{self, ArtifactError, GetObject};
+use jobs::job::JobOutcome;
+use jobs::task::{CallBack, CallbackError, Delivery, Failure, Named, Signal};
 use serde::Serialize;
 use serde_json::Value;
-use shared::artifacts::{self, ArtifactError, GetObject};
-use shared::input::InvalidInput;
-use shared::job::JobOutcome;
-use shared::task::{CallBack, CallbackError, Delivery, Failure, Named, Signal};
 use tracing::info;
 
 use ended::Ended;

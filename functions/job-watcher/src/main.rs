@@ -1,9 +1,11 @@
 //! Wires the `job-watcher` function.
 
 use job_watcher::handle;
-use shared::artifacts::S3Store;
-use shared::task::SfnCallback;
-use shared::{aws, lambda, telemetry};
+use jobs::artifacts::S3Store;
+use jobs::aws;
+use jobs::lambda;
+use jobs::task::SfnCallback;
+use jobs::telemetry;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

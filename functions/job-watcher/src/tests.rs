@@ -1,8 +1,9 @@
 #![allow(clippy::unwrap_used)]
+use jobs::artifacts::{MemoryStore, S3Uri, When, put_json};
+use jobs::job::JobResult;
+use jobs::task::{MemoryCallback, TaskToken};
+use placement::Placement;
 use serde_json::json;
-use shared::artifacts::{MemoryStore, S3Uri, When, put_json};
-use shared::job::{JobResult, Placement};
-use shared::task::{MemoryCallback, TaskToken};
 
 use super::*;
 

@@ -9,12 +9,12 @@ use std::time::Duration;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token};
 
-use crate::Error;
-use crate::arrivals::Share;
-use crate::plan::Plan;
-use crate::run::{Timing, run};
-use crate::spec::{Ceilings, Load, LoadTest, Version};
-use crate::target::AllowedTargets;
+use load::Error;
+use load::Plan;
+use load::arrivals::Share;
+use load::spec::{Ceilings, Load, LoadTest, Version};
+use load::target::AllowedTargets;
+use load::{Timing, run};
 
 /// The part of its capacity that a generator is planned for. Beyond it, waiting for the processor
 /// begins to show in the latencies.
@@ -148,7 +148,7 @@ fn respond(mut listener: TcpListener, done: &AtomicBool) -> io::Result<()> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::arrivals::{Spread, Stage};
+    use load::arrivals::{Spread, Stage};
     use proptest::prelude::*;
 
     fn open(url: &str, rate: f64, max_connections: u32) -> LoadTest {

@@ -2,15 +2,15 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use jobs::artifacts::{PutObject, S3Uri, When, put_json};
+use load::result::{Generated, LoadResult};
+use placement::quota;
 use serde::{Deserialize, Serialize};
-use shared::artifacts::{PutObject, S3Uri, When, put_json};
-use shared::load::{Generated, LoadResult};
-use shared::pricing::quota;
 use tokio::time::Instant;
 use tracing::info;
 
 use crate::capacity::{MeasureCapacity, generators_needed};
-use crate::{AllowedTargets, Ceilings, Error, LoadTest, Plan, Share, Timing, run};
+use load::{AllowedTargets, Ceilings, Error, LoadTest, Plan, Share, Timing, run};
 
 /// Time before the function's limit at which a test is stopped: enough to encode and write the result.
 const MARGIN: Duration = Duration::from_secs(5);

@@ -2,18 +2,18 @@
 
 use std::time::SystemTime;
 
+use jobs::artifacts::S3Store;
+use jobs::env;
+use load::{AllowedTargets, Ceilings};
 use load_generator::capacity::Loopback;
 use load_generator::handler::{Deps, handle};
-use load_generator::{AllowedTargets, Ceilings};
-use shared::artifacts::S3Store;
-use shared::env;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
-    shared::telemetry::init();
-    let config = shared::aws::config().await;
+    jobs::telemetry::init();
+    let config = jobs::aws::config().await;
     let deps = Deps {
-        store: S3Store(shared::aws::s3(&config)),
+        store: S3Store(jobs::aws::s3(&config)),
         capacity: Loopback { seconds: 1.0 },
         allowed: AllowedTargets::parse(&env::required("ALLOWED_TARGETS")?)?,
         ceilings: Ceilings {
@@ -22,7 +22,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         },
         memory_mib: env::required("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")?.parse()?,
     };
-    shared::lambda::serve_until(async |request, deadline| {
+    jobs::lambda::serve_until(async |request, deadline| {
         handle(&deps, request, SystemTime::now(), deadline).await
     })
     .await

@@ -2,18 +2,19 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[path = "../../../shared/load/tests/server/mod.rs"]
 mod server;
 
 use std::time::{Duration, SystemTime};
 
+use jobs::artifacts::{MemoryStore, get_json};
+use jobs::task::Named as _;
+use load::result::{Generated, LoadResult};
+use load::{AllowedTargets, Ceilings, Error};
 use load_generator::capacity::Known;
 use load_generator::handler::{Deps, Request, Response, handle};
-use load_generator::{AllowedTargets, Ceilings, Error};
 use serde_json::{Value, json};
 use server::ok;
-use shared::artifacts::{MemoryStore, get_json};
-use shared::load::{Generated, LoadResult};
-use shared::task::Named as _;
 use tokio::time::Instant;
 
 fn deps(capacity: f64) -> Deps<MemoryStore, Known> {

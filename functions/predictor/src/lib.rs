@@ -7,13 +7,13 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use input::{self, InvalidInput};
+use jobs::artifacts::{self, ArtifactError, GetObject, PutObject, S3Uri, When, run_uri};
+use jobs::task::{JOB_CRASHED, Named};
+use models::dataset::Table;
+use models::model::{FitError, Model};
 use serde::{Deserialize, Serialize};
-use shared::artifacts::{self, ArtifactError, GetObject, PutObject, S3Uri, When, run_uri};
-use shared::input::{self, InvalidInput};
-use shared::task::{JOB_CRASHED, Named};
 use tracing::info;
-use trainer::dataset::Table;
-use trainer::model::{FitError, Model};
 
 /// What is to be scored.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -237,8 +237,8 @@ async fn load<Store: GetObject>(
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use jobs::artifacts::{MemoryStore, put_json};
     use serde_json::{Value, json};
-    use shared::artifacts::{MemoryStore, put_json};
 
     const DIGITS: &[u8] = include_bytes!("../../../data/digits.csv.gz");
 
@@ -249,7 +249,7 @@ mod tests {
             .await
             .unwrap();
         let (train, _) = Table::parse(DIGITS).unwrap().split(0.25, 7);
-        let parameters: trainer::model::HyperParameters = serde_json::from_value(model).unwrap();
+        let parameters: models::model::HyperParameters = serde_json::from_value(model).unwrap();
         let model = parameters.fit(&train, 7).unwrap();
         put_json(&store, &S3Uri::new("b", "model"), &model, When::Always)
             .await
@@ -263,7 +263,7 @@ mod tests {
         for (key, value) in change.as_object().unwrap() {
             request[key] = value.clone();
         }
-        handle(deps, shared::input::parse(request)?).await
+        handle(deps, input::parse(request)?).await
     }
 
     #[tokio::test]

@@ -1,8 +1,11 @@
 //! Wires the `predictor` function.
 
+use jobs::artifacts::S3Store;
+use jobs::aws;
+use jobs::env;
+use jobs::lambda;
+use jobs::telemetry;
 use predictor::{Deps, handle};
-use shared::artifacts::S3Store;
-use shared::{aws, env, lambda, telemetry};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

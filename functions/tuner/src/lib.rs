@@ -5,12 +5,12 @@ pub mod proposal;
 
 use std::collections::BTreeMap;
 
+use input::InvalidInput;
+use jobs::artifacts::{self, ArtifactError, GetObject, S3Uri};
+use jobs::task::Named;
+use placement::Placement;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use shared::artifacts::{self, ArtifactError, GetObject, S3Uri};
-use shared::input::InvalidInput;
-use shared::job::Placement;
-use shared::task::Named;
 use tracing::info;
 
 use proposal::{Model, Range, Space, Strategy, Trial};

@@ -1,7 +1,9 @@
 //! Wires the `tuner` function.
 
-use shared::artifacts::S3Store;
-use shared::{aws, lambda, telemetry};
+use jobs::artifacts::S3Store;
+use jobs::aws;
+use jobs::lambda;
+use jobs::telemetry;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {

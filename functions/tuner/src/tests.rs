@@ -1,7 +1,7 @@
 #![allow(clippy::unwrap_used)]
+use jobs::artifacts::{MemoryStore, When, put_json};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use shared::artifacts::{MemoryStore, When, put_json};
 
 use super::*;
 
@@ -16,7 +16,7 @@ fn request(change: &[(&str, Value)]) -> Request {
     for (field, value) in change {
         event[field] = value.clone();
     }
-    shared::input::parse(event).unwrap()
+    input::parse(event).unwrap()
 }
 
 fn inside(space: &Space, model: &Model) -> bool {

@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, process::ExitCode};
 
-use shared::task::Named as _;
+use jobs::task::Named as _;
 
 /// Exit code of a run that ended, but not SUCCEEDED.
 pub const FAILED: u8 = 1;
@@ -80,16 +80,16 @@ pub enum Error {
     },
     /// serverless.yml cannot be used.
     #[error(transparent)]
-    Stack(#[from] cloud::stack::StackError),
+    Stack(#[from] stack::StackError),
     /// The local cloud failed.
     #[error(transparent)]
-    Cloud(#[from] cloud::CloudError),
+    Cloud(#[from] stepfunctions::CloudError),
     /// A service of the local cloud refused a request.
     #[error(transparent)]
     Service(#[from] cloud::error::ServiceError),
     /// A load test was not made.
     #[error(transparent)]
-    Load(#[from] load_generator::Error),
+    Load(#[from] load::Error),
 }
 
 impl Error {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use cloud::stack::{Stack, StateMachine};
 use serde_json::Value;
+use stack::{Stack, StateMachine};
 
 /// The packages that a run of `machine` on `input` reaches: functions, task and job definitions
 /// named in its definition (and in those of the state machines that it starts), workers that
@@ -92,8 +92,8 @@ fn reached(stack: &Stack, machine: &StateMachine) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cloud::stack::{ContainerDefinition, Function, JobDefinition, TaskDefinition};
     use serde_json::json;
+    use stack::{ContainerDefinition, Function, JobDefinition, TaskDefinition};
 
     fn machine(arn: &str, definition: &str) -> StateMachine {
         StateMachine {

@@ -3,10 +3,8 @@
 use std::fmt::Write as _;
 
 use cloud::Usage;
-use shared::{
-    job::{Placement, Resources},
-    pricing::Prices,
-};
+use placement::pricing::Prices;
+use placement::{Placement, Resources};
 
 use crate::timeline::StateRow;
 

@@ -16,9 +16,9 @@ use crate::rates::Rates;
 use crate::router::{JsonService, Services};
 use crate::s3::S3;
 use crate::scheduler::{ScheduleError, Scheduler};
-use crate::stack::Stack;
 use crate::usage::Meter;
 use crate::worker::Workers;
+use stack::Stack;
 
 /// Lambda, ECS, Batch, S3, EventBridge and its Scheduler.
 #[derive(Clone)]

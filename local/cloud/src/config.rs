@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 pub use crate::rates::Rate;
-use crate::stack::Env;
+use stack::Env;
 
 /// Surroundings of the local cloud: names in ARNs, folders, limits.
 #[derive(Debug, Clone)]
@@ -118,14 +118,6 @@ impl Local {
     }
 }
 
-/// The file name of the binary that stands for a container image: the last segment of the image's
-/// path without tag and digest (`123.dkr.ecr.us-east-1.amazonaws.com/team/trainer:1.2` is `trainer`).
-pub fn binary_of_image(image: &str) -> &str {
-    let without_digest = image.split('@').next().unwrap_or(image);
-    let last = without_digest.rsplit('/').next().unwrap_or(without_digest);
-    last.split(':').next().unwrap_or(last)
-}
-
 /// The package to build when a binary is not there.
 pub(crate) fn missing_binary(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -133,26 +125,4 @@ pub(crate) fn missing_binary(path: &Path) -> String {
         "{} does not exist; build it with `cargo build -p {name}`",
         path.display()
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_image_names_its_binary() {
-        for (image, binary) in [
-            ("trainer", "trainer"),
-            ("trainer:latest", "trainer"),
-            (
-                "123456789012.dkr.ecr.us-east-1.amazonaws.com/trainer:1.0",
-                "trainer",
-            ),
-            ("localhost:5000/a/b/trainer", "trainer"),
-            ("repo/trainer@sha256:0123", "trainer"),
-            ("repo/trainer:1@sha256:0123", "trainer"),
-        ] {
-            assert_eq!(binary_of_image(image), binary, "{image}");
-        }
-    }
 }

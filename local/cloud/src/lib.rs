@@ -1,7 +1,6 @@
-//! The local cloud.
+//! The compute side of the local cloud: Lambda, ECS, Batch, S3, EventBridge and its Scheduler behind one endpoint.
 
 pub mod batch;
-mod cloud;
 pub mod compute;
 pub mod config;
 pub mod ecs;
@@ -17,13 +16,9 @@ mod rest;
 pub mod router;
 pub mod s3;
 pub mod scheduler;
-pub mod sfn;
-pub mod stack;
 pub mod time;
 pub mod usage;
 pub mod work;
 pub mod worker;
 
-pub use cloud::{Cloud, CloudError, Config, ExecutionDescription};
-pub use sfn::{ClockMode, ExecutionEvent};
 pub use usage::Usage;

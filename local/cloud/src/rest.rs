@@ -35,7 +35,7 @@ pub(crate) fn decode(text: &str) -> String {
 }
 
 /// Percent-encodes a key for a path.
-pub(crate) fn encode(key: &str) -> String {
+pub fn encode(key: &str) -> String {
     let mut text = String::with_capacity(key.len());
     for byte in key.bytes() {
         match byte {

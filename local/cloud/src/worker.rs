@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use crate::config::{Local, binary_of_image, missing_binary};
+use crate::config::{Local, missing_binary};
 use crate::faults::{Effect, Faults};
 use crate::logs::Logs;
 use crate::process::{Cause, Exit, Process, Processes, Record, Spec};
-use crate::stack::Env;
+use stack::Env;
+use stack::binary_of_image;
 
 /// Starts workers.
 #[derive(Debug, Clone)]

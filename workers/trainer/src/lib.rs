@@ -1,21 +1,17 @@
 //! The `trainer` worker: trains one model with one set of hyper-parameters and measures it on rows that it has
 //! not seen.
 
-pub mod dataset;
-mod logistic;
-pub mod model;
-
 use std::time::Instant;
 
+use input::InvalidInput;
+use jobs::artifacts::{self, ArtifactError, GetObject, PutObject, S3Uri, When};
+use jobs::task::{JOB_CRASHED, Named};
+use jobs::worker::Context;
 use serde::{Deserialize, Serialize};
-use shared::artifacts::{self, ArtifactError, GetObject, PutObject, S3Uri, When};
-use shared::input::InvalidInput;
-use shared::task::{JOB_CRASHED, Named};
-use shared::worker::Context;
 use tracing::info;
 
-use dataset::Table;
-use model::{FitError, HyperParameters};
+use models::dataset::Table;
+use models::model::{FitError, HyperParameters};
 
 /// What to train.
 #[derive(Debug, Clone, Deserialize)]

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    shared::worker::run(trainer::train)
+    jobs::worker::run(trainer::train)
 }

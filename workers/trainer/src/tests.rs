@@ -1,7 +1,8 @@
 #![allow(clippy::unwrap_used)]
+use jobs::artifacts::{MemoryStore, get_json, job_uri};
+use jobs::job::{Job, Origin};
+use placement::Placement;
 use serde_json::{Value, json};
-use shared::artifacts::{MemoryStore, get_json, job_uri};
-use shared::job::{Job, Origin, Placement};
 
 use super::*;
 
@@ -33,7 +34,7 @@ async fn run(input: Value) -> (MemoryStore, Result<Output, Error>) {
         store: &store,
         uri: &uri,
     };
-    let output = match shared::input::parse::<Input>(input) {
+    let output = match input::parse::<Input>(input) {
         Ok(input) => train(context, input).await,
         Err(error) => Err(error.under("$.input").into()),
     };
@@ -58,7 +59,7 @@ async fn all_models_learn_the_digits_and_come_back_from_storage() {
         );
         assert!((output.metrics.accuracy - output.metrics.macro_f1).abs() < 0.02);
         assert_eq!((output.train_rows, output.test_rows), (1348, 449));
-        let stored: model::Model = get_json(&store, &output.model).await.unwrap();
+        let stored: models::model::Model = get_json(&store, &output.model).await.unwrap();
         let (_, test) = Table::parse(DIGITS).unwrap().split(0.25, 1);
         let again = accuracy(&test.classes, &stored.predict(&test).unwrap());
         assert!((again - output.metrics.accuracy).abs() < f64::EPSILON);

@@ -8,11 +8,11 @@ use arrow_array::types::{Float64Type, TimestampSecondType};
 use arrow_array::{Float64Array, RecordBatch, StringArray, TimestampSecondArray};
 use arrow_csv::ReaderBuilder;
 use arrow_schema::{ArrowError, DataType, Field, Schema, TimeUnit};
+use input::InvalidInput;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
-use shared::input::InvalidInput;
 
 /// Rows that are parsed into one batch.
 const BATCH: usize = 65_536;

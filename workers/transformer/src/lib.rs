@@ -6,12 +6,12 @@ pub mod tables;
 use std::collections::BTreeMap;
 
 use arrow_schema::ArrowError;
+use input::InvalidInput;
+use jobs::artifacts::{ArtifactError, GetObject, PutObject, S3Uri, When};
+use jobs::task::{JOB_CRASHED, Named};
+use jobs::worker::Context;
 use parquet::errors::ParquetError;
 use serde::{Deserialize, Serialize};
-use shared::artifacts::{ArtifactError, GetObject, PutObject, S3Uri, When};
-use shared::input::InvalidInput;
-use shared::task::{JOB_CRASHED, Named};
-use shared::worker::Context;
 use tracing::info;
 
 use columns::{Columns, Kind, parquet};

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    shared::worker::run(transformer::transform)
+    jobs::worker::run(transformer::transform)
 }

@@ -2,10 +2,11 @@
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Date32Type, Float64Type, Int64Type};
+use jobs::artifacts::{MemoryStore, job_uri};
+use jobs::job::{Job, Origin};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use placement::Placement;
 use serde_json::{Value, json};
-use shared::artifacts::{MemoryStore, job_uri};
-use shared::job::{Job, Origin, Placement};
 
 use super::*;
 
@@ -49,7 +50,7 @@ async fn run(input: Value) -> (MemoryStore, Result<Output, Error>) {
         store: &store,
         uri: &uri,
     };
-    let output = match shared::input::parse(input) {
+    let output = match input::parse(input) {
         Ok(input) => transform(context, input).await,
         Err(error) => Err(error.under("$.input").into()),
     };

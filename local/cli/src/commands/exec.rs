@@ -53,11 +53,11 @@ impl From<ClockArgument> for Clock {
     }
 }
 
-impl From<ClockArgument> for cloud::ClockMode {
+impl From<ClockArgument> for stepfunctions::ClockMode {
     fn from(clock: ClockArgument) -> Self {
         match clock {
-            ClockArgument::Real => cloud::ClockMode::Real,
-            ClockArgument::Virtual => cloud::ClockMode::Virtual,
+            ClockArgument::Real => stepfunctions::ClockMode::Real,
+            ClockArgument::Virtual => stepfunctions::ClockMode::Virtual,
         }
     }
 }

@@ -8,12 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
-use load_generator::spec::StatusSet;
-use load_generator::{
+use load::histogram::Latencies;
+use load::result::{LoadResult, Threshold};
+use load::spec::StatusSet;
+use load::{
     AllowedTargets, Ceilings, Load, LoadTest, Plan, Progress, Share, Spread, Stage, Timing, Version,
 };
-use shared::histogram::Latencies;
-use shared::load::{LoadResult, Threshold};
 
 use crate::error::{Error, FAILED, INTERRUPTED};
 use crate::project::read_text;
@@ -98,7 +98,7 @@ impl LoadArguments {
             let allowed = AllowedTargets::only(&test.url)?;
             let plan = Plan::new(test, Share::WHOLE, &allowed, Ceilings::NONE)?;
             eprintln!("{} with {} threads", plan.url, plan.threads);
-            load_generator::run(&plan, &timing, &mut show)
+            load::run(&plan, &timing, &mut show)
         });
         let interrupted = tokio::spawn(async move {
             crate::interrupt::requested().await;

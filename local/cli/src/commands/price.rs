@@ -7,15 +7,13 @@ use std::{
 };
 
 use clap::Args;
-use cloud::stack::{Options, Stack};
+use input::{self, InvalidInput};
+use placement::choice::{Availability, Decision, Needs, choose};
+use placement::pricing::Prices;
+use placement::{Placement, Resources};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use shared::{
-    input::{self, InvalidInput},
-    job::{Placement, Resources},
-    placement::{Availability, Decision, Needs, choose},
-    pricing::Prices,
-};
+use stack::{Options, Stack};
 
 use crate::{
     error::{Error, FAILED},
@@ -149,7 +147,7 @@ impl Price {
     /// One job per worker that the pipeline reaches, at the size of its task definition.
     fn of_pipeline(&self, stack: &Stack, input: &Value) -> Vec<Job> {
         let named =
-            |machine: &&cloud::stack::StateMachine| machine.pipeline.as_deref() == Some(&self.what);
+            |machine: &&stack::StateMachine| machine.pipeline.as_deref() == Some(&self.what);
         let Some(machine) = stack.state_machines.iter().find(named) else {
             return Vec::new();
         };
@@ -196,7 +194,7 @@ fn prices_of(stack: Option<&Stack>) -> Result<Prices, Error> {
 fn decide(job: &Job, stack: Option<&Stack>, prices: &Prices) -> Result<Decision, String> {
     let (mut prices, mut availability) = (prices.clone(), Availability::all());
     if let (Some(stack), Some(worker)) = (stack, &job.worker) {
-        let is_its = |function: &&cloud::stack::Function| function.binary == *worker;
+        let is_its = |function: &&stack::Function| function.binary == *worker;
         match stack.functions.iter().find(is_its) {
             Some(function) => {
                 let memory = u32::try_from(function.memory_mib).unwrap_or(u32::MAX);
@@ -278,7 +276,7 @@ mod tests {
 
     #[test]
     fn lambda_has_for_a_job_what_its_worker_has_as_a_function() {
-        let function = |binary: &str, environment: &[(&str, &str)]| cloud::stack::Function {
+        let function = |binary: &str, environment: &[(&str, &str)]| stack::Function {
             binary: binary.to_owned(),
             memory_mib: 1_769,
             environment: environment

@@ -6,13 +6,11 @@ use std::{
 };
 
 use clap::Args;
-use cloud::{
-    Cloud, Config,
-    faults::Faults,
-    stack::{Stack, StateMachine},
-};
+use cloud::faults::Faults;
+use placement::pricing::Prices;
 use serde_json::{Value, json};
-use shared::pricing::Prices;
+use stack::{Stack, StateMachine};
+use stepfunctions::{Cloud, Config};
 
 use super::exec::ClockArgument;
 use crate::{
@@ -52,7 +50,7 @@ pub struct Run {
 
 /// How a run ended.
 struct Ended {
-    execution: cloud::ExecutionDescription,
+    execution: stepfunctions::ExecutionDescription,
     events: Vec<Value>,
     usage: Vec<cloud::Usage>,
     report: Option<PathBuf>,
@@ -73,8 +71,8 @@ impl Run {
             .clone()
             .unwrap_or_else(|| default_name(&self.pipeline));
         // Before the name becomes a folder.
-        cloud::sfn::api::check_name(&name).map_err(|error| Error::Usage(error.to_string()))?;
-        let stack = Stack::load(&project.serverless_yml(), &cloud::stack::Options::default())?;
+        stepfunctions::api::check_name(&name).map_err(|error| Error::Usage(error.to_string()))?;
+        let stack = Stack::load(&project.serverless_yml(), &stack::Options::default())?;
         let machine = machine(&stack, &self.pipeline)?;
         let executable = std::env::current_exe().map_err(Error::file("hybrid"))?;
         let binaries = Binaries::of(&project, &executable);

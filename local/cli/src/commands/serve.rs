@@ -3,12 +3,10 @@
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
-use cloud::{
-    Cloud, Config,
-    config::{ACCESS_KEY, SECRET_KEY},
-    stack::Stack,
-};
+use cloud::config::{ACCESS_KEY, SECRET_KEY};
 use serde_json::json;
+use stack::Stack;
+use stepfunctions::{Cloud, Config};
 
 use crate::{binaries::Binaries, error::Error, interrupt, needed, project::Project};
 
@@ -33,7 +31,7 @@ impl Serve {
     /// Serves until Ctrl-C or SIGTERM.
     pub async fn execute(self) -> Result<ExitCode, Error> {
         let project = Project::here()?;
-        let stack = Stack::load(&project.serverless_yml(), &cloud::stack::Options::default())?;
+        let stack = Stack::load(&project.serverless_yml(), &stack::Options::default())?;
         let executable = std::env::current_exe().map_err(Error::file("hybrid"))?;
         let binaries = Binaries::of(&project, &executable);
         if !self.no_build {

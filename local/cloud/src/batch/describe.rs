@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::{Batch, JobHandle, client_error};
 use crate::error::ServiceError;
 use crate::events::glob;
-use crate::stack::JobDefinition;
+use stack::JobDefinition;
 
 impl Batch {
     pub(super) fn describe_jobs(&self, body: &Value) -> Value {

@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::stack::{JobDefinition, JobQueue};
 use crate::time::{Timestamp, epoch_millis};
+use stack::{JobDefinition, JobQueue};
 
 /// Where a job is in its life.
 /// <https://docs.aws.amazon.com/batch/latest/userguide/job_states.html>

@@ -16,9 +16,9 @@ use tokio::sync::watch;
 use crate::error::ServiceError;
 use crate::events::Events;
 use crate::records::Records;
-use crate::stack::{ComputeEnvironment, JobDefinition, JobQueue};
 use crate::usage::Meter;
 use crate::worker::Workers;
+use stack::{ComputeEnvironment, JobDefinition, JobQueue};
 
 use job::Job;
 pub use job::Status;

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::job::Dependency;
 use crate::error::ServiceError;
-use crate::stack::{EvaluateOnExit, JobDefinition};
+use stack::{EvaluateOnExit, JobDefinition};
 
 /// Largest request, bytes.
 /// <https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html>

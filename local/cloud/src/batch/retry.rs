@@ -2,7 +2,7 @@
 //! <https://docs.aws.amazon.com/batch/latest/userguide/job_retries.html>
 
 use crate::events::glob;
-use crate::stack::EvaluateOnExit;
+use stack::EvaluateOnExit;
 
 /// How an attempt failed.
 #[derive(Debug, Clone, Copy)]

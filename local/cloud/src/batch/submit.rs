@@ -12,8 +12,8 @@ use super::request::{self, SubmitJob};
 use super::run::{self, Run};
 use super::{Batch, JobHandle, Status, client_error};
 use crate::error::ServiceError;
-use crate::stack::{JobDefinition, JobQueue};
 use crate::time::now;
+use stack::{JobDefinition, JobQueue};
 
 /// How long a job is remembered after its end: seven days.
 /// <https://docs.aws.amazon.com/batch/latest/userguide/job_states.html>

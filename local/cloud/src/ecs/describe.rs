@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Ecs, Status};
 use crate::error::ServiceError;
-use crate::stack::{Cluster, TaskDefinition};
+use stack::{Cluster, TaskDefinition};
 
 impl Ecs {
     pub(super) fn describe_tasks(&self, body: &Value) -> Result<Value, ServiceError> {

@@ -16,10 +16,10 @@ use crate::error::ServiceError;
 use crate::events::Events;
 use crate::records::Records;
 use crate::router::JsonService;
-use crate::stack::{Cluster, TaskDefinition};
 use crate::time::now;
 use crate::usage::Meter;
 use crate::worker::Workers;
+use stack::{Cluster, TaskDefinition};
 
 use request::RunTask;
 use run::Run;

@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::ServiceError;
-use crate::stack::{ContainerDefinition, TaskDefinition};
+use stack::{ContainerDefinition, TaskDefinition};
 
 /// Largest overrides, characters of JSON.
 const OVERRIDES_LIMIT: usize = 8_192;

@@ -6,10 +6,10 @@ use tokio::sync::{mpsc, watch};
 
 use super::task::{Status, Stop, StopCode, Task, Times};
 use super::{Ecs, STOPPED_BY_CONTAINER};
-use crate::stack::{ContainerDefinition, Env};
 use crate::time::now;
 use crate::usage::{Placement, Usage};
 use crate::worker::{Container, Worker, WorkerExit};
+use stack::{ContainerDefinition, Env};
 
 /// CPU units of one vCPU.
 const UNITS_PER_VCPU: f64 = 1_024.0;

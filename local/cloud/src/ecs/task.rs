@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::stack::TaskDefinition;
 use crate::time::{Timestamp, epoch_seconds};
+use stack::TaskDefinition;
 
 /// Where a task is in its life.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-lifecycle-explanation.html>

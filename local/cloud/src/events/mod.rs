@@ -14,8 +14,8 @@ use crate::config::Local;
 use crate::error::ServiceError;
 use crate::lambda::{InvocationType, Lambda};
 use crate::router::JsonService;
-use crate::stack::{Rule, RuleTarget};
 use crate::time::{Timestamp, now};
+use stack::{Rule, RuleTarget};
 
 pub(crate) use pattern::glob;
 pub use pattern::{PatternError, matches, validate};

@@ -14,9 +14,9 @@ use crate::config::missing_binary;
 use crate::faults::Effect;
 use crate::logs::LogStream;
 use crate::process::{Exit, Process, Spec};
-use crate::stack::{Env, Function};
 use crate::time::now;
 use crate::usage::{Placement, Usage};
+use stack::{Env, Function};
 
 /// Time a runtime has to initialise before its function's own limit begins to count.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-ib>

@@ -12,8 +12,8 @@ use crate::config::Local;
 use crate::faults::{Effect, Faults};
 use crate::logs::Logs;
 use crate::process::Processes;
-use crate::stack::Function;
 use crate::usage::Meter;
+use stack::Function;
 
 /// What all hosts share.
 #[derive(Debug, Clone)]

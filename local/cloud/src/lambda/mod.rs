@@ -25,9 +25,9 @@ use crate::error::ServiceError;
 use crate::faults::Faults;
 use crate::logs::Logs;
 use crate::process::Processes;
-use crate::stack::Function;
 use crate::usage::Meter;
 use crate::work::Work;
+use stack::Function;
 
 use host::{Host, Shared};
 pub use outcome::Outcome;
@@ -204,7 +204,7 @@ impl Lambda {
     }
 
     /// The work under way in all services.
-    pub(crate) fn work(&self) -> &Work {
+    pub fn work(&self) -> &Work {
         &self.inner.shared.processes.work
     }
 
@@ -245,7 +245,7 @@ async fn give_up_idle(lambda: Weak<Inner>, idle: Duration) {
 }
 
 /// `TooManyRequestsException` as Invoke answers it when no execution is free.
-pub(crate) fn throttled() -> ServiceError {
+pub fn throttled() -> ServiceError {
     ServiceError::with_status(429, "TooManyRequestsException", "Rate Exceeded.")
 }
 

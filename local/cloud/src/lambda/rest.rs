@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use super::{InvocationType, Invoke, InvokeOutput, LATEST, Lambda, function_name};
 use crate::error::ServiceError;
 use crate::rest::{decode, json_response};
-use crate::stack::Function;
+use stack::Function;
 
 const FUNCTIONS: &str = "/2015-03-31/functions";
 

@@ -22,8 +22,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::logs::LogStream;
-use crate::stack::Env;
 use crate::work::Work;
+use stack::Env;
 
 mod record;
 use record::Found;

@@ -31,7 +31,7 @@ use s3s::service::{S3Service, S3ServiceBuilder};
 use crate::config::SECRET_KEY;
 use crate::error::ServiceError;
 use crate::faults::Faults;
-pub(crate) use crate::rest::encode;
+pub use crate::rest::encode;
 use crate::rest::{decode, query};
 use multipart::Uploads;
 use store::{Attributes, Condition, Staged, Store, StoreError, hex};
@@ -77,7 +77,7 @@ impl S3 {
     }
 
     /// Answers one HTTP request.
-    pub(crate) async fn http(&self, request: Request) -> Response<Body> {
+    pub async fn http(&self, request: Request) -> Response<Body> {
         match self.faults.strike("s3", action(&request)) {
             Err(error) => return error_response(&error),
             Ok(true) => return Response::new(Body::empty()),

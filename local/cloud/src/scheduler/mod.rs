@@ -15,8 +15,8 @@ use crate::config::Local;
 use crate::error::ServiceError;
 use crate::events::Events;
 use crate::rest::decode;
-use crate::stack::{Schedule, Stack};
 use crate::time::{epoch_seconds, now};
+use stack::{Schedule, Stack};
 
 pub use expression::Expression;
 

@@ -10,11 +10,11 @@ use aws_smithy_http_client::{Builder, tls};
 use cloud::compute::Compute;
 use cloud::config::{Limits, Local};
 use cloud::faults::Faults;
-use cloud::stack::{
+use serde_json::Value;
+use stack::{
     Cluster, ComputeEnvironment, ContainerDefinition, Function, JobDefinition, JobQueue, Stack,
     TaskDefinition,
 };
-use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 

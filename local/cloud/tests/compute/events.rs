@@ -1,8 +1,8 @@
 use std::time::Duration;
 
 use cloud::router::JsonService;
-use cloud::stack::{Rule, RuleTarget, Schedule, Stack};
 use serde_json::{Value, json};
+use stack::{Rule, RuleTarget, Schedule, Stack};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout;
 

@@ -198,7 +198,7 @@ async fn the_memory_limit_kills() {
 async fn a_runtime_that_does_not_start_is_an_exit_error_and_a_missing_binary_is_named() {
     let mut stack = stack();
     stack.functions[0].environment = [("FAIL_INIT".to_owned(), "1".to_owned())].into();
-    stack.functions.push(cloud::stack::Function {
+    stack.functions.push(stack::Function {
         binary: "no-such-function".into(),
         ..function("unbuilt", 3)
     });
@@ -354,7 +354,7 @@ async fn an_event_that_fails_for_good_is_recorded_at_its_destination() {
     let mut keeper = function("keeper", 3);
     keeper.environment = [("KEEP".to_owned(), path.display().to_string())].into();
     for (name, attempts) in [("careful", Some(0)), ("stubborn", None)] {
-        stack.functions.push(cloud::stack::Function {
+        stack.functions.push(stack::Function {
             maximum_retry_attempts: attempts,
             on_failure: Some(keeper.arn.clone()),
             ..function(name, 3)
@@ -397,7 +397,7 @@ async fn an_event_that_waited_too_long_is_recorded_instead_of_invoked() {
     let mut stack = stack();
     let mut keeper = function("keeper", 3);
     keeper.environment = [("KEEP".to_owned(), path.display().to_string())].into();
-    stack.functions.push(cloud::stack::Function {
+    stack.functions.push(stack::Function {
         reserved_concurrency: Some(1),
         maximum_event_age: Some(Duration::from_millis(50)),
         on_failure: Some(keeper.arn.clone()),

@@ -1,0 +1,253 @@
+//! Task callbacks and activities.
+
+use std::sync::Arc;
+
+use std::time::Duration;
+
+use asl::Event;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::sync::oneshot;
+
+use super::super::activities::{ActivityTask, Fetch};
+use super::super::store::ActivityRow;
+use super::super::{Inner, internal};
+use super::{MAX_DATA, check_name, listed, page, tags};
+use cloud::error::ServiceError;
+use cloud::time::epoch_seconds;
+
+/// How long GetActivityTask waits for a task.
+/// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_GetActivityTask.html>
+const LONG_POLL: Duration = Duration::from_secs(60);
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Success {
+    task_token: String,
+    output: String,
+}
+
+/// SendTaskSuccess: answered once the result is in the log, so it is never lost after that.
+/// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskSuccess.html>
+pub async fn success(sfn: &Arc<Inner>, request: Success) -> Result<Value, ServiceError> {
+    check_token(&request.task_token)?;
+    if request.output.len() > MAX_DATA {
+        let message = format!("Invalid Output: 'output is longer than {MAX_DATA} bytes'");
+        return Err(ServiceError::new("InvalidOutput", message));
+    }
+    let output = asl::Value::parse(&request.output).map_err(|error| {
+        ServiceError::new("InvalidOutput", format!("Invalid Output: '{error}'"))
+    })?;
+    let (run, id) = sfn.tokens.take(&request.task_token).ok_or_else(gone)?;
+    answer(run.post_durably(Event::TaskSucceeded { id, output }).await)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Failure {
+    task_token: String,
+    error: Option<String>,
+    cause: Option<String>,
+}
+
+/// SendTaskFailure.
+/// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskFailure.html>
+pub async fn failure(sfn: &Arc<Inner>, request: Failure) -> Result<Value, ServiceError> {
+    check_token(&request.task_token)?;
+    let (run, id) = sfn.tokens.take(&request.task_token).ok_or_else(gone)?;
+    let event = Event::TaskFailed {
+        id,
+        error: request.error.unwrap_or_default(),
+        cause: request.cause,
+    };
+    answer(run.post_durably(event).await)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Heartbeat {
+    task_token: String,
+}
+
+/// SendTaskHeartbeat.
+/// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskHeartbeat.html>
+pub async fn heartbeat(sfn: &Arc<Inner>, request: Heartbeat) -> Result<Value, ServiceError> {
+    check_token(&request.task_token)?;
+    let (run, id) = sfn.tokens.find(&request.task_token).ok_or_else(gone)?;
+    answer(run.post_durably(Event::TaskHeartbeat { id }).await)
+}
+
+fn answer(heard: bool) -> Result<Value, ServiceError> {
+    if heard { Ok(json!({})) } else { Err(gone()) }
+}
+
+fn check_token(token: &str) -> Result<(), ServiceError> {
+    let length = (1..=2_048).contains(&token.len());
+    let plausible = token
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || b"+/=-_:.".contains(&byte));
+    // A token is at least 128 bits: shorter text never came from here.
+    if length && plausible && token.len() >= 22 {
+        return Ok(());
+    }
+    Err(ServiceError::new(
+        "InvalidToken",
+        "Invalid Token: 'Invalid token'",
+    ))
+}
+
+fn gone() -> ServiceError {
+    ServiceError::new(
+        "TaskTimedOut",
+        "Task Timed Out: 'Provided task does not exist anymore'",
+    )
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateActivity {
+    name: String,
+    #[serde(default)]
+    tags: Vec<tags::Tag>,
+}
+
+/// CreateActivity: idempotent by name.
+pub async fn create_activity(
+    sfn: &Arc<Inner>,
+    request: CreateActivity,
+) -> Result<Value, ServiceError> {
+    check_name(&request.name)?;
+    let arn = sfn
+        .local
+        .arn("states", &format!("activity:{}", request.name));
+    let row = ActivityRow {
+        arn: arn.clone(),
+        name: request.name,
+        created: sfn.clock.now(),
+    };
+    let row = sfn.activities.create(row);
+    sfn.store
+        .put_activity(row.clone())
+        .await
+        .map_err(internal)?;
+    tags::set(sfn, &arn, request.tags).await?;
+    Ok(json!({ "activityArn": row.arn, "creationDate": epoch_seconds(row.created) }))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ByArn {
+    activity_arn: String,
+}
+
+/// DeleteActivity: one that does not exist is no error.
+pub async fn delete_activity(sfn: &Arc<Inner>, request: ByArn) -> Result<Value, ServiceError> {
+    sfn.activities.delete(&request.activity_arn);
+    sfn.store
+        .delete_activity(&request.activity_arn)
+        .await
+        .map_err(internal)?;
+    Ok(json!({}))
+}
+
+/// DescribeActivity.
+pub fn describe_activity(sfn: &Arc<Inner>, request: ByArn) -> Result<Value, ServiceError> {
+    let row = sfn
+        .activities
+        .get(&request.activity_arn)
+        .ok_or_else(|| no_activity(&request.activity_arn))?;
+    Ok(activity_json(&row))
+}
+
+fn activity_json(row: &ActivityRow) -> Value {
+    json!({ "activityArn": row.arn, "name": row.name, "creationDate": epoch_seconds(row.created) })
+}
+
+fn no_activity(arn: &str) -> ServiceError {
+    ServiceError::new(
+        "ActivityDoesNotExist",
+        format!("Activity Does Not Exist: '{arn}'"),
+    )
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct List {
+    max_results: Option<usize>,
+    next_token: Option<String>,
+}
+
+/// ListActivities, by name.
+pub fn list_activities(sfn: &Arc<Inner>, request: List) -> Result<Value, ServiceError> {
+    let (rows, next) = page(
+        sfn.activities.list(),
+        request.max_results,
+        request.next_token.as_deref(),
+        100,
+    )?;
+    Ok(listed(
+        "activities",
+        rows.iter().map(activity_json).collect(),
+        next,
+    ))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GetTask {
+    activity_arn: String,
+    worker_name: Option<String>,
+}
+
+/// GetActivityTask: a long poll that a scheduled task ends at once. Without a task the answer is empty.
+pub async fn get_activity_task(sfn: &Arc<Inner>, request: GetTask) -> Result<Value, ServiceError> {
+    let inner = sfn;
+    let wanted = |token: &str| inner.tokens.is_valid(token);
+    let deadline = tokio::time::Instant::now() + LONG_POLL;
+    loop {
+        let task = match inner.activities.fetch(&request.activity_arn, wanted) {
+            Fetch::Unknown => return Err(no_activity(&request.activity_arn)),
+            Fetch::Now(task) => task,
+            Fetch::Later(receiver) => {
+                let mut place = Place {
+                    sfn,
+                    arn: &request.activity_arn,
+                    receiver,
+                };
+                match tokio::time::timeout_at(deadline, &mut place.receiver).await {
+                    Ok(Ok(task)) => task,
+                    // The activity was deleted, or nothing came in time.
+                    Ok(Err(_)) | Err(_) => return Ok(json!({})),
+                }
+            }
+        };
+        let Some((run, id)) = inner.tokens.find(&task.token) else {
+            continue;
+        };
+        if run
+            .post_durably(Event::TaskStarted {
+                id,
+                worker: request.worker_name.clone(),
+            })
+            .await
+        {
+            return Ok(json!({ "taskToken": &*task.token, "input": task.input.to_string() }));
+        }
+    }
+}
+
+/// A worker's place in the line. If the worker goes away just as its task arrives, the task goes to the next.
+struct Place<'a> {
+    sfn: &'a Arc<Inner>,
+    arn: &'a str,
+    receiver: oneshot::Receiver<ActivityTask>,
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.receiver.close();
+        if let Ok(task) = self.receiver.try_recv() {
+            self.sfn.activities.put_back(self.arn, task);
+        }
+    }
+}

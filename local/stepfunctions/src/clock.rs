@@ -1,0 +1,193 @@
+//! One clock for every timer of every execution: Wait, Retry delays, TimeoutSeconds and
+//! HeartbeatSeconds all fire here.
+//!
+//! The virtual clock is the real one plus an offset that jumps to the next timer as soon as nothing
+//! real is going on, so a pipeline that waits for hours ends in seconds.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use asl::{TimerId, Timestamp};
+use tokio::sync::Notify;
+
+use cloud::work::{Busy, Work};
+
+/// Which clock executions see.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ClockMode {
+    /// The machine's own.
+    #[default]
+    Real,
+    /// Skips to the next timer when no task is in flight.
+    Virtual,
+}
+
+/// What a timer wakes.
+pub trait Wake: Send + Sync + 'static {
+    /// The timer has reached its moment.
+    fn fire(self: Arc<Self>, timer: TimerId);
+}
+
+/// Timers in order of their moment. The key's second part tells executions apart.
+type Timers = BTreeMap<(i64, u64, u64), Weak<dyn Wake>>;
+
+/// The clock and its timers.
+pub struct Clock {
+    mode: ClockMode,
+    offset: AtomicI64,
+    timers: Mutex<Timers>,
+    changed: Notify,
+    work: Work,
+}
+
+impl Clock {
+    /// A clock without timers.
+    pub fn new(mode: ClockMode, work: Work) -> Arc<Clock> {
+        Arc::new(Clock {
+            mode,
+            offset: AtomicI64::new(0),
+            timers: Mutex::default(),
+            changed: Notify::new(),
+            work,
+        })
+    }
+
+    /// Now, as executions see it.
+    pub fn now(&self) -> Timestamp {
+        let since_epoch = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let micros = i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX);
+        Timestamp(micros.saturating_add(self.offset.load(Ordering::Relaxed)))
+    }
+
+    /// Marks something real as going on.
+    pub fn busy(&self) -> Busy {
+        self.work.begin()
+    }
+
+    /// Arms a timer of the execution numbered `run`.
+    pub fn start(&self, run: u64, timer: TimerId, at: Timestamp, wake: Weak<dyn Wake>) {
+        let key = (at.0, run, timer.0);
+        let mut timers = self.lock();
+        timers.insert(key, wake);
+        let first = timers.keys().next() == Some(&key);
+        drop(timers);
+        if first {
+            self.changed.notify_one();
+        }
+    }
+
+    /// Disarms a timer.
+    pub fn cancel(&self, run: u64, timer: TimerId, at: Timestamp) {
+        self.lock().remove(&(at.0, run, timer.0));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Timers> {
+        self.timers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fires timers until the task that runs this is aborted.
+    pub async fn run(self: Arc<Clock>) {
+        loop {
+            // Registered before the look at the timers, so no change in between is missed.
+            let changed = self.changed.notified();
+            let next = self.fire_due();
+            tokio::select! {
+                () = changed => {}
+                () = self.work.idle(), if self.mode == ClockMode::Virtual => {}
+                () = sleep(next) => {}
+            }
+        }
+    }
+
+    /// Fires what is due; the time until the next timer, if there is one.
+    fn fire_due(&self) -> Option<Duration> {
+        loop {
+            let now = self.now().0;
+            let mut timers = self.lock();
+            let first = timers.first_entry()?;
+            let (at, _, timer) = *first.key();
+            if at <= now {
+                let wake = first.remove();
+                drop(timers);
+                if let Some(wake) = wake.upgrade() {
+                    wake.fire(TimerId(timer));
+                }
+                continue;
+            }
+            drop(timers);
+            if self.mode == ClockMode::Virtual && self.work.is_idle() {
+                self.offset.fetch_add(at - now, Ordering::Relaxed);
+                continue;
+            }
+            // Saturates for timers further off than any run; the clock just looks again then.
+            let micros = u64::try_from(at - now).unwrap_or(u64::MAX);
+            return Some(Duration::from_micros(micros).min(Duration::from_secs(3_600)));
+        }
+    }
+}
+
+async fn sleep(wait: Option<Duration>) {
+    match wait {
+        Some(wait) => tokio::time::sleep(wait).await,
+        None => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Default)]
+    struct Fired(Mutex<Vec<u64>>, Notify);
+
+    impl Wake for Fired {
+        fn fire(self: Arc<Self>, timer: TimerId) {
+            self.0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(timer.0);
+            self.1.notify_one();
+        }
+    }
+
+    #[tokio::test]
+    async fn the_virtual_clock_waits_for_what_is_real() {
+        let clock = Clock::new(ClockMode::Virtual, Work::default());
+        let fired = Arc::new(Fired::default());
+        let wake: Arc<dyn Wake> = fired.clone();
+        let busy = clock.busy();
+        let start = clock.now();
+        for (timer, seconds) in [(2, 7_200.0), (1, 3_600.0), (3, 9_000.0)] {
+            clock.start(
+                1,
+                TimerId(timer),
+                start.plus_seconds(seconds),
+                Arc::downgrade(&wake),
+            );
+        }
+        clock.cancel(1, TimerId(3), start.plus_seconds(9_000.0));
+        let task = tokio::spawn(clock.clone().run());
+        tokio::task::yield_now().await;
+        assert!(
+            fired
+                .0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .is_empty()
+        );
+        drop(busy);
+        while fired.0.lock().unwrap_or_else(PoisonError::into_inner).len() < 2 {
+            fired.1.notified().await;
+        }
+        task.abort();
+        assert_eq!(
+            *fired.0.lock().unwrap_or_else(PoisonError::into_inner),
+            [1, 2]
+        );
+        assert!(clock.now() >= start.plus_seconds(7_200.0));
+    }
+}

@@ -1,0 +1,357 @@
+//! The local cloud as one thing: every service behind one endpoint.
+
+use std::fs::{File, TryLockError};
+use std::io;
+use std::net::Ipv4Addr;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use asl::Status;
+use bytes::Bytes;
+use futures::FutureExt;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
+
+use crate::{ClockMode, Description, ExecutionEvent, Sfn, SfnError};
+use cloud::compute::{Compute, ComputeError};
+use cloud::config::{Limits, Local};
+use cloud::error::ServiceError;
+use cloud::faults::Faults;
+use cloud::router::{self, JsonService};
+use cloud::usage::Usage;
+use stack::Stack;
+
+/// What a local cloud is made of.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The stack to run.
+    pub stack: Stack,
+    /// Folder of objects, logs and the history; made if it is not there.
+    pub data_dir: PathBuf,
+    /// Folder of the function and worker binaries.
+    pub bin_dir: PathBuf,
+    /// Port on 127.0.0.1; 0 takes a free one.
+    pub port: u16,
+    /// What goes wrong, and when.
+    pub faults: Faults,
+    /// Limits that the services enforce.
+    pub limits: Limits,
+    /// Which clock executions see.
+    pub clock: ClockMode,
+}
+
+impl Config {
+    /// A free port, no faults, the default limits, the real clock.
+    pub fn new(stack: Stack, data_dir: PathBuf, bin_dir: PathBuf) -> Config {
+        Config {
+            stack,
+            data_dir,
+            bin_dir,
+            port: 0,
+            faults: Faults::default(),
+            limits: Limits::default(),
+            clock: ClockMode::Real,
+        }
+    }
+}
+
+/// Why the local cloud cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum CloudError {
+    /// The data folder cannot be made.
+    #[error("cannot use the data folder {}: {source}", path.display())]
+    Data {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Another local cloud works on the same folder.
+    #[error("{} is in use by another local cloud; stop it, or choose another folder", path.display())]
+    InUse {
+        /// The folder.
+        path: PathBuf,
+    },
+    /// The port is taken, or may not be used.
+    #[error("cannot listen on 127.0.0.1:{port}: {source}; choose another port")]
+    Listen {
+        /// The port.
+        port: u16,
+        /// Why.
+        source: io::Error,
+    },
+    /// A part of the stack cannot run.
+    #[error(transparent)]
+    Compute(#[from] ComputeError),
+    /// The state machines or their history cannot be used.
+    #[error(transparent)]
+    StepFunctions(#[from] SfnError),
+}
+
+/// An execution as the command line shows it.
+#[derive(Debug, Clone)]
+pub struct ExecutionDescription {
+    /// Execution ARN.
+    pub arn: String,
+    /// Execution name.
+    pub name: String,
+    /// State machine ARN.
+    pub state_machine_arn: String,
+    /// `RUNNING`, `SUCCEEDED`, `FAILED`, `TIMED_OUT` or `ABORTED`.
+    pub status: String,
+    /// Input.
+    pub input: Value,
+    /// Output of one that succeeded.
+    pub output: Option<Value>,
+    /// Error name of one that did not.
+    pub error: Option<String>,
+    /// Cause of one that did not.
+    pub cause: Option<String>,
+    /// When it started.
+    pub started: asl::Timestamp,
+    /// When it ended.
+    pub stopped: Option<asl::Timestamp>,
+}
+
+/// What ends with the local cloud.
+struct Server {
+    stop: oneshot::Sender<()>,
+    serving: JoinHandle<()>,
+    /// Locked while the folder is in use.
+    _lock: File,
+}
+
+/// A running local cloud. Dropping it does not stop it: call [`Cloud::shutdown`].
+pub struct Cloud {
+    endpoint: String,
+    compute: Compute,
+    sfn: Sfn,
+    server: Mutex<Option<Server>>,
+}
+
+impl Cloud {
+    /// Starts every service behind one endpoint on 127.0.0.1. Executions that the data folder shows
+    /// as running go on.
+    ///
+    /// # Errors
+    /// [`CloudError`] says what of the folder, the port or the stack cannot be used.
+    pub async fn start(config: Config) -> Result<Cloud, CloudError> {
+        let Config {
+            stack,
+            data_dir,
+            bin_dir,
+            port,
+            faults,
+            limits,
+            clock,
+        } = config;
+        let lock = lock_folder(&data_dir)?;
+        let listen = |source| CloudError::Listen { port, source };
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
+            .await
+            .map_err(listen)?;
+        let endpoint = format!("http://{}", listener.local_addr().map_err(listen)?);
+        let local = Local {
+            region: stack.region.clone(),
+            account: stack.account.clone(),
+            endpoint: endpoint.clone(),
+            bin_dir,
+            data_dir,
+            limits,
+        };
+        let compute = Compute::start(local.clone(), &stack, faults)?;
+        let sfn = Sfn::open(compute.clone(), local, &stack, clock).await?;
+        start_targets(&compute, &sfn);
+        let service: Arc<dyn JsonService> = Arc::new(sfn.clone());
+        let services = compute.services([("AWSStepFunctions", service)]);
+        let (stop, stopped) = oneshot::channel();
+        let serving = tokio::spawn(async move {
+            let shutdown = async move {
+                // A dropped sender means the same as a sent word.
+                let _ = stopped.await;
+            };
+            if let Err(error) = router::serve(listener, services, shutdown).await {
+                tracing::error!(%error, "the endpoint has ended");
+            }
+        });
+        // Only now: recovered executions may call the endpoint at once.
+        sfn.recover().await?;
+        Ok(Cloud {
+            endpoint,
+            compute,
+            sfn,
+            server: Mutex::new(Some(Server {
+                stop,
+                serving,
+                _lock: lock,
+            })),
+        })
+    }
+
+    /// `http://127.0.0.1:<port>`: the value of `AWS_ENDPOINT_URL` for any SDK.
+    pub fn endpoint(&self) -> &str {
+        &self.endpoint
+    }
+
+    /// Every history event as it is recorded, those of child executions too.
+    pub fn subscribe(&self) -> mpsc::UnboundedReceiver<ExecutionEvent> {
+        self.sfn.subscribe()
+    }
+
+    /// Starts an execution; its ARN.
+    pub async fn start_execution(
+        &self,
+        machine_arn: &str,
+        name: &str,
+        input: &Value,
+    ) -> Result<String, ServiceError> {
+        self.sfn
+            .start_execution(machine_arn, Some(name), input.clone().into())
+            .await
+    }
+
+    /// Stops an execution.
+    pub async fn stop_execution(
+        &self,
+        arn: &str,
+        error: &str,
+        cause: &str,
+    ) -> Result<(), ServiceError> {
+        self.sfn.stop_execution(arn, Some(error), Some(cause)).await
+    }
+
+    /// Waits for the end of an execution.
+    pub async fn wait(&self, arn: &str) -> Result<ExecutionDescription, ServiceError> {
+        self.sfn.wait(arn).await.map(ExecutionDescription::from)
+    }
+
+    /// Describes an execution.
+    pub async fn describe(&self, arn: &str) -> Result<ExecutionDescription, ServiceError> {
+        self.sfn.describe(arn).map(ExecutionDescription::from)
+    }
+
+    /// All history events of an execution, in the shape of GetExecutionHistory.
+    pub async fn history(&self, arn: &str) -> Result<Vec<Value>, ServiceError> {
+        self.sfn.history(arn)
+    }
+
+    /// Task states of a machine whose Resource cannot be called here, as `State: resource`.
+    pub fn unsupported(&self, machine_arn: &str) -> Result<Vec<String>, ServiceError> {
+        self.sfn.unsupported(machine_arn)
+    }
+
+    /// Puts a local file into a bucket.
+    pub async fn put_object(
+        &self,
+        bucket: &str,
+        key: &str,
+        path: &Path,
+    ) -> Result<(), ServiceError> {
+        let body = tokio::fs::read(path).await.map_err(|error| {
+            ServiceError::new("NoSuchFile", format!("{}: {error}", path.display()))
+        })?;
+        self.compute.s3.put(bucket, key, Bytes::from(body)).await
+    }
+
+    /// Reads an object.
+    pub async fn get_object(&self, bucket: &str, key: &str) -> Result<Bytes, ServiceError> {
+        self.compute.s3.get(bucket, key).await
+    }
+
+    /// What ran so far: one row per invocation, task and job attempt.
+    pub fn usage(&self) -> Vec<Usage> {
+        self.compute.meter.rows()
+    }
+
+    /// The compute services.
+    pub fn compute(&self) -> &Compute {
+        &self.compute
+    }
+
+    /// Stops every child process and the endpoint. The history is kept; executions that run go on
+    /// at the next start on the same folder.
+    pub async fn shutdown(&self) {
+        self.sfn.shutdown();
+        self.compute.shutdown().await;
+        let server = self
+            .server
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(Server {
+            stop,
+            serving,
+            _lock,
+        }) = server
+        {
+            // Children may hold connections open; the endpoint does not wait for them.
+            let _ = stop.send(());
+            serving.abort();
+        }
+    }
+}
+
+/// Two local clouds on one folder would run every execution twice. The lock ends with this process,
+/// however it ends.
+fn lock_folder(path: &Path) -> Result<File, CloudError> {
+    let data = |source| CloudError::Data {
+        path: path.to_owned(),
+        source,
+    };
+    std::fs::create_dir_all(path).map_err(data)?;
+    let lock = File::create(path.join("lock")).map_err(data)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(CloudError::InUse {
+            path: path.to_owned(),
+        }),
+        Err(TryLockError::Error(source)) => Err(data(source)),
+    }
+}
+
+/// Rules and schedules may start state machines.
+fn start_targets(compute: &Compute, sfn: &Sfn) {
+    let sfn = sfn.clone();
+    compute
+        .events
+        .on_start_execution(Arc::new(move |arn, input| {
+            let sfn = sfn.clone();
+            async move {
+                sfn.start_execution(&arn, None, input.into())
+                    .await
+                    .map(drop)
+            }
+            .boxed()
+        }));
+}
+
+impl From<Description> for ExecutionDescription {
+    fn from(description: Description) -> ExecutionDescription {
+        let status = description.status_name().to_owned();
+        let (output, error, cause) = match description.status {
+            Status::Running => (None, None, None),
+            Status::Succeeded { output } => (Some(Value::from(output)), None, None),
+            Status::Failed { error, cause }
+            | Status::TimedOut { error, cause }
+            | Status::Aborted { error, cause } => (
+                None,
+                error.map(|text| text.to_string()),
+                cause.map(|text| text.to_string()),
+            ),
+        };
+        ExecutionDescription {
+            arn: description.arn,
+            name: description.name,
+            state_machine_arn: description.state_machine_arn,
+            status,
+            input: description.input.into(),
+            output,
+            error,
+            cause,
+            started: description.started,
+            stopped: description.stopped,
+        }
+    }
+}

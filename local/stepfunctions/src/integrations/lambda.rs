@@ -1,0 +1,191 @@
+//! Lambda: the function ARN as Resource, and `lambda:invoke`.
+//! <https://docs.aws.amazon.com/step-functions/latest/dg/connect-lambda.html>
+
+use asl::TaskError;
+use bytes::Bytes;
+use serde_json::{Value, json};
+
+use super::{Accepted, Call, service_error};
+use crate::Inner;
+use cloud::lambda::{InvocationType, InvokeOutput};
+
+/// Invokes the function that is itself the Resource; the result is its payload.
+pub async fn invoke_arn(
+    sfn: &Inner,
+    arn: &str,
+    arguments: &asl::Value,
+) -> Result<asl::Value, TaskError> {
+    let output = call(
+        sfn,
+        arn,
+        arguments.to_string(),
+        InvocationType::RequestResponse,
+    )
+    .await?;
+    payload(&output)
+}
+
+/// `lambda:invoke`: the result is the answer of the Invoke API, with the payload parsed.
+pub async fn invoke(request: &Call) -> Result<Accepted, TaskError> {
+    let arguments = &request.arguments;
+    let text = |key: &str| arguments[key].as_str();
+    let kind = match text("InvocationType") {
+        Some("Event") => InvocationType::Event,
+        Some("DryRun") => InvocationType::DryRun,
+        _ => InvocationType::RequestResponse,
+    };
+    let name = text("FunctionName").unwrap_or_default();
+    let function = match text("Qualifier") {
+        Some(qualifier) => format!("{name}:{qualifier}"),
+        None => name.to_owned(),
+    };
+    let input = arguments
+        .get("Payload")
+        .cloned()
+        .unwrap_or_else(|| json!({}));
+    let output = call(
+        &request.sfn,
+        &function,
+        asl::Value::from(input).to_string(),
+        kind,
+    )
+    .await?;
+    let payload = payload(&output)?;
+    Ok(Accepted {
+        output: response(&output, payload),
+        job: None,
+    })
+}
+
+async fn call(
+    sfn: &Inner,
+    function: &str,
+    payload: String,
+    kind: InvocationType,
+) -> Result<InvokeOutput, TaskError> {
+    let output = sfn
+        .compute
+        .lambda
+        .invoke(function, Bytes::from(payload), kind)
+        .await;
+    output.map_err(|error| service_error("Lambda", "AWSLambda", &error))
+}
+
+/// The payload of a function that succeeded, or its failure: the error is the function's own
+/// `errorType`, the cause its payload.
+fn payload(output: &InvokeOutput) -> Result<asl::Value, TaskError> {
+    let text = String::from_utf8_lossy(&output.payload);
+    if output.function_error.is_none() {
+        let text = if text.is_empty() { "null" } else { &text };
+        return asl::Value::parse(text).map_err(|error| TaskError {
+            error: "Lambda.Unknown".into(),
+            cause: Some(format!("The function's payload is not JSON: {error}")),
+        });
+    }
+    let document: Value = serde_json::from_str(&text).unwrap_or(Value::Null);
+    match document["errorType"].as_str() {
+        Some(error) if !error.is_empty() => Err(TaskError {
+            error: error.into(),
+            cause: Some(text.into_owned()),
+        }),
+        _ => Err(TaskError {
+            error: "Lambda.Unknown".into(),
+            cause: Some(format!(
+                "The cause could not be determined because Lambda did not return an error type. \
+                 Returned payload: {text}"
+            )),
+        }),
+    }
+}
+
+fn response(output: &InvokeOutput, payload: asl::Value) -> asl::Value {
+    let (id, length) = (&output.request_id, output.payload.len().to_string());
+    let metadata = json!({
+        "AllHttpHeaders": {
+            "X-Amz-Executed-Version": [output.executed_version],
+            "x-amzn-Remapped-Content-Length": ["0"],
+            "Connection": ["keep-alive"],
+            "x-amzn-RequestId": [id],
+            "Content-Length": [length],
+            "Content-Type": ["application/json"],
+        },
+        "HttpHeaders": {
+            "Connection": "keep-alive",
+            "Content-Length": length,
+            "Content-Type": "application/json",
+            "X-Amz-Executed-Version": output.executed_version,
+            "x-amzn-Remapped-Content-Length": "0",
+            "x-amzn-RequestId": id,
+        },
+        "HttpStatusCode": output.status_code,
+    });
+    // The payload goes in as it is: a detour over another JSON type could change its numbers.
+    asl::Value::object([
+        (
+            "ExecutedVersion",
+            asl::Value::from(output.executed_version.as_str()),
+        ),
+        ("Payload", payload),
+        ("SdkHttpMetadata", metadata.into()),
+        ("SdkResponseMetadata", json!({ "RequestId": id }).into()),
+        (
+            "StatusCode",
+            asl::Value::from(u64::from(output.status_code)),
+        ),
+    ])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output(error: Option<&str>, payload: &'static str) -> InvokeOutput {
+        InvokeOutput {
+            status_code: 200,
+            executed_version: "$LATEST".into(),
+            payload: Bytes::from_static(payload.as_bytes()),
+            function_error: error.map(str::to_owned),
+            log_tail: None,
+            request_id: "id".into(),
+        }
+    }
+
+    #[test]
+    fn failures_are_named_by_the_function() {
+        let own = payload(&output(
+            Some("Unhandled"),
+            r#"{"errorType":"Input.Invalid","errorMessage":"no"}"#,
+        ));
+        let expected = TaskError {
+            error: "Input.Invalid".into(),
+            cause: Some(r#"{"errorType":"Input.Invalid","errorMessage":"no"}"#.into()),
+        };
+        assert_eq!(own, Err(expected));
+        let unknown = payload(&output(
+            Some("Unhandled"),
+            r#"{"errorMessage":"Task timed out"}"#,
+        ));
+        assert_eq!(
+            unknown.map_err(|error| error.error),
+            Err("Lambda.Unknown".into())
+        );
+    }
+
+    #[test]
+    fn the_answer_has_the_shape_of_the_integration() {
+        let output = output(None, r#"{"a":1.0}"#);
+        let answer = payload(&output)
+            .map(|payload| response(&output, payload).to_string())
+            .unwrap_or_default();
+        assert!(
+            answer.starts_with(
+                r#"{"ExecutedVersion":"$LATEST","Payload":{"a":1.0},"SdkHttpMetadata":{"#
+            ),
+            "{answer}"
+        );
+        assert!(
+            answer.ends_with(r#""SdkResponseMetadata":{"RequestId":"id"},"StatusCode":200}"#),
+            "{answer}"
+        );
+    }
+}

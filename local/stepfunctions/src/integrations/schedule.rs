@@ -1,0 +1,151 @@
+//! From a scheduled task to the events that tell of it.
+
+use std::sync::Arc;
+
+use asl::{Event, Pattern, Resource, Task, TaskError};
+use serde_json::Value;
+
+use super::{Call, Failure, call_token, lambda, request, unsupported_error};
+use crate::Inner;
+use crate::activities::ActivityTask;
+use crate::replay::Progress;
+use crate::run::Run;
+
+/// Calls what the task names. The outcome comes back to the execution as events.
+pub fn schedule(sfn: &Arc<Inner>, run: &Arc<Run>, task: Task, progress: Progress) {
+    match &task.resource {
+        Resource::Activity { arn } => schedule_activity(sfn, run, arn, &task, &progress),
+        Resource::Service {
+            pattern: Pattern::WaitForTaskToken,
+            ..
+        } => {
+            await_token(sfn, run, &task);
+            // After a restart the request is not made again if the service took it: its callback is on the way.
+            if progress.submitted.is_none() {
+                spawn(sfn, run, task, progress, true);
+            }
+        }
+        Resource::Lambda { .. } | Resource::Service { .. } => {
+            spawn(sfn, run, task, progress, false)
+        }
+    }
+}
+
+fn await_token(sfn: &Arc<Inner>, run: &Arc<Run>, task: &Task) {
+    let token = task.task_token.clone();
+    run.track(task.id, Some(token.clone()), || {
+        sfn.tokens.insert(token, run, task.id);
+        None
+    });
+}
+
+fn schedule_activity(
+    sfn: &Arc<Inner>,
+    run: &Arc<Run>,
+    arn: &str,
+    task: &Task,
+    progress: &Progress,
+) {
+    await_token(sfn, run, task);
+    // After a restart a task that a worker has fetched stays with that worker.
+    if progress.started {
+        return;
+    }
+    let offered = ActivityTask {
+        token: task.task_token.clone(),
+        input: task.arguments.clone(),
+    };
+    if !sfn.activities.offer(arn, offered) {
+        run.post(Event::TaskFailed {
+            id: task.id,
+            error: "ActivityDoesNotExist".into(),
+            cause: Some(format!("Activity Does Not Exist: '{arn}'")),
+        });
+    }
+}
+
+fn spawn(sfn: &Arc<Inner>, run: &Arc<Run>, task: Task, progress: Progress, has_token: bool) {
+    let (sfn, owner, id) = (sfn.clone(), run.clone(), task.id);
+    let token = has_token.then(|| task.task_token.clone());
+    run.track(id, token, || {
+        let runtime = sfn.runtime.clone();
+        let busy = sfn.clock.busy();
+        let work = runtime.spawn(async move {
+            if !progress.started {
+                owner.post(Event::TaskStarted { id, worker: None });
+            }
+            match carry_out(&sfn, &owner, &task, &progress).await {
+                Ok(Some(output)) => owner.post(Event::TaskSucceeded { id, output }),
+                // The token brings the result.
+                Ok(None) => {}
+                Err(TaskError { error, cause }) => {
+                    owner.post(Event::TaskFailed { id, error, cause })
+                }
+            }
+            drop(busy);
+        });
+        Some(work.abort_handle())
+    });
+}
+
+async fn carry_out(
+    sfn: &Arc<Inner>,
+    run: &Arc<Run>,
+    task: &Task,
+    progress: &Progress,
+) -> Result<Option<asl::Value>, TaskError> {
+    let (service, action, pattern) = match &task.resource {
+        Resource::Lambda { arn } => {
+            return lambda::invoke_arn(sfn, arn, &task.arguments)
+                .await
+                .map(Some);
+        }
+        Resource::Activity { .. } => return Ok(None),
+        Resource::Service {
+            service,
+            action,
+            pattern,
+        } => (service, action, *pattern),
+    };
+    let call = Call {
+        sfn: sfn.clone(),
+        action: action.clone(),
+        pattern,
+        arguments: Value::from(&task.arguments),
+        token: call_token(&run.start.arn, task.id.0),
+    };
+    let accepted = request(service, call)
+        .await
+        .map_err(|failure| match failure {
+            Failure::Service(error) => error,
+            Failure::Unsupported => unsupported_error(&task.resource),
+        })?;
+    if pattern != Pattern::RequestResponse && progress.submitted.is_none() {
+        run.post(Event::TaskSubmitted {
+            id: task.id,
+            output: accepted.output.clone(),
+        });
+    }
+    match (pattern, accepted.job) {
+        (Pattern::WaitForTaskToken, _) => Ok(None),
+        (Pattern::Sync | Pattern::SyncV2, Some(job)) => {
+            let mut stop = StopOnDrop(Some(job.stop));
+            let outcome = job.ended.await;
+            stop.0 = None;
+            outcome.map(Some)
+        }
+        (Pattern::Sync | Pattern::SyncV2, None) => Err(unsupported_error(&task.resource)),
+        (Pattern::RequestResponse, _) => Ok(Some(accepted.output)),
+    }
+}
+
+/// Stops a job when the task that waits for it is dropped: it timed out or was aborted.
+struct StopOnDrop(Option<Box<dyn FnOnce() + Send>>);
+
+impl Drop for StopOnDrop {
+    fn drop(&mut self) {
+        if let Some(stop) = self.0.take() {
+            stop();
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! Nested executions: `states:startExecution`.
+//! <https://docs.aws.amazon.com/step-functions/latest/dg/connect-stepfunctions.html>
+
+use asl::{Event, Pattern, Status, TaskError};
+use futures::FutureExt;
+use serde_json::{Value, json};
+
+use super::case::{dates, millis, pascal};
+use super::{Accepted, Call, Job, as_text, service_error, with_metadata};
+use crate::api::describe_json;
+
+/// StartExecution. With `.sync` the result is the execution's description, its input and output as
+/// text; with `.sync:2` as JSON.
+pub async fn start_execution(call: &Call) -> Result<Accepted, TaskError> {
+    let arguments = &call.arguments;
+    let failed = |error| service_error("StepFunctions", "AWSStepFunctions", &error);
+    let machine = arguments["StateMachineArn"].as_str().unwrap_or_default();
+    // A name of the call's own makes a repeated call find the execution that the first one started.
+    let name = arguments["Name"].as_str().unwrap_or(&call.token);
+    let input = arguments
+        .get("Input")
+        .map_or_else(|| "{}".to_owned(), as_text);
+    let input = asl::Value::parse(&input).map_err(|error| TaskError {
+        error: "StepFunctions.InvalidExecutionInputException".into(),
+        cause: Some(format!("Invalid State Machine Execution Input: '{error}'")),
+    })?;
+    let run = call
+        .sfn
+        .start_execution(machine, Some(name), input)
+        .await
+        .map_err(failed)?;
+    let started = json!({ "ExecutionArn": &*run.start.arn, "StartDate": run.started.0 / 1_000 });
+    let output = with_metadata(started, &uuid::Uuid::new_v4().to_string()).into();
+    let job = matches!(call.pattern, Pattern::Sync | Pattern::SyncV2).then(|| {
+        let (sfn, nested, parsed) = (
+            call.sfn.clone(),
+            run.clone(),
+            call.pattern == Pattern::SyncV2,
+        );
+        Job {
+            ended: async move {
+                let status = nested.wait().await;
+                let description = sfn.describe(&nested.start.arn);
+                let description = description
+                    .map_err(|error| service_error("StepFunctions", "AWSStepFunctions", &error))?;
+                let description = nested_json(describe_json(&description), parsed);
+                match status {
+                    Status::Succeeded { .. } => Ok(description),
+                    _ => Err(TaskError {
+                        error: "States.TaskFailed".into(),
+                        cause: Some(description.to_string()),
+                    }),
+                }
+            }
+            .boxed(),
+            stop: Box::new(move || {
+                run.post(Event::Stop {
+                    error: None,
+                    cause: None,
+                })
+            }),
+        }
+    });
+    Ok(Accepted { output, job })
+}
+
+fn nested_json(description: Value, parsed: bool) -> asl::Value {
+    let mut description = dates(pascal(description), &millis);
+    if parsed {
+        for key in ["Input", "Output"] {
+            let value = description[key]
+                .as_str()
+                .and_then(|text| serde_json::from_str(text).ok());
+            if let Some(value) = value {
+                description[key] = value;
+            }
+        }
+    }
+    description.into()
+}

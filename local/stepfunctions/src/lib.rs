@@ -1,0 +1,320 @@
+//! Step Functions on one machine: the interpreter of [`asl`] driven by real time and real services.
+
+mod activities;
+pub mod api;
+mod clock;
+mod commands;
+mod facade;
+mod integrations;
+mod launch;
+mod map_run;
+mod recovery;
+mod registry;
+mod replay;
+mod run;
+mod runs;
+mod store;
+mod subscribers;
+mod tokens;
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, RwLock};
+
+use asl::{Event, ExecutionType, Status, Timestamp};
+use sha2::{Digest, Sha256};
+use tokio::runtime::Handle;
+use tokio::task::JoinHandle;
+
+use cloud::compute::Compute;
+use cloud::config::Local;
+use cloud::error::ServiceError;
+use stack::Stack;
+
+pub use clock::ClockMode;
+pub use facade::{Cloud, CloudError, Config, ExecutionDescription};
+pub use store::StoreError;
+pub use subscribers::ExecutionEvent;
+
+use activities::Activities;
+use clock::Clock;
+use registry::compile;
+use runs::Runs;
+use store::{ExecutionRow, MachineRow, Store};
+use subscribers::Subscribers;
+use tokens::Tokens;
+
+/// A state machine: what is kept of it, and its compiled definition.
+pub struct Machine {
+    row: MachineRow,
+    hash: String,
+    compiled: asl::StateMachine,
+    /// Whether the store has the definition.
+    stored: AtomicBool,
+}
+
+impl Machine {
+    fn kind(&self) -> ExecutionType {
+        api::execution_type(&self.row.kind)
+    }
+}
+
+/// Everything the parts of this service share.
+pub struct Inner {
+    local: Local,
+    compute: Compute,
+    store: Store,
+    clock: Arc<Clock>,
+    machines: RwLock<HashMap<String, Arc<Machine>>>,
+    activities: Activities,
+    tokens: Tokens,
+    runs: Runs,
+    subscribers: Subscribers,
+    next_id: AtomicI64,
+    closed: AtomicBool,
+    runtime: Handle,
+}
+
+/// The local Step Functions service. Clones share it.
+#[derive(Clone)]
+pub struct Sfn {
+    inner: Arc<Inner>,
+    ticking: Arc<JoinHandle<()>>,
+}
+
+/// How an execution is described to the command line.
+#[derive(Debug, Clone)]
+pub struct Description {
+    /// Execution ARN.
+    pub arn: String,
+    /// Execution name.
+    pub name: String,
+    /// State machine ARN.
+    pub state_machine_arn: String,
+    /// Where it stands.
+    pub status: Status,
+    /// Its input.
+    pub input: asl::Value,
+    /// When it started.
+    pub started: Timestamp,
+    /// When it ended.
+    pub stopped: Option<Timestamp>,
+    /// Map Run of a Distributed Map's child.
+    pub map_run: Option<String>,
+}
+
+impl Sfn {
+    /// Opens the history in the data folder and registers the stack's machines and activities.
+    ///
+    /// # Errors
+    /// The history cannot be opened, or a definition of the stack is invalid.
+    pub async fn open(
+        compute: Compute,
+        local: Local,
+        stack: &Stack,
+        mode: ClockMode,
+    ) -> Result<Sfn, SfnError> {
+        let store = Store::open(&Path::new(&local.data_dir).join("stepfunctions.db"))?;
+        let next_id = AtomicI64::new(store.last_id()? + 1);
+        let clock = Clock::new(mode, compute.processes.work.clone());
+        let inner = Arc::new(Inner {
+            local,
+            compute,
+            store,
+            clock: clock.clone(),
+            machines: RwLock::default(),
+            activities: Activities::default(),
+            tokens: Tokens::default(),
+            runs: Runs::default(),
+            subscribers: Subscribers::default(),
+            next_id,
+            closed: AtomicBool::new(false),
+            runtime: Handle::current(),
+        });
+        inner.register(stack).await?;
+        let ticking = Arc::new(tokio::spawn(clock.run()));
+        Ok(Sfn { inner, ticking })
+    }
+
+    /// Goes on with every execution that was running when the last process ended.
+    ///
+    /// # Errors
+    /// The history cannot be read.
+    pub async fn recover(&self) -> Result<(), SfnError> {
+        self.inner.recover().await
+    }
+
+    /// A receiver of every history event as it is recorded, child executions' included.
+    pub fn subscribe(&self) -> tokio::sync::mpsc::UnboundedReceiver<ExecutionEvent> {
+        self.inner.subscribers.add()
+    }
+
+    /// Starts an execution; the ARN. Without a name one is made.
+    pub async fn start_execution(
+        &self,
+        machine_arn: &str,
+        name: Option<&str>,
+        input: asl::Value,
+    ) -> Result<String, ServiceError> {
+        let run = self.inner.start_execution(machine_arn, name, input).await?;
+        Ok(run.start.arn.to_string())
+    }
+
+    /// Stops an execution; returns once that is in the log.
+    pub async fn stop_execution(
+        &self,
+        arn: &str,
+        error: Option<&str>,
+        cause: Option<&str>,
+    ) -> Result<(), ServiceError> {
+        if let Some(run) = self.inner.runs.get(arn) {
+            let (error, cause) = (error.map(str::to_owned), cause.map(str::to_owned));
+            run.post_durably(Event::Stop { error, cause }).await;
+        }
+        self.describe(arn).map(drop)
+    }
+
+    /// Waits for the end of an execution.
+    pub async fn wait(&self, arn: &str) -> Result<Description, ServiceError> {
+        if let Some(run) = self.inner.runs.get(arn) {
+            run.wait().await;
+        }
+        self.describe(arn)
+    }
+
+    /// Describes an execution.
+    pub fn describe(&self, arn: &str) -> Result<Description, ServiceError> {
+        self.inner.describe(arn)
+    }
+
+    /// All events of an execution, in the shape of GetExecutionHistory.
+    pub fn history(&self, arn: &str) -> Result<Vec<serde_json::Value>, ServiceError> {
+        let events = self.inner.history(arn)?;
+        Ok(events.iter().map(|event| event.to_json().into()).collect())
+    }
+
+    /// Task states of a machine whose Resource the local cloud cannot call, as `State: resource`.
+    pub fn unsupported(&self, machine_arn: &str) -> Result<Vec<String>, ServiceError> {
+        let machine = self.inner.machine(machine_arn)?;
+        Ok(integrations::unsupported(&machine.row.definition))
+    }
+
+    /// Stops working; what runs is kept in the log and goes on at the next start.
+    pub fn shutdown(&self) {
+        self.inner.closed.store(true, Ordering::Release);
+        self.ticking.abort();
+        for run in self.inner.runs.clear() {
+            run.abandon();
+        }
+        self.inner.store.close();
+    }
+}
+
+/// Why the service could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum SfnError {
+    /// The history cannot be opened.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A definition in the stack is invalid.
+    #[error("state machine {name}{}: {invalid}", source_file(.file))]
+    Definition {
+        /// The machine's name.
+        name: String,
+        /// The file of its definition.
+        file: Option<std::path::PathBuf>,
+        /// All findings.
+        invalid: asl::Invalid,
+    },
+}
+
+fn source_file(file: &Option<std::path::PathBuf>) -> String {
+    file.as_ref()
+        .map(|file| format!(" ({})", file.display()))
+        .unwrap_or_default()
+}
+
+impl Inner {
+    fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
+    fn describe(&self, arn: &str) -> Result<Description, ServiceError> {
+        if let Some(run) = self.runs.get(arn) {
+            return Ok(Description {
+                arn: arn.to_owned(),
+                name: run.start.name.to_string(),
+                state_machine_arn: run.start.state_machine_arn.to_string(),
+                status: run.status(),
+                input: run.start.input.clone(),
+                started: run.started,
+                stopped: run.stopped(),
+                map_run: run.parent.as_ref().map(|parent| parent.map_run.to_string()),
+            });
+        }
+        let row = self
+            .store
+            .execution(arn)
+            .map_err(internal)?
+            .ok_or_else(|| not_found(arn))?;
+        Ok(Description::from(row))
+    }
+}
+
+impl From<ExecutionRow> for Description {
+    fn from(row: ExecutionRow) -> Description {
+        Description {
+            arn: row.start.arn.to_string(),
+            name: row.start.name.to_string(),
+            state_machine_arn: row.start.state_machine_arn.to_string(),
+            status: row.status,
+            input: row.start.input,
+            started: row.started,
+            stopped: row.stopped,
+            map_run: row.map_run,
+        }
+    }
+}
+
+impl Description {
+    /// `RUNNING`, `SUCCEEDED`, `FAILED`, `TIMED_OUT` or `ABORTED`.
+    pub fn status_name(&self) -> &'static str {
+        status_name(&self.status)
+    }
+}
+
+fn status_name(status: &Status) -> &'static str {
+    match status {
+        Status::Running => "RUNNING",
+        Status::Succeeded { .. } => "SUCCEEDED",
+        Status::Failed { .. } => "FAILED",
+        Status::TimedOut { .. } => "TIMED_OUT",
+        Status::Aborted { .. } => "ABORTED",
+    }
+}
+
+fn definition_hash(text: &str) -> String {
+    Sha256::digest(text.as_bytes())
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+fn internal(error: impl std::fmt::Display) -> ServiceError {
+    ServiceError::with_status(500, "InternalServerError", error.to_string())
+}
+
+fn not_found(arn: &str) -> ServiceError {
+    ServiceError::new(
+        "ExecutionDoesNotExist",
+        format!("Execution Does Not Exist: '{arn}'"),
+    )
+}
+
+fn already_exists(arn: &str) -> ServiceError {
+    ServiceError::new(
+        "ExecutionAlreadyExists",
+        format!("Execution Already Exists: '{arn}'"),
+    )
+}

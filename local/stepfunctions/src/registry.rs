@@ -1,0 +1,111 @@
+//! The state machines there are.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, PoisonError};
+
+use asl::ExecutionType;
+
+use super::store::{ActivityRow, MachineRow};
+use super::{Inner, Machine, SfnError, definition_hash};
+use cloud::error::ServiceError;
+use stack::{self, Stack};
+
+/// Checks a definition against the rules of its type, which for Express are stricter, and compiles it.
+pub(super) fn compile(
+    definition: &str,
+    kind: ExecutionType,
+) -> Result<asl::StateMachine, asl::Invalid> {
+    if kind == ExecutionType::Express {
+        let mut diagnostics = asl::validate_as(definition, kind);
+        diagnostics.retain(|finding| finding.severity == asl::Severity::Error);
+        if !diagnostics.is_empty() {
+            return Err(asl::Invalid { diagnostics });
+        }
+    }
+    asl::StateMachine::parse(definition)
+}
+
+fn kind_name(kind: ExecutionType) -> &'static str {
+    match kind {
+        ExecutionType::Standard => "STANDARD",
+        ExecutionType::Express => "EXPRESS",
+    }
+}
+
+impl Inner {
+    pub(super) async fn register(&self, stack: &Stack) -> Result<(), SfnError> {
+        for row in self.store.machines()? {
+            // A machine of an earlier version of the stack may no longer compile; it is created anew below.
+            if let Ok(compiled) = asl::StateMachine::parse(&row.definition) {
+                self.insert_machine(row, compiled);
+            }
+        }
+        for row in self.store.activities()? {
+            self.activities.create(row);
+        }
+        let now = self.clock.now();
+        for machine in &stack.state_machines {
+            let kind = match machine.kind {
+                stack::StateMachineKind::Standard => ExecutionType::Standard,
+                stack::StateMachineKind::Express => ExecutionType::Express,
+            };
+            let invalid = |invalid| SfnError::Definition {
+                name: machine.name.clone(),
+                file: machine.source.clone(),
+                invalid,
+            };
+            let compiled = compile(&machine.definition, kind).map_err(invalid)?;
+            let row = MachineRow {
+                arn: machine.arn.clone(),
+                name: machine.name.clone(),
+                kind: kind_name(kind).to_owned(),
+                role_arn: machine.role_arn.clone(),
+                definition: machine.definition.clone(),
+                revision: "INITIAL".to_owned(),
+                created: now,
+                updated: now,
+            };
+            self.store.put_machine(row.clone()).await?;
+            self.insert_machine(row, compiled);
+        }
+        for activity in &stack.activities {
+            let row = ActivityRow {
+                arn: activity.arn.clone(),
+                name: activity.name.clone(),
+                created: now,
+            };
+            self.store.put_activity(row.clone()).await?;
+            self.activities.create(row);
+        }
+        Ok(())
+    }
+
+    pub(super) fn insert_machine(
+        &self,
+        row: MachineRow,
+        compiled: asl::StateMachine,
+    ) -> Arc<Machine> {
+        let machine = Arc::new(Machine {
+            hash: definition_hash(&row.definition),
+            row,
+            compiled,
+            stored: AtomicBool::new(false),
+        });
+        let mut machines = self
+            .machines
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        machines.insert(machine.row.arn.clone(), machine.clone());
+        machine
+    }
+
+    pub(super) fn machine(&self, arn: &str) -> Result<Arc<Machine>, ServiceError> {
+        let machines = self.machines.read().unwrap_or_else(PoisonError::into_inner);
+        machines.get(arn).cloned().ok_or_else(|| {
+            ServiceError::new(
+                "StateMachineDoesNotExist",
+                format!("State Machine Does Not Exist: '{arn}'"),
+            )
+        })
+    }
+}

@@ -1,0 +1,420 @@
+//! One execution at work: its interpreter, its mailbox, and what it has in flight.
+//!
+//! Events may arrive from anywhere at any time. They gather in the mailbox; whoever finds the
+//! mailbox unattended starts a task that drains it: write the events to the log, apply them, carry
+//! out the commands. An execution that only waits has no task and no channel, just this struct.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use asl::{ChildId, Command, Event, Execution, Start, Status, TaskId, TimerId, Timestamp};
+use tokio::sync::{Notify, oneshot};
+use tokio::task::AbortHandle;
+
+use super::clock::Wake;
+use super::{ExecutionEvent, Inner};
+use cloud::work::Busy;
+
+/// An execution.
+pub struct Run {
+    /// Number within the store.
+    pub id: i64,
+    /// How it was started.
+    pub start: Start,
+    /// Parent execution of a Distributed Map's child.
+    pub parent: Option<Parent>,
+    /// When it started.
+    pub started: Timestamp,
+    /// Whether its log is kept: Standard executions' are.
+    pub durable: bool,
+    sfn: Weak<Inner>,
+    state: Mutex<State>,
+    ended: Notify,
+}
+
+/// Whom a child execution reports to.
+pub struct Parent {
+    /// The execution with the Map state.
+    pub run: Weak<Run>,
+    /// Its ARN.
+    pub arn: Arc<str>,
+    /// The child's number there.
+    pub child: ChildId,
+    /// ARN of the Map Run.
+    pub map_run: Arc<str>,
+}
+
+struct State {
+    execution: Execution,
+    inbox: Vec<(Event, Option<oneshot::Sender<()>>)>,
+    attended: bool,
+    next_seq: i64,
+    published: usize,
+    last: Timestamp,
+    stopped: Option<Timestamp>,
+    /// The log could not be written: nothing may happen any more.
+    broken: bool,
+    tasks: HashMap<TaskId, InFlight>,
+    timers: HashMap<TimerId, Timestamp>,
+    children: HashMap<ChildId, Weak<Run>>,
+}
+
+struct InFlight {
+    token: Option<Arc<str>>,
+    work: Option<AbortHandle>,
+}
+
+/// An execution's parts at its start or after its replay.
+pub struct Parts {
+    /// Number within the store.
+    pub id: i64,
+    /// How it was started.
+    pub start: Start,
+    /// Parent of a Distributed Map's child.
+    pub parent: Option<Parent>,
+    /// When it started.
+    pub started: Timestamp,
+    /// Whether its log is kept.
+    pub durable: bool,
+    /// The interpreter.
+    pub execution: Execution,
+    /// Number of logged events so far.
+    pub logged: i64,
+    /// Moment of the last event.
+    pub last: Timestamp,
+}
+
+impl Run {
+    /// An execution whose mailbox is attended by the caller, who must end with [`Run::release`].
+    pub fn new(sfn: &Arc<Inner>, parts: Parts) -> Arc<Run> {
+        let state = State {
+            execution: parts.execution,
+            inbox: Vec::new(),
+            attended: true,
+            next_seq: parts.logged,
+            published: 0,
+            last: parts.last,
+            stopped: None,
+            broken: false,
+            tasks: HashMap::new(),
+            timers: HashMap::new(),
+            children: HashMap::new(),
+        };
+        Arc::new(Run {
+            id: parts.id,
+            start: parts.start,
+            parent: parts.parent,
+            started: parts.started,
+            durable: parts.durable,
+            sfn: Arc::downgrade(sfn),
+            state: Mutex::new(state),
+            ended: Notify::new(),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts an event into the mailbox.
+    pub fn post(self: &Arc<Run>, event: Event) {
+        self.deliver(event, None);
+    }
+
+    /// Puts an event into the mailbox and waits until it is in the log; false if the execution has ended.
+    pub async fn post_durably(self: &Arc<Run>, event: Event) -> bool {
+        let (acknowledge, logged) = oneshot::channel();
+        self.deliver(event, Some(acknowledge));
+        logged.await.is_ok()
+    }
+
+    fn deliver(self: &Arc<Run>, event: Event, acknowledge: Option<oneshot::Sender<()>>) {
+        let Some(sfn) = self.sfn.upgrade().filter(|sfn| !sfn.is_closed()) else {
+            return;
+        };
+        let mut state = self.lock();
+        if state.stopped.is_some() || state.broken {
+            return;
+        }
+        state.inbox.push((event, acknowledge));
+        if !state.attended {
+            state.attended = true;
+            drop(state);
+            let (busy, run) = (sfn.clock.busy(), self.clone());
+            sfn.runtime
+                .clone()
+                .spawn(async move { run.attend(&sfn, busy).await });
+        }
+    }
+
+    /// Leaves the mailbox to whoever posts next, or to a task if something has come in.
+    pub fn release(self: &Arc<Run>, sfn: &Arc<Inner>, busy: Busy) {
+        let mut state = self.lock();
+        if state.inbox.is_empty() {
+            state.attended = false;
+            return;
+        }
+        drop(state);
+        let (sfn, run) = (sfn.clone(), self.clone());
+        sfn.runtime
+            .clone()
+            .spawn(async move { run.attend(&sfn, busy).await });
+    }
+
+    /// Drains the mailbox until it is empty.
+    async fn attend(self: &Arc<Run>, sfn: &Arc<Inner>, _busy: Busy) {
+        while let Some((first, events, acknowledgements)) = self.take_inbox(sfn) {
+            if self.durable
+                && let Err(error) = sfn.store.append(self.id, first, &events).await
+            {
+                tracing::error!(execution = %self.start.arn, %error, "the execution stands still");
+                let mut state = self.lock();
+                state.broken = true;
+                state.inbox.clear();
+                return;
+            }
+            for acknowledge in acknowledgements {
+                // The caller may have gone; the event stands.
+                let _ = acknowledge.send(());
+            }
+            let commands = self.apply(events);
+            self.settle(sfn, commands);
+        }
+    }
+
+    #[allow(clippy::type_complexity)]
+    fn take_inbox(
+        &self,
+        sfn: &Inner,
+    ) -> Option<(i64, Vec<(Event, Timestamp)>, Vec<oneshot::Sender<()>>)> {
+        let mut state = self.lock();
+        if state.inbox.is_empty() || state.stopped.is_some() || sfn.is_closed() {
+            state.attended = false;
+            return None;
+        }
+        let now = sfn.clock.now().max(state.last);
+        state.last = now;
+        let (mut events, mut acknowledgements) = (Vec::new(), Vec::new());
+        for (event, acknowledge) in std::mem::take(&mut state.inbox) {
+            events.push((event, now));
+            acknowledgements.extend(acknowledge);
+        }
+        let first = state.next_seq;
+        state.next_seq += events.len() as i64;
+        Some((first, events, acknowledgements))
+    }
+
+    fn apply(&self, events: Vec<(Event, Timestamp)>) -> Vec<Command> {
+        let mut state = self.lock();
+        let mut commands = Vec::new();
+        for (event, at) in events {
+            match &event {
+                Event::TaskSucceeded { id, .. }
+                | Event::TaskFailed { id, .. }
+                | Event::ItemsRead { id, .. }
+                | Event::ResultsWritten { id, .. } => {
+                    let done = state.tasks.remove(id);
+                    self.forget_token(done);
+                }
+                Event::TimerFired { id } => {
+                    state.timers.remove(id);
+                }
+                Event::ChildFinished { id, .. } => {
+                    state.children.remove(id);
+                }
+                Event::TaskStarted { .. }
+                | Event::TaskSubmitted { .. }
+                | Event::TaskHeartbeat { .. }
+                | Event::Stop { .. } => {}
+            }
+            commands.extend(state.execution.apply(event, at));
+        }
+        commands
+    }
+
+    fn forget_token(&self, task: Option<InFlight>) {
+        if let (Some(token), Some(sfn)) = (task.and_then(|task| task.token), self.sfn.upgrade()) {
+            sfn.tokens.remove(&token);
+        }
+    }
+
+    /// Tells subscribers what happened, ends the execution if it is over, else carries out the commands.
+    pub fn settle(self: &Arc<Run>, sfn: &Arc<Inner>, commands: Vec<Command>) {
+        self.publish(sfn);
+        if matches!(self.status(), Status::Running) {
+            commands
+                .into_iter()
+                .for_each(|command| sfn.perform(self, command));
+        } else {
+            self.end(sfn);
+        }
+    }
+
+    fn publish(&self, sfn: &Inner) {
+        let mut state = self.lock();
+        let news = state.published..state.execution.history().len();
+        state.published = news.end;
+        if sfn.subscribers.is_empty() {
+            return;
+        }
+        for event in &state.execution.history()[news] {
+            sfn.subscribers.send(&ExecutionEvent {
+                execution_arn: self.start.arn.to_string(),
+                event: event.to_json().into(),
+            });
+        }
+    }
+
+    fn end(self: &Arc<Run>, sfn: &Arc<Inner>) {
+        let mut state = self.lock();
+        let stopped = state.last;
+        state.stopped = Some(stopped);
+        state.inbox.clear();
+        let (tasks, timers) = (
+            std::mem::take(&mut state.tasks),
+            std::mem::take(&mut state.timers),
+        );
+        let children = std::mem::take(&mut state.children);
+        let status = state.execution.status().clone();
+        drop(state);
+        for task in tasks.into_values() {
+            if let Some(work) = &task.work {
+                work.abort();
+            }
+            self.forget_token(Some(task));
+        }
+        for (timer, at) in timers {
+            sfn.clock.cancel(self.number(), timer, at);
+        }
+        for child in children.into_values().filter_map(|child| child.upgrade()) {
+            child.post(Event::Stop {
+                error: None,
+                cause: None,
+            });
+        }
+        if self.durable
+            && let Err(error) = sfn.store.end(self.id, stopped, &status)
+        {
+            tracing::error!(execution = %self.start.arn, %error, "the end was not recorded; a restart finds it again");
+        }
+        if let Some(parent) = &self.parent
+            && let Some(run) = parent.run.upgrade()
+        {
+            run.post(Event::ChildFinished {
+                id: parent.child,
+                status,
+            });
+        }
+        sfn.runs.finished(self);
+        self.ended.notify_waiters();
+    }
+
+    /// Number by which the clock tells executions apart.
+    pub fn number(&self) -> u64 {
+        self.id.unsigned_abs()
+    }
+
+    /// Notes a task in flight. `work` is called under the lock, so its end cannot be missed.
+    pub fn track(
+        &self,
+        id: TaskId,
+        token: Option<Arc<str>>,
+        work: impl FnOnce() -> Option<AbortHandle>,
+    ) {
+        let mut state = self.lock();
+        if state.stopped.is_none() {
+            let work = work();
+            state.tasks.insert(id, InFlight { token, work });
+        }
+    }
+
+    /// Stops what can be stopped of a task that is no longer wanted.
+    pub fn cancel(&self, id: TaskId) {
+        let task = self.lock().tasks.remove(&id);
+        if let Some(work) = task.as_ref().and_then(|task| task.work.as_ref()) {
+            work.abort();
+        }
+        self.forget_token(task);
+    }
+
+    /// Arms a timer.
+    pub fn start_timer(self: &Arc<Run>, sfn: &Inner, id: TimerId, at: Timestamp) {
+        self.lock().timers.insert(id, at);
+        let wake: Arc<dyn Wake> = self.clone();
+        sfn.clock
+            .start(self.number(), id, at, Arc::downgrade(&wake));
+    }
+
+    /// Disarms a timer.
+    pub fn cancel_timer(&self, sfn: &Inner, id: TimerId) {
+        if let Some(at) = self.lock().timers.remove(&id) {
+            sfn.clock.cancel(self.number(), id, at);
+        }
+    }
+
+    /// Notes a child execution.
+    pub fn adopt(&self, id: ChildId, child: &Arc<Run>) {
+        self.lock().children.insert(id, Arc::downgrade(child));
+    }
+
+    /// Stops a child execution.
+    pub fn stop_child(&self, id: ChildId) {
+        let child = self.lock().children.get(&id).and_then(Weak::upgrade);
+        if let Some(child) = child {
+            child.post(Event::Stop {
+                error: None,
+                cause: None,
+            });
+        }
+    }
+
+    /// Where the execution stands.
+    pub fn status(&self) -> Status {
+        self.lock().execution.status().clone()
+    }
+
+    /// When it ended.
+    pub fn stopped(&self) -> Option<Timestamp> {
+        self.lock().stopped
+    }
+
+    /// The history so far, in the shape of GetExecutionHistory.
+    pub fn history(&self) -> Vec<asl::HistoryEvent> {
+        self.lock().execution.history().to_vec()
+    }
+
+    /// Marks the history so far as known to subscribers: after a replay.
+    pub fn skip_published(&self) {
+        let mut state = self.lock();
+        state.published = state.execution.history().len();
+    }
+
+    /// Waits for the end.
+    pub async fn wait(&self) -> Status {
+        loop {
+            let ended = self.ended.notified();
+            tokio::pin!(ended);
+            // Registered before the look, so an end in between is not missed.
+            ended.as_mut().enable();
+            if self.stopped().is_some() {
+                return self.status();
+            }
+            ended.await;
+        }
+    }
+
+    /// Drops all work without a word: the local cloud shuts down.
+    pub fn abandon(&self) {
+        let mut state = self.lock();
+        state.inbox.clear();
+        for task in state.tasks.drain().filter_map(|(_, task)| task.work) {
+            task.abort();
+        }
+    }
+}
+
+impl Wake for Run {
+    fn fire(self: Arc<Self>, timer: TimerId) {
+        self.post(Event::TimerFired { id: timer });
+    }
+}

@@ -1,0 +1,344 @@
+//! The harness of every worker, so that a worker crate is only its own computation.
+//!
+//! A worker reads its job, heartbeats while it works, commits `outcome.json` once, and only then calls back. The
+//! same binary serves as a container (`JOB_URI`, `TASK_TOKEN`), as a container that polls an activity
+//! (`ACTIVITY_ARN`), and as a Lambda function (`{jobUri, taskToken}`).
+
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tracing::{Instrument, error, info, info_span, warn};
+
+use crate::activity::SfnActivity;
+use crate::artifacts::{self, GetObject, Payload, PutObject, S3Store, S3Uri};
+use crate::job::{Job, JobOutcome, JobResult, Receipt};
+use crate::task::{
+    CallBack, Delivery, Failure, JOB_CRASHED, Named, SfnCallback, Signal, TaskToken,
+};
+use crate::{aws, env, lambda, telemetry};
+use input::{self, InvalidInput};
+use placement::Placement;
+
+mod activity;
+mod vigil;
+pub use activity::Polling;
+pub use vigil::HEARTBEAT;
+use vigil::Vigil;
+
+/// What a worker is told: where its job is, and whom to answer.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Assignment {
+    /// S3 URI of `job.json`.
+    pub job_uri: S3Uri,
+    /// The waiting state, unless the caller watches the exit code itself (`.sync`).
+    #[serde(default)]
+    pub task_token: Option<TaskToken>,
+    /// Where the worker runs, when that is not the job's own placement.
+    #[serde(default)]
+    pub placement: Option<Placement>,
+}
+
+/// What the computation gets besides its input.
+#[derive(Debug)]
+pub struct Context<'a, S> {
+    /// The job.
+    pub job: &'a Job,
+    /// The artifacts.
+    pub store: &'a S,
+    /// S3 URI of `job.json`; results go beside it, see [`S3Uri::sibling`].
+    pub uri: &'a S3Uri,
+}
+
+/// How the work ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// Done; the outcome is committed.
+    Succeeded(Receipt),
+    /// The input cannot be worked on, now or ever.
+    Refused(Failure),
+    /// It failed in a way that another attempt may cure.
+    Failed(Failure),
+    /// The answer could not be delivered, whatever it was: the job-watcher must.
+    Unheard(Failure),
+}
+
+impl Ending {
+    /// Exit code of the container: 0, 3 for a refused input, 1 for any other failure.
+    pub const fn code(&self) -> u8 {
+        match self {
+            Self::Succeeded(_) => 0,
+            Self::Failed(_) | Self::Unheard(_) => 1,
+            Self::Refused(_) => 3,
+        }
+    }
+}
+
+/// Runs a worker: `work` computes the output of one job from its input.
+///
+/// Errors named `Input.*` refuse the input for good; all others may be retried. `work` may block the thread:
+/// heartbeats and SIGTERM are served by another one.
+pub fn run<I, O, E>(work: impl AsyncFn(Context<'_, S3Store>, I) -> Result<O, E>) -> ExitCode
+where
+    I: DeserializeOwned,
+    O: Serialize,
+    E: Named,
+{
+    telemetry::init();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(error) => return refuse_to_start(&error),
+    };
+    runtime.block_on(async {
+        let config = aws::config().await;
+        let store = S3Store(aws::s3(&config));
+        let callback = SfnCallback(aws::sfn(&config));
+        if env::optional("AWS_LAMBDA_RUNTIME_API").is_some() {
+            return Box::pin(serve_lambda(&store, &callback, &work)).await;
+        }
+        match Polling::from_env() {
+            Ok(None) => {}
+            Ok(Some(polling)) => {
+                let activity = SfnActivity(aws::sfn(&config));
+                return Box::pin(activity::serve(
+                    &activity, &store, &callback, &polling, &work,
+                ))
+                .await;
+            }
+            Err(error) => return refuse_to_start(&*error),
+        }
+        let assignment = match assignment_from_env() {
+            Ok(assignment) => assignment,
+            Err(error) => return refuse_to_start(&*error),
+        };
+        ExitCode::from(
+            Box::pin(perform(&store, &callback, &assignment, &work))
+                .await
+                .code(),
+        )
+    })
+}
+
+fn refuse_to_start(error: &dyn std::error::Error) -> ExitCode {
+    error!("{error}");
+    ExitCode::from(1)
+}
+
+fn assignment_from_env() -> Result<Assignment, Box<dyn std::error::Error>> {
+    Ok(Assignment {
+        job_uri: env::parsed("JOB_URI")?.ok_or(env::Missing("JOB_URI"))?,
+        task_token: env::optional("TASK_TOKEN").map(TaskToken::new),
+        placement: env::parsed("PLACEMENT")?,
+    })
+}
+
+async fn serve_lambda<I, O, E>(
+    store: &S3Store,
+    callback: &SfnCallback,
+    work: &impl AsyncFn(Context<'_, S3Store>, I) -> Result<O, E>,
+) -> ExitCode
+where
+    I: DeserializeOwned,
+    O: Serialize,
+    E: Named,
+{
+    let served = lambda::serve(async |mut assignment: Assignment| {
+        assignment.placement = Some(Placement::Lambda);
+        match Box::pin(perform(store, callback, &assignment, work)).await {
+            Ending::Succeeded(receipt) => Ok(Some(receipt)),
+            // The token has the failure already; failing the invocation too would make Lambda run it again.
+            Ending::Refused(_) | Ending::Failed(_) if assignment.task_token.is_some() => Ok(None),
+            Ending::Refused(failure) | Ending::Failed(failure) | Ending::Unheard(failure) => {
+                Err(failure)
+            }
+        }
+    });
+    match served.await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => refuse_to_start(&*error),
+    }
+}
+
+/// Does one job from reading it to calling back. `work` is not called when the outcome is committed already.
+pub async fn perform<S, C, I, O, E>(
+    store: &S,
+    callback: &C,
+    assignment: &Assignment,
+    work: &impl AsyncFn(Context<'_, S>, I) -> Result<O, E>,
+) -> Ending
+where
+    S: GetObject + PutObject,
+    C: CallBack + Clone + Send + Sync + 'static,
+    I: DeserializeOwned,
+    O: Serialize,
+    E: Named,
+{
+    let (job_id, result) = match artifacts::get_json::<Job>(store, &assignment.job_uri).await {
+        Ok(job) => {
+            let placement = assignment.placement.unwrap_or(job.placement);
+            let _vigil = Vigil::keep(callback, assignment.task_token.as_ref(), placement, &job.id);
+            let span = info_span!("job", id = job.id, execution = job.execution_arn.as_deref());
+            let result = conclude(store, assignment, &job, work)
+                .instrument(span)
+                .await;
+            (job.id, result)
+        }
+        Err(error) => (String::new(), Err(Unfinished::from(&error))),
+    };
+    let ending = match result {
+        Ok(outcome) => settle(outcome, &assignment.job_uri),
+        Err(Unfinished { name, message }) => Ending::Failed(failure(&name, &message, &job_id)),
+    };
+    answer(callback, assignment, ending, &job_id).await
+}
+
+/// A failure that leaves no outcome.
+struct Unfinished {
+    name: String,
+    message: String,
+}
+
+impl<E: Named> From<&E> for Unfinished {
+    fn from(error: &E) -> Self {
+        Self {
+            name: error.name().to_owned(),
+            message: error.to_string(),
+        }
+    }
+}
+
+/// The outcome of the job: the committed one, or the one that `work` makes now.
+async fn conclude<S, I, O, E>(
+    store: &S,
+    assignment: &Assignment,
+    job: &Job,
+    work: &impl AsyncFn(Context<'_, S>, I) -> Result<O, E>,
+) -> Result<JobOutcome, Unfinished>
+where
+    S: GetObject + PutObject,
+    I: DeserializeOwned,
+    O: Serialize,
+    E: Named,
+{
+    let uri = assignment.job_uri.sibling("outcome.json");
+    let committed = artifacts::find_json(store, &uri).await;
+    if let Some(committed) = committed.map_err(|error| Unfinished::from(&error))? {
+        info!("the outcome is committed already");
+        return Ok(committed);
+    }
+    let started_at_ms = now_ms();
+    let context = Context {
+        job,
+        store,
+        uri: &assignment.job_uri,
+    };
+    let result = match compute(context, work).await {
+        Ok(output) => JobResult::Succeeded { output },
+        Err(Unfinished { name, message }) if name.starts_with("Input.") => {
+            let Failure { error, cause } = failure(&name, &message, &job.id);
+            JobResult::Refused { error, cause }
+        }
+        Err(unfinished) => return Err(unfinished),
+    };
+    let outcome = JobOutcome {
+        job_id: job.id.clone(),
+        worker: job.worker.clone(),
+        placement: assignment.placement.unwrap_or(job.placement),
+        started_at_ms,
+        finished_at_ms: now_ms(),
+        result,
+    };
+    let committed = artifacts::put_once(store, &uri, outcome).await;
+    committed.map_err(|error| Unfinished::from(&error))
+}
+
+/// The output of the work. An input that was too large for a state arrives as a pointer.
+async fn compute<S, I, O, E>(
+    context: Context<'_, S>,
+    work: &impl AsyncFn(Context<'_, S>, I) -> Result<O, E>,
+) -> Result<Value, Unfinished>
+where
+    S: GetObject,
+    I: DeserializeOwned,
+    O: Serialize,
+    E: Named,
+{
+    let invalid = |error: InvalidInput| Unfinished::from(&error.under("$.input"));
+    let payload: Payload = input::parse(context.job.input.clone()).map_err(invalid)?;
+    let value = payload.unpack(context.store).await;
+    let value = value.map_err(|error| Unfinished::from(&error))?;
+    let input = input::parse(value).map_err(invalid)?;
+    let output = work(context, input).await;
+    let output = output.map_err(|error| Unfinished::from(&error))?;
+    serde_json::to_value(output).map_err(|error| Unfinished {
+        name: JOB_CRASHED.to_owned(),
+        message: format!("the output is not JSON: {error}"),
+    })
+}
+
+fn settle(outcome: JobOutcome, job_uri: &S3Uri) -> Ending {
+    let receipt = outcome.receipt(&job_uri.sibling("outcome.json").to_string());
+    match outcome.result {
+        JobResult::Succeeded { .. } => Ending::Succeeded(receipt),
+        JobResult::Refused { error, cause } => Ending::Refused(Failure { error, cause }),
+    }
+}
+
+async fn answer<C: CallBack>(
+    callback: &C,
+    assignment: &Assignment,
+    ending: Ending,
+    job_id: &str,
+) -> Ending {
+    match &ending {
+        Ending::Succeeded(receipt) => {
+            info!(job = job_id, duration_ms = receipt.duration_ms, "succeeded")
+        }
+        Ending::Refused(failure) | Ending::Failed(failure) | Ending::Unheard(failure) => {
+            error!(job = job_id, error = failure.error, "{}", failure.cause);
+        }
+    }
+    let Some(token) = &assignment.task_token else {
+        return ending;
+    };
+    match callback.call_back(token, signal(&ending)).await {
+        Ok(Delivery::Delivered) => ending,
+        Ok(Delivery::Gone) => {
+            warn!(job = job_id, "nobody waits for this job any more");
+            ending
+        }
+        // The exit code, or the failed invocation, tells the job-watcher, which delivers what is committed.
+        Err(error) => Ending::Unheard(failure(error.name(), &error.to_string(), job_id)),
+    }
+}
+
+fn signal(ending: &Ending) -> Signal {
+    match ending {
+        Ending::Succeeded(receipt) => Signal::Success(serde_json::json!(receipt)),
+        Ending::Refused(failure) | Ending::Failed(failure) | Ending::Unheard(failure) => {
+            Signal::Failure(failure.clone())
+        }
+    }
+}
+
+fn failure(name: &str, message: &str, job_id: &str) -> Failure {
+    let log = env::optional("LOG_GROUP").or_else(|| env::optional("AWS_LAMBDA_LOG_GROUP_NAME"));
+    Failure::new(name, message, job_id, log.as_deref())
+}
+
+fn now_ms() -> u64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests;

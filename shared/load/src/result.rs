@@ -1,0 +1,622 @@
+//! What load generators hand on: the result of one, the merge of several, thresholds and the clocks.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::histogram::{HistogramError, Latencies};
+use jobs::artifacts::S3Uri;
+
+/// Why a request did not count as good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Failure {
+    /// No connection was made: refused, unreachable, no descriptor left.
+    Connect,
+    /// The TLS handshake or a TLS record failed.
+    Tls,
+    /// No complete response within the time limit, counted from the intended start.
+    Timeout,
+    /// The server closed the connection or reset the stream before the response was complete.
+    Closed,
+    /// What came back is not HTTP.
+    Protocol,
+    /// A complete response with a status that the test does not expect.
+    Status,
+    /// A complete response whose body is not as the test expects.
+    Body,
+    /// Never sent: every connection was busy until the test was over.
+    Unsent,
+}
+
+/// One second of a test, counted from its start.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Second {
+    /// Which second, from 0. A request belongs to the second in which it ended.
+    pub second: u32,
+    /// Requests that ended, well or not.
+    pub requests: u64,
+    /// Those of them that failed.
+    pub errors: u64,
+    /// Bytes received, head and body.
+    pub bytes_received: u64,
+    /// Latencies of this second in the text form of [`Latencies`].
+    pub latencies: String,
+}
+
+/// What was measured, by one thread, one generator or all of them: merging keeps every figure exact.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Measured {
+    /// Requests that ended, well or not. Warm-up is not counted.
+    pub requests: u64,
+    /// Time from the intended start to the last byte of the response, in microseconds. A request that
+    /// timed out counts with the time it was waited for, so a stalled server cannot improve its figures.
+    pub latencies: Latencies,
+    /// How late the generator itself was in starting requests, in microseconds (open loop only).
+    pub scheduling: Latencies,
+    /// Complete responses by status code.
+    pub statuses: BTreeMap<u16, u64>,
+    /// Failed requests by kind.
+    pub errors: BTreeMap<Failure, u64>,
+    /// Bytes sent, head and body, before encryption.
+    pub bytes_sent: u64,
+    /// Bytes received, head and body, after decryption.
+    pub bytes_received: u64,
+    /// The course of the test; seconds in which nothing ended are left out.
+    pub seconds: Vec<Second>,
+}
+
+impl Measured {
+    /// Failed requests of any kind.
+    pub fn failed(&self) -> u64 {
+        self.errors.values().sum()
+    }
+
+    /// Failed requests as a share (0 to 1) of all; 0 when there were none.
+    pub fn error_rate(&self) -> f64 {
+        if self.requests == 0 {
+            0.0
+        } else {
+            self.failed() as f64 / self.requests as f64
+        }
+    }
+
+    /// Whether nothing but failures came of the requests.
+    pub fn all_failed(&self) -> bool {
+        self.failed() >= self.requests
+    }
+
+    /// Requests that ended, well or not, per second of a test of `seconds` length.
+    pub fn throughput(&self, seconds: f64) -> f64 {
+        if seconds > 0.0 {
+            self.requests as f64 / seconds
+        } else {
+            0.0
+        }
+    }
+
+    /// Adds what another thread or generator measured.
+    ///
+    /// # Errors
+    /// [`HistogramError`] when a histogram of a second is not one of ours.
+    pub fn merge(&mut self, other: &Self) -> Result<(), HistogramError> {
+        self.requests += other.requests;
+        self.latencies.merge(&other.latencies);
+        self.scheduling.merge(&other.scheduling);
+        for (status, count) in &other.statuses {
+            *self.statuses.entry(*status).or_default() += count;
+        }
+        for (kind, count) in &other.errors {
+            *self.errors.entry(*kind).or_default() += count;
+        }
+        self.bytes_sent += other.bytes_sent;
+        self.bytes_received += other.bytes_received;
+        for second in &other.seconds {
+            match self
+                .seconds
+                .binary_search_by_key(&second.second, |own| own.second)
+            {
+                Ok(at) => self.seconds[at].merge(second)?,
+                Err(at) => self.seconds.insert(at, second.clone()),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Second {
+    fn merge(&mut self, other: &Self) -> Result<(), HistogramError> {
+        self.requests += other.requests;
+        self.errors += other.errors;
+        self.bytes_received += other.bytes_received;
+        let mut latencies = Latencies::from_base64(&self.latencies)?;
+        latencies.merge(&Latencies::from_base64(&other.latencies)?);
+        self.latencies = latencies.to_base64();
+        Ok(())
+    }
+}
+
+/// Four readings of two clocks, as NTP takes them (RFC 5905, section 8): they tell how far the clock of
+/// a generator is from the clock of Step Functions without any other service.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ClockReadings {
+    /// The state machine sent the request, in milliseconds since 1970 by its clock (`$millis()` in Arguments).
+    pub sent_at_ms: f64,
+    /// The generator received it, by the generator's clock.
+    pub received_at_ms: f64,
+    /// The generator answered, by the generator's clock.
+    pub returned_at_ms: f64,
+    /// The state machine had the answer, by its clock (`$millis()` in Output).
+    pub done_at_ms: f64,
+}
+
+impl ClockReadings {
+    /// How many milliseconds the generator's clock is ahead (behind when negative).
+    pub fn offset_ms(&self) -> f64 {
+        f64::midpoint(
+            self.received_at_ms - self.sent_at_ms,
+            self.returned_at_ms - self.done_at_ms,
+        )
+    }
+
+    /// The true offset is within this many milliseconds of [`Self::offset_ms`]: half of the time on the way.
+    pub fn uncertainty_ms(&self) -> f64 {
+        (((self.done_at_ms - self.sent_at_ms) - (self.returned_at_ms - self.received_at_ms)) / 2.0)
+            .max(0.0)
+    }
+}
+
+/// What one generator did.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LoadResult {
+    /// The URL under load.
+    pub url: String,
+    /// Which of the test's generators this is, from 0.
+    pub index: u32,
+    /// How many generators the test has.
+    pub count: u32,
+    /// Threads of this generator.
+    pub threads: u32,
+    /// The instant from which the measured schedule counts, in milliseconds since 1970 by its own clock.
+    pub started_at_ms: f64,
+    /// How much later than the agreed `startAt` that was, in milliseconds; 0 when none was agreed.
+    pub late_ms: f64,
+    /// Length of the measured part in seconds: the schedule, or until the last response if that came later.
+    pub seconds: f64,
+    /// Arrivals that the schedule of this generator holds (open loop; of random ones the expected number), or the
+    /// requests made (closed loop).
+    pub offered: u64,
+    /// Requests that were on their way when the generator stopped early; they are in no other figure.
+    #[serde(default)]
+    pub unfinished: u64,
+    /// True when the generator stopped early, before the function's time limit.
+    pub truncated: bool,
+    /// What was measured.
+    pub measured: Measured,
+}
+
+/// The answer of one generator to the state machine: where its [`LoadResult`] is, and what a person wants
+/// to see in the console.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Generated {
+    /// Which of the test's generators this is, from 0.
+    pub index: u32,
+    /// The object that holds the [`LoadResult`].
+    pub result_uri: S3Uri,
+    /// Requests that ended.
+    pub requests: u64,
+    /// Those of them that failed.
+    pub failed: u64,
+    /// Requests that ended per second.
+    pub requests_per_second: f64,
+    /// 99th percentile of the latency in milliseconds.
+    pub p99_ms: f64,
+    /// True when the generator stopped early.
+    pub truncated: bool,
+    /// Memory of the function in MiB; 0 outside Lambda.
+    pub memory_mib: u32,
+    /// When the state machine sent the request, by its clock, in milliseconds since 1970.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent_at_ms: Option<f64>,
+    /// When the generator received it, by the generator's clock.
+    pub received_at_ms: f64,
+    /// When the generator answered, by the generator's clock.
+    pub returned_at_ms: f64,
+    /// When the state machine had the answer, by its clock; the state machine adds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub done_at_ms: Option<f64>,
+}
+
+impl Generated {
+    /// The readings of both clocks, if the state machine took its own.
+    pub fn clock(&self) -> Option<ClockReadings> {
+        Some(ClockReadings {
+            sent_at_ms: self.sent_at_ms?,
+            received_at_ms: self.received_at_ms,
+            returned_at_ms: self.returned_at_ms,
+            done_at_ms: self.done_at_ms?,
+        })
+    }
+
+    /// Seconds that Lambda bills for the invocation, without initialisation.
+    pub fn billed_seconds(&self) -> f64 {
+        (self.returned_at_ms - self.received_at_ms).max(0.0).ceil() / 1e3
+    }
+}
+
+impl LoadResult {
+    /// Good and failed requests per second of the measured part.
+    pub fn throughput(&self) -> f64 {
+        self.measured.throughput(self.seconds)
+    }
+}
+
+/// What a threshold looks at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Metric {
+    /// A latency percentile (0 to 100), in microseconds.
+    Percentile(f64),
+    /// Mean latency in microseconds.
+    Mean,
+    /// Highest latency in microseconds.
+    Max,
+    /// Failed requests as a share of all, 0 to 1.
+    ErrorRate,
+    /// Requests that ended per second.
+    Throughput,
+}
+
+/// How a threshold compares.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Comparison {
+    /// `<`
+    Below,
+    /// `<=`
+    AtMost,
+    /// `>`
+    Above,
+    /// `>=`
+    AtLeast,
+}
+
+/// A condition that a test must fulfil: `p99 < 250 ms`, `error rate < 0.1 %`, `throughput >= 4900 /s`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Threshold {
+    text: String,
+    metric: Metric,
+    comparison: Comparison,
+    /// In the metric's own unit.
+    bound: f64,
+}
+
+/// Why a text is not a threshold.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ThresholdError {
+    /// None of `<`, `<=`, `>`, `>=` in it.
+    #[error("threshold \"{0}\": write it as METRIC < VALUE UNIT, for example \"p99 < 250 ms\"")]
+    Shape(String),
+    /// An unknown metric.
+    #[error(
+        "threshold \"{text}\": unknown metric \"{metric}\"; use p50, p99.9 (any percentile), mean, max, error rate \
+         or throughput"
+    )]
+    Metric {
+        /// The whole threshold.
+        text: String,
+        /// The part that is not understood.
+        metric: String,
+    },
+    /// A bound that is no number, or has a unit that does not belong to the metric.
+    #[error(
+        "threshold \"{text}\": \"{bound}\" is not a bound for {metric}; give a number and {unit}"
+    )]
+    Bound {
+        /// The whole threshold.
+        text: String,
+        /// The part that is not understood.
+        bound: String,
+        /// The metric it is for.
+        metric: &'static str,
+        /// The units that the metric takes.
+        unit: &'static str,
+    },
+}
+
+impl Threshold {
+    /// The measured value, in the metric's own unit (microseconds, share or requests per second); none when no
+    /// request has a latency.
+    pub fn measure(&self, measured: &Measured, seconds: f64) -> Option<f64> {
+        let latency = |value: f64| (measured.latencies.count() > 0).then_some(value);
+        match self.metric {
+            Metric::Percentile(percent) => latency(measured.latencies.percentile(percent) as f64),
+            Metric::Mean => latency(measured.latencies.mean()),
+            Metric::Max => latency(measured.latencies.max() as f64),
+            Metric::ErrorRate => Some(measured.error_rate()),
+            Metric::Throughput => Some(measured.throughput(seconds)),
+        }
+    }
+
+    /// Checks a test of `seconds` length. A test without any request passes no threshold, and one without any
+    /// response no threshold of a latency: a server that is not there is not fast.
+    pub fn check(&self, measured: &Measured, seconds: f64) -> Check {
+        let value = self.measure(measured, seconds);
+        let text = match (value, self.metric) {
+            (None, _) => "no response".to_owned(),
+            (Some(value), Metric::Percentile(_) | Metric::Mean | Metric::Max) => {
+                format!("{:.3} ms", value / 1000.0)
+            }
+            (Some(value), Metric::ErrorRate) => format!("{:.3} %", value * 100.0),
+            (Some(value), Metric::Throughput) => format!("{value:.1} /s"),
+        };
+        Check {
+            threshold: self.text.clone(),
+            measured: text,
+            passed: measured.requests > 0 && value.is_some_and(|value| self.holds(value)),
+        }
+    }
+
+    fn holds(&self, value: f64) -> bool {
+        // The histogram answers with the top of a bucket, so compare against the top of the bound's own
+        // bucket: `p99 <= 250 ms` must hold when every sample is exactly 250 ms.
+        let slack = match self.metric {
+            Metric::Percentile(_) | Metric::Max => self.bound / 1000.0,
+            Metric::Mean | Metric::ErrorRate | Metric::Throughput => 0.0,
+        };
+        match self.comparison {
+            Comparison::Below => value < self.bound,
+            Comparison::AtMost => value <= self.bound + slack,
+            Comparison::Above => value > self.bound,
+            Comparison::AtLeast => value >= self.bound,
+        }
+    }
+}
+
+/// A threshold and whether it held.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Check {
+    /// The threshold as it was written.
+    pub threshold: String,
+    /// The measured value with its unit.
+    pub measured: String,
+    /// Whether it held.
+    pub passed: bool,
+}
+
+impl fmt::Display for Threshold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl From<Threshold> for String {
+    fn from(threshold: Threshold) -> Self {
+        threshold.text
+    }
+}
+
+impl TryFrom<String> for Threshold {
+    type Error = ThresholdError;
+
+    fn try_from(text: String) -> Result<Self, ThresholdError> {
+        text.parse()
+    }
+}
+
+impl FromStr for Threshold {
+    type Err = ThresholdError;
+
+    fn from_str(text: &str) -> Result<Self, ThresholdError> {
+        let at = text
+            .find(['<', '>'])
+            .ok_or_else(|| ThresholdError::Shape(text.to_owned()))?;
+        let (metric, rest) = text.split_at(at);
+        let (comparison, bound) = if let Some(bound) = rest.strip_prefix("<=") {
+            (Comparison::AtMost, bound)
+        } else if let Some(bound) = rest.strip_prefix(">=") {
+            (Comparison::AtLeast, bound)
+        } else if let Some(bound) = rest.strip_prefix('<') {
+            (Comparison::Below, bound)
+        } else {
+            (Comparison::Above, &rest[1..])
+        };
+        let metric = parse_metric(metric.trim()).ok_or_else(|| ThresholdError::Metric {
+            text: text.to_owned(),
+            metric: metric.trim().to_owned(),
+        })?;
+        let bound = parse_bound(metric, bound.trim()).ok_or_else(|| {
+            let (metric, unit) = match metric {
+                Metric::Percentile(_) | Metric::Mean | Metric::Max => ("a latency", "us, ms or s"),
+                Metric::ErrorRate => ("the error rate", "%"),
+                Metric::Throughput => ("the throughput", "/s"),
+            };
+            ThresholdError::Bound {
+                text: text.to_owned(),
+                bound: bound.trim().to_owned(),
+                metric,
+                unit,
+            }
+        })?;
+        Ok(Self {
+            text: text.trim().to_owned(),
+            metric,
+            comparison,
+            bound,
+        })
+    }
+}
+
+fn parse_metric(text: &str) -> Option<Metric> {
+    match text {
+        "mean" => Some(Metric::Mean),
+        "max" => Some(Metric::Max),
+        "error rate" => Some(Metric::ErrorRate),
+        "throughput" => Some(Metric::Throughput),
+        _ => {
+            let percent: f64 = text.strip_prefix('p')?.parse().ok()?;
+            (0.0..=100.0)
+                .contains(&percent)
+                .then_some(Metric::Percentile(percent))
+        }
+    }
+}
+
+fn parse_bound(metric: Metric, text: &str) -> Option<f64> {
+    let end = text
+        .find(|c: char| !(c.is_ascii_digit() || c == '.'))
+        .unwrap_or(text.len());
+    let number: f64 = text[..end].parse().ok()?;
+    let scale = match (metric, text[end..].trim()) {
+        (Metric::Percentile(_) | Metric::Mean | Metric::Max, "us" | "µs") => 1.0,
+        (Metric::Percentile(_) | Metric::Mean | Metric::Max, "ms") => 1e3,
+        (Metric::Percentile(_) | Metric::Mean | Metric::Max, "s") => 1e6,
+        (Metric::ErrorRate, "%") => 0.01,
+        (Metric::Throughput, "/s" | "") => 1.0,
+        _ => return None,
+    };
+    Some(number * scale)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use proptest::prelude::*;
+
+    fn measured(latencies: &[u64], errors: u64) -> Measured {
+        let mut measured = Measured {
+            requests: latencies.len() as u64 + errors,
+            ..Measured::default()
+        };
+        latencies
+            .iter()
+            .for_each(|&micros| measured.latencies.record(micros));
+        if errors > 0 {
+            measured.errors.insert(Failure::Connect, errors);
+        }
+        measured
+    }
+
+    #[test]
+    fn thresholds_are_checked_in_their_own_units() {
+        let test = measured(&[10_000; 999], 1);
+        for (threshold, passed, value) in [
+            ("p99 < 250 ms", true, "10.007 ms"),
+            ("p99 < 10 ms", false, "10.007 ms"),
+            ("p99.9 <= 10 ms", true, "10.007 ms"),
+            ("p50 < 9999us", false, "10.007 ms"),
+            ("max < 1 s", true, "10.007 ms"),
+            ("mean > 1 ms", true, "10.004 ms"),
+            ("error rate < 0.1 %", false, "0.100 %"),
+            ("error rate <= 0.1 %", true, "0.100 %"),
+            ("throughput >= 100 /s", true, "100.0 /s"),
+            ("throughput > 100", false, "100.0 /s"),
+        ] {
+            let check = threshold.parse::<Threshold>().unwrap().check(&test, 10.0);
+            assert_eq!(
+                (check.passed, check.measured.as_str()),
+                (passed, value),
+                "{threshold}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_test_without_requests_passes_nothing() {
+        assert!(
+            !"error rate < 1 %"
+                .parse::<Threshold>()
+                .unwrap()
+                .check(&Measured::default(), 10.0)
+                .passed
+        );
+    }
+
+    #[test]
+    fn without_any_response_no_latency_threshold_holds() {
+        let dead = measured(&[], 50);
+        for threshold in ["p99 < 250 ms", "mean < 1 s", "max <= 1 s"] {
+            let check = threshold.parse::<Threshold>().unwrap().check(&dead, 10.0);
+            assert_eq!(
+                (check.passed, check.measured.as_str()),
+                (false, "no response"),
+                "{threshold}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_threshold_is_refused_with_the_reason() {
+        for (text, part) in [
+            ("p99 250 ms", "METRIC < VALUE UNIT"),
+            ("p101 < 1 ms", "unknown metric \"p101\""),
+            ("latency < 1 ms", "unknown metric \"latency\""),
+            ("p99 < fast", "\"fast\" is not a bound for a latency"),
+            ("p99 < 5 %", "us, ms or s"),
+            ("error rate < 5", "give a number and %"),
+        ] {
+            let error = text.parse::<Threshold>().unwrap_err().to_string();
+            assert!(error.contains(part), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn the_clock_offset_is_found_to_within_half_the_way() {
+        // The generator is 40 ms ahead; the request takes 30 ms there and 10 ms back.
+        let clock = ClockReadings {
+            sent_at_ms: 1_000.0,
+            received_at_ms: 1_070.0,
+            returned_at_ms: 2_070.0,
+            done_at_ms: 2_040.0,
+        };
+        assert_eq!((clock.offset_ms(), clock.uncertainty_ms()), (50.0, 20.0));
+    }
+
+    fn second() -> impl Strategy<Value = Second> {
+        (0u32..5, prop::collection::vec(1u64..1_000_000, 1..20)).prop_map(|(second, samples)| {
+            let mut latencies = Latencies::new();
+            samples.iter().for_each(|&micros| latencies.record(micros));
+            let requests = samples.len() as u64;
+            Second {
+                second,
+                requests,
+                errors: 0,
+                bytes_received: requests * 10,
+                latencies: latencies.to_base64(),
+            }
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(32))]
+        #[test]
+        fn the_order_of_merging_does_not_matter(seconds in prop::collection::vec(second(), 1..12)) {
+            let parts: Vec<Measured> = seconds
+                .into_iter()
+                .map(|second| Measured {
+                    requests: second.requests,
+                    latencies: Latencies::from_base64(&second.latencies).unwrap(),
+                    statuses: BTreeMap::from([(200, second.requests)]),
+                    seconds: vec![second],
+                    ..Measured::default()
+                })
+                .collect();
+            let mut forward = Measured::default();
+            let mut backward = Measured::default();
+            parts.iter().for_each(|part| forward.merge(part).unwrap());
+            parts.iter().rev().for_each(|part| backward.merge(part).unwrap());
+            prop_assert_eq!(&forward, &backward);
+            prop_assert_eq!(forward.requests, forward.seconds.iter().map(|second| second.requests).sum::<u64>());
+            prop_assert!(forward.seconds.is_sorted_by_key(|second| second.second));
+            let json = serde_json::to_string(&forward).unwrap();
+            prop_assert_eq!(&serde_json::from_str::<Measured>(&json).unwrap(), &forward);
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! The data set and the models that the trainer fits and the predictor scores with.
+
+pub mod dataset;
+mod logistic;
+pub mod model;
