@@ -1,0 +1,376 @@
+//! What the definitions promise by themselves, with the interpreter alone: no function and no worker runs.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use asl::simulate::{self, NoServices};
+use asl::{Execution, Start, StateMachine, Status};
+use end_to_end::root;
+use serde_json::{Value, json};
+
+fn read(file: &str) -> String {
+    std::fs::read_to_string(root().join("statemachines").join(file)).unwrap()
+}
+
+fn parsed(file: &str) -> Value {
+    serde_json::from_str(&read(file)).unwrap()
+}
+
+fn sample(pipeline: &str) -> Value {
+    parsed(&format!("{pipeline}.input.json"))
+}
+
+fn changed(pipeline: &str, changes: &Value) -> Value {
+    let mut input = sample(pipeline);
+    for (field, value) in changes.as_object().unwrap() {
+        input[field] = value.clone();
+    }
+    input
+}
+
+fn pipelines() -> Vec<String> {
+    let files = std::fs::read_dir(root().join("statemachines")).unwrap();
+    let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> = names
+        .filter_map(|name| Some(name.strip_suffix(".asl.json")?.to_owned()))
+        .collect();
+    names.sort();
+    assert!(names.len() >= 9, "the definitions are not where they were");
+    names
+}
+
+/// A placeholder as the Resource itself stands for an activity.
+fn name_activities(node: &mut Value) {
+    match node {
+        Value::Object(map) => {
+            for (field, value) in map {
+                match value.as_str() {
+                    Some(text) if field == "Resource" && text.starts_with("${") => {
+                        *value = json!("arn:aws:states:us-east-1:123456789012:activity:a");
+                    }
+                    _ => name_activities(value),
+                }
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(name_activities),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+fn run(pipeline: &str, input: &Value) -> Execution {
+    let mut definition = parsed(&format!("{pipeline}.asl.json"));
+    name_activities(&mut definition);
+    let machine = StateMachine::parse(&definition.to_string()).unwrap();
+    let start = Start {
+        input: asl::Value::from(input.clone()),
+        ..Start::default()
+    };
+    simulate::run(&machine, start, asl::Timestamp(0), &mut NoServices)
+}
+
+/// How many events of these types there are.
+fn count(execution: &Execution, types: &[&str]) -> usize {
+    let events = execution.history().iter();
+    let names = events.map(asl::HistoryEvent::type_name);
+    names.filter(|name| types.contains(&name.as_str())).count()
+}
+
+fn began_work(execution: &Execution) -> bool {
+    let work = ["TaskScheduled", "ActivityScheduled", "MapRunStarted"];
+    count(execution, &work) > 0
+}
+
+/// That `input` is refused, by a problem that begins with `path`, before anything is called.
+fn assert_refused(pipeline: &str, input: &Value, path: &str) {
+    let execution = run(pipeline, input);
+    let Status::Failed { error, cause } = execution.status() else {
+        panic!("{pipeline} {path}: {:?}", execution.status());
+    };
+    let cause = cause.as_deref().unwrap_or_default();
+    let named = cause
+        .strip_prefix(path)
+        .is_some_and(|rest| rest.starts_with([':', '.', '[']));
+    assert!(
+        error.as_deref() == Some("Input.Invalid") && named && !began_work(&execution),
+        "{pipeline} {path}: {error:?} {cause}"
+    );
+}
+
+/// The sample, and what else shows every property of the schema.
+fn accepted(pipeline: &str) -> Vec<Value> {
+    let mut inputs = vec![sample(pipeline)];
+    match pipeline {
+        "activity" => inputs.push(changed(pipeline, &json!({"processor": "BATCH"}))),
+        "load-test" => inputs.push(changed(pipeline, &json!({"concurrency": 10}))),
+        "parallel-map" => {
+            let mut input = inputs[0].clone();
+            input.as_object_mut().unwrap().remove("items");
+            input["file"] = json!({"key": "data/users.jsonl"});
+            inputs.push(input);
+        }
+        _ => {}
+    }
+    inputs
+}
+
+/// Values that a property with this schema may not have.
+fn wrong(schema: &Value, example: &Value) -> Vec<Value> {
+    let mut values = Vec::new();
+    let kind = schema["type"].as_str().unwrap_or_else(|| {
+        let all_text = schema["enum"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(Value::is_string);
+        assert!(all_text);
+        "string"
+    });
+    for value in [
+        json!(null),
+        json!(true),
+        json!("7"),
+        json!(7),
+        json!([7]),
+        json!({"a": 7}),
+    ] {
+        let same = match kind {
+            "string" => value.is_string(),
+            "integer" | "number" => value.is_number(),
+            "boolean" => value.is_boolean(),
+            "array" => value.is_array(),
+            "object" => value.is_object(),
+            other => panic!("{other}"),
+        };
+        if !same {
+            values.push(value);
+        }
+    }
+    if kind == "integer" {
+        values.push(json!(2.5));
+    }
+    let bound = |name: &str| schema[name].as_f64();
+    values.extend(bound("minimum").map(|least| json!(least - 1.0)));
+    values.extend(bound("maximum").map(|most| json!(most + 1.0)));
+    values.extend(bound("exclusiveMinimum").map(|limit| json!(limit)));
+    values.extend(bound("exclusiveMaximum").map(|limit| json!(limit)));
+    values.extend(bound("minLength").map(|_| json!("")));
+    values.extend(bound("minItems").map(|_| json!([])));
+    values.extend(bound("maxItems").map(|most| json!(vec![example[0].clone(); most as usize + 1])));
+    values.extend(bound("minProperties").map(|_| json!({})));
+    values
+}
+
+#[test]
+fn what_the_schema_refuses_of_an_input_the_definition_refuses_by_its_path() {
+    for pipeline in pipelines() {
+        let schema = parsed(&format!("{pipeline}.schema.json"));
+        assert_eq!(schema["additionalProperties"], false, "{pipeline}");
+        let inputs = accepted(&pipeline);
+        for (name, schema) in schema["properties"].as_object().unwrap() {
+            // Of several forms; the function that gets it first tells them apart.
+            if schema.get("oneOf").is_some() {
+                continue;
+            }
+            let with = inputs.iter().find(|input| input.get(name).is_some());
+            let input = with.unwrap_or_else(|| panic!("{pipeline}: no example of {name}"));
+            for value in wrong(schema, &input[name]) {
+                let mut input = input.clone();
+                input[name] = value;
+                assert_refused(&pipeline, &input, &format!("$.{name}"));
+            }
+        }
+        for input in &inputs {
+            let mut input = input.clone();
+            input["nonsense"] = json!(1);
+            assert_refused(&pipeline, &input, "$.nonsense");
+        }
+        for name in schema["required"].as_array().unwrap() {
+            let name = name.as_str().unwrap();
+            let mut input = inputs[0].clone();
+            input.as_object_mut().unwrap().remove(name);
+            assert_refused(&pipeline, &input, &format!("$.{name}"));
+        }
+    }
+}
+
+#[test]
+fn what_the_schema_allows_is_begun() {
+    for pipeline in pipelines() {
+        let schema = parsed(&format!("{pipeline}.schema.json"));
+        let mut inputs = accepted(&pipeline);
+        let mut bare = inputs[0].clone();
+        let required: BTreeSet<&str> = schema["required"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter_map(Value::as_str)
+            .collect();
+        bare.as_object_mut()
+            .unwrap()
+            .retain(|name, _| required.contains(name.as_str()) || name == "items");
+        inputs.push(bare);
+        for input in inputs {
+            let execution = run(&pipeline, &input);
+            let status = execution.status();
+            assert!(began_work(&execution), "{pipeline} {input}: {status:?}");
+        }
+    }
+}
+
+#[test]
+fn what_lies_deeper_is_refused_by_its_path_too() {
+    let row = |field: &str, to: Value| json!({field: to});
+    let data = sample("data-pipeline");
+    let without = |at: &str, field: &str| {
+        let mut value = data[at].clone();
+        value[0].as_object_mut().unwrap().remove(field);
+        row(at, value)
+    };
+    let with = |at: &str, field: &str, to: &str| {
+        let mut value = data[at].clone();
+        value[0][field] = json!(to);
+        row(at, value)
+    };
+    let file = |more: Value| {
+        let mut file = json!({"key": "data/users.jsonl"});
+        file.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        json!({"items": null, "file": file})
+    };
+    let cases = [
+        (
+            "activity",
+            json!({"model": {"knn": {}, "forest": {}}}),
+            "$.model",
+        ),
+        ("canary", json!({"canary": {"name": "c"}}), "$.canary"),
+        ("canary", json!({"request": {"name": "r"}}), "$.request"),
+        ("data-pipeline", without("sources", "key"), "$.sources"),
+        (
+            "data-pipeline",
+            with("sources", "url", "https://x"),
+            "$.sources",
+        ),
+        (
+            "data-pipeline",
+            with("sources", "name", "sf-temps"),
+            "$.sources",
+        ),
+        (
+            "data-pipeline",
+            json!({"sources": [data["sources"][0]]}),
+            "$.sources",
+        ),
+        ("data-pipeline", without("cities", "airport"), "$.cities"),
+        (
+            "data-pipeline",
+            with("cities", "temperatures", "no"),
+            "$.cities",
+        ),
+        ("data-pipeline", with("cities", "weather", "no"), "$.cities"),
+        (
+            "data-pipeline",
+            json!({"transform": {"placment": "BATCH"}}),
+            "$.transform.placment",
+        ),
+        ("load-test", json!({"test": {"load": {}}}), "$.test.url"),
+        (
+            "load-test",
+            json!({"test": {"url": "http://x", "load": 1}}),
+            "$.test.load",
+        ),
+        (
+            "ml-pipeline",
+            json!({"models": [{"name": "a"}, {"name": "b"}]}),
+            "$.models",
+        ),
+        (
+            "ml-pipeline",
+            json!({"models": vec![sample("ml-pipeline")["models"][0].clone(); 2]}),
+            "$.models[1].name",
+        ),
+        ("parallel-map", json!({"file": {"key": "k"}}), "$.items"),
+        ("parallel-map", json!({"items": ["ada"]}), "$.items"),
+        ("parallel-map", json!({"canary": {"name": "c"}}), "$.canary"),
+        ("parallel-map", file(json!({"key": 1})), "$.file.key"),
+        (
+            "parallel-map",
+            file(json!({"maxConcurrency": 0})),
+            "$.file.maxConcurrency",
+        ),
+        (
+            "parallel-map",
+            file(json!({"toleratedFailurePercentage": 101})),
+            "$.file.toleratedFailurePercentage",
+        ),
+        (
+            "parallel-map",
+            file(json!({"toleratedFailurePercentage": "5"})),
+            "$.file.toleratedFailurePercentage",
+        ),
+        (
+            "parallel-map",
+            file(json!({"maxConcurency": 5})),
+            "$.file.maxConcurency",
+        ),
+        ("wrapper", json!({"service": {}}), "$.service.url"),
+        (
+            "wrapper",
+            json!({"service": {"url": "s3://b/k"}}),
+            "$.service.url",
+        ),
+        (
+            "wrapper",
+            json!({"alternative": {"key": ""}}),
+            "$.alternative.key",
+        ),
+    ];
+    for (pipeline, changes, path) in cases {
+        let mut input = changed(pipeline, &changes);
+        input
+            .as_object_mut()
+            .unwrap()
+            .retain(|_, value| !value.is_null());
+        assert_refused(pipeline, &input, path);
+    }
+}
+
+/// Every list of errors with what is done about them, for all definitions.
+fn retriers(node: &Value, found: &mut BTreeMap<BTreeSet<String>, BTreeSet<String>>) {
+    match node {
+        Value::Object(map) => {
+            for retrier in map
+                .get("Retry")
+                .and_then(Value::as_array)
+                .into_iter()
+                .flatten()
+            {
+                let names = retrier["ErrorEquals"].as_array().unwrap();
+                let names = names.iter().map(|name| name.as_str().unwrap().to_owned());
+                let mut text = retrier.clone();
+                text.as_object_mut().unwrap().remove("MaxAttempts");
+                found
+                    .entry(names.collect())
+                    .or_default()
+                    .insert(text.to_string());
+            }
+            map.values().for_each(|value| retriers(value, found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| retriers(item, found)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[test]
+fn the_same_errors_are_retried_in_the_same_words() {
+    let mut found = BTreeMap::new();
+    for pipeline in pipelines() {
+        retriers(&parsed(&format!("{pipeline}.asl.json")), &mut found);
+    }
+    assert!(found.len() >= 10);
+    for texts in found.values() {
+        assert_eq!(texts.len(), 1, "{texts:#?}");
+    }
+}
