@@ -4,8 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use asl::simulate::{self, NoServices};
-use asl::{Execution, Start, StateMachine, Status};
+use asl::simulate::{self, Answer, NoServices, Services};
+use asl::{Execution, ExecutionType, Limits, Pattern, Resource, Start, StateMachine, Status, Task};
 use end_to_end::root;
 use serde_json::{Value, json};
 
@@ -58,15 +58,21 @@ fn name_activities(node: &mut Value) {
     }
 }
 
-fn run(pipeline: &str, input: &Value) -> Execution {
+fn run(
+    pipeline: &str,
+    input: &Value,
+    limits: Option<Limits>,
+    services: &mut dyn Services,
+) -> Execution {
     let mut definition = parsed(&format!("{pipeline}.asl.json"));
     name_activities(&mut definition);
     let machine = StateMachine::parse(&definition.to_string()).unwrap();
     let start = Start {
         input: asl::Value::from(input.clone()),
+        limits,
         ..Start::default()
     };
-    simulate::run(&machine, start, asl::Timestamp(0), &mut NoServices)
+    simulate::run(&machine, start, asl::Timestamp(0), services)
 }
 
 /// How many events of these types there are.
@@ -83,7 +89,7 @@ fn began_work(execution: &Execution) -> bool {
 
 /// That `input` is refused, by a problem that begins with `path`, before anything is called.
 fn assert_refused(pipeline: &str, input: &Value, path: &str) {
-    let execution = run(pipeline, input);
+    let execution = run(pipeline, input, None, &mut NoServices);
     let Status::Failed { error, cause } = execution.status() else {
         panic!("{pipeline} {path}: {:?}", execution.status());
     };
@@ -211,7 +217,7 @@ fn what_the_schema_allows_is_begun() {
             .retain(|name, _| required.contains(name.as_str()) || name == "items");
         inputs.push(bare);
         for input in inputs {
-            let execution = run(&pipeline, &input);
+            let execution = run(&pipeline, &input, None, &mut NoServices);
             let status = execution.status();
             assert!(began_work(&execution), "{pipeline} {input}: {status:?}");
         }
@@ -291,6 +297,16 @@ fn what_lies_deeper_is_refused_by_its_path_too() {
             json!({"models": vec![sample("ml-pipeline")["models"][0].clone(); 2]}),
             "$.models[1].name",
         ),
+        (
+            "ml-training",
+            json!({"maxRounds": 20, "setsPerRound": 21}),
+            "$.setsPerRound",
+        ),
+        (
+            "ml-training",
+            json!({"maxRounds": 3, "setsPerRound": 134, "strategy": "random"}),
+            "$.setsPerRound",
+        ),
         ("parallel-map", json!({"file": {"key": "k"}}), "$.items"),
         ("parallel-map", json!({"items": ["ada"]}), "$.items"),
         ("parallel-map", json!({"canary": {"name": "c"}}), "$.canary"),
@@ -335,6 +351,186 @@ fn what_lies_deeper_is_refused_by_its_path_too() {
             .retain(|_, value| !value.is_null());
         assert_refused(pipeline, &input, path);
     }
+}
+
+/// Everything is tried as often as its state allows, and what may fail for good does, so that no run has more events.
+struct Adversary {
+    /// What befalls a state's attempts, one after the other.
+    errors: BTreeMap<String, Vec<String>>,
+    /// States whose failure is caught.
+    caught: BTreeSet<String>,
+}
+
+impl Adversary {
+    fn of(definition: &Value) -> Adversary {
+        let mut adversary = Adversary {
+            errors: BTreeMap::new(),
+            caught: BTreeSet::new(),
+        };
+        adversary.learn(definition);
+        adversary
+    }
+
+    fn learn(&mut self, node: &Value) {
+        // Children have a history of their own.
+        if node["ProcessorConfig"]["Mode"] == "DISTRIBUTED" {
+            return;
+        }
+        for (name, state) in node["States"].as_object().into_iter().flatten() {
+            let retriers = state["Retry"].as_array().into_iter().flatten();
+            let errors = retriers.flat_map(|retrier| {
+                let error = match retrier["ErrorEquals"][0].as_str().unwrap() {
+                    "States.TaskFailed" => "Test.Crashed",
+                    error => error,
+                };
+                let times = retrier["MaxAttempts"].as_u64().unwrap();
+                vec![error.to_owned(); times as usize]
+            });
+            self.errors.insert(name.clone(), errors.collect());
+            if state.get("Catch").is_some() {
+                self.caught.insert(name.clone());
+            }
+            self.learn(&state["ItemProcessor"]);
+            let branches = state["Branches"].as_array().into_iter().flatten();
+            branches.for_each(|branch| self.learn(branch));
+        }
+    }
+}
+
+impl Services for Adversary {
+    fn run(&mut self, task: &Task) -> Answer {
+        let errors = self.errors.get(&*task.state).map_or(&[][..], Vec::as_slice);
+        let mut answer = match errors.get(task.attempt as usize) {
+            Some(error) => Answer::error(error.as_str(), None),
+            None if self.caught.contains(&*task.state) => Answer::error("Test.ForGood", None),
+            None => Answer::output(result(&Value::from(task.arguments.clone())).into()),
+        };
+        if let Resource::Service { pattern, .. } = &task.resource
+            && *pattern != Pattern::RequestResponse
+        {
+            answer.submitted = Some(asl::Value::empty_object());
+        }
+        answer
+    }
+}
+
+/// What any task answers: as much as the definitions read of any function, and such that loops go on.
+fn result(arguments: &Value) -> Value {
+    let payload = &arguments["Payload"];
+    let sets = payload["sets"].as_u64().unwrap_or_default();
+    let sets = match (
+        payload["strategy"].get("halving"),
+        payload["round"].as_u64(),
+    ) {
+        (Some(_), Some(round)) => sets >> (round - 1),
+        _ => sets,
+    };
+    let set = json!({"name": "forest nTrees=1", "model": {"forest": {"nTrees": 1}}, "placement": "FARGATE"});
+    json!({
+        "outcome": "s3://bucket/jobs/job/outcome.json",
+        "Payload": {
+            "sets": vec![set; sets as usize],
+            "generators": vec![json!({"index": 0, "count": 40}); 40],
+            "startAtMs": 0,
+            "best": null,
+            "report": {"html": "s3://bucket/report.html", "json": "s3://bucket/report.json"},
+            "failed": 0,
+            "passed": true,
+            "verdict": "HOLD",
+            "role": "STABLE",
+            "variant": "v",
+            "of": 449,
+            "jobId": "job",
+            "jobUri": "s3://bucket/jobs/job/job.json",
+        },
+    })
+}
+
+#[test]
+fn no_history_comes_to_an_end_before_its_execution_does() {
+    let source = sample("data-pipeline")["sources"][0].clone();
+    let sources: Vec<Value> = (0..500)
+        .map(|index| {
+            let mut source = source.clone();
+            source["name"] = match index {
+                0 => json!("airports"),
+                1 => json!("seattle-temps"),
+                2 => json!("sf-temps"),
+                3 => json!("seattle-weather"),
+                _ => json!(format!("source-{index}")),
+            };
+            source
+        })
+        .collect();
+    let halving = json!({"halving": {"budget": "nTrees"}});
+    let items = vec![json!({"user": "ada"}); 1_000];
+    // The largest inputs, and how many iterations or Map Runs they come to, so that nothing was cut short.
+    let cases = [
+        ("activity", json!({}), 0),
+        // A request is a child: see below.
+        (
+            "canary",
+            json!({"requestsPerRound": 1, "maxRounds": 100}),
+            100,
+        ),
+        ("data-pipeline", json!({"sources": sources}), 500),
+        ("hybrid-hello", json!({}), 0),
+        ("load-test", json!({}), 40),
+        ("ml-pipeline", json!({}), 2),
+        (
+            "ml-training",
+            json!({"maxRounds": 20, "setsPerRound": 20}),
+            400,
+        ),
+        (
+            "ml-training",
+            json!({"maxRounds": 2, "setsPerRound": 200}),
+            400,
+        ),
+        (
+            "ml-training",
+            json!({"maxRounds": 20, "setsPerRound": 200, "strategy": halving}),
+            397,
+        ),
+        ("parallel-map", json!({"items": items}), 1_000),
+        ("wrapper", json!({}), 0),
+    ];
+    let tried: BTreeSet<&str> = cases.iter().map(|(pipeline, ..)| *pipeline).collect();
+    assert!(
+        pipelines()
+            .iter()
+            .all(|pipeline| tried.contains(pipeline.as_str()))
+    );
+    let quota = Limits::aws(ExecutionType::Standard);
+    let endless = Limits {
+        history_events: u64::MAX,
+        ..quota
+    };
+    let worst = |pipeline: &str, changes: &Value| {
+        let mut adversary = Adversary::of(&parsed(&format!("{pipeline}.asl.json")));
+        run(
+            pipeline,
+            &changed(pipeline, changes),
+            Some(endless),
+            &mut adversary,
+        )
+    };
+    for (pipeline, changes, iterations) in cases {
+        let execution = worst(pipeline, &changes);
+        let events = execution.history().len();
+        let begun = count(&execution, &["MapIterationStarted", "MapRunStarted"]);
+        println!("{pipeline:14} {begun:5} iterations {events:6} events");
+        assert_eq!(begun, iterations, "{pipeline}: {:?}", execution.status());
+        assert!(
+            (events as u64) < quota.history_events,
+            "{pipeline}: {events} events"
+        );
+    }
+    let [few, many] = [1, 200].map(|requests| {
+        let changes = json!({"requestsPerRound": requests, "maxRounds": 1});
+        worst("canary", &changes).history().len()
+    });
+    assert_eq!(few, many, "the requests of a canary are in its own history");
 }
 
 /// Every list of errors with what is done about them, for all definitions.
