@@ -41,7 +41,7 @@ fn matched(value: &Value, names: &mut BTreeSet<String>) {
 /// The text of all sources that are deployed, up to their tests.
 fn sources() -> Vec<String> {
     let mut paths = Vec::new();
-    for folder in ["shared/src", "functions", "workers"] {
+    for folder in ["shared", "functions", "workers"] {
         files(&root().join(folder), ".rs", &mut paths);
     }
     let deployed = paths

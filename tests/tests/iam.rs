@@ -496,7 +496,7 @@ fn a_star_stands_only_where_it_must() {
 /// The table of words would be blind to a call that `shared` learns to make.
 #[test]
 fn shared_calls_nothing_that_the_words_miss() {
-    let text = sources(&root().join("shared/src"));
+    let text = sources(&root().join("shared/jobs/src"));
     for call in text
         .split('.')
         .filter_map(|it| it.split_once("()\n"))
