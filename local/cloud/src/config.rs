@@ -94,9 +94,9 @@ impl Local {
         self.bin_dir.join(name)
     }
 
-    /// The variables by which any SDK finds the local cloud, plus the few of this machine that a
-    /// process cannot do without. Nothing else of the caller's environment reaches a child.
-    pub fn base_env(&self) -> Env {
+    /// The variables by which any SDK finds the local cloud, and where a process finds programs; of
+    /// the caller's environment only where temporary files go and what Rust programs log.
+    pub fn base_env(&self, path: &str) -> Env {
         let mut env: Env = [
             ("AWS_ENDPOINT_URL", self.endpoint.as_str()),
             ("AWS_REGION", &self.region),
@@ -105,11 +105,12 @@ impl Local {
             ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
             ("AWS_EC2_METADATA_DISABLED", "true"),
             ("LANG", "en_US.UTF-8"),
+            ("PATH", path),
         ]
         .into_iter()
         .map(|(k, v)| (k.to_owned(), v.to_owned()))
         .collect();
-        for name in ["PATH", "TMPDIR", "RUST_LOG", "RUST_BACKTRACE"] {
+        for name in ["TMPDIR", "RUST_LOG", "RUST_BACKTRACE"] {
             if let Ok(value) = std::env::var(name) {
                 env.insert(name.to_owned(), value);
             }

@@ -7,8 +7,10 @@ pub mod ecs;
 pub mod error;
 pub mod events;
 pub mod faults;
+mod guard;
 pub mod lambda;
 pub mod logs;
+pub mod private;
 pub mod process;
 mod rates;
 mod records;
@@ -18,6 +20,7 @@ pub mod s3;
 pub mod scheduler;
 pub mod time;
 pub mod usage;
+mod variables;
 pub mod work;
 pub mod worker;
 

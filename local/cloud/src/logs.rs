@@ -3,9 +3,11 @@
 //! A child writes straight into its file, so nothing is read, copied or lost in between, and the
 //! last lines are there before the process has answered.
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+
+use crate::private;
 
 /// The folder of all log groups.
 #[derive(Debug, Clone)]
@@ -23,7 +25,7 @@ impl Logs {
     /// `<root>/aws/lambda/f/2026-11-24-ab.log`.
     pub fn stream(&self, group: &str, stream: &str) -> io::Result<LogStream> {
         let folder = self.root.join(plain(group.trim_start_matches('/'), true));
-        std::fs::create_dir_all(&folder)?;
+        private::create_dir_all(&folder)?;
         let name = plain(&stream.replace("[$LATEST]", "").replace('/', "-"), false);
         LogStream::open(folder.join(format!("{name}.log")))
     }
@@ -50,7 +52,7 @@ pub struct LogStream {
 
 impl LogStream {
     fn open(path: PathBuf) -> io::Result<Self> {
-        let file = OpenOptions::new().create(true).append(true).open(&path)?;
+        let file = private::options().create(true).append(true).open(&path)?;
         Ok(LogStream { path, file })
     }
 

@@ -7,6 +7,8 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::private;
+
 /// A folder of records.
 #[derive(Debug, Clone)]
 pub(crate) struct Records {
@@ -22,9 +24,9 @@ impl Records {
     /// only traced: the record would be missed after a crash.
     pub(crate) fn save(&self, id: &str, record: &impl Serialize) {
         let write = || -> io::Result<()> {
-            fs::create_dir_all(&self.folder)?;
+            private::create_dir_all(&self.folder)?;
             let (path, new) = (self.path(id), self.folder.join(format!("{id}.new")));
-            fs::write(&new, serde_json::to_vec(record)?)?;
+            private::write(&new, &serde_json::to_vec(record)?)?;
             fs::rename(new, path)
         };
         if let Err(error) = write() {

@@ -11,6 +11,7 @@ use axum::body::{Body, to_bytes};
 use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use axum::middleware::map_response;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -20,6 +21,7 @@ use crate::batch::Batch;
 use crate::ecs::Ecs;
 use crate::error::ServiceError;
 use crate::faults::Faults;
+use crate::guard::{self, Protocol};
 use crate::lambda::{self, Lambda};
 use crate::rest::{json_response, query};
 use crate::s3::S3;
@@ -68,7 +70,10 @@ pub async fn serve(
     services: Services,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
-    let routes = Router::new().fallback(route).with_state(Arc::new(services));
+    let routes = Router::new()
+        .fallback(route)
+        .with_state(Arc::new(services))
+        .layer(map_response(guard::isolate));
     axum::serve(listener, routes)
         .with_graceful_shutdown(shutdown)
         .await
@@ -85,6 +90,21 @@ enum Destination<'a> {
     TaskMetadata,
     S3,
     Unknown(&'a str),
+}
+
+impl Destination<'_> {
+    fn protocol(&self) -> Protocol {
+        match self {
+            Destination::Json { .. } => Protocol::AwsJson,
+            Destination::Lambda => Protocol::RestBlob,
+            Destination::Batch
+            | Destination::Scheduler
+            | Destination::TaskMetadata
+            | Destination::Unknown(_) => Protocol::RestJson,
+            Destination::Sts => Protocol::Query,
+            Destination::S3 => Protocol::S3,
+        }
+    }
 }
 
 fn destination<'a>(headers: &'a HeaderMap, path: &str) -> Destination<'a> {
@@ -117,7 +137,11 @@ fn signing_scope(authorization: &str) -> Option<&str> {
 
 async fn route(State(services): State<Arc<Services>>, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
-    let answer = match destination(&parts.headers, parts.uri.path()) {
+    let destination = destination(&parts.headers, parts.uri.path());
+    if let Err(refusal) = guard::check(&parts, destination.protocol()) {
+        return refusal.response(destination.protocol());
+    }
+    let answer = match destination {
         Destination::S3 => return services.s3.http(Request::from_parts(parts, body)).await,
         Destination::Json { target, action } => services.json(target, action, body).await,
         Destination::Lambda => services.lambda(&parts, body).await,

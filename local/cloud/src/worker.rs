@@ -14,6 +14,10 @@ use crate::process::{Cause, Exit, Process, Processes, Record, Spec};
 use stack::Env;
 use stack::binary_of_image;
 
+/// Where a container finds programs, if its image does not say.
+/// As Docker: <https://docs.docker.com/engine/containers/run/#environment-variables>
+const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
 /// Starts workers.
 #[derive(Debug, Clone)]
 pub struct Workers {
@@ -123,7 +127,7 @@ impl Workers {
             .logs
             .stream(&container.log_group, &container.log_stream)
             .map_err(failed)?;
-        let mut env = self.local.base_env();
+        let mut env = self.local.base_env(PATH);
         env.extend(container.env.clone());
         let spec = Spec {
             program: program.to_owned(),

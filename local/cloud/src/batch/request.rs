@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::job::Dependency;
 use crate::error::ServiceError;
+use crate::variables;
 use stack::{EvaluateOnExit, JobDefinition};
 
 /// Largest request, bytes.
@@ -98,8 +99,10 @@ struct Timeout {
     attempt_duration_seconds: Option<u64>,
 }
 
+const CLIENT_ERROR: &str = "ClientException";
+
 fn client_error(message: impl Into<String>) -> ServiceError {
-    ServiceError::new("ClientException", message)
+    ServiceError::new(CLIENT_ERROR, message)
 }
 
 impl SubmitJob {
@@ -158,11 +161,10 @@ impl SubmitJob {
         if let Some(command) = &overrides.command {
             job.command.clone_from(command);
         }
-        let variables = overrides
-            .environment
-            .iter()
-            .map(|v| (v.name.clone(), v.value.clone()));
-        job.environment.extend(variables);
+        for Variable { name, value } in &overrides.environment {
+            variables::check(CLIENT_ERROR, name, value)?;
+            job.environment.insert(name.clone(), value.clone());
+        }
         job.vcpus = overrides.vcpus.unwrap_or(job.vcpus);
         job.memory_mib = overrides.memory.unwrap_or(job.memory_mib);
         for requirement in &overrides.resource_requirements {
@@ -297,6 +299,10 @@ mod tests {
             (
                 json!({"containerOverrides": {"resourceRequirements": [{"type": "VCPU", "value": "two"}]}}),
                 "not a number",
+            ),
+            (
+                json!({"containerOverrides": {"environment": [{"name": "LD_PRELOAD", "value": "x"}]}}),
+                "LD_PRELOAD",
             ),
         ] {
             let error = submit(change).unwrap_err();

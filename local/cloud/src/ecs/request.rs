@@ -5,6 +5,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::error::ServiceError;
+use crate::variables;
 use stack::{ContainerDefinition, TaskDefinition};
 
 /// Largest overrides, characters of JSON.
@@ -79,8 +80,10 @@ struct Variable {
     value: String,
 }
 
+const INVALID: &str = "InvalidParameterException";
+
 fn invalid(message: impl Into<String>) -> ServiceError {
-    ServiceError::new("InvalidParameterException", message)
+    ServiceError::new(INVALID, message)
 }
 
 impl RunTask {
@@ -162,24 +165,24 @@ impl RunTask {
                     change.name
                 ))
             })?;
-            change.apply(container);
+            change.apply(container)?;
         }
         Ok(resolved)
     }
 }
 
 impl ContainerOverride {
-    fn apply(&self, container: &mut ContainerDefinition) {
+    fn apply(&self, container: &mut ContainerDefinition) -> Result<(), ServiceError> {
         if let Some(command) = &self.command {
             container.command.clone_from(command);
         }
-        let variables = self
-            .environment
-            .iter()
-            .map(|v| (v.name.clone(), v.value.clone()));
-        container.environment.extend(variables);
+        for Variable { name, value } in &self.environment {
+            variables::check(INVALID, name, value)?;
+            container.environment.insert(name.clone(), value.clone());
+        }
         container.cpu = self.cpu.or(container.cpu);
         container.memory_mib = self.memory.or(container.memory_mib);
+        Ok(())
     }
 }
 
@@ -259,6 +262,12 @@ mod tests {
             (
                 json!({"overrides": {"containerOverrides": [{"name": "main", "command": [long]}]}}),
                 "at most 8192",
+            ),
+            (
+                json!({"overrides": {"containerOverrides": [
+                    {"name": "main", "environment": [{"name": "LD_PRELOAD", "value": "x"}]},
+                ]}}),
+                "LD_PRELOAD",
             ),
         ] {
             let result =

@@ -24,6 +24,10 @@ const INIT_LIMIT: Duration = Duration::from_secs(10);
 /// Log that Invoke returns, bytes.
 const TAIL_LIMIT: u64 = 4_096;
 
+/// Where a function finds programs.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime>
+const PATH: &str = "/usr/local/bin:/usr/bin/:/bin:/opt/bin";
+
 /// Memory that buys one vCPU, MB.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>
 const MIB_PER_VCPU: f64 = 1_769.0;
@@ -83,7 +87,7 @@ impl Environment {
         );
         let log = shared.logs.stream(&group, &stream).map_err(failed)?;
         let api = RuntimeApi::listen(&function.arn).await.map_err(failed)?;
-        let mut env = shared.local.base_env();
+        let mut env = shared.local.base_env(PATH);
         env.extend(reserved_env(function, &group, &stream, &api));
         env.extend(function.environment.clone());
         let spec = Spec {

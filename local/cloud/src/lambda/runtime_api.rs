@@ -9,6 +9,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{Path, State};
 use axum::http::{Response, StatusCode, header};
+use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use bytes::Bytes;
 use serde_json::json;
@@ -17,6 +18,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
 use super::SYNC_PAYLOAD_LIMIT;
+use crate::guard;
 
 /// Largest response, bytes: AWS lets 100 bytes more out than in.
 const RESPONSE_LIMIT: usize = SYNC_PAYLOAD_LIMIT + 100;
@@ -87,7 +89,8 @@ impl RuntimeApi {
             )
             .route("/2018-06-01/runtime/invocation/{id}/error", post(error))
             .route("/2018-06-01/runtime/init/error", post(init_error))
-            .with_state(endpoint);
+            .with_state(endpoint)
+            .layer(from_fn(guard::programs_only));
         let server =
             tokio::spawn(async move { axum::serve(listener, routes).await }).abort_handle();
         Ok(RuntimeApi {

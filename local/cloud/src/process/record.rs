@@ -10,14 +10,19 @@ use std::time::Duration;
 
 use rustix::process::Pid;
 
+use crate::private;
+
 /// Notes its own id before the program runs and the exit code after. It outlives SIGTERM, which
-/// goes to the whole group, and keeps the shell's own words about signals out of the log.
+/// goes to the whole group, keeps its notes from other users, and the shell's own words about
+/// signals out of the log.
 const SHELL: &str = r#"trap : TERM INT HUP
+mask=$(umask)
+umask 077
 record=$1
 shift
 echo $$ > "$record.pid"
 exec 3>&2 2>/dev/null
-( exec "$@" 2>&3 3>&- )
+( umask "$mask"; exec "$@" 2>&3 3>&- )
 code=$?
 echo $code > "$record.exit"
 exit $code
@@ -56,7 +61,7 @@ impl Record {
         args: &[String],
     ) -> io::Result<(PathBuf, Vec<String>)> {
         if let Some(folder) = self.0.parent() {
-            fs::create_dir_all(folder)?;
+            private::create_dir_all(folder)?;
         }
         let text = |path: &Path| path.to_string_lossy().into_owned();
         let mut wrapped = vec![

@@ -12,6 +12,8 @@ use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Md5, Sha1, Sha256};
 use s3s::dto::{ChecksumAlgorithm, StreamingBlob};
 use s3s::{S3Error, S3Result, TrailingHeaders, s3_error};
 
+use crate::private;
+
 use super::store::{Staged, Store, StoreError, hex};
 
 /// Bytes read or sent at once.
@@ -56,7 +58,7 @@ pub(super) async fn stage(
         size: 0,
         e_tag: String::new(),
     };
-    let mut file = File::create(&staged.path).map_err(internal)?;
+    let mut file = private::create(&staged.path).map_err(internal)?;
     let mut md5 = Md5::new();
     let mut hasher = expected.hasher();
     while let Some(chunk) = body

@@ -21,16 +21,18 @@ use axum::body::Body;
 use axum::extract::Request;
 use axum::http::{HeaderValue, Method, Response, StatusCode};
 use bytes::Bytes;
-use s3s::S3Result;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
 use s3s::crypto::{Checksum as _, Md5};
 use s3s::host::{S3Host, VirtualHost};
 use s3s::service::{S3Service, S3ServiceBuilder};
+use s3s::{S3Result, s3_error};
 
 use crate::config::SECRET_KEY;
 use crate::error::ServiceError;
 use crate::faults::Faults;
+use crate::guard;
+use crate::private;
 pub use crate::rest::encode;
 use crate::rest::{decode, query};
 use multipart::Uploads;
@@ -56,7 +58,7 @@ struct Backend {
 impl S3 {
     /// Opens the store under `root` and creates the buckets that are not there yet.
     pub fn open(root: &Path, buckets: &[String], faults: Faults) -> io::Result<Self> {
-        std::fs::create_dir_all(root)?;
+        private::create_dir_all(root)?;
         store::sweep(root, LEAVINGS_AGE);
         let store = Arc::new(Store::open(root)?);
         for bucket in buckets {
@@ -88,7 +90,11 @@ impl S3 {
             .call(request.map(s3s::Body::http_body_unsync))
             .await
         {
-            Ok(response) => response.map(Body::new),
+            Ok(response) => {
+                let mut response = response.map(Body::new);
+                guard::sandbox(&mut response);
+                response
+            }
             Err(error) => {
                 let error = format!("{error:?}");
                 error_response(&ServiceError::with_status(500, "InternalError", error))
@@ -122,7 +128,7 @@ impl S3 {
                 size: body.len() as u64,
                 e_tag: hex(Md5::checksum(&body).as_ref()),
             };
-            std::fs::write(&staged.path, &body)?;
+            private::write(&staged.path, &body)?;
             let (attributes, always) = (Attributes::default(), Condition::Always);
             self.store
                 .commit(bucket, key, staged, attributes, &always)
@@ -224,7 +230,14 @@ impl S3Auth for LocalAuth {
 
 #[async_trait::async_trait]
 impl S3Access for LocalAuth {
-    async fn check(&self, _context: &mut S3AccessContext<'_>) -> S3Result<()> {
+    async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
+        // Other writes cannot come so far without a signature.
+        if context.s3_op().name() == "PostObject" && context.credentials().is_none() {
+            return Err(s3_error!(
+                AccessDenied,
+                "a form must carry its signed policy"
+            ));
+        }
         Ok(())
     }
 }

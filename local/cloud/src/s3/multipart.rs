@@ -13,6 +13,8 @@ use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 use uuid::Uuid;
 
+use crate::private;
+
 use super::Backend;
 use super::contents::{Expected, stage, sums};
 use super::store::{Attributes, Condition, Staged, StoreError, hex};
@@ -172,7 +174,7 @@ impl Backend {
             size: 0,
             e_tag: String::new(),
         };
-        let mut file = File::create(&whole.path).map_err(StoreError::Io)?;
+        let mut file = private::create(&whole.path).map_err(StoreError::Io)?;
         let mut md5 = Md5::new();
         for (index, part) in wanted.iter().enumerate() {
             let number = part.part_number.unwrap_or_default();

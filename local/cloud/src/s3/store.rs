@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::names::path_of_key;
+use crate::private;
 
 /// What a writer said of an object.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -111,7 +112,7 @@ impl Store {
     /// Opens the store; files that were put into its folders by hand are objects too.
     pub(super) fn open(root: &Path) -> io::Result<Self> {
         let root = std::path::absolute(root)?;
-        fs::create_dir_all(root.join(".new"))?;
+        private::create_dir_all(&root.join(".new"))?;
         let store = Store {
             root,
             buckets: Mutex::default(),
@@ -181,7 +182,7 @@ impl Store {
 
     /// Makes a bucket; whether it is new.
     pub(super) fn create_bucket(&self, name: &str) -> io::Result<bool> {
-        fs::create_dir_all(self.root.join(name))?;
+        private::create_dir_all(&self.root.join(name))?;
         let mut buckets = self.buckets();
         let new = !buckets.contains_key(name);
         buckets.entry(name.to_owned()).or_default();
@@ -298,14 +299,14 @@ impl Store {
         let folder = self.root.join(bucket);
         let to = now.unwrap_or_else(|| folder.join(path_of_key(key)));
         let parent = to.parent().unwrap_or(&folder);
-        if fs::create_dir_all(parent)
+        if private::create_dir_all(parent)
             .and_then(|()| fs::rename(from, &to))
             .is_ok()
         {
             return Ok(to);
         }
         let to = folder.join("%~").join(Uuid::new_v4().to_string());
-        fs::create_dir_all(folder.join("%~"))?;
+        private::create_dir_all(&folder.join("%~"))?;
         fs::rename(from, &to)?;
         Ok(to)
     }
@@ -313,9 +314,9 @@ impl Store {
     fn write_meta(&self, object: &Object) -> io::Result<()> {
         let path = self.meta_path(&object.path);
         if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder)?;
+            private::create_dir_all(folder)?;
         }
-        fs::write(path, serde_json::to_vec(object)?)
+        private::write(&path, &serde_json::to_vec(object)?)
     }
 
     /// Removes an object; one that is not there counts as removed.

@@ -6,6 +6,7 @@ mod batch;
 mod cloud;
 mod ecs;
 mod events;
+mod guard;
 mod lambda;
 mod restart;
 mod s3;
