@@ -3,6 +3,7 @@
 pub mod batch;
 pub mod compute;
 pub mod config;
+mod connections;
 pub mod ecs;
 pub mod error;
 pub mod events;

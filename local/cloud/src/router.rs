@@ -18,6 +18,7 @@ use tokio::net::TcpListener;
 use uuid::Uuid;
 
 use crate::batch::Batch;
+use crate::connections;
 use crate::ecs::Ecs;
 use crate::error::ServiceError;
 use crate::faults::Faults;
@@ -74,9 +75,8 @@ pub async fn serve(
         .fallback(route)
         .with_state(Arc::new(services))
         .layer(map_response(guard::isolate));
-    axum::serve(listener, routes)
-        .with_graceful_shutdown(shutdown)
-        .await
+    connections::serve(listener, routes, connections::Limits::endpoint(), shutdown).await;
+    Ok(())
 }
 
 /// Where a request goes.

@@ -1,6 +1,7 @@
 //! The Runtime API of one execution environment, on a loopback port of its own.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html>
 
+use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,6 +19,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
 use super::SYNC_PAYLOAD_LIMIT;
+use crate::connections::{self, Limits};
 use crate::guard;
 
 /// Largest response, bytes: AWS lets 100 bytes more out than in.
@@ -91,8 +93,8 @@ impl RuntimeApi {
             .route("/2018-06-01/runtime/init/error", post(init_error))
             .with_state(endpoint)
             .layer(from_fn(guard::programs_only));
-        let server =
-            tokio::spawn(async move { axum::serve(listener, routes).await }).abort_handle();
+        let serving = connections::serve(listener, routes, Limits::runtime_api(), pending());
+        let server = tokio::spawn(serving).abort_handle();
         Ok(RuntimeApi {
             address,
             phase,
