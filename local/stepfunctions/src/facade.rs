@@ -19,6 +19,7 @@ use cloud::compute::{Compute, ComputeError};
 use cloud::config::{Limits, Local};
 use cloud::error::ServiceError;
 use cloud::faults::Faults;
+use cloud::private;
 use cloud::router::{self, JsonService};
 use cloud::usage::Usage;
 use stack::Stack;
@@ -148,6 +149,7 @@ impl Cloud {
             clock,
         } = config;
         let lock = lock_folder(&data_dir)?;
+        let folder = data_dir.clone();
         let listen = |source| CloudError::Listen { port, source };
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))
             .await
@@ -163,6 +165,11 @@ impl Cloud {
         };
         let compute = Compute::start(local.clone(), &stack, faults)?;
         let sfn = Sfn::open(compute.clone(), local, &stack, clock).await?;
+        // SQLite makes its files readable for all; those to come take the mode of the first.
+        private::take(&folder, DATABASE).map_err(|source| CloudError::Data {
+            path: folder,
+            source,
+        })?;
         start_targets(&compute, &sfn);
         let service: Arc<dyn JsonService> = Arc::new(sfn.clone());
         let services = compute.services([("AWSStepFunctions", service)]);
@@ -293,6 +300,15 @@ impl Cloud {
     }
 }
 
+/// The file that is locked while the data folder is in use.
+const LOCK: &str = "lock";
+/// The files of the history.
+const DATABASE: &[&str] = &[
+    "stepfunctions.db",
+    "stepfunctions.db-wal",
+    "stepfunctions.db-shm",
+];
+
 /// Two local clouds on one folder would run every execution twice. The lock ends with this process,
 /// however it ends.
 fn lock_folder(path: &Path) -> Result<File, CloudError> {
@@ -300,8 +316,10 @@ fn lock_folder(path: &Path) -> Result<File, CloudError> {
         path: path.to_owned(),
         source,
     };
-    std::fs::create_dir_all(path).map_err(data)?;
-    let lock = File::create(path.join("lock")).map_err(data)?;
+    let mut entries = vec![LOCK, "s3", "logs", "workers", "ecs", "batch"];
+    entries.extend(DATABASE);
+    private::data_folder(path, &entries).map_err(data)?;
+    let lock = private::create(&path.join(LOCK)).map_err(data)?;
     match lock.try_lock() {
         Ok(()) => Ok(lock),
         Err(TryLockError::WouldBlock) => Err(CloudError::InUse {
