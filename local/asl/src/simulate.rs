@@ -8,7 +8,8 @@ use crate::command::{
 };
 use crate::definition::StateMachine;
 use crate::event::{Event, TaskError};
-use crate::execution::{Execution, Start, Status};
+use crate::execution::Execution;
+use crate::start::{Start, Status};
 use crate::timestamp::Timestamp;
 use crate::value::Value;
 

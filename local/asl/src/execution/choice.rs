@@ -1,7 +1,7 @@
 //! Choice states.
 
-use crate::definition::{Language, Rule, State, StateId, Template};
-use crate::query::QueryError;
+use crate::definition::{Rule, State, StateId, Template};
+use crate::query::{Language, QueryError};
 
 use super::failure::Failure;
 use super::frame::FrameKey;

@@ -7,9 +7,10 @@ use crate::definition::{Kind, State};
 use crate::query::{QueryError, Scope};
 use crate::value::{Map, Value};
 
+use super::Execution;
 use super::failure::Failure;
 use super::frame::{Activity, Frame, FrameKey, MapItem};
-use super::{Execution, ExecutionType};
+use crate::execution_type::ExecutionType;
 
 impl Execution {
     /// Evaluates a query of the state with the given `$` or `$states.input`.

@@ -2,7 +2,8 @@
 //! JSONPath; Arguments, Output and Assign of JSONata
 //! (<https://docs.aws.amazon.com/step-functions/latest/dg/concepts-input-output-filtering.html>).
 
-use crate::definition::{Language, ResultPath, State};
+use crate::definition::{ResultPath, State};
+use crate::query::Language;
 use crate::value::Value;
 
 use super::failure::Failure;

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::definition::{CatchRule, Kind, Language, Program, State};
+use crate::definition::{CatchRule, Kind, Program, State};
 use crate::history::{ErrorDetails, Evaluation, EventKind};
-use crate::query::{PATH_CONFLICT, QueryError};
+use crate::query::{Language, PATH_CONFLICT, QueryError};
 use crate::value::{Map, Value};
 
 use super::context::Given;

@@ -2,19 +2,17 @@
 
 use std::sync::Arc;
 
-use crate::definition::{Dynamic, Items, Kind, Language, MapFields, Program, State};
-use crate::history::{EventKind, StateType};
-use crate::query::{QueryError, jsonata};
+use crate::definition::{Dynamic, Items, Kind, MapFields, Program, State};
+use crate::history::EventKind;
+use crate::query::{Language, QueryError, jsonata};
+use crate::quota;
+use crate::state_type::StateType;
 use crate::value::Value;
 
 use super::context::Given;
 use super::failure::Failure;
 use super::frame::{Activity, Frame, FrameKey, Iterations, MapItem};
 use super::{Execution, Step};
-
-/// How many iterations of an inline Map run at once at most
-/// (<https://docs.aws.amazon.com/step-functions/latest/dg/state-map-inline.html>).
-const MAX_CONCURRENCY: usize = 40;
 
 impl Execution {
     pub(super) fn map(
@@ -31,8 +29,8 @@ impl Execution {
             return Err(self.query_failure(key, state, error));
         }
         let limit = match self.max_concurrency(key, state, map, &input)? {
-            0 => MAX_CONCURRENCY,
-            limit => limit.min(MAX_CONCURRENCY),
+            0 => quota::INLINE_CONCURRENCY,
+            limit => limit.min(quota::INLINE_CONCURRENCY),
         };
         let (items, _) = self.map_items(key, state, map, &input)?;
         let length = items.len() as u64;

@@ -16,26 +16,21 @@ mod map_run;
 mod parallel;
 mod pass;
 mod retry;
-mod start;
 mod task;
-mod test_state;
+pub(crate) mod test_state;
 mod wait;
 
 use std::cell::OnceCell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-pub use start::{ExecutionType, Limits, Start, Status};
-pub use test_state::{
-    FieldValidation, InspectionLevel, Mock, StateConfiguration, TestError, TestRequest,
-    TestResponse, TestStatus, test_state,
-};
-
 use crate::command::{Command, TimerId};
 use crate::definition::{Kind, Program, State, StateId, StateMachine};
 use crate::event::Event;
-use crate::history::{EventKind, HistoryEvent, StateType};
+use crate::history::{EventKind, HistoryEvent};
 use crate::query::Random;
+use crate::quota::Limits;
+use crate::start::{Start, Status};
 use crate::timestamp::Timestamp;
 use crate::value::Value;
 
@@ -446,22 +441,6 @@ impl Execution {
             Some(TimerUse::Retry(key)) => self.ready.push_back(key),
             Some(TimerUse::TaskTimeout(key, _)) => self.tasks_timed_out(key),
             Some(TimerUse::TaskHeartbeat(key)) => self.task_was_silent(key),
-        }
-    }
-}
-
-impl Kind {
-    /// The type as the history names it.
-    pub(crate) fn state_type(&self) -> StateType {
-        match self {
-            Kind::Pass { .. } => StateType::Pass,
-            Kind::Task(_) => StateType::Task,
-            Kind::Choice { .. } => StateType::Choice,
-            Kind::Wait(_) => StateType::Wait,
-            Kind::Succeed => StateType::Succeed,
-            Kind::Fail { .. } => StateType::Fail,
-            Kind::Parallel { .. } => StateType::Parallel,
-            Kind::Map(_) => StateType::Map,
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use crate::definition::{Program, State, StateId};
-use crate::history::{EventKind, StateType};
+use crate::history::EventKind;
+use crate::state_type::StateType;
 use crate::value::Value;
 
 use super::failure::Failure;

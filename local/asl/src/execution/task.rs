@@ -3,10 +3,12 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use crate::command::{Command, Resource, Task, TaskId};
+use crate::command::{Command, Task, TaskId};
 use crate::definition::{Dynamic, Program, State, TaskFields};
 use crate::history::{ErrorDetails, EventKind, TaskFamily, TaskProgress};
 use crate::query::Random;
+use crate::quota::MAX_NUMBER;
+use crate::resource::Resource;
 use crate::value::Value;
 
 use super::context::Given;
@@ -16,10 +18,6 @@ use super::{Execution, Step, TimerUse, data};
 
 /// The error of a task whose time is up.
 const TIMEOUT: &str = "States.Timeout";
-
-/// The longest TimeoutSeconds and HeartbeatSeconds, in seconds
-/// (<https://states-language.net/spec.html#task-timeouts>; the service's own bound).
-const MAX_SECONDS: i64 = 99_999_999;
 
 impl Execution {
     pub(super) fn task(
@@ -118,7 +116,7 @@ impl Execution {
             match u64::try_from(seconds) {
                 Ok(seconds) if seconds > 0 => Ok(Some(seconds)),
                 Err(_) if matches!(field, Dynamic::Jsonata { .. }) => Err(field.refuse(format!(
-                    "{} must be between 0 and {MAX_SECONDS} but was: {seconds}",
+                    "{} must be between 0 and {MAX_NUMBER} but was: {seconds}",
                     field.name()
                 ))),
                 _ => Err(field.refuse(format!(

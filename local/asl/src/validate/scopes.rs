@@ -4,8 +4,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Findings;
-use super::block::targets;
+use super::findings::Findings;
+use super::transitions::targets;
 use crate::value::{Map, Value};
 
 /// A name that a state assigns, and where.

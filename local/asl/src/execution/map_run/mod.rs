@@ -8,15 +8,15 @@ use std::sync::Arc;
 
 use crate::command::{Child, ChildId, ChildResult, Command, TaskId};
 use crate::definition::{DistributedFields, Kind, MapFields, Program, State};
+use crate::execution_type::ExecutionType;
 use crate::history::{ErrorDetails, EventKind};
+use crate::quota;
+use crate::start::{Start, Status};
 use crate::value::Value;
 
 use super::failure::Failure;
 use super::frame::{Activity, FrameKey, MapItem};
-use super::{Execution, ExecutionType, Ids, Start, Status, Step};
-
-/// How many child executions of a Map Run are open at once at most.
-const MAX_CONCURRENCY: usize = 10_000;
+use super::{Execution, Ids, Step};
 
 /// A Distributed Map state under way.
 #[derive(Debug)]
@@ -78,8 +78,8 @@ impl Execution {
     ) -> Result<Step, Failure> {
         let input = self.filtered_input(key, state)?;
         let limit = match self.max_concurrency(key, state, map, &input)? {
-            0 => MAX_CONCURRENCY,
-            limit => limit.min(MAX_CONCURRENCY),
+            0 => quota::MAP_RUN_CONCURRENCY,
+            limit => limit.min(quota::MAP_RUN_CONCURRENCY),
         };
         // With a reader the items come from what it reads, whatever ItemsPath says.
         let (items, keyed) = match distributed.reader {

@@ -8,8 +8,9 @@ use crate::event::TaskError;
 use crate::execution::failure::{Failure, Origin};
 use crate::execution::frame::{Activity, FrameKey};
 use crate::execution::{Execution, Step};
-use crate::history::{EventKind, StateType};
+use crate::history::EventKind;
 use crate::results;
+use crate::state_type::StateType;
 use crate::value::Value;
 
 /// The bucket or the object that a reader reads, as `$$.Map.Item.Source` tells it.

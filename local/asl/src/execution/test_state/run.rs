@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use crate::command::{Command, Pattern, Resource, Task};
-use crate::definition::{
-    DistributedFields, Kind, Language, MapFields, Program, State, StateMachine,
-};
+use crate::command::{Command, Task};
+use crate::definition::{DistributedFields, Kind, MapFields, Program, State, StateMachine};
 use crate::event::TaskError;
 use crate::execution::failure::{Failure, Origin};
 use crate::execution::frame::{Activity, FrameKey, MapItem};
 use crate::execution::map_run::Tolerance;
-use crate::execution::{Execution, ExecutionType, Outcome, Start, Step, data, retry};
+use crate::execution::{Execution, Outcome, Step, data, retry};
+use crate::execution_type::ExecutionType;
+use crate::query::Language;
+use crate::resource::{Pattern, Resource};
 use crate::simulate::{Answer, Services};
+use crate::start::Start;
 use crate::timestamp::Timestamp;
 use crate::value::{Map, Value};
 
