@@ -54,6 +54,7 @@ pub mod results;
 
 mod execution;
 pub mod simulate;
+mod test_state;
 
 pub use command::{
     Child, ChildId, ChildResult, Command, ItemReader, MapRunResults, ResultWriter, Task, TaskId,
@@ -62,17 +63,17 @@ pub use command::{
 pub use definition::StateMachine;
 pub use diagnostic::{Diagnostic, Invalid, Severity};
 pub use event::{Event, TaskError};
-pub use execution::Execution;
-pub use execution::test_state::{
-    FieldValidation, InspectionLevel, Mock, StateConfiguration, TestError, TestRequest,
-    TestResponse, TestStatus, test_state,
-};
+pub use execution::{Execution, Observation, Seen};
 pub use execution_type::ExecutionType;
 pub use history::{ErrorDetails, Evaluation, EventKind, HistoryEvent, TaskFamily, TaskProgress};
 pub use quota::Limits;
 pub use resource::{Pattern, Resource};
 pub use start::{Start, Status};
 pub use state_type::StateType;
+pub use test_state::{
+    FieldValidation, InspectionLevel, Mock, StateConfiguration, TestError, TestRequest,
+    TestResponse, TestStatus, test_state,
+};
 pub use timestamp::Timestamp;
 pub use validate::{validate, validate_as};
 pub use value::{Map, ParseError, Value};

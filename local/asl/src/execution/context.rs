@@ -7,9 +7,11 @@ use crate::definition::{Kind, State};
 use crate::query::{QueryError, Scope};
 use crate::value::{Map, Value};
 
-use super::Execution;
+use super::activity::{Activity, FrameKey};
 use super::failure::Failure;
-use super::frame::{Activity, Frame, FrameKey, MapItem};
+use super::frame::Frame;
+use super::item::MapItem;
+use super::ledger::Execution;
 use crate::execution_type::ExecutionType;
 
 impl Execution {
@@ -55,9 +57,7 @@ impl Execution {
         given: Given,
         evaluate: impl FnOnce(&Scope) -> Result<R, QueryError>,
     ) -> Result<R, Failure> {
-        let Some(frame) = self.frames.get(key) else {
-            return Err(Failure::gone());
-        };
+        let frame = self.frames.get(key)?;
         let context = || self.context(frame, state, given.item, given.token);
         let scope = Scope {
             input: given.input,
@@ -73,8 +73,8 @@ impl Execution {
 
     pub(super) fn query_failure(&self, key: FrameKey, state: &State, error: QueryError) -> Failure {
         match self.frames.get(key) {
-            Some(frame) => Failure::of_query(frame, state, error),
-            None => Failure::gone(),
+            Ok(frame) => Failure::of_query(frame, state, error),
+            Err(broken) => broken.into(),
         }
     }
 

@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use crate::command::{ChildId, Command, TaskId, TimerId};
 use crate::history::{ErrorDetails, EventKind};
+use crate::start::Status;
 
-use super::frame::{Activity, FrameKey};
-use super::{Execution, Status};
+use super::activity::{Activity, FrameKey};
+use super::broken::Broken;
+use super::ledger::Execution;
 
 impl Execution {
     /// The state machine's TimeoutSeconds ran out. Only the event tells the error; the execution's own stays empty.
@@ -39,6 +41,16 @@ impl Execution {
             self.limits.history_events
         );
         self.fail_execution(last, Some("States.Runtime".into()), Some(cause.into()));
+    }
+
+    /// The interpreter has broken one of its own rules: nothing that it says after that could be trusted.
+    pub(super) fn fail_broken(&mut self, broken: Broken) {
+        let last = self.history.len() as u64;
+        self.fail_execution(
+            last,
+            Some(Broken::ERROR.into()),
+            Some(broken.cause().into()),
+        );
     }
 
     pub(super) fn fail_execution(
@@ -77,28 +89,24 @@ impl Execution {
     }
 
     /// Ends a thread because of an event of another one, with all below it.
-    pub(super) fn abort(&mut self, key: FrameKey, previous: u64) {
+    pub(super) fn abort(&mut self, key: FrameKey, previous: u64) -> Result<(), Broken> {
         let program = Arc::clone(&self.machine.program);
-        let Some(state) = self.state_of(&program, key) else {
-            return;
-        };
-        let Some(frame) = self.frames.remove(key) else {
-            return;
-        };
+        let state = self.state_of(&program, key)?;
+        let frame = self.frames.remove(key)?;
         match frame.activity {
-            Activity::Entering => return,
+            Activity::Entering => return Ok(()),
             // Its task has just ended, but the state has not.
             Activity::Repeating => {}
             Activity::Waiting { timer } | Activity::Retrying { timer } => self.cancel_timer(timer),
             Activity::Task(task) => self.call_off(&task),
             Activity::Parallel(branches) => {
                 for branch in branches.running {
-                    self.abort(branch, previous);
+                    self.abort(branch, previous)?;
                 }
             }
             Activity::Map(iterations) => {
                 for iteration in iterations.running {
-                    self.abort_iteration(state, iteration, previous);
+                    self.abort_iteration(state, iteration, previous)?;
                 }
             }
             Activity::MapRun(run) => {
@@ -107,5 +115,6 @@ impl Execution {
             }
         }
         self.record(previous, EventKind::StateAborted(state.kind.state_type()));
+        Ok(())
     }
 }

@@ -53,6 +53,16 @@ pub enum TaskFamily {
     },
 }
 
+impl TaskFamily {
+    /// What is called: the service or the ARN.
+    pub(crate) fn called(&self) -> &str {
+        match self {
+            TaskFamily::Service { resource_type, .. } => resource_type,
+            TaskFamily::Lambda { arn } | TaskFamily::Activity { arn } => arn,
+        }
+    }
+}
+
 /// What happened to a task.
 #[derive(Clone, Debug, PartialEq)]
 pub enum TaskProgress {

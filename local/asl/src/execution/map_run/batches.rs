@@ -1,10 +1,13 @@
 //! ItemBatcher: several items for one child.
 
 use crate::definition::{ItemBatcher, MapFields, State};
+use crate::execution::activity::FrameKey;
 use crate::execution::context::Given;
+use crate::execution::data;
 use crate::execution::failure::Failure;
-use crate::execution::frame::{FrameKey, MapItem};
-use crate::execution::{Execution, data};
+use crate::execution::item::MapItem;
+use crate::execution::ledger::Execution;
+use crate::execution::observe::Seen;
 use crate::query::QueryError;
 use crate::value::{Map, Value};
 
@@ -83,6 +86,7 @@ impl Execution {
         if !current.is_empty() {
             batches.push(batch(current));
         }
+        self.see(key, state, || Seen::Batches(batches.clone()))?;
         Ok(batches)
     }
 }
