@@ -9,7 +9,7 @@ use crate::value::Value;
 
 /// A Distributed Map state under way.
 #[derive(Debug)]
-pub(in crate::execution) struct MapRun {
+pub(crate) struct MapRun {
     pub arn: Arc<str>,
     /// The state machine's name and the Map's label, which children carry in their ARNs.
     pub machine: Arc<str>,
@@ -37,7 +37,7 @@ pub(in crate::execution) struct MapRun {
 
 impl MapRun {
     /// The item at an index.
-    pub(in crate::execution) fn item(&self, index: usize, value: &Value) -> MapItem {
+    pub(crate) fn item(&self, index: usize, value: &Value) -> MapItem {
         MapItem {
             source: Some(Arc::clone(&self.source)),
             ..MapItem::distributed(self.keyed, index, value)
@@ -47,7 +47,7 @@ impl MapRun {
 
 /// How many items of a Map may fail.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::execution) struct Tolerance {
+pub(crate) struct Tolerance {
     pub count: Option<u64>,
     /// In percent.
     pub share: Option<f64>,
@@ -56,7 +56,7 @@ pub(in crate::execution) struct Tolerance {
 impl Tolerance {
     /// Whether more items have failed than are tolerated: more than either threshold says. A threshold of 0 counts as
     /// none, and without any no failure is tolerated.
-    pub(in crate::execution) fn exceeded(self, failed: u64, total: usize) -> bool {
+    pub(crate) fn exceeded(self, failed: u64, total: usize) -> bool {
         let count = self.count.filter(|count| *count > 0);
         let share = self.share.filter(|share| *share > 0.0);
         if count.is_none() && share.is_none() {
