@@ -34,6 +34,7 @@
 mod value;
 
 mod diagnostic;
+mod error_name;
 mod execution_type;
 mod quota;
 mod resource;

@@ -12,13 +12,44 @@ impl Broken {
     /// Every branch and iteration has a place for its result.
     pub(super) const NO_PLACE: Broken = Broken("there is a place for every result");
 
-    /// The error's name. It is not one of AWS's.
-    pub(super) const ERROR: &'static str = "States.BrokenInvariant";
-
     pub(super) fn cause(self) -> String {
         format!(
             "The interpreter broke its own rule that {}. This is a defect of the interpreter, not of the definition.",
             self.0
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use crate::command::Command;
+    use crate::definition::StateMachine;
+    use crate::event::Event;
+    use crate::execution::Execution;
+    use crate::start::{Start, Status};
+    use crate::timestamp::Timestamp;
+
+    #[test]
+    fn a_broken_rule_ends_the_execution_by_its_name() {
+        let definition = r#"{"StartAt":"W","States":{"W":{"Type":"Wait","Seconds":1,"End":true}}}"#;
+        let machine = StateMachine::parse(definition).unwrap();
+        let (mut execution, commands) = Execution::start(&machine, Start::default(), Timestamp(0));
+        let Some(Command::StartTimer { id, at }) = commands.first() else {
+            panic!("it waits")
+        };
+        // What no event can bring about: the thread is gone, its timer is not.
+        execution.frames.clear();
+        execution.apply(Event::TimerFired { id: *id }, *at);
+        let Status::Failed { error, cause } = execution.status() else {
+            panic!("{:?}", execution.status())
+        };
+        assert_eq!(error.as_deref(), Some("States.BrokenInvariant"));
+        assert!(
+            cause.as_deref().unwrap().contains("has not ended"),
+            "{cause:?}"
+        );
+        let last = execution.history().last().unwrap();
+        assert_eq!(last.type_name(), "ExecutionFailed");
     }
 }

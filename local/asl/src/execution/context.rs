@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use crate::definition::{Kind, State};
+use crate::execution_type::ExecutionType;
 use crate::query::{QueryError, Scope};
 use crate::value::{Map, Value};
 
@@ -12,7 +13,6 @@ use super::failure::Failure;
 use super::frame::Frame;
 use super::item::MapItem;
 use super::ledger::Execution;
-use crate::execution_type::ExecutionType;
 
 impl Execution {
     /// Evaluates a query of the state with the given `$` or `$states.input`.

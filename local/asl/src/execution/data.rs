@@ -59,7 +59,9 @@ impl Execution {
         state: &State,
         seen: impl FnOnce() -> Seen,
     ) -> Result<(), Broken> {
-        self.observer.see(state, self.frames.get(key)?, seen);
+        if self.observer.is_watching() {
+            self.observer.see(state, self.frames.get(key)?, seen);
+        }
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::command::{ChildId, Command, TaskId, TimerId};
+use crate::error_name;
 use crate::history::{ErrorDetails, EventKind};
 use crate::start::Status;
 
@@ -14,7 +15,7 @@ impl Execution {
     /// The state machine's TimeoutSeconds ran out. Only the event tells the error; the execution's own stays empty.
     pub(super) fn timed_out(&mut self) {
         let details = ErrorDetails {
-            error: Some("States.Timeout".into()),
+            error: Some(error_name::TIMEOUT.into()),
             cause: None,
         };
         self.record(0, EventKind::ExecutionTimedOut(details));
@@ -40,7 +41,7 @@ impl Execution {
             "The execution reached the maximum number of history events ({}).",
             self.limits.history_events
         );
-        self.fail_execution(last, Some("States.Runtime".into()), Some(cause.into()));
+        self.fail_execution(last, Some(error_name::RUNTIME.into()), Some(cause.into()));
     }
 
     /// The interpreter has broken one of its own rules: nothing that it says after that could be trusted.
@@ -48,7 +49,7 @@ impl Execution {
         let last = self.history.len() as u64;
         self.fail_execution(
             last,
-            Some(Broken::ERROR.into()),
+            Some(error_name::BROKEN_INVARIANT.into()),
             Some(broken.cause().into()),
         );
     }

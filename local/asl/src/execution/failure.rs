@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use crate::definition::State;
+use crate::error_name;
 use crate::event::TaskError;
 use crate::history::ErrorDetails;
-use crate::query::{PATH_CONFLICT, QueryError};
+use crate::query::QueryError;
 use crate::value::{Map, Value};
 
 use super::broken::Broken;
@@ -64,14 +65,14 @@ impl Failure {
     /// A query of the state failed: its cause is told with the state's name, unless a reference path does not apply.
     pub(super) fn of_query(frame: &Frame, state: &State, error: QueryError) -> Failure {
         let cause = match error.error {
-            PATH_CONFLICT => error.cause,
+            error_name::PATH_CONFLICT => error.cause,
             _ => format!(
                 "An error occurred while executing the state '{}' (entered at the event id #{}). {}",
                 state.name, frame.entered_event, error.cause
             ),
         };
         let origin = match error.error {
-            "States.QueryEvaluationError" => Origin::Evaluation(error.location.map(Arc::from)),
+            error_name::QUERY_EVALUATION => Origin::Evaluation(error.location.map(Arc::from)),
             _ => Origin::Runtime,
         };
         Failure::new(error.error, cause, origin)
@@ -82,13 +83,13 @@ impl Failure {
         let cause = format!(
             "The state/task '{name}' returned a result with a size exceeding the maximum number of bytes service limit."
         );
-        Failure::new("States.DataLimitExceeded", cause, Origin::State)
+        Failure::new(error_name::DATA_LIMIT, cause, Origin::State)
     }
 
     /// More iterations of a Map have failed than it tolerates.
     pub(super) fn too_many_failed() -> Failure {
         Failure::new(
-            "States.ExceedToleratedFailureThreshold",
+            error_name::TOLERANCE_EXCEEDED,
             "The specified tolerated failure threshold was exceeded",
             Origin::MapRun,
         )
@@ -105,7 +106,8 @@ impl Failure {
     /// Whether an ErrorEquals list takes the failure in.
     pub(super) fn is_in(&self, list: &[Arc<str>]) -> bool {
         matches(list, self.error.as_deref())
-            || (self.origin == Origin::SilentTask && matches(list, Some("States.HeartbeatTimeout")))
+            || (self.origin == Origin::SilentTask
+                && matches(list, Some(error_name::HEARTBEAT_TIMEOUT)))
     }
 
     pub(super) fn details(&self) -> ErrorDetails {
@@ -129,7 +131,11 @@ impl Failure {
 
 impl From<Broken> for Failure {
     fn from(broken: Broken) -> Failure {
-        Failure::new(Broken::ERROR, broken.cause(), Origin::Runtime)
+        Failure::new(
+            error_name::BROKEN_INVARIANT,
+            broken.cause(),
+            Origin::Runtime,
+        )
     }
 }
 
@@ -139,13 +145,13 @@ impl From<Broken> for Failure {
 /// `States.QueryEvaluationError`; `States.Timeout` the missed heartbeat too.
 fn matches(list: &[Arc<str>], error: Option<&str>) -> bool {
     list.iter().any(|name| match (&**name, error) {
-        ("States.ALL", _) => true,
-        ("States.TaskFailed", Some(error)) => !matches!(
+        (error_name::ALL, _) => true,
+        (error_name::TASK_FAILED, Some(error)) => !matches!(
             error,
-            "States.Timeout" | "States.HeartbeatTimeout" | "States.QueryEvaluationError"
+            error_name::TIMEOUT | error_name::HEARTBEAT_TIMEOUT | error_name::QUERY_EVALUATION
         ),
-        ("States.Timeout", Some(error)) => {
-            matches!(error, "States.Timeout" | "States.HeartbeatTimeout")
+        (error_name::TIMEOUT, Some(error)) => {
+            matches!(error, error_name::TIMEOUT | error_name::HEARTBEAT_TIMEOUT)
         }
         (name, Some(error)) => name == error,
         (_, None) => false,

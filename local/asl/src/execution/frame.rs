@@ -38,6 +38,7 @@ pub(super) struct Frame {
 
 impl Frame {
     /// A thread that is to enter a state, with nothing around it.
+    #[inline]
     pub(super) fn first(state: StateId, input: Value, now: Timestamp) -> Frame {
         Frame {
             parent: None,
@@ -132,6 +133,7 @@ impl Frames {
     }
 
     /// The frame, if it has not ended.
+    #[inline]
     pub(super) fn find(&self, key: FrameKey) -> Option<&Frame> {
         self.slots
             .get(key.index as usize)
@@ -140,10 +142,12 @@ impl Frames {
     }
 
     /// The frame, which has not ended: whoever holds its key now has it from the frame itself, its parent or its child.
+    #[inline]
     pub(super) fn get(&self, key: FrameKey) -> Result<&Frame, Broken> {
         self.find(key).ok_or(ENDED)
     }
 
+    #[inline]
     pub(super) fn get_mut(&mut self, key: FrameKey) -> Result<&mut Frame, Broken> {
         self.slot(key)?.frame.as_mut().ok_or(ENDED)
     }
@@ -156,6 +160,7 @@ impl Frames {
         Ok(frame)
     }
 
+    #[inline]
     fn slot(&mut self, key: FrameKey) -> Result<&mut Slot, Broken> {
         self.slots
             .get_mut(key.index as usize)

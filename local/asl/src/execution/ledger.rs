@@ -83,6 +83,7 @@ impl Execution {
     }
 
     /// An execution whose only thread is the given one.
+    #[inline]
     pub(super) fn of_thread(
         machine: &StateMachine,
         root: Frame,
@@ -135,6 +136,7 @@ impl Execution {
         &self.about
     }
 
+    #[inline]
     pub(super) fn state_of<'p>(
         &self,
         program: &'p Program,
@@ -164,6 +166,7 @@ impl Execution {
     }
 
     /// Appends an event of a thread, to which its next one will refer.
+    #[inline]
     pub(super) fn record_for(&mut self, key: FrameKey, kind: EventKind) -> Result<u64, Broken> {
         let last = self.frames.get(key)?.last;
         let id = self.record(last, kind);

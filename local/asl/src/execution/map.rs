@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::definition::{Dynamic, Items, Kind, MapFields, Program, State};
+use crate::error_name;
 use crate::history::EventKind;
 use crate::query::{Language, QueryError, jsonata};
 use crate::quota;
@@ -126,7 +127,7 @@ impl Execution {
         }
         let error = match state.language {
             Language::Jsonata => QueryError {
-                error: "States.QueryEvaluationError",
+                error: error_name::QUERY_EVALUATION,
                 cause: format!("Map state input must be an array but was: {value}"),
                 location: None,
             },

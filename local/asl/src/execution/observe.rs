@@ -85,7 +85,12 @@ impl Observer {
         Observer(Some(Box::default()))
     }
 
+    pub(super) fn is_watching(&self) -> bool {
+        self.0.is_some()
+    }
+
     /// `seen` is built only when somebody watches.
+    #[inline]
     pub(super) fn see(&self, state: &State, frame: &Frame, seen: impl FnOnce() -> Seen) {
         if let Some(observations) = &self.0 {
             observations.borrow_mut().push(Observation {

@@ -55,7 +55,13 @@ impl Execution {
             variables: Arc::clone(&around.variables),
             last: around.last,
             item: around.item.clone(),
-            ..Frame::first(state, input, self.now)
+            state,
+            input,
+            entered_event: 0,
+            entered: self.now,
+            retry_count: 0,
+            retries: Vec::new(),
+            activity: Activity::Entering,
         };
         let key = self.frames.insert(frame);
         self.ready.push_back(key);

@@ -1,9 +1,10 @@
 //! What happens when a state fails: Retry, Catch, and the end of the thread.
 
+use std::sync::Arc;
+
 use crate::definition::{CatchRule, Kind, Program, State};
 use crate::history::{Evaluation, EventKind};
 use crate::query::Language;
-use std::sync::Arc;
 
 use super::activity::{Activity, FrameKey};
 use super::broken::Broken;

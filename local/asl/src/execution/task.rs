@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::command::{Command, Task, TaskId};
 use crate::definition::{Dynamic, State, TaskFields};
+use crate::error_name;
 use crate::history::{ErrorDetails, EventKind, TaskFamily, TaskProgress};
 use crate::query::Random;
 use crate::quota::MAX_NUMBER;
@@ -18,9 +19,6 @@ use super::data;
 use super::failure::{Failure, Origin};
 use super::ledger::{Execution, Step, TimerUse};
 use super::observe::Seen;
-
-/// The error of a task whose time is up.
-const TIMEOUT: &str = "States.Timeout";
 
 impl Execution {
     pub(super) fn task(
@@ -237,7 +235,7 @@ impl Execution {
         for key in keys {
             // The failure of one may have ended the others.
             if self.frames.find(key).is_some() {
-                self.task_failure(key, TIMEOUT.into(), None, Origin::Task)?;
+                self.task_failure(key, error_name::TIMEOUT.into(), None, Origin::Task)?;
             }
         }
         Ok(())
@@ -247,13 +245,13 @@ impl Execution {
     /// (<https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html#wait-token-hearbeat>).
     pub(super) fn task_was_silent(&mut self, key: FrameKey) -> Result<(), Broken> {
         self.time_up(key)?;
-        self.task_failure(key, TIMEOUT.into(), None, Origin::SilentTask)
+        self.task_failure(key, error_name::TIMEOUT.into(), None, Origin::SilentTask)
     }
 
     fn time_up(&mut self, key: FrameKey) -> Result<(), Broken> {
         let id = self.frames.get_mut(key)?.task()?.id;
         let details = ErrorDetails {
-            error: Some(TIMEOUT.into()),
+            error: Some(error_name::TIMEOUT.into()),
             cause: None,
         };
         self.progress(key, TaskProgress::TimedOut(details))?;

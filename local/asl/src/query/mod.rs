@@ -21,6 +21,7 @@ pub use random::Random;
 
 use std::fmt;
 
+use crate::error_name;
 use crate::timestamp::Timestamp;
 use crate::value::{Map, Value};
 
@@ -54,9 +55,6 @@ pub struct Scope<'a> {
     pub now: Timestamp,
 }
 
-/// The error of a reference path that does not apply to the input. Its cause stands alone, without the state's name.
-pub(crate) const PATH_CONFLICT: &str = "States.ReferencePathConflict";
-
 /// A query that could not be evaluated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueryError {
@@ -72,7 +70,7 @@ impl QueryError {
     /// A JSONPath or intrinsic failure; it cannot be caught.
     pub fn runtime(cause: impl Into<String>) -> QueryError {
         QueryError {
-            error: "States.Runtime",
+            error: error_name::RUNTIME,
             cause: cause.into(),
             location: None,
         }
@@ -81,7 +79,7 @@ impl QueryError {
     /// A JSONata failure at a field of the state.
     pub fn evaluation(cause: impl Into<String>, location: impl Into<String>) -> QueryError {
         QueryError {
-            error: "States.QueryEvaluationError",
+            error: error_name::QUERY_EVALUATION,
             cause: cause.into(),
             location: Some(location.into()),
         }

@@ -46,9 +46,10 @@ fn response(status: &Status, observations: &[Observation]) -> TestResponse {
             } if backoff_seconds.is_some() => response.status = TestStatus::Retriable,
             Seen::Catcher { .. } => caught = true,
             Seen::Left { output, next, .. } => {
-                response.status = match caught {
-                    true => TestStatus::CaughtError,
-                    false => TestStatus::Succeeded,
+                response.status = if caught {
+                    TestStatus::CaughtError
+                } else {
+                    TestStatus::Succeeded
                 };
                 response.output = Some(output.clone());
                 response.next_state.clone_from(next);

@@ -1,6 +1,7 @@
 //! The run of one state under test: the interpreter runs it, and the response is what was observed.
 
 use crate::definition::{Kind, State, StateMachine};
+use crate::error_name;
 use crate::event::TaskError;
 use crate::execution::{Alone, Circumstances, StandIn};
 use crate::execution_type::ExecutionType;
@@ -93,7 +94,7 @@ fn mocked(mock: &Mock) -> Result<Value, TaskError> {
 /// What becomes of a task that never ends.
 fn never() -> TaskError {
     TaskError {
-        error: "States.Timeout".to_string(),
+        error: error_name::TIMEOUT.to_string(),
         cause: Some(String::new()),
     }
 }

@@ -19,6 +19,14 @@ const MAX_NESTING: usize = 24;
 const MAX_NAME: usize = 80;
 
 pub(super) fn machine(value: &Value, kind: ExecutionType, findings: &mut Findings) {
+    const FIELDS: &[&str] = &[
+        "Comment",
+        "QueryLanguage",
+        "StartAt",
+        "States",
+        "TimeoutSeconds",
+        "Version",
+    ];
     let Value::Object(members) = value else {
         findings.typed(value, "/", JsonType::Object);
         return;
@@ -37,14 +45,6 @@ pub(super) fn machine(value: &Value, kind: ExecutionType, findings: &mut Finding
         labels: HashSet::new(),
         names: HashSet::new(),
     };
-    const FIELDS: &[&str] = &[
-        "Comment",
-        "QueryLanguage",
-        "StartAt",
-        "States",
-        "TimeoutSeconds",
-        "Version",
-    ];
     block(members, "", FIELDS, 0, &mut machine, findings);
 }
 

@@ -134,6 +134,13 @@ fn processor(
     machine: &mut Machine,
     findings: &mut Findings,
 ) -> bool {
+    const FIELDS: &[&str] = &[
+        "Comment",
+        "ProcessorConfig",
+        "StartAt",
+        "States",
+        "QueryLanguage",
+    ];
     let at = state.at(field);
     let Value::Object(members) = value else {
         findings.typed(value, &at, JsonType::Object);
@@ -143,13 +150,6 @@ fn processor(
         .get("ProcessorConfig")
         .is_some_and(|config| processor_config(config, &at, machine.kind, findings));
     queries::no_language(members, &at, findings);
-    const FIELDS: &[&str] = &[
-        "Comment",
-        "ProcessorConfig",
-        "StartAt",
-        "States",
-        "QueryLanguage",
-    ];
     block::block(members, &at, FIELDS, state.depth + 1, machine, findings);
     distributed
 }

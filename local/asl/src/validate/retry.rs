@@ -4,6 +4,7 @@ use super::fields::{at_least, integer};
 use super::findings::{Findings, JsonType, SCHEMA};
 use super::queries;
 use super::subject::State;
+use crate::error_name;
 use crate::query::Language;
 use crate::query::jsonata::Place;
 use crate::quota::MAX_NUMBER;
@@ -158,7 +159,9 @@ fn error_names(value: &Value, at: &str, last: bool, findings: &mut Findings) {
     for (index, name) in names.iter().enumerate() {
         findings.typed(name, &format!("{at}[{index}]"), JsonType::String);
     }
-    let all = names.iter().any(|name| name.as_str() == Some("States.ALL"));
+    let all = names
+        .iter()
+        .any(|name| name.as_str() == Some(error_name::ALL));
     if all && (names.len() > 1 || !last) {
         findings.error(
             SCHEMA,

@@ -379,6 +379,7 @@ fn pass(state: &State, findings: &mut Findings) {
 }
 
 fn parallel(state: &State, machine: &mut Machine, findings: &mut Findings) {
+    const FIELDS: &[&str] = &["Comment", "StartAt", "States", "QueryLanguage"];
     let Some(branches) = state.members.get("Branches") else {
         findings.required(state.location, &["Branches"]);
         return;
@@ -398,7 +399,6 @@ fn parallel(state: &State, machine: &mut Machine, findings: &mut Findings) {
             continue;
         };
         queries::no_language(members, &at, findings);
-        const FIELDS: &[&str] = &["Comment", "StartAt", "States", "QueryLanguage"];
         block::block(members, &at, FIELDS, state.depth + 1, machine, findings);
     }
 }

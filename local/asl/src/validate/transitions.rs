@@ -24,16 +24,11 @@ pub(super) fn transitions(
             suggestion,
         );
     };
-    let mut reached: HashSet<&str> = HashSet::new();
-    let mut open: Vec<&str> = Vec::new();
-    if let Some(start) = start {
-        if states.contains_key(start) {
-            open.push(start);
-        } else {
-            missing(start, format!("{location}/StartAt"), findings);
-        }
+    let known = start.filter(|start| states.contains_key(*start));
+    if let (Some(start), None) = (start, known) {
+        missing(start, format!("{location}/StartAt"), findings);
     }
-    for (name, state) in states.iter() {
+    for (name, state) in states {
         for (target, place, _) in targets(state) {
             if !states.contains_key(target) {
                 missing(target, format!("{at}/{name}{place}"), findings);
@@ -42,17 +37,8 @@ pub(super) fn transitions(
     }
     let terminal = states.values().any(is_terminal);
     // Where the start is unknown, or nothing ends, AWS says nothing about what is reached.
-    if !open.is_empty() && terminal {
-        while let Some(name) = open.pop() {
-            if reached.insert(name) {
-                let next = states.get(name).map(targets).unwrap_or_default();
-                open.extend(
-                    next.into_iter()
-                        .map(|(target, ..)| target)
-                        .filter(|target| states.contains_key(*target)),
-                );
-            }
-        }
+    if let (Some(start), true) = (known, terminal) {
+        let reached = reached(start, states);
         for name in states.keys().filter(|name| !reached.contains(&***name)) {
             findings.error(
                 "MISSING_TRANSITION_TARGET",
@@ -70,6 +56,23 @@ pub(super) fn transitions(
             Some("give the last state \"End\": true".to_string()),
         );
     }
+}
+
+/// The states that can be reached from the first.
+fn reached<'s>(start: &'s str, states: &'s Map) -> HashSet<&'s str> {
+    let mut reached = HashSet::new();
+    let mut open = vec![start];
+    while let Some(name) = open.pop() {
+        if reached.insert(name) {
+            let next = states.get(name).map(targets).unwrap_or_default();
+            open.extend(
+                next.into_iter()
+                    .map(|(target, ..)| target)
+                    .filter(|target| states.contains_key(*target)),
+            );
+        }
+    }
+    reached
 }
 
 /// A state without a type is none, so it ends nothing.

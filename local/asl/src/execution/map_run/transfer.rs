@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::command::{Command, ItemReader, MapRunResults, ResultWriter, TaskId};
 use crate::definition::{DistributedFields, ReaderFields, State, Template};
+use crate::error_name;
 use crate::event::TaskError;
 use crate::execution::activity::{Activity, FrameKey};
 use crate::execution::broken::Broken;
@@ -42,7 +43,7 @@ impl Execution {
             let max_items = self.query(key, state, input, |scope| field.integer(scope))?;
             if max_items < 0 {
                 return Err(Failure::new(
-                    "States.ItemReaderFailed",
+                    error_name::ITEM_READER_FAILED,
                     "field MaxItems must be positive",
                     Origin::MapRun,
                 ));

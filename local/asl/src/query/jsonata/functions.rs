@@ -65,7 +65,7 @@ pub(super) fn register(
             PICTURE => evaluator.register_fn(PICTURE, |args: &[JValue]| picture(args))?,
             WHOLE => evaluator.register_fn(WHOLE, |args: &[JValue]| whole(args))?,
             URL_DECODED => {
-                evaluator.register_fn(URL_DECODED, |args: &[JValue]| url_decoded(args))?
+                evaluator.register_fn(URL_DECODED, |args: &[JValue]| url_decoded(args))?;
             }
             BASE64_DECODED => {
                 evaluator.register_fn(BASE64_DECODED, |args: &[JValue]| base64_decoded(args))?;

@@ -154,13 +154,11 @@ fn regex(parser: &mut Parser) -> Result<Regex, SyntaxError> {
     loop {
         match parser.bump() {
             Some('/') => break,
-            Some('\\') => {
-                match parser.bump() {
-                    Some('/') => pattern.push('/'),
-                    Some(c) => pattern.extend(['\\', c]),
-                    None => return Err(parser.unexpected()),
-                };
-            }
+            Some('\\') => match parser.bump() {
+                Some('/') => pattern.push('/'),
+                Some(c) => pattern.extend(['\\', c]),
+                None => return Err(parser.unexpected()),
+            },
             Some(c) => pattern.push(c),
             None => return Err(parser.error("expected '/' after the regular expression")),
         }

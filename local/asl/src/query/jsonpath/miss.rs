@@ -1,7 +1,8 @@
 //! Paths without a value, in AWS's and Jayway's words.
 
 use super::path::{Path, Root, Step};
-use crate::query::{PATH_CONFLICT, QueryError, java};
+use crate::error_name;
+use crate::query::{QueryError, java};
 use crate::value::Value;
 
 /// Why a definite path has no value.
@@ -117,7 +118,7 @@ impl NotFound {
 /// The failure of a path that does not apply to the input.
 pub(super) fn conflict(cause: String) -> QueryError {
     QueryError {
-        error: PATH_CONFLICT,
+        error: error_name::PATH_CONFLICT,
         cause,
         location: None,
     }

@@ -44,6 +44,30 @@ pub(super) enum Step {
     Descend,
 }
 
+impl Step {
+    fn normal_form(&self) -> String {
+        match self {
+            Step::Name(name) => format!("['{name}']"),
+            Step::Names(names) => {
+                let quoted: Vec<String> = names.iter().map(|name| format!("'{name}'")).collect();
+                format!("[{}]", quoted.join(", "))
+            }
+            Step::Index(index) => format!("[{index}]"),
+            Step::Indexes(indexes) => {
+                let listed: Vec<String> = indexes.iter().map(i64::to_string).collect();
+                format!("[{}]", listed.join(","))
+            }
+            Step::Slice(from, to) => {
+                let bound = |at: &Option<i64>| at.map(|at| at.to_string()).unwrap_or_default();
+                format!("[{}:{}]", bound(from), bound(to))
+            }
+            Step::Wildcard => "[*]".to_string(),
+            Step::Filter(_) => "[?]".to_string(),
+            Step::Descend => "..".to_string(),
+        }
+    }
+}
+
 impl Path {
     /// The path as written.
     pub fn text(&self) -> &Arc<str> {
@@ -141,30 +165,10 @@ impl Path {
 
     /// The path up to and including the given number of steps, in Jayway's normal form: `$['a'][0]`.
     pub(super) fn normal_form(&self, steps: usize) -> String {
-        let mut text = String::from("$");
-        for step in self.0.steps.iter().take(steps) {
-            match step {
-                Step::Name(name) => text.push_str(&format!("['{name}']")),
-                Step::Names(names) => {
-                    let quoted: Vec<String> =
-                        names.iter().map(|name| format!("'{name}'")).collect();
-                    text.push_str(&format!("[{}]", quoted.join(", ")));
-                }
-                Step::Index(index) => text.push_str(&format!("[{index}]")),
-                Step::Indexes(indexes) => {
-                    let listed: Vec<String> = indexes.iter().map(i64::to_string).collect();
-                    text.push_str(&format!("[{}]", listed.join(",")));
-                }
-                Step::Slice(from, to) => {
-                    let bound = |at: &Option<i64>| at.map(|at| at.to_string()).unwrap_or_default();
-                    text.push_str(&format!("[{}:{}]", bound(from), bound(to)));
-                }
-                Step::Wildcard => text.push_str("[*]"),
-                Step::Filter(_) => text.push_str("[?]"),
-                Step::Descend => text.push_str(".."),
-            }
-        }
-        text
+        let steps = self.0.steps.iter().take(steps);
+        std::iter::once("$".to_string())
+            .chain(steps.map(Step::normal_form))
+            .collect()
     }
 }
 
