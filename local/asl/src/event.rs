@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::command::{ChildId, TaskId, TimerId};
-use crate::execution::Status;
+use crate::start::Status;
 use crate::value::Value;
 
 /// Something happened. A durable log holds exactly these, each with its timestamp.

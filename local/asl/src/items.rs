@@ -1,6 +1,7 @@
 //! From the bytes of a data set to the items of a Distributed Map
 //! (<https://docs.aws.amazon.com/step-functions/latest/dg/input-output-itemreader.html>).
 
+use crate::error_name;
 use crate::event::TaskError;
 use crate::value::{Map, Value};
 
@@ -123,7 +124,7 @@ fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
 
 fn failed(cause: impl Into<String>) -> TaskError {
     TaskError {
-        error: "States.ItemReaderFailed".to_string(),
+        error: error_name::ITEM_READER_FAILED.to_string(),
         cause: Some(cause.into()),
     }
 }

@@ -30,33 +30,50 @@
 //!
 //! [`simulate::run`] is such a driver, with a virtual clock.
 
-mod command;
-mod definition;
-mod diagnostic;
-mod event;
-mod execution;
-mod history;
-pub mod items;
-pub mod query;
-pub mod results;
-pub mod simulate;
-mod timestamp;
-mod validate;
+// In the order of reading: each speaks of those above it only.
 mod value;
 
+mod diagnostic;
+mod error_name;
+mod execution_type;
+mod quota;
+mod resource;
+mod state_type;
+mod timestamp;
+
+pub mod query;
+mod start;
+mod validate;
+
+mod definition;
+
+mod command;
+mod event;
+mod history;
+pub mod items;
+pub mod results;
+
+mod execution;
+pub mod simulate;
+mod test_state;
+
 pub use command::{
-    Child, ChildId, ChildResult, Command, ItemReader, MapRunResults, Pattern, Resource,
-    ResultWriter, Task, TaskId, TimerId,
+    Child, ChildId, ChildResult, Command, ItemReader, MapRunResults, ResultWriter, Task, TaskId,
+    TimerId,
 };
 pub use definition::StateMachine;
 pub use diagnostic::{Diagnostic, Invalid, Severity};
 pub use event::{Event, TaskError};
-pub use execution::{
-    Execution, ExecutionType, FieldValidation, InspectionLevel, Limits, Mock, Start,
-    StateConfiguration, Status, TestError, TestRequest, TestResponse, TestStatus, test_state,
-};
-pub use history::{
-    ErrorDetails, Evaluation, EventKind, HistoryEvent, StateType, TaskFamily, TaskProgress,
+pub use execution::{Execution, Observation, Seen};
+pub use execution_type::ExecutionType;
+pub use history::{ErrorDetails, Evaluation, EventKind, HistoryEvent, TaskFamily, TaskProgress};
+pub use quota::Limits;
+pub use resource::{Pattern, Resource};
+pub use start::{Start, Status};
+pub use state_type::StateType;
+pub use test_state::{
+    FieldValidation, InspectionLevel, Mock, StateConfiguration, TestError, TestRequest,
+    TestResponse, TestStatus, test_state,
 };
 pub use timestamp::Timestamp;
 pub use validate::{validate, validate_as};

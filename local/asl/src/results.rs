@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use crate::command::{ChildResult, MapRunResults};
-use crate::execution::Status;
+use crate::start::Status;
 use crate::value::{Map, Value};
 
 /// One object to store in S3.

@@ -7,8 +7,10 @@ use crate::command::{
     Child, ChildId, Command, ItemReader, MapRunResults, ResultWriter, Task, TaskId, TimerId,
 };
 use crate::definition::StateMachine;
+use crate::error_name;
 use crate::event::{Event, TaskError};
-use crate::execution::{Execution, Start, Status};
+use crate::execution::Execution;
+use crate::start::{Start, Status};
 use crate::timestamp::Timestamp;
 use crate::value::Value;
 
@@ -20,7 +22,7 @@ pub trait Services {
     /// The items of a Distributed Map.
     fn read_items(&mut self, _reader: &ItemReader) -> Result<Vec<Value>, TaskError> {
         Err(TaskError {
-            error: "States.ItemReaderFailed".to_string(),
+            error: error_name::ITEM_READER_FAILED.to_string(),
             cause: Some("There is nothing to read from".to_string()),
         })
     }
@@ -73,6 +75,7 @@ impl Answer {
     }
 
     /// The same after so many virtual seconds.
+    #[must_use]
     pub fn after(self, seconds: f64) -> Answer {
         Answer { seconds, ..self }
     }
@@ -85,7 +88,7 @@ pub struct NoServices;
 impl Services for NoServices {
     fn run(&mut self, task: &Task) -> Answer {
         Answer::error(
-            "States.TaskFailed",
+            error_name::TASK_FAILED,
             Some(format!("Nothing stands behind {}", task.resource)),
         )
     }

@@ -41,6 +41,7 @@ impl Timestamp {
     }
 
     /// This moment so many seconds later; the last representable moment when that is too far off.
+    #[must_use]
     pub fn plus_seconds(self, seconds: f64) -> Timestamp {
         // A float-to-int cast saturates, so a huge delay becomes the far future rather than the past.
         Timestamp(self.0.saturating_add((seconds * 1e6) as i64))

@@ -4,7 +4,7 @@
 use asl::simulate::{self, Answer, Services};
 use asl::{
     Command, Event, Execution, ExecutionType, ItemReader, Limits, MapRunResults, ResultWriter,
-    Start, StateMachine, Status, Task, TaskError, TaskId, TimerId, Timestamp, Value,
+    Seen, Start, StateMachine, Status, Task, TaskError, TaskId, TimerId, Timestamp, Value,
 };
 use proptest::prelude::*;
 
@@ -30,7 +30,7 @@ fn types(execution: &Execution) -> Vec<String> {
     execution
         .history()
         .iter()
-        .map(|event| event.type_name())
+        .map(asl::HistoryEvent::type_name)
         .collect()
 }
 
@@ -640,7 +640,7 @@ fn a_map_run_tolerates_as_many_failures_as_it_says() {
         );
         match (execution.status(), expected) {
             (Status::Succeeded { output }, Ok(expected)) => {
-                assert_eq!(output, &json(expected), "{fields}")
+                assert_eq!(output, &json(expected), "{fields}");
             }
             (
                 Status::Failed {
@@ -852,4 +852,79 @@ proptest! {
         prop_assert_eq!(execution.history().len() as u64, history_events);
         prop_assert_eq!(execution.status().name(), "FAILED");
     }
+}
+
+#[test]
+fn an_observer_is_told_what_happens_inside_a_state() {
+    let definition = r#"{"StartAt":"Call","States":{
+        "Call":{"Type":"Task","Resource":"arn:aws:lambda:us-east-1:123456789012:function:call","InputPath":"$.in",
+            "Parameters":{"n.$":"$.n"},
+            "Retry":[{"ErrorEquals":["Other"]},{"ErrorEquals":["Busy"],"IntervalSeconds":3,"MaxAttempts":1}],
+            "Catch":[{"ErrorEquals":["States.ALL"],"ResultPath":"$.error","Next":"Choose"}],
+            "Next":"Choose"},
+        "Choose":{"Type":"Choice","Choices":[{"Variable":"$.error","IsPresent":true,"Next":"Done"}],"Default":"Done"},
+        "Done":{"Type":"Succeed"}}}"#;
+    let about = Start {
+        input: json(r#"{"in":{"n":1}}"#),
+        ..Start::default()
+    };
+    let (mut execution, commands) = Execution::start_observed(&machine(definition), about, NOW);
+    let seen = |execution: &mut Execution| -> Vec<(String, u64, Seen)> {
+        let observations = execution.observations().into_iter();
+        observations
+            .map(|o| (o.state.to_string(), o.entered_event_id, o.seen))
+            .collect()
+    };
+    let call = |seen| ("Call".to_string(), 2, seen);
+    let busy = || {
+        call(Seen::Failed {
+            error: Some("Busy".into()),
+            cause: None,
+        })
+    };
+    let evaluated = [
+        call(Seen::InputPath(json(r#"{"n":1}"#))),
+        call(Seen::Arguments(json(r#"{"n":1}"#))),
+    ];
+    assert_eq!(seen(&mut execution), evaluated);
+    let fail = |execution: &mut Execution, commands: &[Command]| {
+        let event = Event::TaskFailed {
+            id: tasks(commands)[0].id,
+            error: "Busy".to_string(),
+            cause: None,
+        };
+        execution.apply(event, NOW)
+    };
+    let commands = fail(&mut execution, &commands);
+    let retrier = |backoff_seconds| {
+        call(Seen::Retrier {
+            index: 1,
+            backoff_seconds,
+        })
+    };
+    assert_eq!(seen(&mut execution), [busy(), retrier(Some(3.0))]);
+    let id = timers(&commands)[0].0;
+    let commands = execution.apply(Event::TimerFired { id }, NOW);
+    assert_eq!(seen(&mut execution), evaluated);
+    fail(&mut execution, &commands);
+    let told = seen(&mut execution);
+    let head = [busy(), retrier(None), call(Seen::Catcher { index: 0 })];
+    assert_eq!(told[..3], head);
+    let (output, next) = match &told[3].2 {
+        Seen::Left { output, next, .. } => (output.to_string(), next.as_deref()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        (output.as_str(), next),
+        (
+            r#"{"in":{"n":1},"error":{"Error":"Busy","Cause":""}}"#,
+            Some("Choose")
+        )
+    );
+    let chosen = told.iter().filter(|(state, ..)| state == "Choose");
+    let chosen: Vec<&Seen> = chosen.map(|(_, _, seen)| seen).collect();
+    assert!(chosen.contains(&&Seen::Chosen(Some(0))), "{chosen:?}");
+    assert_eq!(execution.observations(), []);
+    let (mut unwatched, _) = start(definition, r#"{"in":{"n":1}}"#);
+    assert_eq!(unwatched.observations(), []);
 }

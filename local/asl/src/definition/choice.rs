@@ -3,7 +3,7 @@
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-use super::{StateId, Template};
+use super::fields::{StateId, Template};
 use crate::query::{QueryError, Scope, jsonata, jsonpath};
 use crate::timestamp::Timestamp;
 use crate::value::Value;

@@ -2,8 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::query::{QueryError, Scope, SyntaxError, jsonata, jsonpath, template};
+use crate::query::{Language, QueryError, Scope, SyntaxError, jsonata, jsonpath, template};
 use crate::value::Value;
+
+/// The index of a state within its [`super::program::Program`].
+pub(crate) type StateId = u32;
 
 /// InputPath, OutputPath.
 #[derive(Debug)]
@@ -77,13 +80,10 @@ impl PathField {
 }
 
 impl Template {
-    pub(crate) fn compile(
-        language: super::Language,
-        value: &Value,
-    ) -> Result<Template, SyntaxError> {
+    pub(crate) fn compile(language: Language, value: &Value) -> Result<Template, SyntaxError> {
         match language {
-            super::Language::JsonPath => template::Template::compile(value).map(Template::JsonPath),
-            super::Language::Jsonata => jsonata::Template::compile(value).map(Template::Jsonata),
+            Language::JsonPath => template::Template::compile(value).map(Template::JsonPath),
+            Language::Jsonata => jsonata::Template::compile(value).map(Template::Jsonata),
         }
     }
 

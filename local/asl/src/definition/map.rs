@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{Dynamic, StateId, Template};
-use crate::command::Resource;
-use crate::execution::ExecutionType;
+use super::fields::{Dynamic, StateId, Template};
+use crate::execution_type::ExecutionType;
 use crate::query::{jsonata, jsonpath};
+use crate::resource::Resource;
 use crate::value::Value;
 
 /// A Map state's own fields.

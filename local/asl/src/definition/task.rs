@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Dynamic, ResultPath, StateId, Template};
-use crate::command::{Pattern, Resource};
+use super::fields::{Dynamic, ResultPath, StateId, Template};
+use crate::resource::{Pattern, Resource};
 
 /// A Task state's own fields.
 #[derive(Debug)]

@@ -1,11 +1,12 @@
 //! Choice states.
 
-use crate::definition::{Language, Rule, State, StateId, Template};
-use crate::query::QueryError;
+use crate::definition::{Rule, State, StateId, Template};
+use crate::query::{Language, QueryError};
 
+use super::activity::FrameKey;
 use super::failure::Failure;
-use super::frame::FrameKey;
-use super::{Execution, Outcome, Step};
+use super::ledger::{Execution, Outcome, Step};
+use super::observe::Seen;
 
 impl Execution {
     pub(super) fn choice(
@@ -24,6 +25,8 @@ impl Execution {
             }
             Ok(None)
         })?;
+        let rule = chosen.map(|(index, _)| index);
+        self.see(key, state, || Seen::Chosen(rule))?;
         let (next, assign, output, place) = match (chosen, default) {
             (Some((index, rule)), _) => (
                 rule.next,

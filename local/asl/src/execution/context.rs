@@ -4,12 +4,15 @@
 use std::sync::Arc;
 
 use crate::definition::{Kind, State};
+use crate::execution_type::ExecutionType;
 use crate::query::{QueryError, Scope};
 use crate::value::{Map, Value};
 
+use super::activity::{Activity, FrameKey};
 use super::failure::Failure;
-use super::frame::{Activity, Frame, FrameKey, MapItem};
-use super::{Execution, ExecutionType};
+use super::frame::Frame;
+use super::item::MapItem;
+use super::ledger::Execution;
 
 impl Execution {
     /// Evaluates a query of the state with the given `$` or `$states.input`.
@@ -54,9 +57,7 @@ impl Execution {
         given: Given,
         evaluate: impl FnOnce(&Scope) -> Result<R, QueryError>,
     ) -> Result<R, Failure> {
-        let Some(frame) = self.frames.get(key) else {
-            return Err(Failure::gone());
-        };
+        let frame = self.frames.get(key)?;
         let context = || self.context(frame, state, given.item, given.token);
         let scope = Scope {
             input: given.input,
@@ -72,8 +73,8 @@ impl Execution {
 
     pub(super) fn query_failure(&self, key: FrameKey, state: &State, error: QueryError) -> Failure {
         match self.frames.get(key) {
-            Some(frame) => Failure::of_query(frame, state, error),
-            None => Failure::gone(),
+            Ok(frame) => Failure::of_query(frame, state, error),
+            Err(broken) => broken.into(),
         }
     }
 

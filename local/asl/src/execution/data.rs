@@ -2,12 +2,15 @@
 //! JSONPath; Arguments, Output and Assign of JSONata
 //! (<https://docs.aws.amazon.com/step-functions/latest/dg/concepts-input-output-filtering.html>).
 
-use crate::definition::{Language, ResultPath, State};
+use crate::definition::{ResultPath, State};
+use crate::query::Language;
 use crate::value::Value;
 
+use super::activity::FrameKey;
+use super::broken::Broken;
 use super::failure::Failure;
-use super::frame::FrameKey;
-use super::{Execution, Outcome};
+use super::ledger::{Execution, Outcome};
+use super::observe::Seen;
 
 /// Values nested deeper than this are refused like values that are too large: the JSON reader of the service stops
 /// at the same depth.
@@ -17,35 +20,49 @@ impl Execution {
     /// What the state works on: the input after InputPath and Parameters, or after Arguments.
     pub(super) fn effective_input(&self, key: FrameKey, state: &State) -> Result<Value, Failure> {
         let input = self.filtered_input(key, state)?;
-        match &state.arguments {
-            None => Ok(input),
+        let arguments = match &state.arguments {
+            None => input,
             Some(template) => {
                 let field = match state.language {
                     Language::JsonPath => "Parameters",
                     Language::Jsonata => "Arguments",
                 };
-                self.query(key, state, &input, |scope| template.render(scope, field))
+                self.query(key, state, &input, |scope| template.render(scope, field))?
             }
-        }
+        };
+        self.see(key, state, || Seen::Arguments(arguments.clone()))?;
+        Ok(arguments)
     }
 
     /// The input after InputPath alone.
     pub(super) fn filtered_input(&self, key: FrameKey, state: &State) -> Result<Value, Failure> {
-        let input = self.input(key);
-        match state.language {
+        let input = self.input(key)?;
+        let selected = match state.language {
             Language::JsonPath => {
-                self.query(key, state, &input, |scope| state.input_path.apply(scope))
+                self.query(key, state, &input, |scope| state.input_path.apply(scope))?
             }
-            Language::Jsonata => Ok(input),
-        }
+            Language::Jsonata => input,
+        };
+        self.see(key, state, || Seen::InputPath(selected.clone()))?;
+        Ok(selected)
     }
 
     /// The state's raw input.
-    pub(super) fn input(&self, key: FrameKey) -> Value {
-        self.frames
-            .get(key)
-            .map(|frame| frame.input.clone())
-            .unwrap_or_default()
+    pub(super) fn input(&self, key: FrameKey) -> Result<Value, Broken> {
+        Ok(self.frames.get(key)?.input.clone())
+    }
+
+    /// Tells whoever watches what has happened in the state.
+    pub(super) fn see(
+        &self,
+        key: FrameKey,
+        state: &State,
+        seen: impl FnOnce() -> Seen,
+    ) -> Result<(), Broken> {
+        if self.observer.is_watching() {
+            self.observer.see(state, self.frames.get(key)?, seen);
+        }
+        Ok(())
     }
 
     /// From a result to the state's output and the variables that it assigns.
@@ -79,6 +96,7 @@ impl Execution {
                 selector.render(scope, "ResultSelector")
             })?,
         };
+        self.see(key, state, || Seen::ResultSelected(result.clone()))?;
         let assigned = match &state.assign {
             None => None,
             Some(assign) => {
@@ -86,6 +104,7 @@ impl Execution {
             }
         };
         let combined = self.place(key, state, &state.result_path, result)?;
+        self.see(key, state, || Seen::ResultPlaced(combined.clone()))?;
         let output = self.query(key, state, &combined, |scope| {
             state.output_path.apply(scope)
         })?;
@@ -102,9 +121,9 @@ impl Execution {
     ) -> Result<Value, Failure> {
         match path {
             ResultPath::Replace => Ok(result),
-            ResultPath::Discard => Ok(self.input(key)),
+            ResultPath::Discard => Ok(self.input(key)?),
             ResultPath::Insert(path) => path
-                .insert(self.input(key), result)
+                .insert(self.input(key)?, result)
                 .map_err(|error| self.query_failure(key, state, error)),
         }
     }
@@ -115,7 +134,7 @@ impl Execution {
         state: &State,
         result: Value,
     ) -> Result<(Value, Option<Value>), Failure> {
-        let input = self.input(key);
+        let input = self.input(key)?;
         let assigned = match &state.assign {
             None => None,
             Some(assign) => {

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use crate::definition::{State, StringField};
 use crate::value::Value;
 
+use super::activity::FrameKey;
 use super::failure::{Failure, Origin};
-use super::frame::FrameKey;
-use super::{Execution, Step};
+use super::ledger::{Execution, Step};
 
 impl Execution {
     pub(super) fn succeed(&self, key: FrameKey, state: &State) -> Result<Step, Failure> {
@@ -22,7 +22,7 @@ impl Execution {
         error: Option<&StringField>,
         cause: Option<&StringField>,
     ) -> Result<Step, Failure> {
-        let input = self.input(key);
+        let input = self.filtered_input(key, state)?;
         let text = |field: Option<&StringField>| -> Result<Option<Arc<str>>, Failure> {
             let Some(field) = field else {
                 return Ok(None);

@@ -3,16 +3,19 @@
 use std::sync::Arc;
 
 use crate::command::{ChildId, Command, TaskId, TimerId};
+use crate::error_name;
 use crate::history::{ErrorDetails, EventKind};
+use crate::start::Status;
 
-use super::frame::{Activity, FrameKey};
-use super::{Execution, Status};
+use super::activity::{Activity, FrameKey};
+use super::broken::Broken;
+use super::ledger::Execution;
 
 impl Execution {
     /// The state machine's TimeoutSeconds ran out. Only the event tells the error; the execution's own stays empty.
     pub(super) fn timed_out(&mut self) {
         let details = ErrorDetails {
-            error: Some("States.Timeout".into()),
+            error: Some(error_name::TIMEOUT.into()),
             cause: None,
         };
         self.record(0, EventKind::ExecutionTimedOut(details));
@@ -38,7 +41,17 @@ impl Execution {
             "The execution reached the maximum number of history events ({}).",
             self.limits.history_events
         );
-        self.fail_execution(last, Some("States.Runtime".into()), Some(cause.into()));
+        self.fail_execution(last, Some(error_name::RUNTIME.into()), Some(cause.into()));
+    }
+
+    /// The interpreter has broken one of its own rules: nothing that it says after that could be trusted.
+    pub(super) fn fail_broken(&mut self, broken: Broken) {
+        let last = self.history.len() as u64;
+        self.fail_execution(
+            last,
+            Some(error_name::BROKEN_INVARIANT.into()),
+            Some(broken.cause().into()),
+        );
     }
 
     pub(super) fn fail_execution(
@@ -77,28 +90,24 @@ impl Execution {
     }
 
     /// Ends a thread because of an event of another one, with all below it.
-    pub(super) fn abort(&mut self, key: FrameKey, previous: u64) {
+    pub(super) fn abort(&mut self, key: FrameKey, previous: u64) -> Result<(), Broken> {
         let program = Arc::clone(&self.machine.program);
-        let Some(state) = self.state_of(&program, key) else {
-            return;
-        };
-        let Some(frame) = self.frames.remove(key) else {
-            return;
-        };
+        let state = self.state_of(&program, key)?;
+        let frame = self.frames.remove(key)?;
         match frame.activity {
-            Activity::Entering => return,
+            Activity::Entering => return Ok(()),
             // Its task has just ended, but the state has not.
             Activity::Repeating => {}
             Activity::Waiting { timer } | Activity::Retrying { timer } => self.cancel_timer(timer),
             Activity::Task(task) => self.call_off(&task),
             Activity::Parallel(branches) => {
                 for branch in branches.running {
-                    self.abort(branch, previous);
+                    self.abort(branch, previous)?;
                 }
             }
             Activity::Map(iterations) => {
                 for iteration in iterations.running {
-                    self.abort_iteration(state, iteration, previous);
+                    self.abort_iteration(state, iteration, previous)?;
                 }
             }
             Activity::MapRun(run) => {
@@ -107,5 +116,6 @@ impl Execution {
             }
         }
         self.record(previous, EventKind::StateAborted(state.kind.state_type()));
+        Ok(())
     }
 }

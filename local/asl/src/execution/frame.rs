@@ -2,20 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::command::{TaskId, TimerId};
 use crate::definition::StateId;
-use crate::history::TaskFamily;
 use crate::timestamp::Timestamp;
 use crate::value::{Map, Value};
 
-use super::map_run::MapRun;
-
-/// Names a frame. A frame's place is used again after its end; the generation tells the users apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct FrameKey {
-    index: u32,
-    generation: u32,
-}
+use super::activity::{Activity, Branches, FrameKey, Iterations, TaskRun};
+use super::broken::Broken;
+use super::item::MapItem;
+use super::map_run::run::MapRun;
 
 /// One thread of an execution.
 #[derive(Debug)]
@@ -42,113 +36,63 @@ pub(super) struct Frame {
     pub activity: Activity,
 }
 
-/// `$$.Map.Item`.
-#[derive(Debug)]
-pub(super) struct MapItem {
-    pub index: u64,
-    pub value: Value,
-    /// The name of the member, when the items are those of an object.
-    pub key: Option<Arc<str>>,
-    /// Where a Distributed Map has its items from: `STATE_DATA` or an S3 URI.
-    pub source: Option<Arc<str>>,
-}
-
-impl MapItem {
-    /// An item of an array.
-    pub(super) fn new(index: usize, value: Value) -> MapItem {
-        MapItem {
-            index: index as u64,
-            value,
-            key: None,
-            source: None,
+impl Frame {
+    /// A thread that is to enter a state, with nothing around it.
+    #[inline]
+    pub(super) fn first(state: StateId, input: Value, now: Timestamp) -> Frame {
+        Frame {
+            parent: None,
+            index: 0,
+            state,
+            input,
+            variables: Arc::default(),
+            last: 0,
+            entered_event: 0,
+            entered: now,
+            retry_count: 0,
+            retries: Vec::new(),
+            item: None,
+            activity: Activity::Entering,
         }
     }
 
-    /// An item of a Distributed Map, `keyed` when the items are the members of an object.
-    pub(super) fn distributed(keyed: bool, index: usize, value: &Value) -> MapItem {
-        if keyed {
-            MapItem::of_member(index, value)
-        } else {
-            MapItem::new(index, value.clone())
+    /// The task under way.
+    pub(super) fn task(&mut self) -> Result<&mut TaskRun, Broken> {
+        match &mut self.activity {
+            Activity::Task(task) => Ok(task),
+            _ => Err(Broken("a task of which one speaks is under way")),
         }
     }
 
-    /// A member of an object, which a Distributed Map has as `{"Key": …, "Value": …}`.
-    fn of_member(index: usize, member: &Value) -> MapItem {
-        let key = match member.get("Key") {
-            Some(Value::String(key)) => Some(Arc::clone(key)),
-            _ => None,
-        };
-        MapItem {
-            key,
-            ..MapItem::new(index, member.get("Value").cloned().unwrap_or_default())
+    /// The branches under way.
+    pub(super) fn branches(&mut self) -> Result<&mut Branches, Broken> {
+        match &mut self.activity {
+            Activity::Parallel(branches) => Ok(branches),
+            _ => Err(Broken(
+                "a Parallel state with a branch has branches under way",
+            )),
         }
     }
 
-    /// The item as the input of an iteration.
-    pub(super) fn input(&self) -> Value {
-        match &self.key {
-            None => self.value.clone(),
-            Some(key) => Value::object([
-                ("Key", Value::String(Arc::clone(key))),
-                ("Value", self.value.clone()),
-            ]),
+    /// The iterations under way.
+    pub(super) fn iterations(&mut self) -> Result<&mut Iterations, Broken> {
+        match &mut self.activity {
+            Activity::Map(iterations) => Ok(iterations),
+            _ => Err(Broken(
+                "a Map state with an iteration has iterations under way",
+            )),
         }
     }
-}
 
-/// What a frame is about to do or is waiting for.
-#[derive(Debug)]
-pub(super) enum Activity {
-    /// It will enter its state.
-    Entering,
-    /// It will run its state once more, after a failure.
-    Repeating,
-    /// A Wait state.
-    Waiting {
-        timer: TimerId,
-    },
-    /// A Retry's delay.
-    Retrying {
-        timer: TimerId,
-    },
-    Task(Box<TaskRun>),
-    Parallel(Box<Branches>),
-    Map(Box<Iterations>),
-    MapRun(Box<MapRun>),
-}
-
-/// A task under way.
-#[derive(Debug)]
-pub(super) struct TaskRun {
-    pub id: TaskId,
-    pub family: TaskFamily,
-    pub token: Arc<str>,
-    /// The timer of TimeoutSeconds.
-    pub timeout: Option<TimerId>,
-    /// The timer for the next heartbeat, and the seconds between two.
-    pub heartbeat: Option<(TimerId, f64)>,
-}
-
-/// The branches of a Parallel state under way.
-#[derive(Debug)]
-pub(super) struct Branches {
-    pub running: Vec<FrameKey>,
-    pub results: Vec<Value>,
-}
-
-/// The iterations of an inline Map under way.
-#[derive(Debug)]
-pub(super) struct Iterations {
-    pub items: Arc<Vec<Value>>,
-    /// What ItemSelector calls `$`.
-    pub input: Value,
-    /// The first item that has not been started.
-    pub next: usize,
-    /// How many may run at once.
-    pub limit: usize,
-    pub running: Vec<FrameKey>,
-    pub results: Vec<Value>,
+    /// The Map Run under way.
+    pub(super) fn map_run(&mut self) -> Result<&mut MapRun, Broken> {
+        match &mut self.activity {
+            Activity::MapRun(run) => Ok(run),
+            _ => Err(Broken(
+                "a Distributed Map with a child has a Map Run under way",
+            )),
+        }
+    }
 }
 
 /// All frames of an execution.
@@ -157,6 +101,8 @@ pub(super) struct Frames {
     slots: Vec<Slot>,
     free: Vec<u32>,
 }
+
+const ENDED: Broken = Broken("a thread that is asked for has not ended");
 
 #[derive(Debug)]
 struct Slot {
@@ -186,29 +132,40 @@ impl Frames {
         }
     }
 
-    pub(super) fn get(&self, key: FrameKey) -> Option<&Frame> {
+    /// The frame, if it has not ended.
+    #[inline]
+    pub(super) fn find(&self, key: FrameKey) -> Option<&Frame> {
         self.slots
             .get(key.index as usize)
             .filter(|slot| slot.generation == key.generation)
             .and_then(|slot| slot.frame.as_ref())
     }
 
-    pub(super) fn get_mut(&mut self, key: FrameKey) -> Option<&mut Frame> {
+    /// The frame, which has not ended: whoever holds its key now has it from the frame itself, its parent or its child.
+    #[inline]
+    pub(super) fn get(&self, key: FrameKey) -> Result<&Frame, Broken> {
+        self.find(key).ok_or(ENDED)
+    }
+
+    #[inline]
+    pub(super) fn get_mut(&mut self, key: FrameKey) -> Result<&mut Frame, Broken> {
+        self.slot(key)?.frame.as_mut().ok_or(ENDED)
+    }
+
+    pub(super) fn remove(&mut self, key: FrameKey) -> Result<Frame, Broken> {
+        let slot = self.slot(key)?;
+        let frame = slot.frame.take().ok_or(ENDED)?;
+        slot.generation = slot.generation.wrapping_add(1);
+        self.free.push(key.index);
+        Ok(frame)
+    }
+
+    #[inline]
+    fn slot(&mut self, key: FrameKey) -> Result<&mut Slot, Broken> {
         self.slots
             .get_mut(key.index as usize)
             .filter(|slot| slot.generation == key.generation)
-            .and_then(|slot| slot.frame.as_mut())
-    }
-
-    pub(super) fn remove(&mut self, key: FrameKey) -> Option<Frame> {
-        let slot = self
-            .slots
-            .get_mut(key.index as usize)
-            .filter(|slot| slot.generation == key.generation)?;
-        let frame = slot.frame.take()?;
-        slot.generation = slot.generation.wrapping_add(1);
-        self.free.push(key.index);
-        Some(frame)
+            .ok_or(ENDED)
     }
 
     /// Forgets every frame.

@@ -2,19 +2,22 @@
 
 use std::sync::Arc;
 
-use crate::definition::{Dynamic, Items, Kind, Language, MapFields, Program, State};
-use crate::history::{EventKind, StateType};
-use crate::query::{QueryError, jsonata};
+use crate::definition::{Dynamic, Items, Kind, MapFields, Program, State};
+use crate::error_name;
+use crate::history::EventKind;
+use crate::query::{Language, QueryError, jsonata};
+use crate::quota;
+use crate::state_type::StateType;
 use crate::value::Value;
 
+use super::activity::{Activity, FrameKey, Iterations};
+use super::broken::Broken;
 use super::context::Given;
 use super::failure::Failure;
-use super::frame::{Activity, Frame, FrameKey, Iterations, MapItem};
-use super::{Execution, Step};
-
-/// How many iterations of an inline Map run at once at most
-/// (<https://docs.aws.amazon.com/step-functions/latest/dg/state-map-inline.html>).
-const MAX_CONCURRENCY: usize = 40;
+use super::frame::Frame;
+use super::item::MapItem;
+use super::ledger::{Execution, Step};
+use super::observe::Seen;
 
 impl Execution {
     pub(super) fn map(
@@ -31,33 +34,29 @@ impl Execution {
             return Err(self.query_failure(key, state, error));
         }
         let limit = match self.max_concurrency(key, state, map, &input)? {
-            0 => MAX_CONCURRENCY,
-            limit => limit.min(MAX_CONCURRENCY),
+            0 => quota::INLINE_CONCURRENCY,
+            limit => limit.min(quota::INLINE_CONCURRENCY),
         };
         let (items, _) = self.map_items(key, state, map, &input)?;
         let length = items.len() as u64;
-        self.record_for(key, EventKind::MapStateStarted { length });
+        self.record_for(key, EventKind::MapStateStarted { length })?;
         if items.is_empty() {
-            let last = self.frames.get(key).map_or(0, |frame| frame.last);
+            let last = self.frames.get(key)?.last;
             self.record(last, EventKind::StateSucceeded(StateType::Map));
             return self
                 .finish(key, state, Value::array(Vec::new()))
                 .map(Step::Done);
         }
-        let last = match self.frames.get_mut(key) {
-            None => return Ok(Step::Blocked),
-            Some(frame) => {
-                frame.activity = Activity::Map(Box::new(Iterations {
-                    results: vec![Value::Null; items.len()],
-                    items,
-                    input,
-                    next: 0,
-                    limit,
-                    running: Vec::new(),
-                }));
-                frame.last
-            }
-        };
+        let frame = self.frames.get_mut(key)?;
+        let last = frame.last;
+        frame.activity = Activity::Map(Box::new(Iterations {
+            results: vec![Value::Null; items.len()],
+            items,
+            input,
+            next: 0,
+            limit,
+            running: Vec::new(),
+        }));
         for _ in 0..limit {
             self.start_iteration(key, state, map, last)?;
         }
@@ -72,14 +71,16 @@ impl Execution {
         map: &MapFields,
         input: &Value,
     ) -> Result<usize, Failure> {
-        let Some(field) = &map.max_concurrency else {
-            return Ok(0);
+        let limit = match &map.max_concurrency {
+            None => 0,
+            Some(field) => self.query(key, state, input, |scope| {
+                let limit = field.integer(scope)?;
+                usize::try_from(limit)
+                    .map_err(|_| field.refuse("MaxConcurrency cannot be negative.".to_string()))
+            })?,
         };
-        self.query(key, state, input, |scope| {
-            let limit = field.integer(scope)?;
-            usize::try_from(limit)
-                .map_err(|_| field.refuse("MaxConcurrency cannot be negative.".to_string()))
-        })
+        self.see(key, state, || Seen::MaxConcurrency(limit as u64))?;
+        Ok(limit)
     }
 
     /// The items that ItemsPath or Items gives, and whether they are the members of an object.
@@ -106,7 +107,10 @@ impl Execution {
             Items::Literal(value) => Ok(value.clone()),
         })?;
         match value {
-            Value::Array(items) => return Ok((items, false)),
+            Value::Array(items) => {
+                self.see(key, state, || Seen::Items(Arc::clone(&items)))?;
+                return Ok((items, false));
+            }
             // A Distributed Map takes the members of an object as items too.
             Value::Object(members) if map.distributed.is_some() => {
                 let items = members.iter().map(|(key, value)| {
@@ -115,13 +119,15 @@ impl Execution {
                         ("Value", value.clone()),
                     ])
                 });
-                return Ok((Arc::new(items.collect()), true));
+                let items: Arc<Vec<Value>> = Arc::new(items.collect());
+                self.see(key, state, || Seen::Items(Arc::clone(&items)))?;
+                return Ok((items, true));
             }
             _ => {}
         }
         let error = match state.language {
             Language::Jsonata => QueryError {
-                error: "States.QueryEvaluationError",
+                error: error_name::QUERY_EVALUATION,
                 cause: format!("Map state input must be an array but was: {value}"),
                 location: None,
             },
@@ -155,9 +161,11 @@ impl Execution {
             item: Some(item),
             token: None,
         };
-        self.evaluate(key, state, given, |scope| {
+        let input = self.evaluate(key, state, given, |scope| {
             selector.render(scope, map.selector_field)
-        })
+        })?;
+        self.see(key, state, || Seen::ItemSelected(input.clone()))?;
+        Ok(input)
     }
 
     /// Starts the next iteration, if there is one and room for it. `previous` is the event that made the room.
@@ -168,9 +176,9 @@ impl Execution {
         map: &MapFields,
         previous: u64,
     ) -> Result<(), Failure> {
-        let Some(Activity::Map(iterations)) = self.frames.get(key).map(|frame| &frame.activity)
-        else {
-            return Ok(());
+        let frame = self.frames.get(key)?;
+        let Activity::Map(iterations) = &frame.activity else {
+            return Err(Broken::NO_PARENT.into());
         };
         let index = iterations.next;
         let Some(value) = iterations
@@ -186,7 +194,7 @@ impl Execution {
             Some(_) => match self.item_input(key, state, map, &iterations.input, &item) {
                 Ok(input) => input,
                 Err(failure) => {
-                    self.abort_iterations(key, state);
+                    self.abort_iterations(key, state)?;
                     return Err(failure);
                 }
             },
@@ -196,19 +204,13 @@ impl Execution {
             index: item.index,
         };
         let id = self.record(previous, started);
-        let Some(iteration) = self.spawn(key, item.index, map.processor, input) else {
-            return Ok(());
-        };
-        if let Some(frame) = self.frames.get_mut(iteration) {
-            frame.last = id;
-            frame.item = Some(Arc::new(item));
-        }
-        if let Some(Activity::Map(iterations)) =
-            self.frames.get_mut(key).map(|frame| &mut frame.activity)
-        {
-            iterations.next += 1;
-            iterations.running.push(iteration);
-        }
+        let iteration = self.spawn(key, item.index, map.processor, input)?;
+        let frame = self.frames.get_mut(iteration)?;
+        frame.last = id;
+        frame.item = Some(Arc::new(item));
+        let iterations = self.frames.get_mut(key)?.iterations()?;
+        iterations.next += 1;
+        iterations.running.push(iteration);
         Ok(())
     }
 
@@ -219,36 +221,32 @@ impl Execution {
         key: FrameKey,
         ended: &Frame,
         output: Value,
-    ) {
-        let Some((state, map)) = self.map_of(program, parent) else {
-            return;
-        };
+    ) -> Result<(), Broken> {
+        let (state, map) = self.map_of(program, parent)?;
         let succeeded = EventKind::MapIterationSucceeded {
             name: Arc::clone(&state.name),
             index: ended.index,
         };
         let id = self.record(ended.last, succeeded);
-        let Some(frame) = self.frames.get_mut(parent) else {
-            return;
-        };
+        let frame = self.frames.get_mut(parent)?;
         frame.last = id;
-        let Activity::Map(iterations) = &mut frame.activity else {
-            return;
-        };
+        let iterations = frame.iterations()?;
         iterations.running.retain(|running| *running != key);
-        if let Some(result) = iterations.results.get_mut(ended.index as usize) {
-            *result = output;
-        }
+        let place = iterations.results.get_mut(ended.index as usize);
+        *place.ok_or(Broken::NO_PLACE)? = output;
         if iterations.next < iterations.items.len() {
-            if let Err(failure) = self.start_iteration(parent, state, map, ended.last) {
-                self.fail_thread(program, parent, failure);
-            }
-        } else if iterations.running.is_empty() {
-            let results = std::mem::take(&mut iterations.results);
-            frame.activity = Activity::Repeating;
-            let succeeded = self.record(id, EventKind::StateSucceeded(StateType::Map));
-            self.complete_after(Some(succeeded), program, parent, Value::array(results));
+            return match self.start_iteration(parent, state, map, ended.last) {
+                Ok(()) => Ok(()),
+                Err(failure) => self.fail_thread(program, parent, failure),
+            };
         }
+        if !iterations.running.is_empty() {
+            return Ok(());
+        }
+        let results = std::mem::take(&mut iterations.results);
+        frame.activity = Activity::Repeating;
+        let succeeded = self.record(id, EventKind::StateSucceeded(StateType::Map));
+        self.complete_after(succeeded, program, parent, Value::array(results))
     }
 
     pub(super) fn iteration_failed(
@@ -257,12 +255,9 @@ impl Execution {
         parent: FrameKey,
         key: FrameKey,
         failure: Failure,
-    ) {
-        let (Some((state, _)), Some(ended)) =
-            (self.map_of(program, parent), self.frames.remove(key))
-        else {
-            return;
-        };
+    ) -> Result<(), Broken> {
+        let (state, _) = self.map_of(program, parent)?;
+        let ended = self.frames.remove(key)?;
         let failed = EventKind::MapIterationFailed {
             name: Arc::clone(&state.name),
             index: ended.index,
@@ -271,49 +266,51 @@ impl Execution {
         if failure.origin.is_task() {
             self.record(ended.last, EventKind::StateAborted(StateType::Task));
         }
-        if let Some(frame) = self.frames.get_mut(parent) {
-            frame.last = ended.last;
-        }
-        self.abort_iterations(parent, state);
-        self.fail_thread(program, parent, failure.of_state());
+        let frame = self.frames.get_mut(parent)?;
+        frame.last = ended.last;
+        frame
+            .iterations()?
+            .running
+            .retain(|running| *running != key);
+        self.abort_iterations(parent, state)?;
+        self.fail_thread(program, parent, failure.of_state())
     }
 
     /// Ends all running iterations of a Map because of its last event.
-    fn abort_iterations(&mut self, key: FrameKey, state: &State) {
-        let Some(frame) = self.frames.get_mut(key) else {
-            return;
-        };
+    fn abort_iterations(&mut self, key: FrameKey, state: &State) -> Result<(), Broken> {
+        let frame = self.frames.get_mut(key)?;
         let last = frame.last;
-        if let Activity::Map(iterations) =
-            std::mem::replace(&mut frame.activity, Activity::Repeating)
-        {
-            for iteration in iterations.running {
-                self.abort_iteration(state, iteration, last);
-            }
+        let running = std::mem::take(&mut frame.iterations()?.running);
+        frame.activity = Activity::Repeating;
+        for iteration in running {
+            self.abort_iteration(state, iteration, last)?;
         }
+        Ok(())
     }
 
-    pub(super) fn abort_iteration(&mut self, state: &State, key: FrameKey, previous: u64) {
-        let Some(frame) = self.frames.get(key) else {
-            return;
-        };
+    pub(super) fn abort_iteration(
+        &mut self,
+        state: &State,
+        key: FrameKey,
+        previous: u64,
+    ) -> Result<(), Broken> {
         let aborted = EventKind::MapIterationAborted {
             name: Arc::clone(&state.name),
-            index: frame.index,
+            index: self.frames.get(key)?.index,
         };
         self.record(previous, aborted);
-        self.abort(key, previous);
+        self.abort(key, previous)
     }
 
     pub(super) fn map_of<'p>(
         &self,
         program: &'p Program,
         key: FrameKey,
-    ) -> Option<(&'p State, &'p MapFields)> {
+    ) -> Result<(&'p State, &'p MapFields), Broken> {
         let state = self.state_of(program, key)?;
         match &state.kind {
-            Kind::Map(map) => Some((state, map)),
-            _ => None,
+            Kind::Map(map) => Ok((state, map)),
+            _ => Err(Broken("iterations and children run in a Map state")),
         }
     }
 

@@ -2,8 +2,15 @@
 //!
 //! An execution is a set of threads ([`frame::Frame`]): one runs the state machine, each Parallel branch and each
 //! running Map iteration is another. A thread runs through its states until it has to wait; [`Execution::apply`]
-//! lets those go on for which an event has come. There is one file per state type.
+//! lets those go on for which an event has come.
+//!
+//! In the order of reading: `frame` (threads), `ledger` (what an execution knows), `failure`, `context` and `data` (how
+//! data flows), one file for each state type, `retry` and `recovery` (what follows a failure), `ending`; `alone` runs
+//! one state by itself. All are parts of one `impl Execution`, so they call each other freely.
 
+mod activity;
+mod alone;
+mod broken;
 mod choice;
 mod context;
 mod data;
@@ -11,95 +18,37 @@ mod end;
 mod ending;
 mod failure;
 mod frame;
+mod item;
+mod ledger;
 mod map;
 mod map_run;
+mod observe;
 mod parallel;
 mod pass;
+mod recovery;
 mod retry;
-mod start;
 mod task;
-mod test_state;
 mod wait;
 
-use std::cell::OnceCell;
-use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
-pub use start::{ExecutionType, Limits, Start, Status};
-pub use test_state::{
-    FieldValidation, InspectionLevel, Mock, StateConfiguration, TestError, TestRequest,
-    TestResponse, TestStatus, test_state,
-};
+pub(crate) use alone::{Alone, Circumstances, StandIn};
+pub use ledger::Execution;
+pub use observe::{Observation, Seen};
 
 use crate::command::{Command, TimerId};
-use crate::definition::{Kind, Program, State, StateId, StateMachine};
+use crate::definition::{Kind, Program, State, StateMachine};
 use crate::event::Event;
-use crate::history::{EventKind, HistoryEvent, StateType};
-use crate::query::Random;
+use crate::history::EventKind;
+use crate::start::{Start, Status};
 use crate::timestamp::Timestamp;
 use crate::value::Value;
 
+use activity::{Activity, FrameKey};
+use broken::Broken;
 use failure::Failure;
-use frame::{Activity, Frame, FrameKey, Frames};
-
-type Ids<T> = HashMap<u64, T, foldhash::fast::RandomState>;
-
-/// One execution of a state machine. Holds no clock: time arrives with every call.
-#[derive(Debug)]
-pub struct Execution {
-    machine: StateMachine,
-    about: Start,
-    limits: Limits,
-    started: Timestamp,
-    now: Timestamp,
-    status: Status,
-    history: Vec<HistoryEvent>,
-    /// There was no place left in the history for an event.
-    full: bool,
-    frames: Frames,
-    root: FrameKey,
-    /// Threads that can go on.
-    ready: VecDeque<FrameKey>,
-    commands: Vec<Command>,
-    tasks: Ids<FrameKey>,
-    timers: Ids<TimerUse>,
-    children: Ids<FrameKey>,
-    last_id: u64,
-    random: Random,
-    /// `$$.Execution` and `$$.StateMachine`, built when first read.
-    identity: OnceCell<(Value, Value)>,
-    /// A context object in place of the one that the execution would build.
-    context_given: Option<Value>,
-}
-
-/// What happens when a timer fires.
-#[derive(Clone, Copy, Debug)]
-enum TimerUse {
-    /// The state machine's TimeoutSeconds.
-    Execution,
-    Wait(FrameKey),
-    Retry(FrameKey),
-    /// With the moment at which it fires.
-    TaskTimeout(FrameKey, Timestamp),
-    TaskHeartbeat(FrameKey),
-}
-
-/// How the run of a state went.
-enum Step {
-    /// It waits for an event.
-    Blocked,
-    /// It is over.
-    Done(Outcome),
-}
-
-/// How a state is left.
-struct Outcome {
-    output: Value,
-    assigned: Option<Value>,
-    next: Option<StateId>,
-    /// It is left by a Catch. Should even that fail, nothing catches it again.
-    caught: bool,
-}
+use ledger::{Outcome, Step, TimerUse};
+use observe::Observer;
 
 impl Execution {
     /// Starts an execution; the commands are to be carried out at once.
@@ -109,57 +58,32 @@ impl Execution {
         now: Timestamp,
     ) -> (Execution, Vec<Command>) {
         let mut execution = Execution::prepared(machine, start, now);
-        let started = EventKind::ExecutionStarted {
-            input: execution.about.input.clone(),
-            role_arn: Arc::clone(&execution.about.role_arn),
-        };
-        execution.record(0, started);
-        if let Some(seconds) = machine.timeout_seconds {
-            execution.start_timer(TimerUse::Execution, now.plus_seconds(seconds as f64));
-        }
-        execution.run();
-        let commands = std::mem::take(&mut execution.commands);
+        let commands = execution.begin();
         (execution, commands)
     }
 
-    /// An execution before its first event.
-    fn prepared(machine: &StateMachine, start: Start, now: Timestamp) -> Execution {
-        let mut frames = Frames::default();
-        let root = frames.insert(Frame {
-            parent: None,
-            index: 0,
-            state: machine.start,
-            input: start.input.clone(),
-            variables: Arc::default(),
-            last: 0,
-            entered_event: 0,
-            entered: now,
-            retry_count: 0,
-            retries: Vec::new(),
-            item: None,
-            activity: Activity::Entering,
-        });
-        Execution {
-            machine: machine.clone(),
-            limits: start.limits.unwrap_or_else(|| Limits::aws(start.kind)),
-            random: Random::seeded(start.seed),
-            about: start,
-            started: now,
-            now,
-            status: Status::Running,
-            history: Vec::new(),
-            full: false,
-            frames,
-            root,
-            ready: VecDeque::from([root]),
-            commands: Vec::new(),
-            tasks: Ids::default(),
-            timers: Ids::default(),
-            children: Ids::default(),
-            last_id: 0,
-            identity: OnceCell::new(),
-            context_given: None,
+    /// The same, and keeps note of what happens inside; see [`Execution::observations`].
+    pub fn start_observed(
+        machine: &StateMachine,
+        start: Start,
+        now: Timestamp,
+    ) -> (Execution, Vec<Command>) {
+        let mut execution = Execution::prepared(machine, start, now);
+        execution.observer = Observer::watching();
+        let commands = execution.begin();
+        (execution, commands)
+    }
+
+    fn begin(&mut self) -> Vec<Command> {
+        let started = EventKind::ExecutionStarted {
+            input: self.about.input.clone(),
+            role_arn: Arc::clone(&self.about.role_arn),
+        };
+        self.record(0, started);
+        if let Some(seconds) = self.machine.timeout_seconds {
+            self.start_timer(TimerUse::Execution, self.now.plus_seconds(seconds as f64));
         }
+        self.go_on(Ok(()))
     }
 
     /// Takes note of an event. Unknown ids, ids of what has already ended, and events after the end are ignored.
@@ -168,7 +92,7 @@ impl Execution {
             return Vec::new();
         }
         self.now = now;
-        match event {
+        let taken = match event {
             Event::TaskStarted { id, worker } => self.task_started(id, worker),
             Event::TaskSubmitted { id, output } => self.task_submitted(id, output),
             Event::TaskSucceeded { id, output } => self.task_succeeded(id, output),
@@ -180,68 +104,51 @@ impl Execution {
             Event::ItemsRead { id, result } => self.items_read(id, result),
             Event::ResultsWritten { id, result } => self.results_written(id, result),
             Event::ChildFinished { id, status } => self.child_finished(id, status),
-            Event::Stop { error, cause } => self.stop(error.map(Arc::from), cause.map(Arc::from)),
+            Event::Stop { error, cause } => {
+                self.stop(error.map(Arc::from), cause.map(Arc::from));
+                Ok(())
+            }
+        };
+        self.go_on(taken)
+    }
+
+    /// Runs on after an event; the commands are what has come of it.
+    fn go_on(&mut self, taken: Result<(), Broken>) -> Vec<Command> {
+        if let Err(broken) = taken.and_then(|()| self.run()) {
+            self.fail_broken(broken);
         }
-        self.run();
         std::mem::take(&mut self.commands)
     }
 
-    /// The history so far. It only ever grows.
-    pub fn history(&self) -> &[HistoryEvent] {
-        &self.history
-    }
-
-    /// Where the execution stands.
-    pub fn status(&self) -> &Status {
-        &self.status
-    }
-
-    /// How the execution was started.
-    pub fn about(&self) -> &Start {
-        &self.about
-    }
-
     /// Lets every thread go on that can, until all wait or the execution has ended.
-    fn run(&mut self) {
+    fn run(&mut self) -> Result<(), Broken> {
         let program = Arc::clone(&self.machine.program);
         while let Some(key) = self.ready.pop_front() {
-            self.advance(&program, key);
+            // Another thread may have ended this one since it became ready.
+            while !self.full && self.frames.find(key).is_some() {
+                if !self.step(&program, key)? {
+                    break;
+                }
+            }
         }
         if self.full && self.status == Status::Running {
             self.history_full();
         }
+        Ok(())
     }
 
-    /// Runs one thread until it has to wait or ends.
-    fn advance(&mut self, program: &Program, key: FrameKey) {
-        loop {
-            if self.full {
-                return;
-            }
-            let Some(frame) = self.frames.get_mut(key) else {
-                return;
-            };
-            let Some(state) = program.states.get(frame.state as usize) else {
-                return;
-            };
-            if matches!(frame.activity, Activity::Entering) {
-                self.enter(key, state);
-            }
-            let goes_on = match self.execute(key, state) {
-                Ok(Step::Blocked) => false,
-                Ok(Step::Done(outcome)) => self.leave(program, key, state, outcome),
-                Err(failure) => self.fail_state(program, key, state, failure),
-            };
-            if !goes_on {
-                return;
-            }
+    /// Runs the state that a thread stands in: true when the thread goes on with another one at once.
+    fn step(&mut self, program: &Program, key: FrameKey) -> Result<bool, Broken> {
+        let state = self.state_of(program, key)?;
+        if matches!(self.frames.get(key)?.activity, Activity::Entering) {
+            self.enter(key, state)?;
         }
+        let went = self.execute(key, state);
+        self.conclude(program, key, state, went)
     }
 
-    fn enter(&mut self, key: FrameKey, state: &State) {
-        let Some(frame) = self.frames.get(key) else {
-            return;
-        };
+    fn enter(&mut self, key: FrameKey, state: &State) -> Result<(), Broken> {
+        let frame = self.frames.get(key)?;
         let entered = EventKind::StateEntered {
             state: state.kind.state_type(),
             name: Arc::clone(&state.name),
@@ -249,14 +156,14 @@ impl Execution {
         };
         let id = self.record(frame.last, entered);
         let now = self.now;
-        if let Some(frame) = self.frames.get_mut(key) {
-            frame.last = id;
-            frame.entered_event = id;
-            frame.entered = now;
-            frame.retry_count = 0;
-            frame.retries.clear();
-            frame.activity = Activity::Repeating;
-        }
+        let frame = self.frames.get_mut(key)?;
+        frame.last = id;
+        frame.entered_event = id;
+        frame.entered = now;
+        frame.retry_count = 0;
+        frame.retries.clear();
+        frame.activity = Activity::Repeating;
+        Ok(())
     }
 
     fn execute(&mut self, key: FrameKey, state: &State) -> Result<Step, Failure> {
@@ -275,18 +182,51 @@ impl Execution {
         }
     }
 
+    /// Draws the conclusion of how a state went: true when the thread goes on with another one at once.
+    fn conclude(
+        &mut self,
+        program: &Program,
+        key: FrameKey,
+        state: &State,
+        went: Result<Step, Failure>,
+    ) -> Result<bool, Broken> {
+        match went {
+            Ok(Step::Blocked) => Ok(false),
+            Ok(Step::Done(outcome)) => self.leave(program, key, state, outcome),
+            Err(failure) => self.fail_state(program, key, state, failure),
+        }
+    }
+
+    /// The same after an event: a thread that goes on becomes ready.
+    fn resume(
+        &mut self,
+        program: &Program,
+        key: FrameKey,
+        state: &State,
+        went: Result<Step, Failure>,
+    ) -> Result<(), Broken> {
+        if self.conclude(program, key, state, went)? {
+            self.ready.push_back(key);
+        }
+        Ok(())
+    }
+
     /// Leaves a state: true when the thread has a next one.
-    fn leave(&mut self, program: &Program, key: FrameKey, state: &State, outcome: Outcome) -> bool {
-        let Some(frame) = self.frames.get_mut(key) else {
-            return false;
-        };
+    fn leave(
+        &mut self,
+        program: &Program,
+        key: FrameKey,
+        state: &State,
+        outcome: Outcome,
+    ) -> Result<bool, Broken> {
+        let frame = self.frames.get_mut(key)?;
         if !outcome.output.same(&frame.input)
             && !data::fits(&outcome.output, self.limits.payload_bytes)
         {
             let failure = Failure::too_large(&state.name);
             if outcome.caught {
-                self.thread_failed(program, key, failure);
-                return false;
+                self.thread_failed(program, key, failure)?;
+                return Ok(false);
             }
             return self.fail_state(program, key, state, failure);
         }
@@ -300,6 +240,14 @@ impl Execution {
             }
             _ => None,
         };
+        self.observer.see(state, frame, || Seen::Left {
+            output: outcome.output.clone(),
+            next: outcome
+                .next
+                .and_then(|next| program.states.get(next as usize))
+                .map(|next| Arc::clone(&next.name)),
+            variables: Arc::clone(&frame.variables),
+        });
         let last = frame.last;
         let exited = EventKind::StateExited {
             state: state.kind.state_type(),
@@ -308,160 +256,89 @@ impl Execution {
             assigned,
         };
         let id = self.record(last, exited);
-        let Some(frame) = self.frames.get_mut(key) else {
-            return false;
-        };
+        let frame = self.frames.get_mut(key)?;
         frame.last = id;
-        match outcome.next {
-            Some(next) => {
-                frame.state = next;
-                frame.input = outcome.output;
-                frame.activity = Activity::Entering;
-                true
-            }
-            None => {
-                self.thread_done(program, key, outcome.output);
-                false
-            }
-        }
+        let Some(next) = outcome.next else {
+            self.thread_done(program, key, outcome.output)?;
+            return Ok(false);
+        };
+        frame.state = next;
+        frame.input = outcome.output;
+        frame.activity = Activity::Entering;
+        Ok(true)
     }
 
     /// A thread has reached its end with an output.
-    fn thread_done(&mut self, program: &Program, key: FrameKey, output: Value) {
-        let Some(frame) = self.frames.remove(key) else {
-            return;
+    fn thread_done(
+        &mut self,
+        program: &Program,
+        key: FrameKey,
+        output: Value,
+    ) -> Result<(), Broken> {
+        let frame = self.frames.remove(key)?;
+        let Some(parent) = frame.parent else {
+            let succeeded = EventKind::ExecutionSucceeded {
+                output: output.clone(),
+            };
+            self.record(frame.last, succeeded);
+            self.end(Status::Succeeded { output });
+            return Ok(());
         };
-        match frame.parent {
-            None => {
-                self.record(
-                    frame.last,
-                    EventKind::ExecutionSucceeded {
-                        output: output.clone(),
-                    },
-                );
-                self.end(Status::Succeeded { output });
-            }
-            Some(parent) => match self.frames.get(parent).map(|parent| &parent.activity) {
-                Some(Activity::Parallel(_)) => {
-                    self.branch_done(program, parent, key, &frame, output)
-                }
-                Some(Activity::Map(_)) => self.iteration_done(program, parent, key, &frame, output),
-                _ => {}
-            },
+        match self.frames.get(parent)?.activity {
+            Activity::Parallel(_) => self.branch_done(program, parent, key, &frame, output),
+            Activity::Map(_) => self.iteration_done(program, parent, key, &frame, output),
+            _ => Err(Broken::NO_PARENT),
         }
     }
 
     /// A composite state or a task has its result: applies the output fields and leaves the state.
-    fn complete(&mut self, program: &Program, key: FrameKey, result: Value) {
-        self.complete_after(None, program, key, result);
+    fn complete(&mut self, program: &Program, key: FrameKey, result: Value) -> Result<(), Broken> {
+        let state = self.state_of(program, key)?;
+        let went = self.finish(key, state, result).map(Step::Done);
+        self.resume(program, key, state, went)
     }
 
     /// The same where the history has told of the success; a failure of the output fields refers to that event.
     fn complete_after(
         &mut self,
-        succeeded: Option<u64>,
+        succeeded: u64,
         program: &Program,
         key: FrameKey,
         result: Value,
-    ) {
-        let Some(state) = self.state_of(program, key) else {
-            return;
-        };
-        let goes_on = match self.finish(key, state, result) {
-            Ok(outcome) => self.leave(program, key, state, outcome),
-            Err(failure) => {
-                if let (Some(last), Some(frame)) = (succeeded, self.frames.get_mut(key)) {
-                    frame.last = last;
-                }
-                self.fail_state(program, key, state, failure)
-            }
-        };
-        if goes_on {
-            self.ready.push_back(key);
+    ) -> Result<(), Broken> {
+        let state = self.state_of(program, key)?;
+        let went = self.finish(key, state, result).map(Step::Done);
+        if went.is_err() {
+            self.frames.get_mut(key)?.last = succeeded;
         }
+        self.resume(program, key, state, went)
     }
 
     /// Fails the state that a thread stands in.
-    fn fail_thread(&mut self, program: &Program, key: FrameKey, failure: Failure) {
-        if let Some(state) = self.state_of(program, key)
-            && self.fail_state(program, key, state, failure)
-        {
-            self.ready.push_back(key);
-        }
+    fn fail_thread(
+        &mut self,
+        program: &Program,
+        key: FrameKey,
+        failure: Failure,
+    ) -> Result<(), Broken> {
+        let state = self.state_of(program, key)?;
+        self.resume(program, key, state, Err(failure))
     }
 
-    fn state_of<'p>(&self, program: &'p Program, key: FrameKey) -> Option<&'p State> {
-        program.states.get(self.frames.get(key)?.state as usize)
-    }
-
-    /// Appends an event to the history and tells its id. The last place is kept for the event that ends the execution.
-    fn record(&mut self, previous_event_id: u64, kind: EventKind) -> u64 {
-        let id = self.history.len() as u64 + 1;
-        if id >= self.limits.history_events && !kind.ends_execution() {
-            self.full = true;
-            return id;
-        }
-        self.history.push(HistoryEvent {
-            id,
-            previous_event_id,
-            timestamp: self.now,
-            kind,
-        });
-        id
-    }
-
-    /// Appends an event of a thread, to which its next one will refer.
-    fn record_for(&mut self, key: FrameKey, kind: EventKind) -> u64 {
-        let last = self.frames.get(key).map_or(0, |frame| frame.last);
-        let id = self.record(last, kind);
-        if let Some(frame) = self.frames.get_mut(key) {
-            frame.last = id;
-        }
-        id
-    }
-
-    fn next_id(&mut self) -> u64 {
-        self.last_id += 1;
-        self.last_id
-    }
-
-    fn start_timer(&mut self, purpose: TimerUse, at: Timestamp) -> TimerId {
-        let id = TimerId(self.next_id());
-        self.timers.insert(id.0, purpose);
-        self.commands.push(Command::StartTimer { id, at });
-        id
-    }
-
-    fn cancel_timer(&mut self, id: TimerId) {
-        if self.timers.remove(&id.0).is_some() {
-            self.commands.push(Command::CancelTimer { id });
-        }
-    }
-
-    fn timer_fired(&mut self, id: TimerId) {
+    fn timer_fired(&mut self, id: TimerId) -> Result<(), Broken> {
         match self.timers.remove(&id.0) {
-            None => {}
-            Some(TimerUse::Execution) => self.timed_out(),
+            None => Ok(()),
+            Some(TimerUse::Execution) => {
+                self.timed_out();
+                Ok(())
+            }
             Some(TimerUse::Wait(key)) => self.waited(key),
-            Some(TimerUse::Retry(key)) => self.ready.push_back(key),
+            Some(TimerUse::Retry(key)) => {
+                self.ready.push_back(key);
+                Ok(())
+            }
             Some(TimerUse::TaskTimeout(key, _)) => self.tasks_timed_out(key),
             Some(TimerUse::TaskHeartbeat(key)) => self.task_was_silent(key),
-        }
-    }
-}
-
-impl Kind {
-    /// The type as the history names it.
-    pub(crate) fn state_type(&self) -> StateType {
-        match self {
-            Kind::Pass { .. } => StateType::Pass,
-            Kind::Task(_) => StateType::Task,
-            Kind::Choice { .. } => StateType::Choice,
-            Kind::Wait(_) => StateType::Wait,
-            Kind::Succeed => StateType::Succeed,
-            Kind::Fail { .. } => StateType::Fail,
-            Kind::Parallel { .. } => StateType::Parallel,
-            Kind::Map(_) => StateType::Map,
         }
     }
 }

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use crate::definition::{Program, State, StateId};
-use crate::history::{EventKind, StateType};
+use crate::history::EventKind;
+use crate::state_type::StateType;
 use crate::value::Value;
 
+use super::activity::{Activity, Branches, FrameKey};
+use super::broken::Broken;
 use super::failure::Failure;
-use super::frame::{Activity, Branches, Frame, FrameKey};
-use super::{Execution, Step};
+use super::frame::Frame;
+use super::ledger::{Execution, Step};
 
 impl Execution {
     pub(super) fn parallel(
@@ -18,26 +21,22 @@ impl Execution {
         branches: &[StateId],
     ) -> Result<Step, Failure> {
         let input = self.effective_input(key, state)?;
-        self.record_for(key, EventKind::ParallelStateStarted);
+        self.record_for(key, EventKind::ParallelStateStarted)?;
         let mut running = Vec::with_capacity(branches.len());
         for (index, start) in branches.iter().enumerate() {
-            if let Some(branch) = self.spawn(key, index as u64, *start, input.clone()) {
-                running.push(branch);
-            }
+            running.push(self.spawn(key, index as u64, *start, input.clone())?);
         }
         if running.is_empty() {
-            let last = self.frames.get(key).map_or(0, |frame| frame.last);
+            let last = self.frames.get(key)?.last;
             self.record(last, EventKind::StateSucceeded(StateType::Parallel));
             return self
                 .finish(key, state, Value::array(Vec::new()))
                 .map(Step::Done);
         }
-        if let Some(frame) = self.frames.get_mut(key) {
-            frame.activity = Activity::Parallel(Box::new(Branches {
-                results: vec![Value::Null; running.len()],
-                running,
-            }));
-        }
+        self.frames.get_mut(key)?.activity = Activity::Parallel(Box::new(Branches {
+            results: vec![Value::Null; running.len()],
+            running,
+        }));
         Ok(Step::Blocked)
     }
 
@@ -48,25 +47,25 @@ impl Execution {
         index: u64,
         state: StateId,
         input: Value,
-    ) -> Option<FrameKey> {
+    ) -> Result<FrameKey, Broken> {
         let around = self.frames.get(parent)?;
         let frame = Frame {
             parent: Some(parent),
             index,
-            state,
-            input,
             variables: Arc::clone(&around.variables),
             last: around.last,
+            item: around.item.clone(),
+            state,
+            input,
             entered_event: 0,
             entered: self.now,
             retry_count: 0,
             retries: Vec::new(),
-            item: around.item.clone(),
             activity: Activity::Entering,
         };
         let key = self.frames.insert(frame);
         self.ready.push_back(key);
-        Some(key)
+        Ok(key)
     }
 
     pub(super) fn branch_done(
@@ -76,25 +75,21 @@ impl Execution {
         key: FrameKey,
         ended: &Frame,
         output: Value,
-    ) {
-        let Some(frame) = self.frames.get_mut(parent) else {
-            return;
-        };
+    ) -> Result<(), Broken> {
+        let frame = self.frames.get_mut(parent)?;
         frame.last = ended.last;
-        let Activity::Parallel(branches) = &mut frame.activity else {
-            return;
-        };
+        let branches = frame.branches()?;
         branches.running.retain(|running| *running != key);
-        if let Some(result) = branches.results.get_mut(ended.index as usize) {
-            *result = output;
+        let place = branches.results.get_mut(ended.index as usize);
+        *place.ok_or(Broken::NO_PLACE)? = output;
+        if !branches.running.is_empty() {
+            return Ok(());
         }
-        if branches.running.is_empty() {
-            let results = std::mem::take(&mut branches.results);
-            frame.activity = Activity::Repeating;
-            let succeeded = EventKind::StateSucceeded(StateType::Parallel);
-            let succeeded = self.record(ended.last, succeeded);
-            self.complete_after(Some(succeeded), program, parent, Value::array(results));
-        }
+        let results = std::mem::take(&mut branches.results);
+        frame.activity = Activity::Repeating;
+        let succeeded = EventKind::StateSucceeded(StateType::Parallel);
+        let succeeded = self.record(ended.last, succeeded);
+        self.complete_after(succeeded, program, parent, Value::array(results))
     }
 
     pub(super) fn branch_failed(
@@ -103,24 +98,18 @@ impl Execution {
         parent: FrameKey,
         key: FrameKey,
         failure: Failure,
-    ) {
-        let Some(ended) = self.frames.remove(key) else {
-            return;
-        };
+    ) -> Result<(), Broken> {
+        let ended = self.frames.remove(key)?;
         if failure.origin.is_task() {
             self.record(ended.last, EventKind::StateAborted(StateType::Task));
         }
-        let Some(frame) = self.frames.get_mut(parent) else {
-            return;
-        };
+        let frame = self.frames.get_mut(parent)?;
         frame.last = ended.last;
-        if let Activity::Parallel(branches) =
-            std::mem::replace(&mut frame.activity, Activity::Repeating)
-        {
-            for sibling in branches.running {
-                self.abort(sibling, ended.last);
-            }
+        let running = std::mem::take(&mut frame.branches()?.running);
+        frame.activity = Activity::Repeating;
+        for sibling in running.into_iter().filter(|sibling| *sibling != key) {
+            self.abort(sibling, ended.last)?;
         }
-        self.fail_thread(program, parent, failure.of_state());
+        self.fail_thread(program, parent, failure.of_state())
     }
 }

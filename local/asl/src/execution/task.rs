@@ -3,23 +3,22 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use crate::command::{Command, Resource, Task, TaskId};
-use crate::definition::{Dynamic, Program, State, TaskFields};
+use crate::command::{Command, Task, TaskId};
+use crate::definition::{Dynamic, State, TaskFields};
+use crate::error_name;
 use crate::history::{ErrorDetails, EventKind, TaskFamily, TaskProgress};
 use crate::query::Random;
+use crate::quota::MAX_NUMBER;
+use crate::resource::Resource;
 use crate::value::Value;
 
+use super::activity::{Activity, FrameKey, TaskRun};
+use super::broken::Broken;
 use super::context::Given;
+use super::data;
 use super::failure::{Failure, Origin};
-use super::frame::{Activity, FrameKey, TaskRun};
-use super::{Execution, Step, TimerUse, data};
-
-/// The error of a task whose time is up.
-const TIMEOUT: &str = "States.Timeout";
-
-/// The longest TimeoutSeconds and HeartbeatSeconds, in seconds
-/// (<https://states-language.net/spec.html#task-timeouts>; the service's own bound).
-const MAX_SECONDS: i64 = 99_999_999;
+use super::ledger::{Execution, Step, TimerUse};
+use super::observe::Seen;
 
 impl Execution {
     pub(super) fn task(
@@ -47,25 +46,15 @@ impl Execution {
                 arguments.render(scope, "Arguments")
             })?,
         };
+        self.see(key, state, || Seen::Arguments(arguments.clone()))?;
         let credentials = match &task.credentials {
             None => None,
             Some(credentials) => Some(self.evaluate(key, state, given(), |scope| {
                 credentials.render(scope, "Credentials")
             })?),
         };
-        let family = family(task);
-        let scheduled = TaskProgress::Scheduled {
-            input: arguments.clone(),
-            region: self.region(),
-            timeout_seconds,
-            heartbeat_seconds,
-            credentials: credentials.clone(),
-        };
-        self.record_for(key, EventKind::Task(Box::new((family.clone(), scheduled))));
-        let Some(frame) = self.frames.get(key) else {
-            return Ok(Step::Blocked);
-        };
-        let command = Task {
+        let frame = self.frames.get(key)?;
+        let asked = Task {
             id,
             state: Arc::clone(&state.name),
             index: frame.parent.map(|_| frame.index),
@@ -77,30 +66,46 @@ impl Execution {
             heartbeat_seconds,
             credentials,
         };
+        self.schedule(key, task, asked)?;
+        Ok(Step::Blocked)
+    }
+
+    /// Tells the history and the driver of a task, and starts its timers.
+    fn schedule(&mut self, key: FrameKey, fields: &TaskFields, task: Task) -> Result<(), Broken> {
+        let family = family(fields);
+        let scheduled = TaskProgress::Scheduled {
+            input: task.arguments.clone(),
+            region: self.region(),
+            timeout_seconds: task.timeout_seconds,
+            heartbeat_seconds: task.heartbeat_seconds,
+            credentials: task.credentials.clone(),
+        };
+        self.record_for(key, EventKind::Task(Box::new((family.clone(), scheduled))))?;
+        let (id, token) = (task.id, Arc::clone(&task.task_token));
+        let (timeout_seconds, heartbeat_seconds) = (task.timeout_seconds, task.heartbeat_seconds);
         self.tasks.insert(id.0, key);
-        self.commands.push(Command::ScheduleTask(command));
+        self.commands.push(Command::ScheduleTask(task));
         let now = self.now;
         let timeout = timeout_seconds.map(|seconds| {
             let at = now.plus_seconds(seconds as f64);
             self.start_timer(TimerUse::TaskTimeout(key, at), at)
         });
         // Nobody can send a heartbeat for a call that has no token.
-        let beats = shown || matches!(task.resource, Resource::Activity { .. });
+        let beats =
+            fields.waits_for_token() || matches!(fields.resource, Resource::Activity { .. });
         let heartbeat = heartbeat_seconds.filter(|_| beats).map(|seconds| {
             let seconds = seconds as f64;
             let timer = self.start_timer(TimerUse::TaskHeartbeat(key), now.plus_seconds(seconds));
             (timer, seconds)
         });
-        if let Some(frame) = self.frames.get_mut(key) {
-            frame.activity = Activity::Task(Box::new(TaskRun {
-                id,
-                family,
-                token,
-                timeout,
-                heartbeat,
-            }));
-        }
-        Ok(Step::Blocked)
+        self.frames.get_mut(key)?.activity = Activity::Task(Box::new(TaskRun {
+            id,
+            family,
+            token,
+            timeout,
+            heartbeat,
+        }));
+        Ok(())
     }
 
     fn seconds(
@@ -118,7 +123,7 @@ impl Execution {
             match u64::try_from(seconds) {
                 Ok(seconds) if seconds > 0 => Ok(Some(seconds)),
                 Err(_) if matches!(field, Dynamic::Jsonata { .. }) => Err(field.refuse(format!(
-                    "{} must be between 0 and {MAX_SECONDS} but was: {seconds}",
+                    "{} must be between 0 and {MAX_NUMBER} but was: {seconds}",
                     field.name()
                 ))),
                 _ => Err(field.refuse(format!(
@@ -151,36 +156,32 @@ impl Execution {
             .into()
     }
 
-    pub(super) fn task_started(&mut self, id: TaskId, worker: Option<String>) {
+    pub(super) fn task_started(
+        &mut self,
+        id: TaskId,
+        worker: Option<String>,
+    ) -> Result<(), Broken> {
         let worker = worker.map(Arc::from);
-        if let Some(key) = self.thread_of(id) {
-            self.progress(key, TaskProgress::Started { worker });
+        match self.thread_of(id) {
+            Some(key) => self.progress(key, TaskProgress::Started { worker }),
+            None => Ok(()),
         }
     }
 
-    pub(super) fn task_submitted(&mut self, id: TaskId, output: Value) {
-        if let Some(key) = self.thread_of(id) {
-            self.progress(key, TaskProgress::Submitted { output });
+    pub(super) fn task_submitted(&mut self, id: TaskId, output: Value) -> Result<(), Broken> {
+        match self.thread_of(id) {
+            Some(key) => self.progress(key, TaskProgress::Submitted { output }),
+            None => Ok(()),
         }
     }
 
-    pub(super) fn task_succeeded(&mut self, id: TaskId, output: Value) {
+    pub(super) fn task_succeeded(&mut self, id: TaskId, output: Value) -> Result<(), Broken> {
         let Some(key) = self.thread_of(id) else {
-            return;
+            return Ok(());
         };
         if !data::fits(&output, self.limits.payload_bytes) {
-            let name = match self.running_task(key) {
-                Some(TaskRun {
-                    family: TaskFamily::Service { resource_type, .. },
-                    ..
-                }) => Arc::clone(resource_type),
-                Some(TaskRun {
-                    family: TaskFamily::Lambda { arn } | TaskFamily::Activity { arn },
-                    ..
-                }) => Arc::clone(arn),
-                None => return,
-            };
-            let failure = Failure::too_large(&name);
+            let family = &self.frames.get_mut(key)?.task()?.family;
+            let failure = Failure::too_large(family.called());
             return self.task_failed(id, failure.error.unwrap_or_default(), failure.cause);
         }
         self.progress(
@@ -188,27 +189,34 @@ impl Execution {
             TaskProgress::Succeeded {
                 output: output.clone(),
             },
-        );
-        self.task_over(key);
-        let program: Arc<Program> = Arc::clone(&self.machine.program);
-        self.complete(&program, key, output);
+        )?;
+        self.task_over(key)?;
+        let program = Arc::clone(&self.machine.program);
+        let state = self.state_of(&program, key)?;
+        self.see(key, state, || Seen::Result(output.clone()))?;
+        self.complete(&program, key, output)
     }
 
-    pub(super) fn task_failed(&mut self, id: TaskId, error: Arc<str>, cause: Option<Arc<str>>) {
+    pub(super) fn task_failed(
+        &mut self,
+        id: TaskId,
+        error: Arc<str>,
+        cause: Option<Arc<str>>,
+    ) -> Result<(), Broken> {
         let Some(key) = self.thread_of(id) else {
-            return;
+            return Ok(());
         };
         let details = ErrorDetails {
             error: Some(Arc::clone(&error)),
             cause: cause.clone(),
         };
-        self.progress(key, TaskProgress::Failed(details));
-        self.task_over(key);
-        self.task_failure(key, error, cause, Origin::Task);
+        self.progress(key, TaskProgress::Failed(details))?;
+        self.task_over(key)?;
+        self.task_failure(key, error, cause, Origin::Task)
     }
 
     /// A task's time is up. Others whose time is up at the same moment are told of before any of them fails.
-    pub(super) fn tasks_timed_out(&mut self, key: FrameKey) {
+    pub(super) fn tasks_timed_out(&mut self, key: FrameKey) -> Result<(), Broken> {
         let now = self.now;
         let mut due: Vec<(u64, FrameKey)> = self
             .timers
@@ -221,32 +229,34 @@ impl Execution {
         due.sort_unstable_by_key(|(id, _)| *id);
         let mut keys = vec![key];
         keys.extend(due.into_iter().map(|(_, key)| key));
-        keys.retain(|key| self.time_up(*key));
-        for key in keys {
-            self.task_failure(key, TIMEOUT.into(), None, Origin::Task);
+        for key in &keys {
+            self.time_up(*key)?;
         }
+        for key in keys {
+            // The failure of one may have ended the others.
+            if self.frames.find(key).is_some() {
+                self.task_failure(key, error_name::TIMEOUT.into(), None, Origin::Task)?;
+            }
+        }
+        Ok(())
     }
 
     /// A task has been silent for too long. AWS tells it as a timeout
     /// (<https://docs.aws.amazon.com/step-functions/latest/dg/connect-to-resource.html#wait-token-hearbeat>).
-    pub(super) fn task_was_silent(&mut self, key: FrameKey) {
-        if self.time_up(key) {
-            self.task_failure(key, TIMEOUT.into(), None, Origin::SilentTask);
-        }
+    pub(super) fn task_was_silent(&mut self, key: FrameKey) -> Result<(), Broken> {
+        self.time_up(key)?;
+        self.task_failure(key, error_name::TIMEOUT.into(), None, Origin::SilentTask)
     }
 
-    fn time_up(&mut self, key: FrameKey) -> bool {
-        let Some(id) = self.running_task(key).map(|task| task.id) else {
-            return false;
-        };
+    fn time_up(&mut self, key: FrameKey) -> Result<(), Broken> {
+        let id = self.frames.get_mut(key)?.task()?.id;
         let details = ErrorDetails {
-            error: Some(TIMEOUT.into()),
+            error: Some(error_name::TIMEOUT.into()),
             cause: None,
         };
-        self.progress(key, TaskProgress::TimedOut(details));
+        self.progress(key, TaskProgress::TimedOut(details))?;
         self.commands.push(Command::CancelTask { id });
-        self.task_over(key);
-        true
+        self.task_over(key)
     }
 
     fn task_failure(
@@ -255,61 +265,53 @@ impl Execution {
         error: Arc<str>,
         cause: Option<Arc<str>>,
         origin: Origin,
-    ) {
+    ) -> Result<(), Broken> {
         let program = Arc::clone(&self.machine.program);
         let failure = Failure {
             error: Some(error),
             cause,
             origin,
         };
-        self.fail_thread(&program, key, failure);
+        self.fail_thread(&program, key, failure)
     }
 
-    pub(super) fn task_heartbeat(&mut self, id: TaskId) {
+    pub(super) fn task_heartbeat(&mut self, id: TaskId) -> Result<(), Broken> {
         let Some(key) = self.thread_of(id) else {
-            return;
+            return Ok(());
         };
-        let Some((timer, seconds)) = self.running_task(key).and_then(|task| task.heartbeat) else {
-            return;
+        // A task without HeartbeatSeconds may send heartbeats all the same.
+        let Some((timer, seconds)) = self.frames.get_mut(key)?.task()?.heartbeat else {
+            return Ok(());
         };
         self.cancel_timer(timer);
         let at = self.now.plus_seconds(seconds);
         let next = self.start_timer(TimerUse::TaskHeartbeat(key), at);
-        if let Some(Activity::Task(task)) =
-            self.frames.get_mut(key).map(|frame| &mut frame.activity)
-        {
-            task.heartbeat = Some((next, seconds));
-        }
+        self.frames.get_mut(key)?.task()?.heartbeat = Some((next, seconds));
+        Ok(())
     }
 
-    /// The thread that waits for a task.
+    /// The thread that waits for a task; none when there is no such task, or none any more.
     fn thread_of(&self, id: TaskId) -> Option<FrameKey> {
         let key = self.tasks.get(&id.0).copied()?;
-        self.running_task(key).filter(|task| task.id == id)?;
-        Some(key)
-    }
-
-    fn running_task(&self, key: FrameKey) -> Option<&TaskRun> {
-        match &self.frames.get(key)?.activity {
-            Activity::Task(task) => Some(task),
+        match &self.frames.find(key)?.activity {
+            Activity::Task(task) if task.id == id => Some(key),
             _ => None,
         }
     }
 
-    fn progress(&mut self, key: FrameKey, progress: TaskProgress) {
-        if let Some(family) = self.running_task(key).map(|task| task.family.clone()) {
-            self.record_for(key, EventKind::Task(Box::new((family, progress))));
-        }
+    fn progress(&mut self, key: FrameKey, progress: TaskProgress) -> Result<(), Broken> {
+        let family = self.frames.get_mut(key)?.task()?.family.clone();
+        self.record_for(key, EventKind::Task(Box::new((family, progress))))?;
+        Ok(())
     }
 
     /// Forgets a task that has ended, and its timers.
-    fn task_over(&mut self, key: FrameKey) {
-        let Some(frame) = self.frames.get_mut(key) else {
-            return;
-        };
+    fn task_over(&mut self, key: FrameKey) -> Result<(), Broken> {
+        let frame = self.frames.get_mut(key)?;
         if let Activity::Task(task) = std::mem::replace(&mut frame.activity, Activity::Repeating) {
             self.forget(&task);
         }
+        Ok(())
     }
 
     fn forget(&mut self, task: &TaskRun) {

@@ -1,13 +1,16 @@
 //! Wait states.
 
-use crate::definition::{Dynamic, Program, State, StringField, WaitFields, plain, whole};
+use std::sync::Arc;
+
+use crate::definition::{Dynamic, State, StringField, WaitFields, plain, whole};
 use crate::query::{QueryError, Scope};
 use crate::timestamp::Timestamp;
 use crate::value::Value;
 
+use super::activity::{Activity, FrameKey};
+use super::broken::Broken;
 use super::failure::Failure;
-use super::frame::{Activity, FrameKey};
-use super::{Execution, Step, TimerUse};
+use super::ledger::{Execution, Step, TimerUse};
 
 /// The longest delay in seconds: what a signed 32-bit number holds.
 const MAX_DELAY: i64 = i32::MAX as i64;
@@ -38,18 +41,14 @@ impl Execution {
             return self.finish(key, state, input).map(Step::Done);
         }
         let timer = self.start_timer(TimerUse::Wait(key), until);
-        if let Some(frame) = self.frames.get_mut(key) {
-            frame.activity = Activity::Waiting { timer };
-        }
+        self.frames.get_mut(key)?.activity = Activity::Waiting { timer };
         Ok(Step::Blocked)
     }
 
     /// A Wait's timer has fired.
-    pub(super) fn waited(&mut self, key: FrameKey) {
-        let program: std::sync::Arc<Program> = self.machine.program.clone();
-        let Some(state) = self.state_of(&program, key) else {
-            return;
-        };
+    pub(super) fn waited(&mut self, key: FrameKey) -> Result<(), Broken> {
+        let program = Arc::clone(&self.machine.program);
+        let state = self.state_of(&program, key)?;
         match self.filtered_input(key, state) {
             Ok(input) => self.complete(&program, key, input),
             Err(failure) => self.fail_thread(&program, key, failure),

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{ErrorDetails, EventKind, HistoryEvent, TaskFamily, TaskProgress};
+use super::{ErrorDetails, Evaluation, EventKind, HistoryEvent, TaskFamily, TaskProgress};
 use crate::value::{Map, Value};
 
 impl HistoryEvent {
@@ -54,34 +54,24 @@ impl HistoryEvent {
         Value::from(event)
     }
 
+    /// The member of the details, and what stands in it.
     fn details(&self) -> Option<(String, Map)> {
         let mut map = Map::default();
-        let key = match &self.kind {
+        match &self.kind {
+            EventKind::Task(task) => return task.0.details(&task.1),
             EventKind::ExecutionStarted { input, role_arn } => {
                 payload(&mut map, "input", input);
                 map.insert("roleArn".into(), Value::String(Arc::clone(role_arn)));
-                "executionStartedEventDetails"
             }
-            EventKind::ExecutionSucceeded { output } => {
-                payload(&mut map, "output", output);
-                "executionSucceededEventDetails"
-            }
-            EventKind::ExecutionFailed(details) => {
-                details.write(&mut map);
-                "executionFailedEventDetails"
-            }
-            EventKind::ExecutionTimedOut(details) => {
-                details.write(&mut map);
-                "executionTimedOutEventDetails"
-            }
-            EventKind::ExecutionAborted(details) => {
-                details.write(&mut map);
-                "executionAbortedEventDetails"
-            }
+            EventKind::ExecutionSucceeded { output } => payload(&mut map, "output", output),
+            EventKind::ExecutionFailed(details)
+            | EventKind::ExecutionTimedOut(details)
+            | EventKind::ExecutionAborted(details)
+            | EventKind::MapRunFailed(details) => details.write(&mut map),
             EventKind::StateEntered { name, input, .. } => {
                 map.insert("name".into(), Value::String(Arc::clone(name)));
                 payload(&mut map, "input", input);
-                "stateEnteredEventDetails"
+                return Some(("stateEnteredEventDetails".to_string(), map));
             }
             EventKind::StateExited {
                 name,
@@ -98,53 +88,46 @@ impl HistoryEvent {
                     map.insert("assignedVariables".into(), Value::object(texts));
                     map.insert("assignedVariablesDetails".into(), not_truncated());
                 }
-                "stateExitedEventDetails"
+                return Some(("stateExitedEventDetails".to_string(), map));
             }
-            EventKind::Task(task) => return task.0.details(&task.1),
             EventKind::MapStateStarted { length } => {
                 map.insert("length".into(), (*length).into());
-                "mapStateStartedEventDetails"
             }
-            EventKind::MapIterationStarted { name, index } => {
-                iteration(&mut map, name, *index);
-                "mapIterationStartedEventDetails"
-            }
-            EventKind::MapIterationSucceeded { name, index } => {
-                iteration(&mut map, name, *index);
-                "mapIterationSucceededEventDetails"
-            }
-            EventKind::MapIterationFailed { name, index } => {
-                iteration(&mut map, name, *index);
-                "mapIterationFailedEventDetails"
-            }
-            EventKind::MapIterationAborted { name, index } => {
-                iteration(&mut map, name, *index);
-                "mapIterationAbortedEventDetails"
+            EventKind::MapIterationStarted { name, index }
+            | EventKind::MapIterationSucceeded { name, index }
+            | EventKind::MapIterationFailed { name, index }
+            | EventKind::MapIterationAborted { name, index } => {
+                map.insert("name".into(), Value::String(Arc::clone(name)));
+                map.insert("index".into(), (*index).into());
             }
             EventKind::MapRunStarted { arn } => {
                 map.insert("mapRunArn".into(), Value::String(Arc::clone(arn)));
-                "mapRunStartedEventDetails"
             }
-            EventKind::MapRunFailed(details) => {
-                details.write(&mut map);
-                "mapRunFailedEventDetails"
-            }
-            EventKind::EvaluationFailed(evaluation) => {
-                evaluation.failure.write(&mut map);
-                if let Some(location) = &evaluation.location {
-                    map.insert("location".into(), Value::String(Arc::clone(location)));
-                }
-                map.insert("state".into(), Value::String(Arc::clone(&evaluation.state)));
-                "evaluationFailedEventDetails"
-            }
+            EventKind::EvaluationFailed(evaluation) => evaluation.write(&mut map),
             EventKind::StateAborted(_)
             | EventKind::StateSucceeded(_)
             | EventKind::StateFailed(_)
             | EventKind::ParallelStateStarted
             | EventKind::MapRunSucceeded
             | EventKind::MapRunAborted => return None,
-        };
-        Some((key.to_string(), map))
+        }
+        Some((details_name(&self.type_name()), map))
+    }
+}
+
+/// The member that holds the details of a type: `executionStartedEventDetails`.
+fn details_name(event_type: &str) -> String {
+    let (first, rest) = event_type.split_at(1);
+    format!("{}{rest}EventDetails", first.to_ascii_lowercase())
+}
+
+impl Evaluation {
+    fn write(&self, map: &mut Map) {
+        self.failure.write(map);
+        if let Some(location) = &self.location {
+            map.insert("location".into(), Value::String(Arc::clone(location)));
+        }
+        map.insert("state".into(), Value::String(Arc::clone(&self.state)));
     }
 }
 
@@ -228,15 +211,11 @@ impl TaskFamily {
                 payload(&mut map, "output", output);
             }
             TaskProgress::Failed(details) | TaskProgress::TimedOut(details) => {
-                details.write(&mut map)
+                details.write(&mut map);
             }
         }
-        let prefix = match self {
-            TaskFamily::Lambda { .. } => "lambdaFunction",
-            TaskFamily::Activity { .. } => "activity",
-            TaskFamily::Service { .. } => "task",
-        };
-        Some((format!("{prefix}{}EventDetails", progress.suffix()), map))
+        let event_type = format!("{}{}", self.prefix(), progress.suffix());
+        Some((details_name(&event_type), map))
     }
 }
 
@@ -260,9 +239,4 @@ fn payload(map: &mut Map, key: &str, value: &Value) {
 
 fn not_truncated() -> Value {
     Value::object([("truncated", Value::Bool(false))])
-}
-
-fn iteration(map: &mut Map, name: &Arc<str>, index: u64) {
-    map.insert("name".into(), Value::String(Arc::clone(name)));
-    map.insert("index".into(), index.into());
 }

@@ -5,6 +5,7 @@ mod json;
 
 use std::sync::Arc;
 
+use crate::state_type::StateType;
 use crate::timestamp::Timestamp;
 use crate::value::{Map, Value};
 
@@ -19,43 +20,6 @@ pub struct HistoryEvent {
     pub timestamp: Timestamp,
     /// What happened.
     pub kind: EventKind,
-}
-
-/// The type of a state, as event types name it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StateType {
-    /// Pass
-    Pass,
-    /// Task
-    Task,
-    /// Choice
-    Choice,
-    /// Wait
-    Wait,
-    /// Succeed
-    Succeed,
-    /// Fail
-    Fail,
-    /// Parallel
-    Parallel,
-    /// Map
-    Map,
-}
-
-impl StateType {
-    /// The name: `Pass`.
-    pub fn name(self) -> &'static str {
-        match self {
-            StateType::Pass => "Pass",
-            StateType::Task => "Task",
-            StateType::Choice => "Choice",
-            StateType::Wait => "Wait",
-            StateType::Succeed => "Succeed",
-            StateType::Fail => "Fail",
-            StateType::Parallel => "Parallel",
-            StateType::Map => "Map",
-        }
-    }
 }
 
 /// An error name and its cause, either of which may be missing.
@@ -87,6 +51,16 @@ pub enum TaskFamily {
         /// `resource`: the action with its pattern, `submitJob.sync`.
         resource: Arc<str>,
     },
+}
+
+impl TaskFamily {
+    /// What is called: the service or the ARN.
+    pub(crate) fn called(&self) -> &str {
+        match self {
+            TaskFamily::Service { resource_type, .. } => resource_type,
+            TaskFamily::Lambda { arn } | TaskFamily::Activity { arn } => arn,
+        }
+    }
 }
 
 /// What happened to a task.

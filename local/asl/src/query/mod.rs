@@ -12,13 +12,16 @@ pub mod intrinsics;
 pub(crate) mod java;
 pub mod jsonata;
 pub mod jsonpath;
+mod language;
 mod random;
 pub mod template;
 
+pub use language::Language;
 pub use random::Random;
 
 use std::fmt;
 
+use crate::error_name;
 use crate::timestamp::Timestamp;
 use crate::value::{Map, Value};
 
@@ -52,9 +55,6 @@ pub struct Scope<'a> {
     pub now: Timestamp,
 }
 
-/// The error of a reference path that does not apply to the input. Its cause stands alone, without the state's name.
-pub(crate) const PATH_CONFLICT: &str = "States.ReferencePathConflict";
-
 /// A query that could not be evaluated.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueryError {
@@ -70,7 +70,7 @@ impl QueryError {
     /// A JSONPath or intrinsic failure; it cannot be caught.
     pub fn runtime(cause: impl Into<String>) -> QueryError {
         QueryError {
-            error: "States.Runtime",
+            error: error_name::RUNTIME,
             cause: cause.into(),
             location: None,
         }
@@ -79,7 +79,7 @@ impl QueryError {
     /// A JSONata failure at a field of the state.
     pub fn evaluation(cause: impl Into<String>, location: impl Into<String>) -> QueryError {
         QueryError {
-            error: "States.QueryEvaluationError",
+            error: error_name::QUERY_EVALUATION,
             cause: cause.into(),
             location: Some(location.into()),
         }
@@ -142,52 +142,4 @@ pub(crate) fn type_name(value: &Value) -> &'static str {
 }
 
 #[cfg(test)]
-pub(crate) mod testing {
-    //! A scope for the tests of this module.
-    use std::sync::Arc;
-
-    use super::*;
-
-    pub(crate) struct Fixture {
-        pub input: Value,
-        pub context: Value,
-        pub variables: Map,
-        pub result: Option<Value>,
-        pub error_output: Option<Value>,
-        pub random: Random,
-    }
-
-    impl Fixture {
-        pub(crate) fn new(input: &str) -> Fixture {
-            Fixture {
-                input: parse(input),
-                context: Value::Null,
-                variables: Map::default(),
-                result: None,
-                error_output: None,
-                random: Random::seeded(7),
-            }
-        }
-
-        pub(crate) fn with<R>(&self, run: impl FnOnce(&Scope) -> R) -> R {
-            run(&Scope {
-                input: &self.input,
-                context: &|| self.context.clone(),
-                variables: &self.variables,
-                result: self.result.as_ref(),
-                error_output: self.error_output.as_ref(),
-                random: &self.random,
-                now: Timestamp(1_500_000_000_123_456),
-            })
-        }
-
-        pub(crate) fn variable(mut self, name: &str, value: &str) -> Fixture {
-            self.variables.insert(Arc::from(name), parse(value));
-            self
-        }
-    }
-
-    pub(crate) fn parse(text: &str) -> Value {
-        Value::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
-    }
-}
+pub(crate) mod testing;

@@ -14,6 +14,7 @@ impl Random {
     }
 
     /// A source of its own, which follows from this one's state.
+    #[must_use]
     pub fn fork(&self) -> Random {
         Random::seeded(self.next())
     }

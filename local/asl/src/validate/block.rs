@@ -2,9 +2,14 @@
 
 use std::collections::HashSet;
 
-use super::queries::Language;
-use super::{Findings, JsonType, SCHEMA, closest, scopes, state};
-use crate::execution::ExecutionType;
+use super::fields::integer;
+use super::findings::{Findings, JsonType};
+use super::queries;
+use super::subject::Machine;
+use super::transitions::transitions;
+use super::{scopes, state};
+use crate::execution_type::ExecutionType;
+use crate::quota::MAX_NUMBER;
 use crate::value::{Map, Value};
 
 /// Blocks nested deeper than this are refused.
@@ -13,32 +18,7 @@ const MAX_NESTING: usize = 24;
 /// The longest name of a state, in characters (<https://states-language.net/spec.html#states-fields>).
 const MAX_NAME: usize = 80;
 
-/// What holds for the whole state machine.
-pub(super) struct Machine {
-    pub(super) kind: ExecutionType,
-    pub(super) language: Language,
-    pub(super) labels: HashSet<String>,
-    names: HashSet<String>,
-}
-
 pub(super) fn machine(value: &Value, kind: ExecutionType, findings: &mut Findings) {
-    let Value::Object(members) = value else {
-        findings.typed(value, "/", JsonType::Object);
-        return;
-    };
-    let language = Language::of_machine(members.get("QueryLanguage"), "/QueryLanguage", findings);
-    if let Some(version) = members.get("Version") {
-        findings.one_of(version, "/Version", &["1.0"]);
-    }
-    if let Some(timeout) = members.get("TimeoutSeconds") {
-        super::fields::integer(timeout, "/TimeoutSeconds", 0, 99_999_999, findings);
-    }
-    let mut machine = Machine {
-        kind,
-        language,
-        labels: HashSet::new(),
-        names: HashSet::new(),
-    };
     const FIELDS: &[&str] = &[
         "Comment",
         "QueryLanguage",
@@ -47,6 +27,24 @@ pub(super) fn machine(value: &Value, kind: ExecutionType, findings: &mut Finding
         "TimeoutSeconds",
         "Version",
     ];
+    let Value::Object(members) = value else {
+        findings.typed(value, "/", JsonType::Object);
+        return;
+    };
+    let language =
+        queries::language_of_machine(members.get("QueryLanguage"), "/QueryLanguage", findings);
+    if let Some(version) = members.get("Version") {
+        findings.one_of(version, "/Version", &["1.0"]);
+    }
+    if let Some(timeout) = members.get("TimeoutSeconds") {
+        integer(timeout, "/TimeoutSeconds", 0, MAX_NUMBER, findings);
+    }
+    let mut machine = Machine {
+        kind,
+        language,
+        labels: HashSet::new(),
+        names: HashSet::new(),
+    };
     block(members, "", FIELDS, 0, &mut machine, findings);
 }
 
@@ -120,110 +118,6 @@ fn name_of_state(name: &str, location: &str, machine: &mut Machine, findings: &m
             location,
             format!("Duplicate State name: {name}"),
             Some("state names are unique in the whole state machine".to_string()),
-        );
-    }
-}
-
-/// Every target must exist, every state must be reached, and one must be terminal.
-fn transitions(start: Option<&str>, states: &Map, location: &str, findings: &mut Findings) {
-    let at = format!("{location}/States");
-    let missing = |target: &str, place: String, findings: &mut Findings| {
-        let suggestion = closest(target, states.keys().map(|name| &**name))
-            .map(|name| format!("did you mean '{name}'?"));
-        findings.error(
-            "MISSING_TRANSITION_TARGET",
-            &place,
-            format!("Missing 'Next' target: {target}"),
-            suggestion,
-        );
-    };
-    let mut reached: HashSet<&str> = HashSet::new();
-    let mut open: Vec<&str> = Vec::new();
-    if let Some(start) = start {
-        if states.contains_key(start) {
-            open.push(start);
-        } else {
-            missing(start, format!("{location}/StartAt"), findings);
-        }
-    }
-    for (name, state) in states.iter() {
-        for (target, place, _) in targets(state) {
-            if !states.contains_key(target) {
-                missing(target, format!("{at}/{name}{place}"), findings);
-            }
-        }
-    }
-    let terminal = states.values().any(is_terminal);
-    // Where the start is unknown, or nothing ends, AWS says nothing about what is reached.
-    if !open.is_empty() && terminal {
-        while let Some(name) = open.pop() {
-            if reached.insert(name) {
-                let next = states.get(name).map(targets).unwrap_or_default();
-                open.extend(
-                    next.into_iter()
-                        .map(|(target, ..)| target)
-                        .filter(|target| states.contains_key(*target)),
-                );
-            }
-        }
-        for name in states.keys().filter(|name| !reached.contains(&***name)) {
-            findings.error(
-                "MISSING_TRANSITION_TARGET",
-                &format!("{at}/{name}"),
-                format!("State \"{name}\" is not reachable."),
-                Some("lead a transition to it or remove it".to_string()),
-            );
-        }
-    }
-    if !terminal {
-        findings.error(
-            "MISSING_END_STATE",
-            if location.is_empty() { "" } else { location },
-            "Workflow has no terminal state",
-            Some("give the last state \"End\": true".to_string()),
-        );
-    }
-}
-
-/// A state without a type is none, so it ends nothing.
-fn is_terminal(state: &Value) -> bool {
-    match state.get("Type").and_then(Value::as_str) {
-        None => false,
-        Some("Succeed" | "Fail") => true,
-        Some(_) => state.get("End") == Some(&Value::Bool(true)),
-    }
-}
-
-/// The states that a state may lead to, with the place of each mention within it and the object whose Assign is done
-/// on the way there.
-pub(super) fn targets(state: &Value) -> Vec<(&str, String, &Value)> {
-    let mut targets = Vec::new();
-    for field in ["Next", "Default"] {
-        if let Some(target) = state.get(field).and_then(Value::as_str) {
-            targets.push((target, format!("/{field}"), state));
-        }
-    }
-    for field in ["Choices", "Catch"] {
-        let Some(Value::Array(items)) = state.get(field) else {
-            continue;
-        };
-        for (index, item) in items.iter().enumerate() {
-            if let Some(target) = item.get("Next").and_then(Value::as_str) {
-                targets.push((target, format!("/{field}[{index}]/Next"), item));
-            }
-        }
-    }
-    targets
-}
-
-/// Reports a `QueryLanguage` where none may stand.
-pub(super) fn no_language(members: &Map, location: &str, findings: &mut Findings) {
-    if members.contains_key("QueryLanguage") {
-        findings.error(
-            SCHEMA,
-            location,
-            "Field 'QueryLanguage' is not supported",
-            Some("set it on the state machine or on the states".to_string()),
         );
     }
 }

@@ -1,9 +1,10 @@
 //! The rules of Choice states.
 
 use super::fields::timestamp;
-use super::queries::{self, Language};
-use super::state::State;
-use super::{Findings, JsonType, SCHEMA};
+use super::findings::{Findings, JsonType, SCHEMA};
+use super::queries;
+use super::subject::State;
+use crate::query::Language;
 use crate::query::jsonata::Place;
 use crate::value::{Map, Value};
 

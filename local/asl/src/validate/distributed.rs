@@ -1,9 +1,10 @@
 //! What only a Distributed Map has: ItemReader, ItemBatcher, ResultWriter.
 
 use super::fields::integer;
-use super::queries::{self, Language};
-use super::state::State;
-use super::{Findings, JsonType, SCHEMA};
+use super::findings::{Findings, JsonType, SCHEMA};
+use super::queries;
+use super::subject::State;
+use crate::query::Language;
 use crate::query::jsonata::Place;
 use crate::value::{Map, Value};
 
@@ -98,7 +99,7 @@ pub(super) fn reader(state: &State, findings: &mut Findings) {
     match members.get("ReaderConfig") {
         None => {}
         Some(Value::Object(config)) => {
-            reader_config(state, config, &format!("{at}/ReaderConfig"), findings)
+            reader_config(state, config, &format!("{at}/ReaderConfig"), findings);
         }
         Some(value) => _ = findings.typed(value, &format!("{at}/ReaderConfig"), JsonType::Object),
     }
@@ -186,10 +187,6 @@ fn reader_config(state: &State, config: &Map, at: &str, findings: &mut Findings)
 }
 
 pub(super) fn batcher(state: &State, findings: &mut Findings) {
-    let Some(members) = object(state, "ItemBatcher", findings) else {
-        return;
-    };
-    let at = state.at("ItemBatcher");
     const FIELDS: &[&str] = &[
         "MaxItemsPerBatch",
         "MaxItemsPerBatchPath",
@@ -197,6 +194,10 @@ pub(super) fn batcher(state: &State, findings: &mut Findings) {
         "MaxInputBytesPerBatchPath",
         "BatchInput",
     ];
+    let Some(members) = object(state, "ItemBatcher", findings) else {
+        return;
+    };
+    let at = state.at("ItemBatcher");
     known(members, &at, FIELDS, findings);
     for (number, path) in [
         ("MaxItemsPerBatch", "MaxItemsPerBatchPath"),

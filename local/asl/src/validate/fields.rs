@@ -1,6 +1,6 @@
 //! Checks of single values.
 
-use super::{Findings, JsonType};
+use super::findings::{Findings, JsonType, SCHEMA};
 use crate::timestamp::Timestamp;
 use crate::value::Value;
 
@@ -46,7 +46,7 @@ pub(super) fn timestamp(value: &Value, location: &str, findings: &mut Findings) 
     }
     if value.as_str().and_then(Timestamp::parse).is_none() {
         findings.error(
-            super::SCHEMA,
+            SCHEMA,
             location,
             "String does not match RFC3339 timestamp",
             Some("write it like 2026-11-24T08:15:00Z".to_string()),

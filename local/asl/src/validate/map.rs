@@ -1,12 +1,15 @@
 //! Map states: the processor, and what only a Distributed Map has.
 
-use super::block::{self, Machine};
+use super::block;
 use super::distributed::{batcher, known, reader, writer};
-use super::queries::{self, Language};
-use super::state::{State, number_or_expression};
-use super::{Findings, JsonType};
-use crate::execution::ExecutionType;
+use super::findings::{Findings, JsonType};
+use super::queries;
+use super::subject::Machine;
+use super::subject::State;
+use crate::execution_type::ExecutionType;
+use crate::query::Language;
 use crate::query::jsonata::Place;
+use crate::quota::MAX_NUMBER;
 use crate::value::Value;
 
 /// Fields that only a Distributed Map has.
@@ -63,15 +66,15 @@ pub(super) fn map(state: &State, machine: &mut Machine, findings: &mut Findings)
 
 fn numbers(state: &State, findings: &mut Findings) {
     if let Some(value) = state.members.get("MaxConcurrency") {
-        number_or_expression(state, "MaxConcurrency", value, 0, 99_999_999, findings);
+        queries::number_or_expression(state, "MaxConcurrency", value, 0, MAX_NUMBER, findings);
     }
     if let Some(value) = state.members.get("ToleratedFailureCount") {
-        number_or_expression(
+        queries::number_or_expression(
             state,
             "ToleratedFailureCount",
             value,
             0,
-            99_999_999,
+            MAX_NUMBER,
             findings,
         );
     }
@@ -131,6 +134,13 @@ fn processor(
     machine: &mut Machine,
     findings: &mut Findings,
 ) -> bool {
+    const FIELDS: &[&str] = &[
+        "Comment",
+        "ProcessorConfig",
+        "StartAt",
+        "States",
+        "QueryLanguage",
+    ];
     let at = state.at(field);
     let Value::Object(members) = value else {
         findings.typed(value, &at, JsonType::Object);
@@ -139,14 +149,7 @@ fn processor(
     let distributed = members
         .get("ProcessorConfig")
         .is_some_and(|config| processor_config(config, &at, machine.kind, findings));
-    block::no_language(members, &at, findings);
-    const FIELDS: &[&str] = &[
-        "Comment",
-        "ProcessorConfig",
-        "StartAt",
-        "States",
-        "QueryLanguage",
-    ];
+    queries::no_language(members, &at, findings);
     block::block(members, &at, FIELDS, state.depth + 1, machine, findings);
     distributed
 }
@@ -173,11 +176,7 @@ fn processor_config(
             findings.unsupported(&at, "ExecutionType", &[]);
         }
         (Some(value), _) => {
-            findings.one_of(
-                value,
-                &format!("{at}/ExecutionType"),
-                &["STANDARD", "EXPRESS"],
-            );
+            findings.one_of(value, &format!("{at}/ExecutionType"), &ExecutionType::NAMES);
         }
         (None, false) => {}
     }

@@ -1,76 +1,95 @@
 //! Paths, templates and expressions.
 
-use super::{Findings, JsonType, SCHEMA};
+use super::fields::integer;
+use super::findings::{Findings, JsonType, SCHEMA};
+use super::subject::State;
+use crate::query::Language;
 use crate::query::intrinsics::Expression;
 use crate::query::jsonata::{self, Expr, Place};
 use crate::query::jsonpath::{Path, ReferencePath};
 use crate::query::template::Template;
 use crate::value::{Map, Value};
 
-/// The query languages.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Language {
-    JsonPath,
-    Jsonata,
+/// The names of the query languages, as a refusal lists them.
+const NAMES: [&str; 2] = [Language::JsonPath.name(), Language::Jsonata.name()];
+
+/// Whatever is not exactly `JSONPath` is taken for JSONata, as AWS does.
+fn language(value: &Value) -> Language {
+    value
+        .as_str()
+        .and_then(Language::parse)
+        .unwrap_or(Language::Jsonata)
 }
 
-const NAMES: &[&str] = &["JSONPath", "JSONata"];
-
-impl Language {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Language::JsonPath => "JSONPath",
-            Language::Jsonata => "JSONata",
+/// The state machine's language.
+pub(super) fn language_of_machine(
+    value: Option<&Value>,
+    location: &str,
+    findings: &mut Findings,
+) -> Language {
+    match value {
+        None => Language::JsonPath,
+        Some(value) => {
+            findings.one_of(value, location, &NAMES);
+            language(value)
         }
     }
+}
 
-    /// Whatever is not exactly `JSONPath` is taken for JSONata, as AWS does.
-    fn read(value: &Value) -> Language {
-        match value.as_str() {
-            Some("JSONPath") => Language::JsonPath,
-            _ => Language::Jsonata,
-        }
+/// The state's language in a machine of another one; `None` when it may not have the one that it names.
+pub(super) fn language_of_state(
+    machine: Language,
+    value: Option<&Value>,
+    location: &str,
+    findings: &mut Findings,
+) -> Option<Language> {
+    let Some(value) = value else {
+        return Some(machine);
+    };
+    findings.one_of(value, &format!("{location}/QueryLanguage"), &NAMES);
+    let language = language(value);
+    if machine == Language::Jsonata && language == Language::JsonPath {
+        findings.error(
+            SCHEMA,
+            location,
+            "'QueryLanguage' can not be 'JSONPath' if set to 'JSONata' for whole state machine",
+            Some(
+                "set JSONPath for the state machine and JSONata for the states that want it"
+                    .to_string(),
+            ),
+        );
+        return None;
     }
+    Some(language)
+}
 
-    pub(super) fn of_machine(
-        value: Option<&Value>,
-        location: &str,
-        findings: &mut Findings,
-    ) -> Language {
-        match value {
-            None => Language::JsonPath,
-            Some(value) => {
-                findings.one_of(value, location, NAMES);
-                Language::read(value)
-            }
-        }
+/// Reports a `QueryLanguage` where none may stand.
+pub(super) fn no_language(members: &Map, location: &str, findings: &mut Findings) {
+    if members.contains_key("QueryLanguage") {
+        findings.error(
+            SCHEMA,
+            location,
+            "Field 'QueryLanguage' is not supported",
+            Some("set it on the state machine or on the states".to_string()),
+        );
     }
+}
 
-    /// The state's language; `None` when it may not have the one that it names.
-    pub(super) fn of_state(
-        self,
-        value: Option<&Value>,
-        location: &str,
-        findings: &mut Findings,
-    ) -> Option<Language> {
-        let Some(value) = value else {
-            return Some(self);
-        };
-        findings.one_of(value, &format!("{location}/QueryLanguage"), NAMES);
-        let language = Language::read(value);
-        if self == Language::Jsonata && language == Language::JsonPath {
-            findings.error(
-                SCHEMA,
-                location,
-                "'QueryLanguage' can not be 'JSONPath' if set to 'JSONata' for whole state machine",
-                Some(
-                    "set JSONPath for the state machine and JSONata for the states that want it"
-                        .to_string(),
-                ),
-            );
-            return None;
-        }
-        Some(language)
+/// A whole number, or in a JSONata state an expression for one.
+pub(super) fn number_or_expression(
+    state: &State,
+    field: &str,
+    value: &Value,
+    least: i64,
+    most: i64,
+    findings: &mut Findings,
+) {
+    let at = state.at(field);
+    if state.language == Language::Jsonata && value.as_str().is_some() {
+        must_be_expression(value, &at, findings);
+        expressions(value, &at, Place::default(), findings);
+    } else {
+        integer(value, &at, least, most, findings);
     }
 }
 

@@ -1,10 +1,13 @@
 //! Retry and Catch.
 
 use super::fields::{at_least, integer};
-use super::queries::{self, Language};
-use super::state::State;
-use super::{Findings, JsonType};
+use super::findings::{Findings, JsonType, SCHEMA};
+use super::queries;
+use super::subject::State;
+use crate::error_name;
+use crate::query::Language;
 use crate::query::jsonata::Place;
+use crate::quota::MAX_NUMBER;
 use crate::value::{Map, Value};
 
 const RETRIER: &[&str] = &[
@@ -38,12 +41,12 @@ pub(super) fn retriers(state: &State, value: &Value, findings: &mut Findings) {
                     value,
                     &format!("{at}/IntervalSeconds"),
                     0,
-                    99_999_999,
+                    MAX_NUMBER,
                     findings,
                 );
             }
             if let Some(value) = members.get("MaxAttempts") {
-                integer(value, &format!("{at}/MaxAttempts"), 0, 99_999_999, findings);
+                integer(value, &format!("{at}/MaxAttempts"), 0, MAX_NUMBER, findings);
             }
             if let Some(value) = members.get("BackoffRate") {
                 at_least(value, &format!("{at}/BackoffRate"), 1.0, findings);
@@ -156,10 +159,12 @@ fn error_names(value: &Value, at: &str, last: bool, findings: &mut Findings) {
     for (index, name) in names.iter().enumerate() {
         findings.typed(name, &format!("{at}[{index}]"), JsonType::String);
     }
-    let all = names.iter().any(|name| name.as_str() == Some("States.ALL"));
+    let all = names
+        .iter()
+        .any(|name| name.as_str() == Some(error_name::ALL));
     if all && (names.len() > 1 || !last) {
         findings.error(
-            super::SCHEMA,
+            SCHEMA,
             at,
             "States.ALL must appear alone and at end of list",
             Some("move it to an entry of its own after the others".to_string()),

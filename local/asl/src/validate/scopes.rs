@@ -4,8 +4,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Findings;
-use super::block::targets;
+use super::findings::Findings;
+use super::transitions::targets;
 use crate::value::{Map, Value};
 
 /// A name that a state assigns, and where.
@@ -45,7 +45,7 @@ pub(super) fn shadowing(states: &Map, at: &str, findings: &mut Findings) {
 /// From each state the states that lead to it, with the object whose Assign is done on that way.
 fn way_back_of(states: &Map) -> HashMap<&str, Vec<(&str, &Value)>> {
     let mut back: HashMap<&str, Vec<(&str, &Value)>> = HashMap::new();
-    for (name, state) in states.iter() {
+    for (name, state) in states {
         for (target, _, by) in targets(state) {
             back.entry(target).or_default().push((name, by));
         }

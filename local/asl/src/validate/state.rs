@@ -1,15 +1,17 @@
 //! States: which fields each type has, and what stands in them.
 
-use super::block::{self, Machine};
-use super::fields::{integer, timestamp};
-use super::queries::{self, Language};
-use super::{Findings, JsonType, SCHEMA, choice, closest, map, retry, task};
+use super::block;
+use super::fields::timestamp;
+use super::findings::{Findings, JsonType, SCHEMA, closest};
+use super::queries;
+use super::subject::Machine;
+use super::subject::State;
+use super::{choice, map, retry, task};
+use crate::query::Language;
 use crate::query::jsonata::Place;
+use crate::quota::MAX_NUMBER;
+use crate::state_type::StateType;
 use crate::value::{Map, Value};
-
-const TYPES: &[&str] = &[
-    "Task", "Wait", "Pass", "Succeed", "Fail", "Choice", "Parallel", "Map",
-];
 
 const COMMON: &[&str] = &["Type", "Comment", "QueryLanguage"];
 const PASS: &[&str] = &[
@@ -131,31 +133,16 @@ const JSONPATH_ONLY: &[&str] = &[
 /// Fields that only JSONata states have.
 const JSONATA_ONLY: &[&str] = &["Arguments", "Output", "Items"];
 
-/// A state with what is needed to check it.
-pub(super) struct State<'a> {
-    pub(super) members: &'a Map,
-    pub(super) location: &'a str,
-    pub(super) kind: &'a str,
-    pub(super) language: Language,
-    pub(super) depth: usize,
-}
-
-impl State<'_> {
-    pub(super) fn at(&self, field: &str) -> String {
-        format!("{}/{field}", self.location)
-    }
-}
-
-fn fields_of(kind: &str) -> &'static [&'static str] {
+fn fields_of(kind: StateType) -> &'static [&'static str] {
     match kind {
-        "Pass" => PASS,
-        "Task" => TASK,
-        "Wait" => WAIT,
-        "Parallel" => PARALLEL,
-        "Map" => MAP,
-        "Choice" => CHOICE,
-        "Succeed" => SUCCEED,
-        _ => FAIL,
+        StateType::Pass => PASS,
+        StateType::Task => TASK,
+        StateType::Wait => WAIT,
+        StateType::Parallel => PARALLEL,
+        StateType::Map => MAP,
+        StateType::Choice => CHOICE,
+        StateType::Succeed => SUCCEED,
+        StateType::Fail => FAIL,
     }
 }
 
@@ -173,9 +160,12 @@ pub(super) fn state(
     let Some(kind) = kind(members, location, findings) else {
         return;
     };
-    let language = machine
-        .language
-        .of_state(members.get("QueryLanguage"), location, findings);
+    let language = queries::language_of_state(
+        machine.language,
+        members.get("QueryLanguage"),
+        location,
+        findings,
+    );
     let fields = fields_of(kind);
     let known: Vec<&str> = COMMON.iter().chain(fields).copied().collect();
     for field in members.keys().filter(|field| !known.contains(&&***field)) {
@@ -200,46 +190,45 @@ pub(super) fn state(
         common_field(&state, field, value, findings);
     }
     match kind {
-        "Task" => task::task(&state, machine, findings),
-        "Wait" => wait(&state, findings),
-        "Choice" => choice::choices(&state, findings),
-        "Parallel" => parallel(&state, machine, findings),
-        "Map" => map::map(&state, machine, findings),
-        "Fail" => {
+        StateType::Task => task::task(&state, machine, findings),
+        StateType::Wait => wait(&state, findings),
+        StateType::Choice => choice::choices(&state, findings),
+        StateType::Parallel => parallel(&state, machine, findings),
+        StateType::Map => map::map(&state, machine, findings),
+        StateType::Fail => {
             findings.at_most_one(members, location, &["Error", "ErrorPath"]);
             findings.at_most_one(members, location, &["Cause", "CausePath"]);
         }
-        "Pass" => pass(&state, findings),
-        _ => {}
+        StateType::Pass => pass(&state, findings),
+        StateType::Succeed => {}
     }
 }
 
-fn kind<'a>(members: &'a Map, location: &str, findings: &mut Findings) -> Option<&'a str> {
+/// The type that the state names.
+fn kind(members: &Map, location: &str, findings: &mut Findings) -> Option<StateType> {
     let Some(value) = members.get("Type") else {
         findings.schema(location, "The field 'Type' is required");
         return None;
     };
     let at = format!("{location}/Type");
-    let kind = match value.as_str() {
-        Some(kind) => kind,
-        None => {
-            findings.typed(value, &at, JsonType::String);
-            return None;
-        }
+    let Some(name) = value.as_str() else {
+        findings.typed(value, &at, JsonType::String);
+        return None;
     };
-    if TYPES.contains(&kind) {
-        return Some(kind);
+    let kind = StateType::parse(name);
+    if kind.is_none() {
+        let names = StateType::ALL.map(StateType::name);
+        findings.error(
+            SCHEMA,
+            &at,
+            format!(
+                "The field 'Type' should have one of these values: [{}]",
+                names.join(", ")
+            ),
+            closest(name, names.into_iter()).map(|known| format!("did you mean '{known}'?")),
+        );
     }
-    findings.error(
-        SCHEMA,
-        &at,
-        format!(
-            "The field 'Type' should have one of these values: [{}]",
-            TYPES.join(", ")
-        ),
-        closest(kind, TYPES.iter().copied()).map(|known| format!("did you mean '{known}'?")),
-    );
-    None
+    kind
 }
 
 /// Fields of the other query language.
@@ -288,7 +277,10 @@ fn instead(field: &str) -> Option<&'static str> {
 
 /// Next or End.
 fn transition(state: &State, findings: &mut Findings) {
-    if matches!(state.kind, "Choice" | "Succeed" | "Fail") {
+    if matches!(
+        state.kind,
+        StateType::Choice | StateType::Succeed | StateType::Fail
+    ) {
         return;
     }
     let end = state.members.get("End");
@@ -322,8 +314,10 @@ fn common_field(state: &State, field: &str, value: &Value, findings: &mut Findin
     let at = state.at(field);
     let jsonata = state.language == Language::Jsonata;
     let place = Place {
-        result: matches!(state.kind, "Task" | "Map" | "Parallel")
-            && matches!(field, "Output" | "Assign"),
+        result: matches!(
+            state.kind,
+            StateType::Task | StateType::Map | StateType::Parallel
+        ) && matches!(field, "Output" | "Assign"),
         error_output: false,
     };
     match field {
@@ -343,7 +337,7 @@ fn common_field(state: &State, field: &str, value: &Value, findings: &mut Findin
         "TimeoutSeconds" | "HeartbeatSeconds" | "Seconds" => {
             // A Wait may wait for no time at all.
             let least = i64::from(field != "Seconds");
-            number_or_expression(state, field, value, least, 99_999_999, findings);
+            queries::number_or_expression(state, field, value, least, MAX_NUMBER, findings);
         }
         "TimeoutSecondsPath" | "HeartbeatSecondsPath" | "SecondsPath" | "TimestampPath"
             if !jsonata =>
@@ -360,24 +354,6 @@ fn common_field(state: &State, field: &str, value: &Value, findings: &mut Findin
         "Retry" => retry::retriers(state, value, findings),
         "Catch" => retry::catchers(state, value, findings),
         _ => {}
-    }
-}
-
-/// A whole number, or in a JSONata state an expression for one.
-pub(super) fn number_or_expression(
-    state: &State,
-    field: &str,
-    value: &Value,
-    least: i64,
-    most: i64,
-    findings: &mut Findings,
-) {
-    let at = state.at(field);
-    if state.language == Language::Jsonata && value.as_str().is_some() {
-        queries::must_be_expression(value, &at, findings);
-        queries::expressions(value, &at, Place::default(), findings);
-    } else {
-        integer(value, &at, least, most, findings);
     }
 }
 
@@ -403,6 +379,7 @@ fn pass(state: &State, findings: &mut Findings) {
 }
 
 fn parallel(state: &State, machine: &mut Machine, findings: &mut Findings) {
+    const FIELDS: &[&str] = &["Comment", "StartAt", "States", "QueryLanguage"];
     let Some(branches) = state.members.get("Branches") else {
         findings.required(state.location, &["Branches"]);
         return;
@@ -421,8 +398,7 @@ fn parallel(state: &State, machine: &mut Machine, findings: &mut Findings) {
             findings.typed(branch, &at, JsonType::Object);
             continue;
         };
-        block::no_language(members, &at, findings);
-        const FIELDS: &[&str] = &["Comment", "StartAt", "States", "QueryLanguage"];
+        queries::no_language(members, &at, findings);
         block::block(members, &at, FIELDS, state.depth + 1, machine, findings);
     }
 }

@@ -1,11 +1,11 @@
 //! Task states: the resource and its integration pattern.
 
-use super::block::Machine;
+use super::findings::{Findings, JsonType, SCHEMA, closest};
 use super::integrations::{INTEGRATIONS, Patterns, REQUIRED};
-use super::queries::Language;
-use super::state::State;
-use super::{Findings, JsonType, SCHEMA, closest};
-use crate::execution::ExecutionType;
+use super::subject::Machine;
+use super::subject::State;
+use crate::execution_type::ExecutionType;
+use crate::query::Language;
 use crate::value::Value;
 
 pub(super) fn task(state: &State, machine: &Machine, findings: &mut Findings) {

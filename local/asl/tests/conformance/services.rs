@@ -122,7 +122,7 @@ fn answer(events: &[Value], scheduled: &Value) -> Answer {
                 answer.worker = details
                     .get("workerName")
                     .and_then(Value::as_str)
-                    .map(str::to_string)
+                    .map(str::to_string);
             }
             Some("Submitted") => answer.submitted = Some(output()),
             Some("Succeeded") => answer.result = Some(Ok(output())),

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use crate::definition::{Comparison, Kind, Language, Operand, Relation, Rule, Test};
-use crate::query::{jsonata, jsonpath};
+use crate::definition::choice::{Comparison, Operand, Relation, Rule, Test};
+use crate::definition::program::Kind;
+use crate::query::{Language, jsonata, jsonpath};
 use crate::value::Value;
 
-use super::fields::{Fields, problem};
-use super::{MAX_NESTING, Names, Result, target};
+use super::fields::{Fields, MAX_NESTING, Names, Result, problem, target};
 
 pub(super) fn choice(fields: &Fields, names: &Names, language: Language) -> Result<Kind> {
     let mut rules = Vec::new();

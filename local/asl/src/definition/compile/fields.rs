@@ -1,11 +1,30 @@
 //! Reading an object of the definition.
 
-use crate::definition::{Dynamic, Language, PathField, ResultPath, StringField, Template};
+use indexmap::IndexMap;
+
+use crate::definition::fields::{Dynamic, PathField, ResultPath, StateId, StringField, Template};
 use crate::diagnostic::{Diagnostic, Severity};
-use crate::query::{SyntaxError, jsonata, jsonpath, template};
+use crate::query::{Language, SyntaxError, jsonata, jsonpath, template};
 use crate::value::{Map, Value};
 
-use super::Result;
+/// Nested Map and Parallel states deeper than this are refused, so that compiling cannot overflow the stack.
+pub(super) const MAX_NESTING: usize = 64;
+
+pub(super) type Result<T> = std::result::Result<T, Box<Diagnostic>>;
+
+/// The states that a name can refer to: those of the same block.
+pub(super) type Names<'a> = IndexMap<&'a str, StateId>;
+
+/// The state that a field names.
+pub(super) fn target(names: &Names, name: &str, location: &str) -> Result<StateId> {
+    names.get(name).copied().ok_or_else(|| {
+        problem(
+            "MISSING_TRANSITION_TARGET",
+            location,
+            format!("Missing 'Next' target: {name}"),
+        )
+    })
+}
 
 pub(super) fn problem(code: &str, location: &str, message: impl Into<String>) -> Box<Diagnostic> {
     Box::new(Diagnostic {

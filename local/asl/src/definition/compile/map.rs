@@ -2,16 +2,14 @@
 
 use std::sync::Arc;
 
-use crate::command::Resource;
-use crate::definition::{
-    DistributedFields, ItemBatcher, Items, Language, ReaderFields, Template, WriterFields,
-};
-use crate::execution::ExecutionType;
-use crate::query::{jsonata, jsonpath};
+use crate::definition::fields::Template;
+use crate::definition::map::{DistributedFields, ItemBatcher, Items, ReaderFields, WriterFields};
+use crate::execution_type::ExecutionType;
+use crate::query::{Language, jsonata, jsonpath};
+use crate::resource::Resource;
 use crate::value::{Map, Value};
 
-use super::Result;
-use super::fields::Fields;
+use super::fields::{Fields, Result};
 
 pub(super) fn items(fields: &Fields, language: Language) -> Result<Items> {
     match language {
@@ -49,10 +47,10 @@ pub(super) fn distributed(
         Language::Jsonata => "Arguments",
     };
     Ok(DistributedFields {
-        execution_type: match config.text("ExecutionType")? {
-            Some("EXPRESS") => ExecutionType::Express,
-            _ => ExecutionType::Standard,
-        },
+        execution_type: config
+            .text("ExecutionType")?
+            .and_then(ExecutionType::parse)
+            .unwrap_or_default(),
         label: fields.text("Label")?.map(Arc::from),
         reader: match fields.child("ItemReader")? {
             None => None,

@@ -9,21 +9,15 @@ mod task;
 
 use std::sync::Arc;
 
-use indexmap::IndexMap;
-
-use super::fields::whole;
-use super::{
-    Kind, Language, MapFields, PathField, Program, ResultPath, State, StateId, StateMachine,
-};
+use crate::definition::fields::{PathField, ResultPath, StateId, whole};
+use crate::definition::map::MapFields;
+use crate::definition::program::{Kind, Program, State, StateMachine};
 use crate::diagnostic::{Diagnostic, Invalid};
+use crate::query::Language;
+use crate::state_type::StateType;
 use crate::value::{Map, Value};
 
-use fields::{Fields, problem};
-
-/// Nested Map and Parallel states deeper than this are refused, so that compiling cannot overflow the stack.
-const MAX_NESTING: usize = 64;
-
-type Result<T> = std::result::Result<T, Box<Diagnostic>>;
+use fields::{Fields, MAX_NESTING, Names, Result, problem, target};
 
 pub(super) fn machine(definition: &str) -> std::result::Result<StateMachine, Invalid> {
     let refuse = |diagnostic: Box<Diagnostic>| Invalid {
@@ -104,9 +98,6 @@ struct Compiler {
     /// The machine's own language, on which every state falls back, however deep it stands.
     language: Language,
 }
-
-/// The states that a name can refer to: those of the same block.
-type Names<'a> = IndexMap<&'a str, StateId>;
 
 impl Compiler {
     /// Compiles a `StartAt` and `States`; the result is where it starts.
@@ -200,36 +191,39 @@ impl Compiler {
         language: Language,
         depth: usize,
     ) -> Result<Kind> {
-        match fields.required_text("Type")? {
-            "Pass" => Ok(Kind::Pass {
+        let name = fields.required_text("Type")?;
+        let kind = StateType::parse(name).ok_or_else(|| {
+            problem(
+                "SCHEMA_VALIDATION_FAILED",
+                &fields.at("Type"),
+                format!("Unknown state type '{name}'"),
+            )
+        })?;
+        match kind {
+            StateType::Pass => Ok(Kind::Pass {
                 result: match language {
                     Language::JsonPath => fields.get("Result").cloned(),
                     Language::Jsonata => None,
                 },
             }),
-            "Succeed" => Ok(Kind::Succeed),
-            "Fail" => Ok(Kind::Fail {
+            StateType::Succeed => Ok(Kind::Succeed),
+            StateType::Fail => Ok(Kind::Fail {
                 error: fields.string("Error", "ErrorPath", language)?,
                 cause: fields.string("Cause", "CausePath", language)?,
             }),
-            "Wait" => task::wait(fields, language).map(Kind::Wait),
-            "Choice" => choice::choice(fields, names, language),
-            "Task" => task::task(fields, language).map(|task| Kind::Task(Box::new(task))),
-            "Parallel" => {
+            StateType::Wait => task::wait(fields, language).map(Kind::Wait),
+            StateType::Choice => choice::choice(fields, names, language),
+            StateType::Task => task::task(fields, language).map(|task| Kind::Task(Box::new(task))),
+            StateType::Parallel => {
                 let branches = fields.children("Branches")?;
                 let branches = branches.iter().map(|branch| self.block(branch, depth + 1));
                 Ok(Kind::Parallel {
                     branches: branches.collect::<Result<_>>()?,
                 })
             }
-            "Map" => self
+            StateType::Map => self
                 .map(fields, language, depth)
                 .map(|map| Kind::Map(Box::new(map))),
-            other => Err(problem(
-                "SCHEMA_VALIDATION_FAILED",
-                &fields.at("Type"),
-                format!("Unknown state type '{other}'"),
-            )),
         }
     }
 
@@ -270,14 +264,4 @@ impl Compiler {
             processor: self.block(&processor, depth + 1)?,
         })
     }
-}
-
-fn target(names: &Names, name: &str, location: &str) -> Result<StateId> {
-    names.get(name).copied().ok_or_else(|| {
-        problem(
-            "MISSING_TRANSITION_TARGET",
-            location,
-            format!("Missing 'Next' target: {name}"),
-        )
-    })
 }

@@ -2,15 +2,15 @@
 
 use std::sync::Arc;
 
-use crate::command::Resource;
-use crate::definition::{
-    CatchRule, Language, ResultPath, RetryRule, StringField, TaskFields, WaitFields,
-};
+use crate::definition::fields::{ResultPath, StringField};
+use crate::definition::program::WaitFields;
+use crate::definition::task::{CatchRule, RetryRule, TaskFields};
+use crate::query::Language;
+use crate::resource::Resource;
 use crate::timestamp::Timestamp;
 use crate::value::Value;
 
-use super::fields::{Fields, problem};
-use super::{Names, Result, target};
+use super::fields::{Fields, Names, Result, problem, target};
 
 pub(super) fn wait(fields: &Fields, language: Language) -> Result<WaitFields> {
     if let Some(seconds) = fields.dynamic("Seconds", "SecondsPath", language)? {

@@ -1,10 +1,12 @@
 //! ItemBatcher: several items for one child.
 
-use crate::definition::{ItemBatcher, MapFields, State};
-use crate::execution::context::Given;
+use crate::definition::{Dynamic, ItemBatcher, MapFields, State};
+use crate::execution::activity::FrameKey;
+use crate::execution::data;
 use crate::execution::failure::Failure;
-use crate::execution::frame::{FrameKey, MapItem};
-use crate::execution::{Execution, data};
+use crate::execution::item::MapItem;
+use crate::execution::ledger::Execution;
+use crate::execution::observe::Seen;
 use crate::query::QueryError;
 use crate::value::{Map, Value};
 
@@ -19,34 +21,23 @@ impl Execution {
         input: &Value,
         items: &[MapItem],
     ) -> Result<Vec<Value>, Failure> {
-        let max_items = self.natural(
-            key,
-            state,
-            input,
-            batcher.max_items.as_ref(),
-            "MaxItemsPerBatch",
-        )?;
-        let max_bytes = self.natural(
-            key,
-            state,
-            input,
+        let limit = |field: Option<&Dynamic>, name: &str, otherwise: u64| {
+            let limit = self.natural(key, state, input, field, name)?;
+            // A limit of 0 counts as none.
+            Ok::<u64, Failure>(limit.filter(|limit| *limit > 0).unwrap_or(otherwise))
+        };
+        let max_items = limit(batcher.max_items.as_ref(), "MaxItemsPerBatch", u64::MAX)?;
+        let most_bytes = self.limits.payload_bytes as u64;
+        let max_bytes = limit(
             batcher.max_bytes.as_ref(),
             "MaxInputBytesPerBatch",
+            most_bytes,
         )?;
         let shared = match &batcher.input {
             None => None,
-            Some(template) => {
-                let given = Given {
-                    input,
-                    result: None,
-                    error_output: None,
-                    item: None,
-                    token: None,
-                };
-                Some(self.evaluate(key, state, given, |scope| {
-                    template.render(scope, "ItemBatcher/BatchInput")
-                })?)
-            }
+            Some(template) => Some(self.query(key, state, input, |scope| {
+                template.render(scope, "ItemBatcher/BatchInput")
+            })?),
         };
         let batch = |items: Vec<Value>| {
             let mut input = Map::default();
@@ -56,10 +47,6 @@ impl Execution {
             input.insert("Items".into(), Value::array(items));
             Value::from(input)
         };
-        let max_items = max_items.filter(|items| *items > 0).unwrap_or(u64::MAX);
-        let max_bytes = max_bytes
-            .filter(|bytes| *bytes > 0)
-            .unwrap_or(self.limits.payload_bytes as u64);
         let empty = data::size(&batch(Vec::new()));
         let (mut batches, mut current, mut bytes) = (Vec::new(), Vec::new(), empty);
         for (index, item) in items.iter().enumerate() {
@@ -83,6 +70,7 @@ impl Execution {
         if !current.is_empty() {
             batches.push(batch(current));
         }
+        self.see(key, state, || Seen::Batches(batches.clone()))?;
         Ok(batches)
     }
 }

@@ -2,71 +2,27 @@
 //! (<https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html>).
 
 mod batches;
+pub(super) mod run;
 mod transfer;
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use crate::command::{Child, ChildId, ChildResult, Command, TaskId};
-use crate::definition::{DistributedFields, Kind, MapFields, Program, State};
-use crate::history::{ErrorDetails, EventKind};
+use crate::command::{Child, ChildId, ChildResult, Command};
+use crate::definition::{DistributedFields, MapFields, Program, State};
+use crate::execution_type::ExecutionType;
+use crate::history::EventKind;
+use crate::quota;
+use crate::start::{Start, Status};
 use crate::value::Value;
 
+use self::run::{MapRun, Tolerance};
+use super::activity::{Activity, FrameKey};
+use super::broken::Broken;
 use super::failure::Failure;
-use super::frame::{Activity, FrameKey, MapItem};
-use super::{Execution, ExecutionType, Ids, Start, Status, Step};
-
-/// How many child executions of a Map Run are open at once at most.
-const MAX_CONCURRENCY: usize = 10_000;
-
-/// A Distributed Map state under way.
-#[derive(Debug)]
-pub(super) struct MapRun {
-    arn: Arc<str>,
-    /// The state machine's name and the Map's label, which children carry in their ARNs.
-    machine: Arc<str>,
-    /// What ItemSelector calls `$`.
-    input: Value,
-    items: Arc<Vec<Value>>,
-    /// The items are the members of an object, `{"Key": …, "Value": …}`.
-    keyed: bool,
-    /// What `$$.Map.Item.Source` tells.
-    source: Arc<str>,
-    /// How many items there are, in batches or not.
-    total: usize,
-    /// The items are inputs already: batches.
-    batched: bool,
-    next: usize,
-    limit: usize,
-    running: Ids<usize>,
-    children: Vec<Option<ChildResult>>,
-    /// How many items have failed; all those of a failed batch have.
-    failed: u64,
-    tolerance: Tolerance,
-    /// The reading of items or the writing of results under way.
-    transfer: Option<TaskId>,
-}
-
-/// How many items of a Map may fail.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Tolerance {
-    pub count: Option<u64>,
-    /// In percent.
-    pub share: Option<f64>,
-}
-
-impl Tolerance {
-    /// Whether more items have failed than are tolerated: more than either threshold says. A threshold of 0 counts as
-    /// none, and without any no failure is tolerated.
-    pub(super) fn exceeded(self, failed: u64, total: usize) -> bool {
-        let count = self.count.filter(|count| *count > 0);
-        let share = self.share.filter(|share| *share > 0.0);
-        if count.is_none() && share.is_none() {
-            return failed > 0;
-        }
-        count.is_some_and(|count| failed > count)
-            || share.is_some_and(|share| failed as f64 * 100.0 > share * total as f64)
-    }
-}
+use super::item::MapItem;
+use super::ledger::{Execution, Step};
+use super::observe::Seen;
 
 impl Execution {
     pub(super) fn map_run(
@@ -78,8 +34,8 @@ impl Execution {
     ) -> Result<Step, Failure> {
         let input = self.filtered_input(key, state)?;
         let limit = match self.max_concurrency(key, state, map, &input)? {
-            0 => MAX_CONCURRENCY,
-            limit => limit.min(MAX_CONCURRENCY),
+            0 => quota::MAP_RUN_CONCURRENCY,
+            limit => limit.min(quota::MAP_RUN_CONCURRENCY),
         };
         // With a reader the items come from what it reads, whatever ItemsPath says.
         let (items, keyed) = match distributed.reader {
@@ -87,22 +43,15 @@ impl Execution {
             None => self.map_items(key, state, map, &input)?,
         };
         let length = items.len() as u64;
-        self.record_for(key, EventKind::MapStateStarted { length });
-        let tolerated_count = self.natural(
-            key,
-            state,
-            &input,
-            distributed.tolerated_count.as_ref(),
-            "ToleratedFailureCount",
-        )?;
-        let tolerated_percentage = self.percentage(key, state, &input, distributed)?;
+        self.record_for(key, EventKind::MapStateStarted { length })?;
+        let tolerance = self.tolerance(key, state, &input, distributed)?;
         let (arn, machine) = self.map_run_names(distributed);
         self.record_for(
             key,
             EventKind::MapRunStarted {
                 arn: Arc::clone(&arn),
             },
-        );
+        )?;
         let run = MapRun {
             arn,
             machine,
@@ -112,32 +61,46 @@ impl Execution {
             source: "STATE_DATA".into(),
             total: 0,
             batched: false,
-            next: 0,
             limit,
-            running: Ids::default(),
+            running: HashMap::default(),
             children: Vec::new(),
             failed: 0,
-            tolerance: Tolerance {
-                count: tolerated_count,
-                share: tolerated_percentage,
-            },
+            tolerance,
             transfer: None,
         };
-        if let Some(frame) = self.frames.get_mut(key) {
-            frame.activity = Activity::MapRun(Box::new(run));
-        }
+        self.frames.get_mut(key)?.activity = Activity::MapRun(Box::new(run));
         match &distributed.reader {
-            Some(reader) => self.read_items(key, state, reader, &input)?,
-            None => {
-                if let Some(step) = self.begin_run(key, state, map, distributed, items)? {
-                    return Ok(step);
-                }
-            }
+            Some(reader) => self.read_items(key, state, reader, &input),
+            None => self.begin_run(key, state, map, distributed, items),
         }
-        Ok(Step::Blocked)
     }
 
-    pub(super) fn percentage(
+    /// How many failures the Map tolerates.
+    pub(in crate::execution) fn tolerance(
+        &self,
+        key: FrameKey,
+        state: &State,
+        input: &Value,
+        distributed: &DistributedFields,
+    ) -> Result<Tolerance, Failure> {
+        let count = self.natural(
+            key,
+            state,
+            input,
+            distributed.tolerated_count.as_ref(),
+            "ToleratedFailureCount",
+        )?;
+        if let Some(count) = count {
+            self.see(key, state, || Seen::ToleratedFailureCount(count))?;
+        }
+        let share = self.percentage(key, state, input, distributed)?;
+        if let Some(share) = share {
+            self.see(key, state, || Seen::ToleratedFailurePercentage(share))?;
+        }
+        Ok(Tolerance { count, share })
+    }
+
+    fn percentage(
         &self,
         key: FrameKey,
         state: &State,
@@ -186,11 +149,12 @@ impl Execution {
         map: &MapFields,
         distributed: &DistributedFields,
         items: Arc<Vec<Value>>,
-    ) -> Result<Option<Step>, Failure> {
-        let batched = distributed.batcher.is_some();
+    ) -> Result<Step, Failure> {
         let total = items.len();
-        let items = match (&distributed.batcher, self.run_of(key)) {
-            (Some(batcher), Some(run)) => {
+        let run = self.frames.get_mut(key)?.map_run()?;
+        let items = match &distributed.batcher {
+            None => items,
+            Some(batcher) => {
                 let input = run.input.clone();
                 let items: Vec<MapItem> = items
                     .iter()
@@ -199,14 +163,11 @@ impl Execution {
                     .collect();
                 Arc::new(self.batches(key, state, map, batcher, &input, &items)?)
             }
-            _ => items,
         };
-        if let Some(run) = self.run_of(key) {
-            run.total = total;
-            run.children = vec![None; items.len()];
-            run.items = items;
-            run.batched = batched;
-        }
+        let run = self.frames.get_mut(key)?.map_run()?;
+        run.total = total;
+        run.items = items;
+        run.batched = distributed.batcher.is_some();
         self.go_on_run(key, state, map, distributed)
     }
 
@@ -217,16 +178,15 @@ impl Execution {
         state: &State,
         map: &MapFields,
         distributed: &DistributedFields,
-    ) -> Result<Option<Step>, Failure> {
+    ) -> Result<Step, Failure> {
         loop {
-            let Some(Activity::MapRun(run)) = self.frames.get(key).map(|frame| &frame.activity)
-            else {
-                return Ok(None);
+            let Activity::MapRun(run) = &self.frames.get(key)?.activity else {
+                return Err(Broken("a Map Run that goes on is under way").into());
             };
             if run.running.len() >= run.limit {
-                return Ok(None);
+                return Ok(Step::Blocked);
             }
-            let index = run.next;
+            let index = run.children.len();
             let Some(value) = run.items.get(index) else {
                 break;
             };
@@ -236,11 +196,12 @@ impl Execution {
                 let item = run.item(index, value);
                 self.item_input(key, state, map, &run.input, &item)?
             };
-            self.start_child(key, map, distributed, index, input);
+            self.start_child(key, map, distributed, input)?;
         }
-        match self.run_of(key) {
-            Some(run) if run.running.is_empty() => self.end_run(key, state, distributed),
-            _ => Ok(None),
+        if self.frames.get_mut(key)?.map_run()?.running.is_empty() {
+            self.end_run(key, state, distributed)
+        } else {
+            Ok(Step::Blocked)
         }
     }
 
@@ -249,16 +210,15 @@ impl Execution {
         key: FrameKey,
         map: &MapFields,
         distributed: &DistributedFields,
-        index: usize,
         input: Value,
-    ) {
+    ) -> Result<(), Broken> {
         let id = ChildId(self.next_id());
         let name: Arc<str> = self.random.uuid().into();
         let seed = self.random.next();
         let (partition, region, account) = self.place_of_arn();
         let place = format!("arn:{partition}:states:{region}:{account}");
-        let Some(Activity::MapRun(run)) = self.frames.get(key).map(|frame| &frame.activity) else {
-            return;
+        let Activity::MapRun(run) = &self.frames.get(key)?.activity else {
+            return Err(Broken("a Map Run that goes on is under way"));
         };
         let start = Start {
             arn: match distributed.execution_type {
@@ -285,11 +245,9 @@ impl Execution {
         };
         let map_run_arn = Arc::clone(&run.arn);
         let machine = self.machine.starting_at(map.processor);
-        if let Some(run) = self.run_of(key) {
-            run.next = index + 1;
-            run.running.insert(id.0, index);
-            run.children[index] = Some(child);
-        }
+        let run = self.frames.get_mut(key)?.map_run()?;
+        run.running.insert(id.0, run.children.len());
+        run.children.push(child);
         self.children.insert(id.0, key);
         self.commands.push(Command::StartChild {
             id,
@@ -299,77 +257,44 @@ impl Execution {
                 map_run_arn,
             }),
         });
+        Ok(())
     }
 
-    pub(super) fn child_finished(&mut self, id: ChildId, status: Status) {
-        let program: Arc<Program> = Arc::clone(&self.machine.program);
+    pub(super) fn child_finished(&mut self, id: ChildId, status: Status) -> Result<(), Broken> {
+        let program = Arc::clone(&self.machine.program);
         let now = self.now;
         let Some(key) = self.children.remove(&id.0) else {
-            return;
+            return Ok(());
         };
-        let Some((state, map, distributed)) = self.distributed_of(&program, key) else {
-            return;
+        let (state, map, distributed) = self.distributed_of(&program, key)?;
+        let run = self.frames.get_mut(key)?.map_run()?;
+        let index = run.running.remove(&id.0);
+        let child = index.and_then(|index| run.children.get_mut(index));
+        let child = child.ok_or(Broken("the Map Run of a child knows it"))?;
+        let items = child.input.get("Items").and_then(Value::as_array);
+        run.failed += match (&status, items) {
+            (Status::Succeeded { .. }, _) => 0,
+            (_, Some(items)) if run.batched => items.len() as u64,
+            (_, _) => 1,
         };
-        let Some(run) = self.run_of(key) else {
-            return;
-        };
-        let well = matches!(status, Status::Succeeded { .. });
-        let batched = run.batched;
-        if let Some(child) = run
-            .running
-            .remove(&id.0)
-            .and_then(|index| run.children[index].as_mut())
-        {
-            let items = child.input.get("Items").and_then(Value::as_array);
-            run.failed += match (well, items) {
-                (true, _) => 0,
-                (false, Some(items)) if batched => items.len() as u64,
-                (false, _) => 1,
-            };
-            child.status = status;
-            child.stopped = now;
-        }
+        child.status = status;
+        child.stopped = now;
         let went = if run.tolerance.exceeded(run.failed, run.total) {
             Err(Failure::too_many_failed())
         } else {
             self.go_on_run(key, state, map, distributed)
         };
-        self.follow(&program, key, state, went);
-    }
-
-    /// Goes on after an event of the run.
-    fn follow(
-        &mut self,
-        program: &Program,
-        key: FrameKey,
-        state: &State,
-        went: Result<Option<Step>, Failure>,
-    ) {
-        let goes_on = match went {
-            Ok(None | Some(Step::Blocked)) => false,
-            Ok(Some(Step::Done(outcome))) => self.leave(program, key, state, outcome),
-            Err(failure) => self.fail_state(program, key, state, failure),
-        };
-        if goes_on {
-            self.ready.push_back(key);
-        }
+        self.resume(&program, key, state, went)
     }
 
     /// A state fails whose Map Run is under way: ends the run.
-    pub(super) fn fail_run(&mut self, key: FrameKey, failure: &Failure) {
-        let Some(frame) = self.frames.get_mut(key) else {
-            return;
-        };
+    pub(super) fn fail_run(&mut self, key: FrameKey, failure: &Failure) -> Result<(), Broken> {
+        let frame = self.frames.get_mut(key)?;
         if let Activity::MapRun(run) = std::mem::replace(&mut frame.activity, Activity::Repeating) {
             self.call_off_run(&run);
-            self.record_for(
-                key,
-                EventKind::MapRunFailed(ErrorDetails {
-                    error: failure.error.clone(),
-                    cause: failure.cause.clone(),
-                }),
-            );
+            self.record_for(key, EventKind::MapRunFailed(failure.details()))?;
         }
+        Ok(())
     }
 
     /// Stops the children and the transfer of a run that is no longer wanted.
@@ -386,57 +311,15 @@ impl Execution {
         }
     }
 
-    fn run_of(&mut self, key: FrameKey) -> Option<&mut MapRun> {
-        match &mut self.frames.get_mut(key)?.activity {
-            Activity::MapRun(run) => Some(run),
-            _ => None,
-        }
-    }
-
     fn distributed_of<'p>(
         &self,
         program: &'p Program,
         key: FrameKey,
-    ) -> Option<(&'p State, &'p MapFields, &'p DistributedFields)> {
-        let state = self.state_of(program, key)?;
-        match &state.kind {
-            Kind::Map(map) => map
-                .distributed
-                .as_ref()
-                .map(|distributed| (state, &**map, distributed)),
-            _ => None,
-        }
-    }
-}
-
-impl MapRun {
-    fn item(&self, index: usize, value: &Value) -> MapItem {
-        MapItem {
-            source: Some(Arc::clone(&self.source)),
-            ..MapItem::distributed(self.keyed, index, value)
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_threshold_of_zero_is_none() {
-        for (failed, count, share, exceeded) in [
-            (1, Some(0), Some(100.0), false),
-            (1, Some(0), Some(50.0), false),
-            (1, Some(5), Some(0.0), false),
-            (3, Some(5), Some(0.0), false),
-            (2, Some(0), Some(50.0), true),
-            (1, Some(0), Some(0.0), true),
-            (1, Some(0), None, true),
-            (1, None, None, true),
-            (0, None, None, false),
-        ] {
-            let tolerance = Tolerance { count, share };
-            assert_eq!(tolerance.exceeded(failed, 3), exceeded, "{tolerance:?}");
+    ) -> Result<(&'p State, &'p MapFields, &'p DistributedFields), Broken> {
+        let (state, map) = self.map_of(program, key)?;
+        match &map.distributed {
+            Some(distributed) => Ok((state, map, distributed)),
+            None => Err(Broken("children run in a Distributed Map state")),
         }
     }
 }

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use crate::command::{Command, ItemReader, MapRunResults, ResultWriter, TaskId};
-use crate::definition::{DistributedFields, Program, ReaderFields, State, Template};
+use crate::definition::{DistributedFields, ReaderFields, State, Template};
+use crate::error_name;
 use crate::event::TaskError;
+use crate::execution::activity::{Activity, FrameKey};
+use crate::execution::broken::Broken;
 use crate::execution::failure::{Failure, Origin};
-use crate::execution::frame::{Activity, FrameKey};
-use crate::execution::{Execution, Step};
-use crate::history::{EventKind, StateType};
+use crate::execution::ledger::{Execution, Step};
+use crate::history::EventKind;
 use crate::results;
+use crate::state_type::StateType;
 use crate::value::Value;
 
 /// The bucket or the object that a reader reads, as `$$.Map.Item.Source` tells it.
@@ -29,7 +32,7 @@ impl Execution {
         state: &State,
         reader: &ReaderFields,
         input: &Value,
-    ) -> Result<(), Failure> {
+    ) -> Result<Step, Failure> {
         let render = |template: &Option<Template>, field: &str| match template {
             None => Ok(Value::empty_object()),
             Some(template) => self.query(key, state, input, |scope| template.render(scope, field)),
@@ -40,7 +43,7 @@ impl Execution {
             let max_items = self.query(key, state, input, |scope| field.integer(scope))?;
             if max_items < 0 {
                 return Err(Failure::new(
-                    "States.ItemReaderFailed",
+                    error_name::ITEM_READER_FAILED,
                     "field MaxItems must be positive",
                     Origin::MapRun,
                 ));
@@ -52,40 +55,33 @@ impl Execution {
         let id = TaskId(self.next_id());
         self.tasks.insert(id.0, key);
         let source = source(&arguments);
-        if let Some(run) = self.run_of(key) {
-            run.transfer = Some(id);
-            run.source = source.into();
-        }
+        let run = self.frames.get_mut(key)?.map_run()?;
+        run.transfer = Some(id);
+        run.source = source.into();
         let reader = ItemReader {
             resource: reader.resource.clone(),
             arguments,
             config,
         };
         self.commands.push(Command::ReadItems { id, reader });
-        Ok(())
+        Ok(Step::Blocked)
     }
 
     pub(in crate::execution) fn items_read(
         &mut self,
         id: TaskId,
         result: Result<Vec<Value>, TaskError>,
-    ) {
-        let program: Arc<Program> = Arc::clone(&self.machine.program);
-        let Some(key) = self.transfer_over(id) else {
-            return;
+    ) -> Result<(), Broken> {
+        let program = Arc::clone(&self.machine.program);
+        let Some(key) = self.transfer_over(id)? else {
+            return Ok(());
         };
-        let Some((state, map, distributed)) = self.distributed_of(&program, key) else {
-            return;
-        };
+        let (state, map, distributed) = self.distributed_of(&program, key)?;
         let begun = match result {
             Ok(items) => self.begin_run(key, state, map, distributed, Arc::new(items)),
-            Err(error) => Err(Failure {
-                error: Some(error.error.into()),
-                cause: error.cause.map(Arc::from),
-                origin: Origin::MapRun,
-            }),
+            Err(error) => Err(Failure::of_driver(error, Origin::MapRun)),
         };
-        self.follow(&program, key, state, begun);
+        self.resume(&program, key, state, begun)
     }
 
     /// All children have ended: hands the results to the writer, or completes the state.
@@ -94,21 +90,16 @@ impl Execution {
         key: FrameKey,
         state: &State,
         distributed: &DistributedFields,
-    ) -> Result<Option<Step>, Failure> {
-        let Some(run) = self.run_of(key) else {
-            return Ok(None);
-        };
+    ) -> Result<Step, Failure> {
+        let run = self.frames.get_mut(key)?.map_run()?;
         let results = MapRunResults {
             map_run_arn: Arc::clone(&run.arn),
-            children: std::mem::take(&mut run.children)
-                .into_iter()
-                .flatten()
-                .collect(),
+            children: std::mem::take(&mut run.children),
         };
         let input = run.input.clone();
         let Some(writer) = &distributed.writer else {
             let result = results::outputs(&results);
-            return self.complete_run(key, state, result).map(Some);
+            return self.complete_run(key, state, result);
         };
         let render = |template: &Option<Template>, field: &str| match template {
             None => Ok(Value::empty_object()),
@@ -117,14 +108,12 @@ impl Execution {
         let config = render(&writer.config, "ResultWriter/WriterConfig")?;
         let Some(resource) = writer.resource.clone() else {
             let result = results::transformed(&results, &config);
-            return self.complete_run(key, state, result).map(Some);
+            return self.complete_run(key, state, result);
         };
         let arguments = render(&writer.arguments, "ResultWriter/Arguments")?;
         let id = TaskId(self.next_id());
         self.tasks.insert(id.0, key);
-        if let Some(run) = self.run_of(key) {
-            run.transfer = Some(id);
-        }
+        self.frames.get_mut(key)?.map_run()?.transfer = Some(id);
         let writer = ResultWriter {
             resource,
             arguments,
@@ -135,30 +124,24 @@ impl Execution {
             writer,
             results,
         });
-        Ok(None)
+        Ok(Step::Blocked)
     }
 
     pub(in crate::execution) fn results_written(
         &mut self,
         id: TaskId,
         result: Result<Value, TaskError>,
-    ) {
-        let program: Arc<Program> = Arc::clone(&self.machine.program);
-        let Some(key) = self.transfer_over(id) else {
-            return;
+    ) -> Result<(), Broken> {
+        let program = Arc::clone(&self.machine.program);
+        let Some(key) = self.transfer_over(id)? else {
+            return Ok(());
         };
-        let Some((state, _, _)) = self.distributed_of(&program, key) else {
-            return;
-        };
+        let (state, _, _) = self.distributed_of(&program, key)?;
         let written = match result {
-            Ok(result) => self.complete_run(key, state, result).map(Some),
-            Err(error) => Err(Failure {
-                error: Some(error.error.into()),
-                cause: error.cause.map(Arc::from),
-                origin: Origin::MapRun,
-            }),
+            Ok(result) => self.complete_run(key, state, result),
+            Err(error) => Err(Failure::of_driver(error, Origin::MapRun)),
         };
-        self.follow(&program, key, state, written);
+        self.resume(&program, key, state, written)
     }
 
     pub(super) fn complete_run(
@@ -168,24 +151,27 @@ impl Execution {
         result: Value,
     ) -> Result<Step, Failure> {
         // The thread itself stays at MapRunStarted: MapStateExited refers to it.
-        let last = self.frames.get(key).map_or(0, |frame| frame.last);
+        let last = self.frames.get(key)?.last;
         let succeeded = self.record(last, EventKind::MapRunSucceeded);
         self.record(succeeded, EventKind::StateSucceeded(StateType::Map));
-        if let Some(frame) = self.frames.get_mut(key) {
-            frame.activity = Activity::Repeating;
-        }
+        self.frames.get_mut(key)?.activity = Activity::Repeating;
         self.finish(key, state, result).map(Step::Done)
     }
 
-    pub(super) fn transfer_over(&mut self, id: TaskId) -> Option<FrameKey> {
-        let key = self.tasks.get(&id.0).copied()?;
-        let run = self.run_of(key)?;
+    /// The thread whose transfer is over; none when there is no such transfer, or none any more.
+    fn transfer_over(&mut self, id: TaskId) -> Result<Option<FrameKey>, Broken> {
+        let Some(key) = self.tasks.get(&id.0).copied() else {
+            return Ok(None);
+        };
+        let Activity::MapRun(run) = &mut self.frames.get_mut(key)?.activity else {
+            return Ok(None);
+        };
         if run.transfer != Some(id) {
-            return None;
+            return Ok(None);
         }
         run.transfer = None;
         self.tasks.remove(&id.0);
-        Some(key)
+        Ok(Some(key))
     }
 }
 

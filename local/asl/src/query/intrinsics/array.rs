@@ -1,11 +1,9 @@
 //! Functions on arrays. `None` means that the arguments are not valid.
 
-use super::integer;
+use super::arguments::integer;
 use crate::query::java;
+use crate::quota::INTRINSIC_RANGE;
 use crate::value::Value;
-
-/// The most items that `States.ArrayRange` makes.
-const MAX_RANGE: usize = 1000;
 
 pub(super) fn contains(array: &Value, value: &Value) -> Option<Value> {
     let items = array.as_array()?;
@@ -52,7 +50,7 @@ pub(super) fn range(start: &Value, end: &Value, step: &Value) -> Option<Value> {
     let mut items = Vec::new();
     let mut next = Some(start);
     while let Some(value) = next.filter(|v| if step > 0 { *v <= end } else { *v >= end }) {
-        if items.len() == MAX_RANGE {
+        if items.len() == INTRINSIC_RANGE {
             return None;
         }
         items.push(Value::from(value));

@@ -1,6 +1,6 @@
 //! Functions on numbers. `None` means that the arguments are not valid.
 
-use super::integer;
+use super::arguments::integer;
 use crate::query::Random;
 use crate::query::java::JavaRandom;
 use crate::value::Value;

@@ -6,8 +6,10 @@
 //! print, so that `"1"` matches `1`; `States.ArrayUnique` gives its items in the order of a Java `HashSet`;
 //! `States.StringSplit` leaves empty parts out; Base64 decoding skips what is not Base64.
 
+mod arguments;
 mod array;
 mod format;
+mod function;
 mod math;
 mod parse;
 mod text;
@@ -15,6 +17,7 @@ mod text;
 use std::sync::Arc;
 
 use format::Format;
+use function::{Function, Run};
 pub(super) use text::digest;
 
 use super::jsonpath::Path;
@@ -34,7 +37,7 @@ pub enum Expression {
 #[derive(Debug)]
 pub struct Call {
     text: Arc<str>,
-    function: Function,
+    function: &'static Function,
     arguments: Box<[Argument]>,
     /// The compiled template of `States.Format`, when it is a literal.
     format: Option<Format>,
@@ -45,65 +48,6 @@ enum Argument {
     Literal(Value),
     Path(Path),
     Call(Call),
-}
-
-/// The intrinsic functions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Function {
-    Array,
-    ArrayContains,
-    ArrayGetItem,
-    ArrayLength,
-    ArrayPartition,
-    ArrayRange,
-    ArrayUnique,
-    Base64Decode,
-    Base64Encode,
-    Format,
-    Hash,
-    JsonMerge,
-    JsonToString,
-    MathAdd,
-    MathRandom,
-    StringSplit,
-    StringToJson,
-    Uuid,
-}
-
-/// Names with the least and the greatest number of arguments.
-const FUNCTIONS: [(&str, Function, usize, usize); 18] = [
-    ("States.Array", Function::Array, 0, usize::MAX),
-    ("States.ArrayContains", Function::ArrayContains, 2, 2),
-    ("States.ArrayGetItem", Function::ArrayGetItem, 2, 2),
-    ("States.ArrayLength", Function::ArrayLength, 1, 1),
-    ("States.ArrayPartition", Function::ArrayPartition, 2, 2),
-    ("States.ArrayRange", Function::ArrayRange, 3, 3),
-    ("States.ArrayUnique", Function::ArrayUnique, 1, 1),
-    ("States.Base64Decode", Function::Base64Decode, 1, 1),
-    ("States.Base64Encode", Function::Base64Encode, 1, 1),
-    ("States.Format", Function::Format, 1, usize::MAX),
-    ("States.Hash", Function::Hash, 2, 2),
-    ("States.JsonMerge", Function::JsonMerge, 3, 3),
-    ("States.JsonToString", Function::JsonToString, 1, 1),
-    ("States.MathAdd", Function::MathAdd, 2, 2),
-    ("States.MathRandom", Function::MathRandom, 2, 3),
-    ("States.StringSplit", Function::StringSplit, 2, 2),
-    ("States.StringToJson", Function::StringToJson, 1, 1),
-    ("States.UUID", Function::Uuid, 0, 0),
-];
-
-impl Function {
-    fn row(self) -> &'static (&'static str, Function, usize, usize) {
-        // Every function stands in the table.
-        FUNCTIONS
-            .iter()
-            .find(|row| row.1 == self)
-            .unwrap_or(&FUNCTIONS[0])
-    }
-
-    fn name(self) -> &'static str {
-        self.row().0
-    }
 }
 
 impl Expression {
@@ -177,8 +121,7 @@ impl Call {
     }
 
     fn run(&self, scope: &Scope) -> Result<Value, Failure> {
-        let (_, _, least, most) = *self.function.row();
-        if !(least..=most).contains(&self.arguments.len()) {
+        if !self.function.run.takes(self.arguments.len()) {
             return Err(self.invalid());
         }
         if let [first, second] = &*self.arguments {
@@ -194,36 +137,24 @@ impl Call {
     }
 
     fn apply(&self, arguments: &[Value], scope: &Scope) -> Result<Value, Failure> {
-        let value = match (self.function, arguments) {
-            (Function::Array, items) => Some(Value::array(items.to_vec())),
-            (Function::ArrayContains, [array, value]) => array::contains(array, value),
-            (Function::ArrayGetItem, [array, index]) => array::get_item(array, index),
-            (Function::ArrayLength, [array]) => array::length(array),
-            (Function::ArrayPartition, [array, size]) => array::partition(array, size),
-            (Function::ArrayRange, [start, end, step]) => array::range(start, end, step),
-            (Function::ArrayUnique, [array]) => array::unique(array),
-            (Function::Base64Decode, [text]) => text::base64_decode(text),
-            (Function::Base64Encode, [text]) => text::base64_encode(text),
-            (Function::Format, [template, values @ ..]) => {
+        let value = match (&self.function.run, arguments) {
+            (Run::Any(run), items) => run(items),
+            (Run::One(run), [value]) => run(value),
+            (Run::Two(run), [first, second]) => run(first, second),
+            (Run::Three(run), [first, second, third]) => run(first, second, third),
+            (Run::Random, [start, end]) => math::random(start, end, None, scope.random),
+            (Run::Random, [start, end, seed]) => math::random(start, end, Some(seed), scope.random),
+            (Run::Uuid, []) => Some(Value::from(scope.random.uuid())),
+            (Run::Text(run), [Value::String(text)]) => {
+                return run(text)
+                    .map_err(|reason| Failure::Invalid(Arc::clone(&self.text), reason));
+            }
+            (Run::Format, [template, values @ ..]) => {
                 return self
                     .format(template, values)
                     .map_err(|reason| Failure::Invalid(Arc::clone(&self.text), reason));
             }
-            (Function::Hash, [data, algorithm]) => text::hash(data, algorithm),
-            (Function::JsonMerge, [first, second, deep]) => text::json_merge(first, second, deep),
-            (Function::JsonToString, [value]) => Some(Value::from(value.to_string())),
-            (Function::MathAdd, [a, b]) => math::add(a, b),
-            (Function::MathRandom, [start, end]) => math::random(start, end, None, scope.random),
-            (Function::MathRandom, [start, end, seed]) => {
-                math::random(start, end, Some(seed), scope.random)
-            }
-            (Function::StringSplit, [text, delimiters]) => text::split(text, delimiters),
-            (Function::StringToJson, [Value::String(text)]) => {
-                return text::string_to_json(text)
-                    .map_err(|reason| Failure::Invalid(Arc::clone(&self.text), reason));
-            }
-            (Function::Uuid, []) => Some(Value::from(scope.random.uuid())),
-            // Ruled out by the number of arguments.
+            // Not a text, or ruled out by their number.
             _ => None,
         };
         value.ok_or_else(|| self.invalid())
@@ -232,7 +163,7 @@ impl Call {
     fn format(&self, template: &Value, values: &[Value]) -> Result<Value, String> {
         let printed = |index: usize, value: &Value| match self.arguments.get(index + 1) {
             // What StringToJson gives is a JSON node, which prints as JSON.
-            Some(Argument::Call(call)) if call.function == Function::StringToJson => {
+            Some(Argument::Call(call)) if matches!(call.function.run, Run::Text(_)) => {
                 Some(value.to_string())
             }
             _ => None,
@@ -240,14 +171,14 @@ impl Call {
         match (&self.format, template) {
             (Some(format), _) => format.render(values, printed),
             (None, Value::String(text)) => Format::parse(text)?.render(values, printed),
-            (None, _) => Err(format!("Invalid arguments in {}", self.function.name())),
+            (None, _) => Err(format!("Invalid arguments in {}", self.function.name)),
         }
     }
 
     fn invalid(&self) -> Failure {
         Failure::Invalid(
             Arc::clone(&self.text),
-            format!("Invalid arguments in {}", self.function.name()),
+            format!("Invalid arguments in {}", self.function.name),
         )
     }
 }
@@ -262,21 +193,6 @@ impl Argument {
             Argument::Call(call) => call.run(scope),
         }
     }
-}
-
-/// The number with its fraction cut off.
-fn integer(value: &Value) -> Option<i64> {
-    match value {
-        Value::Number(number) => number
-            .as_i64()
-            .or_else(|| Some(number.as_f64()?.trunc() as i64)),
-        _ => None,
-    }
-}
-
-/// Text of at most 10,000 characters, the limit of the hashing and Base64 functions.
-fn short_text(text: &str) -> bool {
-    text.len() <= 10_000 || text.chars().count() <= 10_000
 }
 
 #[cfg(test)]

@@ -3,14 +3,12 @@
 use std::sync::Arc;
 
 use super::format::Format;
-use super::{Argument, Call, FUNCTIONS, Function};
+use super::function::{Function, Run};
+use super::{Argument, Call};
 use crate::query::SyntaxError;
 use crate::query::jsonpath::Path;
+use crate::quota::INTRINSIC_CALLS;
 use crate::value::Value;
-
-/// How many functions one field may hold
-/// (<https://docs.aws.amazon.com/step-functions/latest/dg/intrinsic-functions.html>).
-const MAX_CALLS: usize = 10;
 
 /// Parses `States.Name(argument, …)`.
 pub(super) fn call(text: &str) -> Result<Call, SyntaxError> {
@@ -60,8 +58,8 @@ impl Parser<'_> {
 
     fn call(&mut self) -> Result<Call, SyntaxError> {
         self.calls += 1;
-        if self.calls > MAX_CALLS {
-            return Err(self.error(format!("a field holds at most {MAX_CALLS} functions")));
+        if self.calls > INTRINSIC_CALLS {
+            return Err(self.error(format!("a field holds at most {INTRINSIC_CALLS} functions")));
         }
         let start = self.at;
         while self
@@ -71,7 +69,7 @@ impl Parser<'_> {
             self.bump();
         }
         let name = &self.text[start..self.at];
-        let Some((_, function, ..)) = FUNCTIONS.iter().find(|row| row.0 == name) else {
+        let Some(function) = Function::named(name) else {
             self.at = start;
             return Err(self.error(format!("there is no function '{name}'")));
         };
@@ -81,12 +79,12 @@ impl Parser<'_> {
         let (arguments, template) = self.arguments()?;
         let format = match template {
             // A template that does not parse fails when it is used, as on AWS.
-            Some(template) if *function == Function::Format => Format::parse(&template).ok(),
+            Some(template) if matches!(function.run, Run::Format) => Format::parse(&template).ok(),
             _ => None,
         };
         Ok(Call {
             text: Arc::from(&self.text[start..self.at]),
-            function: *function,
+            function,
             arguments: arguments.into(),
             format,
         })

@@ -8,7 +8,7 @@ use md5::Md5;
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha384, Sha512};
 
-use super::short_text;
+use super::arguments::short_text;
 use crate::query::java;
 use crate::value::{Jackson, Value};
 
@@ -52,12 +52,7 @@ pub(super) fn hash(data: &Value, algorithm: &Value) -> Option<Value> {
 /// The lower-case hexadecimal digest of the text.
 pub(in crate::query) fn digest(text: &str, algorithm: &str) -> Option<String> {
     fn hex<D: Digest>(text: &str) -> String {
-        let mut digits = String::new();
-        for byte in D::digest(text).iter() {
-            digits.push(char::from(b"0123456789abcdef"[usize::from(byte >> 4)]));
-            digits.push(char::from(b"0123456789abcdef"[usize::from(byte & 15)]));
-        }
-        digits
+        hex::encode(D::digest(text))
     }
     match algorithm {
         "MD5" => Some(hex::<Md5>(text)),

@@ -57,9 +57,9 @@ fn top_level(node: &AstNode, place: Place, found: &mut Vec<Unsupported>) {
         }
         AstNode::Sort { input, terms } => {
             top_level(input, place, found);
-            terms
-                .iter()
-                .for_each(|(term, _)| within(term, place, found));
+            for (term, _) in terms {
+                within(term, place, found);
+            }
         }
         AstNode::ObjectTransform { input, pattern } => {
             top_level(input, place, found);

@@ -138,7 +138,7 @@ fn take(value: &JValue, budget: &mut usize, depth: usize) -> Result<Option<Value
         JValue::String(text) => Value::from(&**text),
         JValue::Array(items) => {
             let mut taken = Vec::with_capacity(items.len());
-            for item in items.iter() {
+            for item in items {
                 taken.extend(take(item, budget, depth + 1)?);
             }
             Value::array(taken)

@@ -9,6 +9,7 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use jsonata_core::evaluator::{Evaluator, EvaluatorError};
 use jsonata_core::value::JValue;
+use percent_encoding::percent_decode_str;
 
 use super::convert::{MAX_BYTES, fits, to_jsonata};
 use super::message::MEMORY;
@@ -64,7 +65,7 @@ pub(super) fn register(
             PICTURE => evaluator.register_fn(PICTURE, |args: &[JValue]| picture(args))?,
             WHOLE => evaluator.register_fn(WHOLE, |args: &[JValue]| whole(args))?,
             URL_DECODED => {
-                evaluator.register_fn(URL_DECODED, |args: &[JValue]| url_decoded(args))?
+                evaluator.register_fn(URL_DECODED, |args: &[JValue]| url_decoded(args))?;
             }
             BASE64_DECODED => {
                 evaluator.register_fn(BASE64_DECODED, |args: &[JValue]| base64_decoded(args))?;
@@ -240,34 +241,19 @@ fn url_decoded(args: &[JValue]) -> Result {
         None | Some(JValue::Undefined) => return Ok(JValue::Undefined),
         Some(_) => return signature("decodeUrlComponent", 1),
     };
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((first, after)) = rest.split_first() {
-        rest = after;
-        match first {
-            b'+' => bytes.push(b' '),
-            b'%' => {
-                let digits = after.get(..2).and_then(|digits| {
-                    let digits = std::str::from_utf8(digits).ok()?;
-                    digits
-                        .bytes()
-                        .all(|digit| digit.is_ascii_hexdigit())
-                        .then_some(digits)
-                });
-                let Some(byte) = digits.and_then(|digits| u8::from_str_radix(digits, 16).ok())
-                else {
-                    return fail(format!(
-                        "D3140: Malformed URL passed to $decodeUrlComponent(): {}",
-                        Value::from(&**text)
-                    ));
-                };
-                bytes.push(byte);
-                rest = &after[2..];
-            }
-            other => bytes.push(*other),
-        }
+    let encoded = text.replace('+', " ");
+    let well_formed = encoded.split('%').skip(1).all(|after| {
+        let digits = after.as_bytes().get(..2);
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    });
+    if !well_formed {
+        return fail(format!(
+            "D3140: Malformed URL passed to $decodeUrlComponent(): {}",
+            Value::from(&**text)
+        ));
     }
-    Ok(JValue::string(String::from_utf8_lossy(&bytes)))
+    let decoded = percent_decode_str(&encoded).decode_utf8_lossy();
+    Ok(JValue::string(decoded))
 }
 
 /// `$base64decode`: the padding may be missing, but no other character may be there.

@@ -137,10 +137,10 @@ pub(super) fn children<'a>(node: &'a AstNode, each: &mut dyn FnMut(&'a AstNode))
         }),
         AstNode::ObjectTransform { input, pattern } => {
             each(input);
-            pattern.iter().for_each(|(key, value)| {
+            for (key, value) in pattern {
                 each(key);
                 each(value);
-            });
+            }
         }
         AstNode::Conditional {
             condition,
@@ -156,7 +156,9 @@ pub(super) fn children<'a>(node: &'a AstNode, each: &mut dyn FnMut(&'a AstNode))
         AstNode::FunctionApplication(inner) => each(inner),
         AstNode::Sort { input, terms } => {
             each(input);
-            terms.iter().for_each(|(term, _)| each(term));
+            for (term, _) in terms {
+                each(term);
+            }
         }
         AstNode::Transform {
             location,
@@ -218,10 +220,10 @@ fn children_mut(node: &mut AstNode, each: &mut dyn FnMut(&mut AstNode)) {
         }),
         AstNode::ObjectTransform { input, pattern } => {
             each(input);
-            pattern.iter_mut().for_each(|(key, value)| {
+            for (key, value) in pattern {
                 each(key);
                 each(value);
-            });
+            }
         }
         AstNode::Conditional {
             condition,
@@ -237,7 +239,9 @@ fn children_mut(node: &mut AstNode, each: &mut dyn FnMut(&mut AstNode)) {
         AstNode::FunctionApplication(inner) => each(inner),
         AstNode::Sort { input, terms } => {
             each(input);
-            terms.iter_mut().for_each(|(term, _)| each(term));
+            for (term, _) in terms {
+                each(term);
+            }
         }
         AstNode::Transform {
             location,

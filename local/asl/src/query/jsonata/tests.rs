@@ -381,7 +381,7 @@ fn what_does_not_parse_is_a_syntax_error() {
         &deep,
         &long,
     ] {
-        assert!(Expr::compile(text).is_err(), "{:.40}", text);
+        assert!(Expr::compile(text).is_err(), "{text:.40}");
     }
     for (text, message) in [
         ("a[1,2)", "Expected \"]\", got \",\""),

@@ -1,17 +1,11 @@
 //! Filters: `[?(@.price < 10 && @.tags contains 'new')]`.
 
 use std::cmp::Ordering;
-use std::sync::Arc;
 
-use regex::{Regex, RegexBuilder};
+use regex::Regex;
 
-use super::Path;
-use super::parse::{Parser, operand};
-use crate::query::SyntaxError;
+use super::path::Path;
 use crate::value::Value;
-
-/// How deep conditions may be nested.
-const MAX_DEPTH: usize = 32;
 
 /// A condition on a value.
 #[derive(Debug)]
@@ -53,7 +47,7 @@ pub(super) enum Operator {
 }
 
 /// Longest first, so that `<=` is not read as `<`.
-const OPERATORS: [(&str, Operator); 16] = [
+pub(super) const OPERATORS: &[(&str, Operator)] = &[
     ("===", Operator::Equal),
     ("!==", Operator::NotEqual),
     ("==", Operator::Equal),
@@ -73,10 +67,6 @@ const OPERATORS: [(&str, Operator); 16] = [
 ];
 
 impl Filter {
-    pub(super) fn parse(parser: &mut Parser) -> Result<Filter, SyntaxError> {
-        either(parser, 0)
-    }
-
     pub(super) fn accepts(&self, item: &Value, document: &Value) -> bool {
         match self {
             Filter::And(all) => all.iter().all(|filter| filter.accepts(item, document)),
@@ -204,164 +194,4 @@ fn order(left: &Value, right: &Value) -> Option<Ordering> {
         (Value::String(a), Value::String(b)) => Some(a.cmp(b)),
         _ => None,
     }
-}
-
-fn either(parser: &mut Parser, depth: usize) -> Result<Filter, SyntaxError> {
-    let mut any = vec![both(parser, depth)?];
-    loop {
-        parser.blanks();
-        if !parser.eat("||") {
-            break;
-        }
-        any.push(both(parser, depth)?);
-    }
-    Ok(single(any, Filter::Or))
-}
-
-fn both(parser: &mut Parser, depth: usize) -> Result<Filter, SyntaxError> {
-    let mut all = vec![condition(parser, depth)?];
-    loop {
-        parser.blanks();
-        if !parser.eat("&&") {
-            break;
-        }
-        all.push(condition(parser, depth)?);
-    }
-    Ok(single(all, Filter::And))
-}
-
-fn single(mut filters: Vec<Filter>, join: fn(Vec<Filter>) -> Filter) -> Filter {
-    match filters.pop() {
-        Some(only) if filters.is_empty() => only,
-        Some(last) => {
-            filters.push(last);
-            join(filters)
-        }
-        None => join(filters),
-    }
-}
-
-fn condition(parser: &mut Parser, depth: usize) -> Result<Filter, SyntaxError> {
-    if depth > MAX_DEPTH {
-        return Err(parser.error(format!(
-            "the filter is nested deeper than {MAX_DEPTH} levels"
-        )));
-    }
-    parser.blanks();
-    if parser.eat("!") {
-        return Ok(Filter::Not(Box::new(condition(parser, depth + 1)?)));
-    }
-    if parser.eat("(") {
-        let inner = either(parser, depth + 1)?;
-        parser.blanks();
-        parser.expect(")")?;
-        return Ok(inner);
-    }
-    let left = value(parser)?;
-    parser.blanks();
-    if parser.eat("=~") {
-        parser.blanks();
-        return Ok(Filter::Matches(left, regex(parser)?));
-    }
-    let lower = parser.rest().to_ascii_lowercase();
-    let Some((token, operator)) = OPERATORS
-        .iter()
-        .find(|(token, _)| lower.starts_with(token))
-        .copied()
-    else {
-        return Ok(Filter::Exists(left));
-    };
-    parser.at += token.len();
-    parser.blanks();
-    Ok(Filter::Compare(left, operator, value(parser)?))
-}
-
-fn value(parser: &mut Parser) -> Result<Operand, SyntaxError> {
-    match parser.peek() {
-        Some('@') => Ok(Operand::Item(Path(Arc::new(operand(parser)?)))),
-        Some('$') => Ok(Operand::Document(Path(Arc::new(operand(parser)?)))),
-        Some(quote @ ('\'' | '"')) => {
-            parser.bump();
-            Ok(Operand::Literal(Value::from(parser.quoted(quote)?)))
-        }
-        Some(_) => literal(parser),
-        None => Err(parser.unexpected()),
-    }
-}
-
-/// A number, `true`, `false`, `null`, or a JSON array or object, whose strings may stand in single quotes.
-fn literal(parser: &mut Parser) -> Result<Operand, SyntaxError> {
-    let start = parser.at;
-    let text = match parser.peek() {
-        Some('[' | '{') => {
-            let mut json = String::new();
-            let mut depth = 0usize;
-            loop {
-                match parser.bump() {
-                    Some(quote @ ('\'' | '"')) => {
-                        let quoted = parser.quoted(quote)?;
-                        json.push_str(&Value::from(quoted).to_string());
-                    }
-                    Some(c) => {
-                        json.push(c);
-                        match c {
-                            '[' | '{' => depth += 1,
-                            ']' | '}' => depth -= 1,
-                            _ => {}
-                        }
-                    }
-                    None => return Err(parser.unexpected()),
-                }
-                if depth == 0 {
-                    break json;
-                }
-            }
-        }
-        _ => {
-            while parser
-                .peek()
-                .is_some_and(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '+'))
-            {
-                parser.bump();
-            }
-            parser.text[start..parser.at].to_string()
-        }
-    };
-    match Value::parse(&text) {
-        Ok(value) => Ok(Operand::Literal(value)),
-        Err(_) => {
-            parser.at = start;
-            Err(parser.error("expected a path, a string, a number, true, false or null"))
-        }
-    }
-}
-
-fn regex(parser: &mut Parser) -> Result<Regex, SyntaxError> {
-    parser.expect("/")?;
-    let mut pattern = String::new();
-    loop {
-        match parser.bump() {
-            Some('/') => break,
-            Some('\\') => {
-                match parser.bump() {
-                    Some('/') => pattern.push('/'),
-                    Some(c) => pattern.extend(['\\', c]),
-                    None => return Err(parser.unexpected()),
-                };
-            }
-            Some(c) => pattern.push(c),
-            None => return Err(parser.error("expected '/' after the regular expression")),
-        }
-    }
-    let mut ignore_case = false;
-    while let Some(flag @ ('a'..='z' | 'A'..='Z')) = parser.peek() {
-        ignore_case |= flag == 'i';
-        parser.bump();
-    }
-    // Jayway demands that the whole text matches.
-    RegexBuilder::new(&format!("^(?:{pattern})$"))
-        .case_insensitive(ignore_case)
-        .size_limit(1 << 20)
-        .build()
-        .map_err(|error| parser.error(format!("bad regular expression: {error}")))
 }

@@ -1,6 +1,7 @@
 //! Paths without a value, in AWS's and Jayway's words.
 
-use super::{Path, Root, reference};
+use super::path::{Path, Root, Step};
+use crate::error_name;
 use crate::query::{QueryError, java};
 use crate::value::Value;
 
@@ -60,7 +61,7 @@ impl NotFound {
             | Miss::NotAnArray { step, .. } => self.path.0.steps.get(*step),
         };
         match (step, self.path.root()) {
-            (Some(step), Root::Input) => reference::step_conflict(step, &self.searched),
+            (Some(step), Root::Input) => step_conflict(step, &self.searched),
             _ => self.invalid_path(),
         }
     }
@@ -112,6 +113,25 @@ impl NotFound {
             ),
         }
     }
+}
+
+/// The failure of a path that does not apply to the input.
+pub(super) fn conflict(cause: String) -> QueryError {
+    QueryError {
+        error: error_name::PATH_CONFLICT,
+        cause,
+        location: None,
+    }
+}
+
+/// The failure of a path, one step of which does not apply somewhere in the input.
+pub(super) fn step_conflict(step: &Step, input: &Value) -> QueryError {
+    let name = match step {
+        Step::Name(name) => name.to_string(),
+        Step::Index(index) => index.to_string(),
+        _ => String::new(),
+    };
+    conflict(format!("Unable to apply step \"{name}\" to input {input}"))
 }
 
 fn java_class(value: &Value) -> &'static str {

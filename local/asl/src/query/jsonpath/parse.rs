@@ -2,15 +2,22 @@
 
 use std::sync::Arc;
 
-use super::filter::Filter;
-use super::{Compiled, Root, Step};
+use super::conditions;
+use super::path::{Compiled, Path, Root, Step};
 use crate::query::SyntaxError;
 
 /// The longest path that is accepted, in bytes.
 const MAX_LENGTH: usize = 16 * 1024;
 
+impl Path {
+    /// Compiles a path: `$.a[0]['b c']`, `$$.Execution.Id`, `$variable.x`, `$..book[?(@.price < 10)]`.
+    pub fn compile(text: &str) -> Result<Path, SyntaxError> {
+        path(text).map(|compiled| Path(Arc::new(compiled)))
+    }
+}
+
 /// Parses a whole path.
-pub(super) fn path(text: &str) -> Result<Compiled, SyntaxError> {
+fn path(text: &str) -> Result<Compiled, SyntaxError> {
     if text.len() > MAX_LENGTH {
         return Err(SyntaxError::new(format!(
             "the path is longer than {MAX_LENGTH} bytes"
@@ -182,7 +189,7 @@ impl<'t> Parser<'t> {
                 self.bump();
                 self.blanks();
                 self.expect("(")?;
-                let filter = Filter::parse(self)?;
+                let filter = conditions::filter(self)?;
                 self.blanks();
                 self.expect(")")?;
                 Step::Filter(filter)

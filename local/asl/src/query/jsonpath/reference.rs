@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use super::{Path, Root, Step};
-use crate::query::{PATH_CONFLICT, QueryError, SyntaxError};
+use super::miss::{conflict, step_conflict};
+use super::path::{Path, Root, Step, item};
+use crate::query::{QueryError, SyntaxError};
 use crate::value::{Map, Value};
 
 /// A path of names and indexes only (<https://states-language.net/spec.html#ref-paths>).
@@ -64,24 +65,6 @@ impl ReferencePath {
     }
 }
 
-fn conflict(cause: String) -> QueryError {
-    QueryError {
-        error: PATH_CONFLICT,
-        cause,
-        location: None,
-    }
-}
-
-/// The failure of a path, one step of which does not apply somewhere in the input.
-pub(super) fn step_conflict(step: &Step, input: &Value) -> QueryError {
-    let name = match step {
-        Step::Name(name) => name.to_string(),
-        Step::Index(index) => index.to_string(),
-        _ => String::new(),
-    };
-    conflict(format!("Unable to apply step \"{name}\" to input {input}"))
-}
-
 /// The first step that leads below something that has nothing below it.
 fn misfit<'s>(value: &Value, steps: &'s [Step]) -> Option<&'s Step> {
     let (step, rest) = steps.split_first()?;
@@ -90,7 +73,7 @@ fn misfit<'s>(value: &Value, steps: &'s [Step]) -> Option<&'s Step> {
             misfit(members.get(name).unwrap_or(&Value::Null), rest)
         }
         (Step::Name(_), Value::Null) => misfit(&Value::Null, rest),
-        (Step::Index(at), Value::Array(items)) => match super::item(items, *at) {
+        (Step::Index(at), Value::Array(items)) => match item(items, *at) {
             Some(next) => misfit(next, rest),
             None => Some(step),
         },

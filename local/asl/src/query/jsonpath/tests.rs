@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 use super::super::testing::{Fixture, parse};
 use super::*;
+use crate::value::Value;
 
 const STORE: &str = r#"{
     "store": {

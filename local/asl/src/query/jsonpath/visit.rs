@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Step, item, property};
+use super::path::{Step, item, property};
 use crate::query::member;
 use crate::value::{Map, Value};
 

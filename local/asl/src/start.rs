@@ -4,19 +4,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::execution_type::ExecutionType;
+use crate::quota::Limits;
 use crate::value::Value;
-
-/// Which of the two workflow types runs
-/// (<https://docs.aws.amazon.com/step-functions/latest/dg/choosing-workflow-type.html>).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
-pub enum ExecutionType {
-    /// Durable, with a full history of at most 25,000 events.
-    #[default]
-    Standard,
-    /// Short and cheap; no history is kept on AWS.
-    Express,
-}
 
 /// What an execution knows of itself from its start.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -40,30 +30,6 @@ pub struct Start {
     /// The quotas in force; AWS's own when absent.
     #[serde(default)]
     pub limits: Option<Limits>,
-}
-
-/// The quotas that the interpreter itself enforces
-/// (<https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html>).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limits {
-    /// The most events of a history; the last one is the failure that says so.
-    pub history_events: u64,
-    /// The most bytes of a state's or task's output as JSON.
-    pub payload_bytes: usize,
-}
-
-impl Limits {
-    /// AWS's quotas: 25,000 events for a Standard execution, and 256 KiB of output. An Express execution is bound by
-    /// its five minutes there; here a million events stand for them, so that an endless loop ends.
-    pub fn aws(kind: ExecutionType) -> Limits {
-        Limits {
-            history_events: match kind {
-                ExecutionType::Standard => 25_000,
-                ExecutionType::Express => 1_000_000,
-            },
-            payload_bytes: 256 * 1024,
-        }
-    }
 }
 
 impl Default for Start {

@@ -2,6 +2,7 @@
 //! (<https://docs.aws.amazon.com/step-functions/latest/dg/test-state-isolation.html>).
 
 mod model;
+mod report;
 mod run;
 
 use std::sync::Arc;
@@ -13,9 +14,8 @@ use crate::simulate::Services;
 use crate::timestamp::Timestamp;
 use crate::value::{Map, Value};
 
-use super::failure::Failure;
 pub use model::FieldValidation;
-use run::{NAME, Test};
+use run::NAME;
 
 /// How much TestState tells of the way from input to output.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -169,8 +169,7 @@ pub fn test_state(
     services: &mut dyn Services,
 ) -> Result<TestResponse, TestError> {
     let (machine, name) = machine(request)?;
-    let mut test = Test::new(machine, &name, request, now).ok_or(TestError::NoSuchState(name))?;
-    test.run(request, services)
+    run::run(&machine, name, request, now, services)
 }
 
 /// The state machine around the state, and the state's name.
@@ -190,35 +189,4 @@ fn machine(request: &TestRequest) -> Result<(StateMachine, String), TestError> {
         .map(|state| state.name.to_string());
     let name = request.state_name.clone().or(start).unwrap_or_default();
     Ok((machine, name))
-}
-
-impl TestResponse {
-    fn new(status: TestStatus) -> TestResponse {
-        TestResponse {
-            status,
-            output: None,
-            error: None,
-            cause: None,
-            next_state: None,
-            inspection_data: None,
-        }
-    }
-
-    fn with_error(self, failure: &Failure) -> TestResponse {
-        TestResponse {
-            error: failure.error.clone(),
-            cause: failure.cause.clone(),
-            ..self
-        }
-    }
-
-    fn shown(self, level: InspectionLevel, data: Map) -> TestResponse {
-        TestResponse {
-            inspection_data: match level {
-                InspectionLevel::Info => None,
-                InspectionLevel::Debug | InspectionLevel::Trace => Some(data),
-            },
-            ..self
-        }
-    }
 }

@@ -4,7 +4,7 @@
 //! Only the integrations that the local services know have a model here; fields that a model does not have may be
 //! there, as on AWS.
 
-use crate::command::{Pattern, Resource};
+use crate::resource::{Pattern, Resource};
 use crate::value::Value;
 
 /// How strictly a mocked result is held against what the service would answer.
