@@ -20,6 +20,7 @@ use jobs::artifacts::{
     self, ArtifactError, GetObject, ListObjects, Listed, PutObject, S3Uri, When, run_uri,
 };
 use jobs::task::Named;
+use placement::pricing::Prices;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -137,6 +138,8 @@ pub struct Deps<Store> {
     pub bucket: String,
     /// The artifacts.
     pub store: Store,
+    /// What work costs where this stack runs.
+    pub prices: Prices,
 }
 
 /// Answers an event before the function's time `limit`: `{"load": ...}` asks for the report of a load test
@@ -179,30 +182,10 @@ pub async fn handle<Store>(
 where
     Store: GetObject + PutObject + ListObjects,
 {
-    let (entries, inside) = match &request.manifest {
-        Some(manifest) => (
-            entry::read_manifest(&deps.store, manifest).await?,
-            "the manifest",
-        ),
-        None => (request.results, "$.results"),
-    };
-    let deadline = deadline(request.deadline_seconds, limit)?;
-    let pending = entry::locate(entries, &deps.bucket, inside)?;
-    let section = Section {
-        key: request.section.key,
-        title: request.section.title,
-        facts: request.section.facts,
-        rank: request.rank.clone(),
-        branches: collect::collect(&deps.store, pending, deadline).await?,
-    };
+    let section = gather(deps, &request, limit).await?;
     let key = format!("sections/{}.json", section.key);
-    artifacts::put_json(
-        &deps.store,
-        &run_uri(&deps.bucket, &request.execution, &key),
-        &section,
-        When::Always,
-    )
-    .await?;
+    let uri = run_uri(&deps.bucket, &request.execution, &key);
+    artifacts::put_json(&deps.store, &uri, &section, When::Always).await?;
 
     let blank = Report {
         sections: Vec::new(),
@@ -230,6 +213,30 @@ where
         failed,
         missing,
         best,
+    })
+}
+
+/// The section of `request`, with what came of every branch.
+async fn gather<Store: GetObject>(
+    deps: &Deps<Store>,
+    request: &Request,
+    limit: Instant,
+) -> Result<Section, Error> {
+    let (entries, inside) = match &request.manifest {
+        Some(manifest) => (
+            entry::read_manifest(&deps.store, manifest).await?,
+            "the manifest",
+        ),
+        None => (request.results.clone(), "$.results"),
+    };
+    let deadline = deadline(request.deadline_seconds, limit)?;
+    let pending = entry::locate(entries, &deps.bucket, inside)?;
+    Ok(Section {
+        key: request.section.key.clone(),
+        title: request.section.title.clone(),
+        facts: request.section.facts.clone(),
+        rank: request.rank.clone(),
+        branches: collect::collect(&deps.store, &deps.prices, pending, deadline).await?,
     })
 }
 

@@ -7,7 +7,6 @@ use jobs::task::Named as _;
 use load::histogram::Latencies;
 use load::report::{self, FailedGenerator, LoadReport, millis};
 use load::result::{Check, Generated, LoadResult, Threshold};
-use placement::pricing::Prices;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tracing::info;
@@ -105,7 +104,7 @@ where
         &results,
         failed,
         &request.thresholds,
-        &Prices::default(),
+        &deps.prices,
     )
     .map_err(|error| InvalidInput::new("$.load.generators", error.to_string()))?;
     let uris = publish(deps, &report).await?;

@@ -6,6 +6,7 @@ use jobs::artifacts::{GetObject as _, MemoryStore, S3Uri, When, put_json};
 use jobs::task::Named as _;
 use load::histogram::Latencies;
 use load::result::{Failure, LoadResult, Measured, Second};
+use placement::pricing::Prices;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -16,6 +17,7 @@ fn deps() -> Deps<MemoryStore> {
     Deps {
         bucket: "b".to_owned(),
         store: MemoryStore::default(),
+        prices: Prices::arm64(),
     }
 }
 
@@ -216,7 +218,7 @@ async fn the_cost_is_memory_by_time_and_the_requests() {
     let response = call(&deps, event(&deps, &results, &[]).await)
         .await
         .unwrap();
-    let prices = placement::pricing::Prices::default().lambda;
+    let prices = Prices::arm64().lambda;
     let expected = 2.0 * (10.0 * prices.gb_second + prices.request);
     assert!((response["costUsd"].as_f64().unwrap() - expected).abs() < 1e-12);
 }
