@@ -178,8 +178,10 @@ fn pick<'a>(needs: &Needs, candidates: &'a [Candidate]) -> Option<(&'a Candidate
         let left = needs.within.unwrap_or(f64::INFINITY) - candidate.start_seconds;
         left.min(candidate.placement.time_limit().unwrap_or(f64::INFINITY))
     };
+    // Of equals the last is taken, so that the first placement of the table wins.
     let most_time = candidates
         .iter()
+        .rev()
         .filter(|c| matches!(c.promise, Promise::MayMiss(_)))
         .max_by(|a, b| {
             // On demand wins a tie with Spot, then the cheaper one.

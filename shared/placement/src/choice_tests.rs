@@ -105,13 +105,11 @@ fn a_refusal_leads_to_the_next_cheapest_until_none_is_left() {
             Err(error) => break error.to_string(),
         }
     };
-    let expected = [
-        Placement::FargateSpot,
-        Placement::BatchSpot,
-        Placement::Fargate,
-        Placement::Batch,
-        Placement::Lambda,
-    ];
+    let prices = Prices::x86_64();
+    let mut cheapest_first = candidates(&job, &prices, &Availability::all());
+    cheapest_first.sort_by(|a, b| a.usd.total_cmp(&b.usd));
+    let expected: Vec<_> = cheapest_first.iter().map(|row| row.placement).collect();
+    assert_eq!(order.len(), Placement::ALL.len());
     assert_eq!(order, expected);
     assert!(
         none_left.contains("BATCH_SPOT: refused: no capacity"),
