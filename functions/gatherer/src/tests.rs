@@ -44,7 +44,7 @@ fn trained(accuracy: f64) -> JobResult {
 /// Calls the handler of a function that has two minutes.
 async fn handle<Store>(
     deps: &Deps<Store>,
-    request: Request,
+    request: SectionRequest,
     now: OffsetDateTime,
 ) -> Result<Response, Error>
 where
@@ -59,10 +59,10 @@ where
     .await
 }
 
-fn request(key: &str, results: Value) -> Request {
+fn request(key: &str, results: Value) -> SectionRequest {
     input::parse(json!({
         "execution": "run-1", "pipeline": "ml-training",
-        "section": {"key": key, "title": format!("Round {key}"), "facts": {"target": 0.97}},
+        "key": key, "title": format!("Round {key}"), "facts": {"target": 0.97},
         "results": results,
         "rank": {"metric": "accuracy"},
         "deadlineSeconds": 2
@@ -333,5 +333,8 @@ async fn a_result_that_says_nothing_is_refused_by_path() {
     .await
     .unwrap_err();
     assert_eq!(error.name(), "Input.Invalid");
-    assert!(error.to_string().starts_with("$.results[1]"), "{error}");
+    assert!(
+        error.to_string().starts_with("$.section.results[1]"),
+        "{error}"
+    );
 }
