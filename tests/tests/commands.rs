@@ -205,7 +205,7 @@ fn one_state_is_tested_with_a_mocked_result() {
 #[test]
 fn every_placement_of_a_job_has_its_price() {
     let document = call(&["price", "ml-training", "--json"]).json().to_string();
-    for placement in ["LAMBDA", "FARGATE", "FARGATE_SPOT", "BATCH", "BATCH_SPOT"] {
+    for placement in placement::Placement::ALL {
         assert!(
             document.contains(&format!("\"{placement}\"")),
             "{placement}"

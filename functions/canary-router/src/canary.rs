@@ -88,13 +88,7 @@ impl Canary {
     pub fn check(&self) -> Result<(), InvalidInput> {
         let refuse =
             |path: &str, message: &str| Err(InvalidInput::new(format!("$.canary.{path}"), message));
-        let legal = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-        if self.name.is_empty() || self.name.len() > 64 || !self.name.chars().all(legal) {
-            return refuse(
-                "name",
-                "expected 1 to 64 characters of A-Z, a-z, 0-9, - and _",
-            );
-        }
+        input::name("$.canary.name", &self.name)?;
         if self.stable == self.candidate {
             return refuse(
                 "candidate",

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 use jobs::artifacts::S3Uri;
 use jobs::job::{Job, digest};
 use jobs::task::TaskToken;
-use placement::Placement;
+use placement::{Placement, Resources};
 
 /// One start of a job: the same job, token and placement are the same start.
 #[derive(Debug, Clone, Copy)]
@@ -30,13 +30,33 @@ impl Launch<'_> {
         )
     }
 
-    /// The environment of the container.
-    pub fn environment(&self) -> [(&'static str, String); 3] {
-        [
+    /// The size that the job gets when it asks for one; otherwise its definition has one.
+    ///
+    /// # Errors
+    /// [`StartError::Refused`] when the placement has no such size.
+    pub fn size(&self) -> Result<Option<Resources>, StartError> {
+        let Some(wanted) = self.job.resources else {
+            return Ok(None);
+        };
+        let size = self.placement.capacity().size(&wanted);
+        size.map(Some).ok_or_else(|| StartError::Refused {
+            placement: self.placement,
+            reason: "it has no size for the job's resources".to_owned(),
+        })
+    }
+
+    /// The environment of the container, which has `size` if that is not its definition's.
+    pub fn environment(&self, size: Option<Resources>) -> Vec<(&'static str, String)> {
+        let mut variables = vec![
             ("JOB_URI", self.uri.to_string()),
             ("TASK_TOKEN", self.token.reveal().to_owned()),
             ("PLACEMENT", self.placement.to_string()),
-        ]
+        ];
+        if let Some(size) = size {
+            variables.push(("VCPU", size.vcpu.to_string()));
+            variables.push(("MEMORY_MIB", size.memory_mib.to_string()));
+        }
+        variables
     }
 }
 

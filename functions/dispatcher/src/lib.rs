@@ -11,16 +11,18 @@ mod start;
 
 use input::InvalidInput;
 use jobs::artifacts::{self, ArtifactError, GetObject, PutObject, When};
-use jobs::job::{Job, JobOutcome, Origin, job_id};
+use jobs::job::{Job, JobOutcome, Origin};
 use jobs::task::{
     CallBack, CallbackError, INPUT_INVALID, JOB_CAPACITY, JOB_NOT_STARTED, Named, TaskToken,
 };
-use placement::choice::{Availability, NoPlacement};
+use placement::choice::{Availability, Needs, NoPlacement};
 use placement::pricing::Prices;
 use placement::{Placement, Resources};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tracing::{info, warn};
+
+use plan::Choice;
 
 pub use launch::{Launch, MemoryStarter, StartError, StartJob};
 pub use start::AwsStarter;
@@ -140,7 +142,7 @@ pub struct Deps<Store, Callback, Starter> {
     pub prices: Prices,
 }
 
-/// Stores the job of `request` and starts it; `now` is in seconds since the Unix epoch.
+/// Stores the job of `request` and starts it.
 ///
 /// # Errors
 /// `Input.Invalid` for a request that cannot be served, `Job.Capacity` when another time may do,
@@ -148,21 +150,18 @@ pub struct Deps<Store, Callback, Starter> {
 pub async fn handle<Store, Callback, Starter>(
     deps: &Deps<Store, Callback, Starter>,
     request: Request,
-    now: f64,
 ) -> Result<Response, Error>
 where
     Store: GetObject + PutObject,
     Callback: CallBack,
     Starter: StartJob,
 {
-    let needs = plan::check(&request, now)?;
-    let choose =
-        |refusals: &Availability| plan::choose(&request, &needs, &deps.prices, now, refusals);
-    let (mut refusals, mut full) = (Availability::all(), false);
-    let mut choice = choose(&refusals).map_err(Error::TooLarge)?;
+    let needs = plan::check(&request)?;
+    let choice = plan::choose(&request, &needs, &deps.prices, &Availability::all());
+    let choice = choice.map_err(Error::TooLarge)?;
     let job = store_job(deps, &request, choice.placement).await?;
     let uri = artifacts::job_uri(&deps.bucket, &job.id);
-    let response = |choice: plan::Choice, started| Response {
+    let response = |choice: Choice, started| Response {
         job_id: job.id.clone(),
         job_uri: uri.to_string(),
         placement: choice.placement,
@@ -176,26 +175,42 @@ where
         info!(job = job.id, "answered from the committed outcome");
         return Ok(response(choice, None));
     }
+    let launch = Launch {
+        job: &job,
+        uri: &uri,
+        token,
+        placement: choice.placement,
+    };
+    let (choice, started) = start(deps, &request, &needs, choice, launch).await?;
+    Ok(response(choice, Some(started)))
+}
+
+/// Starts the job where `choice` says, or, where it is refused, at the next best placement. Tells where it was
+/// started, and its ARN or id.
+async fn start<Store, Callback, Starter: StartJob>(
+    deps: &Deps<Store, Callback, Starter>,
+    request: &Request,
+    needs: &Needs,
+    mut choice: Choice,
+    mut launch: Launch<'_>,
+) -> Result<(Choice, String), Error> {
+    let (mut refusals, mut full) = (Availability::all(), false);
     loop {
-        info!(job = job.id, placement = %choice.placement, "{}", choice.reason);
-        let launch = Launch {
-            job: &job,
-            uri: &uri,
-            token,
-            placement: choice.placement,
-        };
+        info!(job = launch.job.id, placement = %choice.placement, "{}", choice.reason);
+        launch.placement = choice.placement;
         match deps.starter.start(&launch).await {
-            Ok(started) => return Ok(response(choice, Some(started))),
+            Ok(started) => return Ok((choice, started)),
             Err(error) if request.placement.is_some() => return Err(error.into()),
             // The job may run there: another placement would run it twice.
             Err(error @ StartError::Unanswered { .. }) => return Err(error.into()),
             Err(error) => {
-                warn!(job = job.id, "{error}; trying the next placement");
+                warn!(job = launch.job.id, "{error}; trying the next placement");
                 full |= matches!(error, StartError::Capacity { .. });
                 refusals.refuse(choice.placement, error.to_string());
             }
         }
-        choice = choose(&refusals).map_err(if full {
+        let next = plan::choose(request, needs, &deps.prices, &refusals);
+        choice = next.map_err(if full {
             Error::AllFull
         } else {
             Error::AllRefused
@@ -216,14 +231,11 @@ where
         state: request.state.clone(),
         index: request.index,
     };
+    let (worker, input) = (&request.worker, request.input.clone());
     let job = Job {
-        id: job_id(&origin, &request.worker, &request.input),
-        origin,
         execution_arn: request.execution_arn.clone(),
-        worker: request.worker.clone(),
-        placement,
         resources: request.resources,
-        input: request.input.clone(),
+        ..Job::new(origin, worker, placement, input)
     };
     artifacts::put_json(
         &deps.store,

@@ -1,12 +1,9 @@
 //! Wires the `dispatcher` function.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
 use dispatcher::{AwsStarter, Deps, handle};
 use jobs::artifacts::S3Store;
 use jobs::aws;
-use jobs::env;
-use jobs::env::Missing;
+use jobs::env::{self, Unusable};
 use jobs::lambda;
 use jobs::task::SfnCallback;
 use jobs::telemetry;
@@ -27,17 +24,10 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             aws_sdk_batch::Client::new(&config),
         )?,
     };
-    lambda::serve(async |request| {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        handle(&deps, request, now.as_secs_f64()).await
-    })
-    .await
+    lambda::serve(async |request| handle(&deps, request).await).await
 }
 
-fn prices() -> Result<Prices, lambda_runtime::Error> {
-    let prices: Prices = env::parsed("ARCHITECTURE")?.ok_or(Missing("ARCHITECTURE"))?;
-    let memory = env::parsed("FUNCTION_MEMORY_MIB")?.ok_or(Missing("FUNCTION_MEMORY_MIB"))?;
-    Ok(prices.with_function(memory))
+fn prices() -> Result<Prices, Unusable> {
+    let prices: Prices = env::required_as("ARCHITECTURE")?;
+    Ok(prices.with_function(env::required_as("FUNCTION_MEMORY_MIB")?))
 }

@@ -21,14 +21,8 @@ pub struct Choice {
 ///
 /// # Errors
 /// The JSON path of the first value that is missing or cannot be used.
-pub fn check(request: &Request, now: f64) -> Result<Needs, InvalidInput> {
-    let legal = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if request.worker.is_empty() || !request.worker.chars().all(legal) {
-        return Err(InvalidInput::new(
-            "$.worker",
-            "expected the name of a worker, such as `trainer`",
-        ));
-    }
+pub fn check(request: &Request) -> Result<Needs, InvalidInput> {
+    input::name("$.worker", &request.worker)?;
     let missing = |path: &str| match request.placement {
         Some(_) => Ok(()),
         None => Err(InvalidInput::new(
@@ -55,15 +49,14 @@ pub fn check(request: &Request, now: f64) -> Result<Needs, InvalidInput> {
         longest_seconds: request
             .longest_seconds
             .unwrap_or_else(|| Needs::longest_of(expected_seconds)),
-        deadline: request.deadline_seconds.map(|seconds| now + seconds),
+        within: request.deadline_seconds,
         interruptible: request.interruptible,
     };
-    needs.check(now)?;
+    needs.check()?;
     Ok(needs)
 }
 
-/// The placement that the request names, or else the cheapest that meets its deadline at `now` (seconds since the
-/// Unix epoch) and has not refused yet.
+/// The placement that the request names, or else the cheapest that meets its deadline and has not refused yet.
 ///
 /// # Errors
 /// That no placement is left.
@@ -71,7 +64,6 @@ pub fn choose(
     request: &Request,
     needs: &Needs,
     prices: &Prices,
-    now: f64,
     refusals: &Availability,
 ) -> Result<Choice, NoPlacement> {
     if let Some(placement) = request.placement {
@@ -80,7 +72,7 @@ pub fn choose(
             reason: format!("{placement}: named by the request"),
         });
     }
-    let decision = choice::choose(needs, prices, now, refusals)?;
+    let decision = choice::choose(needs, prices, refusals)?;
     Ok(Choice {
         placement: decision.placement,
         reason: decision.explanation,

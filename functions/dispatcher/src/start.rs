@@ -1,5 +1,6 @@
 //! Starting a worker on AWS.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use aws_sdk_batch::config::retry::RetryConfig;
@@ -15,8 +16,7 @@ use aws_sdk_ecs::types::{
 use aws_sdk_lambda::types::InvocationType;
 use jobs::aws::is_capacity;
 use jobs::env::{self, Missing};
-use placement::Placement;
-use placement::pricing::fargate_shape;
+use placement::{Placement, Resources, Starter};
 use tracing::warn;
 
 use crate::launch::{Launch, StartError, StartJob};
@@ -24,8 +24,7 @@ use crate::launch::{Launch, StartError, StartJob};
 /// How often a Batch job is submitted before it counts as not answered.
 const SUBMITS: u32 = 3;
 
-/// Starts workers by the AWS APIs. Task definition, job definition and function of a worker have one name,
-/// `<prefix>-<worker>`.
+/// Starts workers by the AWS APIs; [`Placement::definition`] names what is started.
 #[derive(Debug)]
 pub struct AwsStarter {
     lambda: aws_sdk_lambda::Client,
@@ -35,8 +34,8 @@ pub struct AwsStarter {
     cluster: String,
     subnets: Vec<String>,
     security_groups: Vec<String>,
-    job_queue: String,
-    spot_job_queue: String,
+    /// The queue in each variable that a placement names.
+    queues: BTreeMap<&'static str, String>,
 }
 
 impl AwsStarter {
@@ -49,6 +48,12 @@ impl AwsStarter {
         ecs: aws_sdk_ecs::Client,
         batch: aws_sdk_batch::Client,
     ) -> Result<Self, Missing> {
+        let mut queues = BTreeMap::new();
+        for placement in Placement::ALL {
+            if let Starter::Job { queue, .. } = placement.starter() {
+                queues.insert(queue, env::required(queue)?);
+            }
+        }
         Ok(Self {
             lambda,
             ecs,
@@ -57,13 +62,13 @@ impl AwsStarter {
             cluster: env::required("CLUSTER")?,
             subnets: env::list("SUBNETS")?,
             security_groups: env::list("SECURITY_GROUPS")?,
-            job_queue: env::required("JOB_QUEUE")?,
-            spot_job_queue: env::required("SPOT_JOB_QUEUE")?,
+            queues,
         })
     }
 
     fn definition(&self, launch: &Launch<'_>) -> String {
-        format!("{}-{}", self.prefix, launch.job.worker)
+        let placement = launch.placement;
+        placement.definition(&self.prefix, &launch.job.worker)
     }
 
     /// Invokes the worker's function asynchronously. Lambda may run an event twice; the worker's commit makes that
@@ -86,7 +91,12 @@ impl AwsStarter {
 
     /// Runs an ECS task; `clientToken` makes a repeated call the same task
     /// (<https://docs.aws.amazon.com/AmazonECS/latest/APIReference/ECS_Idempotency.html>).
-    async fn run_task(&self, launch: &Launch<'_>, provider: &str) -> Result<String, StartError> {
+    async fn run_task(
+        &self,
+        launch: &Launch<'_>,
+        size: Option<Resources>,
+        provider: &str,
+    ) -> Result<String, StartError> {
         let strategy = CapacityProviderStrategyItem::builder()
             .capacity_provider(provider)
             .weight(1)
@@ -113,10 +123,7 @@ impl AwsStarter {
                     .awsvpc_configuration(network)
                     .build(),
             )
-            .overrides(
-                task_override(launch)
-                    .ok_or_else(|| refused("larger than any Fargate task".into()))?,
-            )
+            .overrides(task_override(launch, size))
             .client_token(launch.key())
             .propagate_tags(aws_sdk_ecs::types::PropagateTags::TaskDefinition)
             .send()
@@ -142,10 +149,15 @@ impl AwsStarter {
     /// Submits a Batch job unless one of this name is there: SubmitJob has no idempotency token, names are not
     /// unique, and ListJobs finds a name in any status. So a submission that was not answered is not repeated
     /// before a look at the list.
-    async fn submit(&self, launch: &Launch<'_>, queue: &str) -> Result<String, StartError> {
+    async fn submit(
+        &self,
+        launch: &Launch<'_>,
+        size: Option<Resources>,
+        queue: &str,
+    ) -> Result<String, StartError> {
         let mut attempt = 1;
         loop {
-            match self.submit_once(launch, queue).await {
+            match self.submit_once(launch, size, queue).await {
                 Err(StartError::Unanswered { reason, .. }) if attempt < SUBMITS => {
                     warn!("{reason}; looks whether the job is there");
                     tokio::time::sleep(Duration::from_millis(500 << attempt)).await;
@@ -156,7 +168,12 @@ impl AwsStarter {
         }
     }
 
-    async fn submit_once(&self, launch: &Launch<'_>, queue: &str) -> Result<String, StartError> {
+    async fn submit_once(
+        &self,
+        launch: &Launch<'_>,
+        size: Option<Resources>,
+        queue: &str,
+    ) -> Result<String, StartError> {
         let name: String = format!("{}-{}", launch.job.id, &launch.key()[..8]);
         let by_name = KeyValuesPair::builder()
             .name("JOB_NAME")
@@ -180,7 +197,7 @@ impl AwsStarter {
         let submit = self.batch.submit_job().job_name(name).job_queue(queue);
         let submit = submit
             .job_definition(self.definition(launch))
-            .container_overrides(container_overrides(launch));
+            .container_overrides(container_overrides(launch, size));
         let once = aws_sdk_batch::config::Builder::new().retry_config(RetryConfig::disabled());
         let answer = submit.customize().config_override(once).send().await;
         let answer = answer.map_err(|error| start_error(launch.placement, error))?;
@@ -190,44 +207,41 @@ impl AwsStarter {
 
 impl StartJob for AwsStarter {
     async fn start(&self, launch: &Launch<'_>) -> Result<String, StartError> {
-        match launch.placement {
-            Placement::Lambda => self.invoke(launch).await,
-            Placement::Fargate => self.run_task(launch, "FARGATE").await,
-            Placement::FargateSpot => self.run_task(launch, "FARGATE_SPOT").await,
-            Placement::Batch => self.submit(launch, &self.job_queue).await,
-            Placement::BatchSpot => self.submit(launch, &self.spot_job_queue).await,
+        let size = launch.size()?;
+        match launch.placement.starter() {
+            Starter::Function => self.invoke(launch).await,
+            Starter::Task { provider } => self.run_task(launch, size, provider).await,
+            Starter::Job { queue, .. } => self.submit(launch, size, &self.queues[queue]).await,
         }
     }
 }
 
-/// The overrides of an ECS task; `None` when no Fargate task is that large.
-fn task_override(launch: &Launch<'_>) -> Option<TaskOverride> {
+fn task_override(launch: &Launch<'_>, size: Option<Resources>) -> TaskOverride {
     let variable =
         |(name, value): (&str, String)| KeyValuePair::builder().name(name).value(value).build();
+    let environment = launch.environment(size).into_iter().map(variable);
     let container = ContainerOverride::builder()
         .name(&launch.job.worker)
-        .set_environment(Some(launch.environment().map(variable).into()))
+        .set_environment(Some(environment.collect()))
         .build();
     let mut overrides = TaskOverride::builder().container_overrides(container);
-    if let Some(resources) = &launch.job.resources {
-        let (vcpu, memory_mib) = fargate_shape(resources)?;
+    if let Some(size) = size {
         overrides = overrides
-            .cpu(format!("{:.0}", vcpu * 1024.0))
-            .memory(memory_mib.to_string());
+            .cpu(format!("{:.0}", size.vcpu * 1024.0))
+            .memory(size.memory_mib.to_string());
     }
-    Some(overrides.build())
+    overrides.build()
 }
 
-fn container_overrides(launch: &Launch<'_>) -> ContainerOverrides {
+fn container_overrides(launch: &Launch<'_>, size: Option<Resources>) -> ContainerOverrides {
     let variable =
         |(name, value): (&str, String)| BatchVariable::builder().name(name).value(value).build();
-    let environment = launch.environment().map(variable).into();
-    let mut overrides = ContainerOverrides::builder().set_environment(Some(environment));
-    if let Some(resources) = &launch.job.resources {
-        // On EC2 a job takes whole vCPUs.
+    let environment = launch.environment(size).into_iter().map(variable);
+    let mut overrides = ContainerOverrides::builder().set_environment(Some(environment.collect()));
+    if let Some(size) = size {
         let needs = [
-            (ResourceType::Vcpu, format!("{:.0}", resources.vcpu.ceil())),
-            (ResourceType::Memory, resources.memory_mib.to_string()),
+            (ResourceType::Vcpu, size.vcpu.to_string()),
+            (ResourceType::Memory, size.memory_mib.to_string()),
         ];
         let requirement = |(kind, value)| {
             ResourceRequirementBuilder::default()
@@ -264,66 +278,79 @@ mod tests {
     use jobs::artifacts::job_uri;
     use jobs::job::{Job, Origin};
     use jobs::task::TaskToken;
-    use placement::Resources;
 
-    fn job(resources: Option<Resources>) -> Job {
-        Job {
-            id: "j".into(),
-            origin: Origin {
-                execution: "e".into(),
-                state: "s".into(),
-                index: None,
-            },
-            execution_arn: None,
-            worker: "trainer".into(),
-            placement: Placement::Fargate,
+    /// What is told of a job that asks for `resources` at `placement`.
+    fn launched<T>(
+        placement: Placement,
+        resources: Option<Resources>,
+        tell: impl FnOnce(&Launch<'_>) -> T,
+    ) -> T {
+        let job = Job {
             resources,
-            input: serde_json::json!({}),
-        }
+            ..Job::new(
+                Origin::new("e", "s"),
+                "trainer",
+                placement,
+                serde_json::json!({}),
+            )
+        };
+        tell(&Launch {
+            job: &job,
+            uri: &job_uri("b", &job.id),
+            token: &TaskToken::new("t"),
+            placement,
+        })
+    }
+
+    fn variables(task: &TaskOverride) -> Vec<(&str, &str)> {
+        let pairs = task.container_overrides()[0].environment().iter();
+        pairs
+            .map(|pair| (pair.name().unwrap(), pair.value().unwrap()))
+            .collect()
     }
 
     #[test]
     fn overrides_carry_the_assignment_and_the_size() {
-        let job = job(Some(Resources {
+        let small = Some(Resources {
             vcpu: 0.5,
             memory_mib: 1000,
-        }));
-        let (uri, token) = (job_uri("b", "j"), TaskToken::new("t"));
-        let launch = Launch {
-            job: &job,
-            uri: &uri,
-            token: &token,
-            placement: Placement::Fargate,
-        };
-        let task = task_override(&launch).unwrap();
-        assert_eq!((task.cpu(), task.memory()), (Some("512"), Some("1024")));
-        let names: Vec<_> = task.container_overrides()[0]
-            .environment()
-            .iter()
-            .map(|pair| pair.name().unwrap())
-            .collect();
-        assert_eq!(names, ["JOB_URI", "TASK_TOKEN", "PLACEMENT"]);
-        let sizes: Vec<_> = container_overrides(&launch)
-            .resource_requirements()
-            .iter()
-            .map(|requirement| requirement.value().unwrap().to_owned())
+        });
+        let task = |launch: &Launch<'_>| task_override(launch, launch.size().unwrap());
+        let sized = launched(Placement::Fargate, small, task);
+        assert_eq!((sized.cpu(), sized.memory()), (Some("512"), Some("1024")));
+        let read = variables(&sized);
+        let names: Vec<_> = read.iter().map(|(name, _)| *name).collect();
+        assert_eq!(
+            names,
+            ["JOB_URI", "TASK_TOKEN", "PLACEMENT", "VCPU", "MEMORY_MIB"]
+        );
+        assert_eq!(read[3..], [("VCPU", "0.5"), ("MEMORY_MIB", "1024")]);
+
+        let plain = launched(Placement::Fargate, None, task);
+        assert_eq!((plain.cpu(), variables(&plain).len()), (None, 3));
+
+        let job = |launch: &Launch<'_>| container_overrides(launch, launch.size().unwrap());
+        let job = launched(Placement::Batch, small, job);
+        let sizes = job.resource_requirements().iter();
+        let sizes: Vec<_> = sizes
+            .map(|requirement| requirement.value().unwrap())
             .collect();
         assert_eq!(sizes, ["1", "1000"]);
     }
 
     #[test]
-    fn a_task_larger_than_fargate_is_not_asked_for() {
-        let job = job(Some(Resources {
+    fn a_size_that_a_placement_has_not_is_not_asked_for() {
+        let giant = Some(Resources {
             vcpu: 64.0,
             memory_mib: 1000,
-        }));
-        let (uri, token) = (job_uri("b", "j"), TaskToken::new("t"));
-        let launch = Launch {
-            job: &job,
-            uri: &uri,
-            token: &token,
-            placement: Placement::Fargate,
-        };
-        assert!(task_override(&launch).is_none());
+        });
+        for (placement, refused) in [
+            (Placement::Lambda, true),
+            (Placement::Fargate, true),
+            (Placement::Batch, false),
+        ] {
+            let size = launched(placement, giant, |launch| launch.size());
+            assert_eq!(size.is_err(), refused, "{placement}: {size:?}");
+        }
     }
 }

@@ -8,8 +8,6 @@ use serde_json::json;
 
 use super::*;
 
-const NOW: f64 = 1_800_000_000.0;
-
 fn deps(full: &[Placement]) -> Deps<MemoryStore, Arc<MemoryCallback>, MemoryStarter> {
     Deps {
         bucket: "b".into(),
@@ -34,7 +32,7 @@ fn request(change: &[(&str, Value)]) -> Request {
 #[tokio::test]
 async fn a_job_is_stored_and_started_where_the_request_says() {
     let deps = deps(&[]);
-    let response = handle(&deps, request(&[]), NOW).await.unwrap();
+    let response = handle(&deps, request(&[])).await.unwrap();
     assert_eq!(response.placement, Placement::Fargate);
     assert_eq!(deps.starter.launches(), [Placement::Fargate]);
     let job: Job = artifacts::get_json(&deps.store, &job_uri("b", &response.job_id))
@@ -53,14 +51,11 @@ async fn a_job_is_stored_and_started_where_the_request_says() {
 #[tokio::test]
 async fn a_repeated_invocation_is_the_same_start() {
     let deps = deps(&[]);
-    let first = handle(&deps, request(&[]), NOW).await.unwrap();
-    assert_eq!(
-        handle(&deps, request(&[]), NOW + 60.0).await.unwrap(),
-        first
-    );
+    let first = handle(&deps, request(&[])).await.unwrap();
+    assert_eq!(handle(&deps, request(&[])).await.unwrap(), first);
     assert_eq!(deps.starter.launches().len(), 1);
     // The next attempt of the state has another token: the same job, a new start.
-    let next = handle(&deps, request(&[("taskToken", json!("u"))]), NOW)
+    let next = handle(&deps, request(&[("taskToken", json!("u"))]))
         .await
         .unwrap();
     assert_eq!(next.job_id, first.job_id);
@@ -70,11 +65,12 @@ async fn a_repeated_invocation_is_the_same_start() {
 #[tokio::test]
 async fn a_finished_job_is_answered_and_not_started() {
     let deps = deps(&[]);
-    let id = handle(&deps, request(&[]), NOW).await.unwrap().job_id;
+    let id = handle(&deps, request(&[])).await.unwrap().job_id;
     let outcome = JobOutcome {
         job_id: id.clone(),
         worker: "trainer".into(),
         placement: Placement::Fargate,
+        given: None,
         started_at_ms: 0,
         finished_at_ms: 5,
         result: JobResult::Succeeded { output: json!({}) },
@@ -82,7 +78,7 @@ async fn a_finished_job_is_answered_and_not_started() {
     put_json(&deps.store, &outcome_uri("b", &id), &outcome, When::Absent)
         .await
         .unwrap();
-    let response = handle(&deps, request(&[("taskToken", json!("u"))]), NOW)
+    let response = handle(&deps, request(&[("taskToken", json!("u"))]))
         .await
         .unwrap();
     assert_eq!(response.started, None);
@@ -96,7 +92,7 @@ async fn a_finished_job_is_answered_and_not_started() {
 #[tokio::test]
 async fn without_a_token_the_job_is_only_stored() {
     let deps = deps(&[]);
-    let response = handle(&deps, request(&[("taskToken", Value::Null)]), NOW)
+    let response = handle(&deps, request(&[("taskToken", Value::Null)]))
         .await
         .unwrap();
     assert_eq!(response.started, None);
@@ -110,13 +106,13 @@ async fn without_a_placement_the_cheapest_free_one_is_taken() {
         ("resources", json!({"vcpu": 1, "memoryMiB": 2048})),
         ("expectedSeconds", json!(3600)),
     ]);
-    let free = handle(&deps(&[]), auto.clone(), NOW).await.unwrap();
+    let free = handle(&deps(&[]), auto.clone()).await.unwrap();
     assert_eq!(free.placement, Placement::Fargate, "{}", free.reason);
-    let full = handle(&deps(&[Placement::Fargate]), auto.clone(), NOW)
+    let full = handle(&deps(&[Placement::Fargate]), auto.clone())
         .await
         .unwrap();
     assert_eq!(full.placement, Placement::Batch, "{}", full.reason);
-    let error = handle(&deps(&Placement::ALL), auto, NOW).await.unwrap_err();
+    let error = handle(&deps(&Placement::ALL), auto).await.unwrap_err();
     assert_eq!(error.name(), "Job.Capacity");
 }
 
@@ -131,9 +127,9 @@ async fn lambda_is_not_chosen_for_what_its_function_cannot_hold() {
             ("deadlineSeconds", json!(60)),
         ])
     };
-    let small = handle(&deps(&[]), auto(1_024), NOW).await.unwrap();
+    let small = handle(&deps(&[]), auto(1_024)).await.unwrap();
     assert_eq!(small.placement, Placement::Lambda, "{}", small.reason);
-    let large = handle(&deps(&[]), auto(4_096), NOW).await.unwrap();
+    let large = handle(&deps(&[]), auto(4_096)).await.unwrap();
     assert_eq!(large.placement, Placement::Fargate, "{}", large.reason);
 }
 
@@ -145,7 +141,7 @@ async fn lambda_costs_what_its_function_costs() {
         ("resources", json!({"vcpu": 0.1, "memoryMiB": 256})),
         ("expectedSeconds", json!(50)),
     ]);
-    let response = handle(&deps(&[]), small, NOW).await.unwrap();
+    let response = handle(&deps(&[]), small).await.unwrap();
     assert_eq!(
         response.placement,
         Placement::Fargate,
@@ -183,35 +179,34 @@ fn refused(placement: Placement) -> StartError {
 #[tokio::test]
 async fn a_job_that_is_refused_everywhere_is_not_worth_another_attempt() {
     let (deps, request) = anywhere(Placement::ALL.map(refused).into());
-    let error = handle(&deps, request, NOW).await.unwrap_err();
+    let error = handle(&deps, request).await.unwrap_err();
     assert_eq!(error.name(), "Job.NotStarted", "{error}");
-    let mut failing: Vec<_> = Placement::ALL.map(refused).into();
-    failing[3] = StartError::Capacity {
-        placement: Placement::Batch,
-        reason: "full".into(),
-    };
-    let (deps, request) = anywhere(failing);
-    let error = handle(&deps, request, NOW).await.unwrap_err();
+    let failing = Placement::ALL.map(|placement| match placement {
+        Placement::Batch => StartError::Capacity {
+            placement,
+            reason: "full".into(),
+        },
+        _ => refused(placement),
+    });
+    let (deps, request) = anywhere(failing.into());
+    let error = handle(&deps, request).await.unwrap_err();
     assert_eq!(error.name(), "Job.Capacity", "{error}");
 }
 
 #[tokio::test]
 async fn a_start_that_is_not_answered_is_not_made_elsewhere() {
-    let silent = Placement::ALL[..1]
-        .iter()
-        .map(|&placement| StartError::Unanswered {
-            placement,
-            reason: "timeout".into(),
-        });
-    let (deps, request) = anywhere(silent.collect());
-    let error = handle(&deps, request, NOW).await.unwrap_err();
+    let (deps, request) = anywhere(vec![StartError::Unanswered {
+        placement: Placement::Lambda,
+        reason: "timeout".into(),
+    }]);
+    let error = handle(&deps, request).await.unwrap_err();
     assert_eq!(error.name(), "Job.Capacity", "{error}");
     assert_eq!(deps.starter.launches(), []);
 }
 
 #[tokio::test]
 async fn a_full_placement_that_was_named_is_reported() {
-    let error = handle(&deps(&[Placement::Fargate]), request(&[]), NOW)
+    let error = handle(&deps(&[Placement::Fargate]), request(&[]))
         .await
         .unwrap_err();
     assert_eq!(error.name(), "Job.Capacity");
@@ -239,7 +234,7 @@ async fn bad_requests_are_refused_by_path() {
     ];
     for (change, path) in cases {
         let deps = deps(&[]);
-        let error = handle(&deps, request(&change), NOW).await.unwrap_err();
+        let error = handle(&deps, request(&change)).await.unwrap_err();
         assert_eq!(error.name(), INPUT_INVALID);
         assert!(error.to_string().starts_with(path), "{error}");
         assert_eq!(deps.starter.launches(), []);
@@ -250,7 +245,7 @@ async fn bad_requests_are_refused_by_path() {
         ("resources", json!({"vcpu": 5000, "memoryMiB": 1})),
     ]);
     assert_eq!(
-        handle(&deps(&[]), giant, NOW).await.unwrap_err().name(),
+        handle(&deps(&[]), giant).await.unwrap_err().name(),
         INPUT_INVALID
     );
 }

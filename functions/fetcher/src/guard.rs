@@ -3,6 +3,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
+use addresses::{Kind, kind};
 use jobs::env;
 use reqwest::Url;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -78,18 +79,11 @@ impl Resolve for Resolver {
 }
 
 fn is_link_local(address: IpAddr) -> bool {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.is_link_local(),
-        // The metadata of an instance is also at fd00:ec2::254.
-        IpAddr::V6(address) => {
-            address.is_unicast_link_local() || address.segments()[..2] == [0xfd00, 0xec2]
-        }
-    }
+    matches!(kind(address), Some(Kind::Metadata | Kind::LinkLocal))
 }
 
 fn is_own(address: IpAddr) -> bool {
-    let address = address.to_canonical();
-    address.is_loopback() || address.is_unspecified()
+    kind(address) == Some(Kind::Loopback) || address.to_canonical().is_unspecified()
 }
 
 #[cfg(test)]

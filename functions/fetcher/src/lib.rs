@@ -124,7 +124,7 @@ where
         attempts,
     } = request;
     let Downloaded { url, bytes } = fetch(deps, &source, attempts).await?;
-    let sha256 = hexadecimal(&Sha256::digest(&bytes));
+    let sha256 = hex::encode(Sha256::digest(&bytes));
     if let Some(expected) = &source.sha256
         && !expected.eq_ignore_ascii_case(&sha256)
     {
@@ -205,10 +205,6 @@ async fn download(
             answer => return answer,
         }
     }
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use jobs::artifacts::{self, ArtifactError, GetObject, S3Uri};
 use jobs::job::{JobOutcome, JobResult};
 use jobs::task::Named as _;
+use placement::pricing::Prices;
 use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
@@ -22,11 +23,12 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// an object that is no outcome a failure.
 pub(crate) async fn collect(
     store: &impl GetObject,
+    prices: &Prices,
     pending: Vec<Pending>,
     deadline: Instant,
 ) -> Result<Vec<Branch>, ArtifactError> {
     stream::iter(pending.into_iter().enumerate())
-        .map(|(index, pending)| branch(store, index, pending, deadline))
+        .map(|(index, pending)| branch(store, prices, index, pending, deadline))
         .buffered(CONCURRENCY)
         .try_collect()
         .await
@@ -34,6 +36,7 @@ pub(crate) async fn collect(
 
 async fn branch(
     store: &impl GetObject,
+    prices: &Prices,
     index: usize,
     pending: Pending,
     deadline: Instant,
@@ -53,6 +56,7 @@ async fn branch(
         placement,
         started_at_ms: None,
         duration_ms,
+        usd: None,
         metrics: BTreeMap::new(),
         outcome: None,
         error: None,
@@ -66,7 +70,7 @@ async fn branch(
             ..blank
         }),
         Found::At(uri) => match await_outcome(store, &uri, deadline).await {
-            Ok(Some(outcome)) => Ok(finished(blank, outcome, uri)),
+            Ok(Some(outcome)) => Ok(finished(blank, outcome, uri, prices)),
             Ok(None) => Ok(Branch {
                 message: Some("no outcome by the deadline".to_owned()),
                 ..blank
@@ -104,8 +108,12 @@ fn failed(blank: Branch, error: String, cause: &str) -> Branch {
     }
 }
 
-fn finished(blank: Branch, outcome: JobOutcome, uri: S3Uri) -> Branch {
+fn finished(blank: Branch, outcome: JobOutcome, uri: S3Uri, prices: &Prices) -> Branch {
+    let seconds = outcome.duration_ms() as f64 / 1e3;
+    let given = outcome.given.as_ref();
+    let usd = given.and_then(|given| prices.cost(outcome.placement, given, seconds).ok());
     let branch = Branch {
+        usd,
         started_at_ms: Some(outcome.started_at_ms),
         duration_ms: Some(outcome.duration_ms()),
         job_id: Some(outcome.job_id),

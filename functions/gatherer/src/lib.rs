@@ -15,11 +15,12 @@ pub mod report;
 
 use std::time::Duration;
 
-use input::{self, InvalidInput};
+use input::InvalidInput;
 use jobs::artifacts::{
     self, ArtifactError, GetObject, ListObjects, Listed, PutObject, S3Uri, When, run_uri,
 };
 use jobs::task::Named;
+use placement::pricing::Prices;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use time::OffsetDateTime;
@@ -33,13 +34,28 @@ use report::{Best, Rank, Report, Section};
 /// What a state machine asks for.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Request {
+pub enum Request {
+    /// A section of the report of the execution.
+    Section(Box<SectionRequest>),
+    /// The report of a load test.
+    Load(load_test::Request),
+}
+
+/// One section, and the report of the execution that holds all sections so far.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SectionRequest {
     /// `$states.context.Execution.Name`.
     pub execution: String,
     /// Name of the pipeline, for the title.
     pub pipeline: String,
-    /// Which section of the report this call makes.
-    pub section: Heading,
+    /// Unique in the execution; sections are shown in the order of their keys.
+    pub key: String,
+    /// Shown above the section.
+    pub title: String,
+    /// Further facts to show, by name.
+    #[serde(default)]
+    pub facts: serde_json::Map<String, Value>,
     /// What each branch returned.
     #[serde(default)]
     pub results: Vec<Entry>,
@@ -61,19 +77,6 @@ const MARGIN: Duration = Duration::from_secs(15);
 
 fn half_a_minute() -> f64 {
     30.0
-}
-
-/// Names one section.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Heading {
-    /// Unique in the execution; sections are shown in the order of their keys.
-    pub key: String,
-    /// Shown above the section.
-    pub title: String,
-    /// Further facts to show, by name.
-    #[serde(default)]
-    pub facts: serde_json::Map<String, Value>,
 }
 
 /// What the function answers.
@@ -137,33 +140,29 @@ pub struct Deps<Store> {
     pub bucket: String,
     /// The artifacts.
     pub store: Store,
+    /// What work costs where this stack runs.
+    pub prices: Prices,
 }
 
-/// Answers an event before the function's time `limit`: `{"load": ...}` asks for the report of a load test
-/// ([`load_test::handle`]), anything else for a section ([`handle`]).
+/// Answers `request` before the function's time `limit`.
 ///
 /// # Errors
-/// As the two handlers; `Input.Invalid` for an event that is neither request.
+/// As the two handlers, [`load_test::handle`] and [`handle`].
 pub async fn answer<Store>(
     deps: &Deps<Store>,
-    mut event: Value,
+    request: Request,
     now: OffsetDateTime,
     limit: Instant,
 ) -> Result<Answer, Error>
 where
     Store: GetObject + PutObject + ListObjects,
 {
-    match event.get_mut("load") {
-        Some(load) => {
-            let request =
-                input::parse(load.take()).map_err(|error: InvalidInput| error.under("$.load"))?;
-            Ok(Answer::Load(load_test::handle(deps, request).await?))
+    Ok(match request {
+        Request::Section(request) => {
+            Answer::Section(Box::new(handle(deps, *request, now, limit).await?))
         }
-        None => {
-            let response = handle(deps, input::parse(event)?, now, limit).await?;
-            Ok(Answer::Section(Box::new(response)))
-        }
-    }
+        Request::Load(request) => Answer::Load(load_test::handle(deps, request).await?),
+    })
 }
 
 /// Gathers one section and renders the report of the execution as of `now`, before the function's time `limit`.
@@ -172,37 +171,17 @@ where
 /// `Input.*` for results that cannot be understood, `Job.Storage` when S3 fails.
 pub async fn handle<Store>(
     deps: &Deps<Store>,
-    request: Request,
+    request: SectionRequest,
     now: OffsetDateTime,
     limit: Instant,
 ) -> Result<Response, Error>
 where
     Store: GetObject + PutObject + ListObjects,
 {
-    let (entries, inside) = match &request.manifest {
-        Some(manifest) => (
-            entry::read_manifest(&deps.store, manifest).await?,
-            "the manifest",
-        ),
-        None => (request.results, "$.results"),
-    };
-    let deadline = deadline(request.deadline_seconds, limit)?;
-    let pending = entry::locate(entries, &deps.bucket, inside)?;
-    let section = Section {
-        key: request.section.key,
-        title: request.section.title,
-        facts: request.section.facts,
-        rank: request.rank.clone(),
-        branches: collect::collect(&deps.store, pending, deadline).await?,
-    };
+    let section = gather(deps, &request, limit).await?;
     let key = format!("sections/{}.json", section.key);
-    artifacts::put_json(
-        &deps.store,
-        &run_uri(&deps.bucket, &request.execution, &key),
-        &section,
-        When::Always,
-    )
-    .await?;
+    let uri = run_uri(&deps.bucket, &request.execution, &key);
+    artifacts::put_json(&deps.store, &uri, &section, When::Always).await?;
 
     let blank = Report {
         sections: Vec::new(),
@@ -233,10 +212,34 @@ where
     })
 }
 
+/// The section of `request`, with what came of every branch.
+async fn gather<Store: GetObject>(
+    deps: &Deps<Store>,
+    request: &SectionRequest,
+    limit: Instant,
+) -> Result<Section, Error> {
+    let (entries, inside) = match &request.manifest {
+        Some(manifest) => (
+            entry::read_manifest(&deps.store, manifest).await?,
+            "the manifest",
+        ),
+        None => (request.results.clone(), "$.section.results"),
+    };
+    let deadline = deadline(request.deadline_seconds, limit)?;
+    let pending = entry::locate(entries, &deps.bucket, inside)?;
+    Ok(Section {
+        key: request.key.clone(),
+        title: request.title.clone(),
+        facts: request.facts.clone(),
+        rank: request.rank.clone(),
+        branches: collect::collect(&deps.store, &deps.prices, pending, deadline).await?,
+    })
+}
+
 /// Until when branches are waited for.
 fn deadline(seconds: f64, limit: Instant) -> Result<Instant, InvalidInput> {
     let wait = Duration::try_from_secs_f64(seconds)
-        .map_err(|error| InvalidInput::new("$.deadlineSeconds", error.to_string()))?;
+        .map_err(|error| InvalidInput::new("$.section.deadlineSeconds", error.to_string()))?;
     let latest = limit.checked_sub(MARGIN).unwrap_or(limit);
     let asked = Instant::now().checked_add(wait);
     Ok(asked.map_or(latest, |asked| asked.min(latest)))

@@ -1,15 +1,13 @@
 //! The load section: merges what the generators of a load test measured, without loss, checks the thresholds and
 //! renders the report.
 
-use input::{self, InvalidInput};
+use input::InvalidInput;
 use jobs::artifacts::{self, ArtifactError, GetObject, PutObject, S3Uri, When, run_uri};
 use jobs::task::Named as _;
 use load::histogram::Latencies;
 use load::report::{self, FailedGenerator, LoadReport, millis};
 use load::result::{Check, Generated, LoadResult, Threshold};
-use placement::pricing::Prices;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 use tracing::info;
 
 use crate::{Deps, Error, Uris};
@@ -20,30 +18,21 @@ use crate::{Deps, Error, Uris};
 pub struct Request {
     /// `$states.context.Execution.Name`.
     pub execution: String,
-    /// What every generator answered: a [`Generated`], or with an `error` a [`FailedGenerator`].
-    pub generators: Vec<Value>,
+    /// What came of every generator.
+    pub generators: Vec<Answer>,
     /// Conditions for the test to pass.
     #[serde(default)]
     pub thresholds: Vec<Threshold>,
 }
 
 /// What came of one generator.
-#[derive(Debug, Clone, PartialEq)]
-enum Answer {
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Answer {
     /// It made its share.
     Generated(Generated),
     /// It failed.
     Failed(FailedGenerator),
-}
-
-impl Answer {
-    fn parse(answer: Value) -> Result<Self, InvalidInput> {
-        if answer.get("error").is_some() {
-            input::parse(answer).map(Self::Failed)
-        } else {
-            input::parse(answer).map(Self::Generated)
-        }
-    }
 }
 
 /// Where the report is and what it says in short.
@@ -76,15 +65,13 @@ pub struct Response {
 /// or is none has failed.
 ///
 /// # Errors
-/// `Input.Invalid` when an answer is none of a load generator, `Job.Storage` when S3 fails.
+/// `Input.Invalid` when a histogram is none of ours, `Job.Storage` when S3 fails.
 pub async fn handle<Store>(deps: &Deps<Store>, request: Request) -> Result<Response, Error>
 where
     Store: GetObject + PutObject,
 {
     let (mut results, mut failed) = (Vec::new(), Vec::new());
-    for (at, answer) in request.generators.into_iter().enumerate() {
-        let answer = Answer::parse(answer)
-            .map_err(|error| error.under(&format!("$.load.generators[{at}]")))?;
+    for answer in request.generators {
         match answer {
             Answer::Generated(generated) => {
                 match read_result(&deps.store, &generated.result_uri).await {
@@ -105,7 +92,7 @@ where
         &results,
         failed,
         &request.thresholds,
-        &Prices::default(),
+        &deps.prices,
     )
     .map_err(|error| InvalidInput::new("$.load.generators", error.to_string()))?;
     let uris = publish(deps, &report).await?;

@@ -6,6 +6,7 @@ use jobs::artifacts::{GetObject as _, MemoryStore, S3Uri, When, put_json};
 use jobs::task::Named as _;
 use load::histogram::Latencies;
 use load::result::{Failure, LoadResult, Measured, Second};
+use placement::pricing::Prices;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 use tokio::time::Instant;
@@ -16,6 +17,7 @@ fn deps() -> Deps<MemoryStore> {
     Deps {
         bucket: "b".to_owned(),
         store: MemoryStore::default(),
+        prices: Prices::arm64(),
     }
 }
 
@@ -63,22 +65,26 @@ async fn event(deps: &Deps<MemoryStore>, results: &[LoadResult], thresholds: &[&
         put_json(&deps.store, &uri, result, When::Always)
             .await
             .unwrap();
-        generators.push(json!({
+        generators.push(json!({"generated": {
             "index": result.index, "resultUri": uri, "requests": 0, "failed": 0, "requestsPerSecond": 0.0,
             "p99Ms": 0.0, "truncated": false, "memoryMib": 1024, "sentAtMs": 0.0, "receivedAtMs": 10.0,
             "returnedAtMs": 10_010.0, "doneAtMs": 10_020.0
-        }));
+        }}));
     }
     json!({"load": {"execution": "x", "generators": generators, "thresholds": thresholds}})
 }
 
 async fn call(deps: &Deps<MemoryStore>, event: Value) -> Result<Value, Error> {
-    Ok(
-        serde_json::to_value(
-            answer(deps, event, OffsetDateTime::UNIX_EPOCH, Instant::now()).await?,
+    Ok(serde_json::to_value(
+        answer(
+            deps,
+            input::parse(event)?,
+            OffsetDateTime::UNIX_EPOCH,
+            Instant::now(),
         )
-        .unwrap(),
+        .await?,
     )
+    .unwrap())
 }
 
 #[tokio::test]
@@ -132,7 +138,8 @@ async fn a_missed_threshold_or_a_lost_generator_fails_the_test() {
     assert_eq!(response["passed"], false);
 
     let mut lost = event(&deps, &results, &[]).await;
-    let failed = json!({"index": 1, "error": "States.Timeout", "cause": "took too long"});
+    let failed =
+        json!({"failed": {"index": 1, "error": "States.Timeout", "cause": "took too long"}});
     lost["load"]["generators"]
         .as_array_mut()
         .unwrap()
@@ -160,7 +167,7 @@ async fn a_result_that_cannot_be_read_is_a_failed_generator() {
         result(3, 4, &[1_000], 0),
     ];
     let mut event = event(&deps, &results, &[]).await;
-    event["load"]["generators"][1]["resultUri"] = json!("s3://b/nothing.json");
+    event["load"]["generators"][1]["generated"]["resultUri"] = json!("s3://b/nothing.json");
     let uri = |index: u32| S3Uri::new("b", format!("runs/x/load/{index}.json"));
     put_json(&deps.store, &uri(2), &json!({"url": 7}), When::Always)
         .await
@@ -186,10 +193,10 @@ async fn a_result_that_cannot_be_read_is_a_failed_generator() {
 async fn what_no_generator_answers_is_refused_with_its_path() {
     let deps = deps();
     let mut event = event(&deps, &[result(0, 1, &[1], 0)], &[]).await;
-    event["load"]["generators"][0]["requests"] = json!("many");
+    event["load"]["generators"][0]["generated"]["requests"] = json!("many");
     let error = call(&deps, event).await.unwrap_err().to_string();
     assert!(
-        error.starts_with("$.load.generators[0].requests: "),
+        error.starts_with("$.load.generators[0].generated.requests: "),
         "{error}"
     );
 }
@@ -216,7 +223,7 @@ async fn the_cost_is_memory_by_time_and_the_requests() {
     let response = call(&deps, event(&deps, &results, &[]).await)
         .await
         .unwrap();
-    let prices = placement::pricing::Prices::default().lambda;
+    let prices = Prices::arm64().lambda;
     let expected = 2.0 * (10.0 * prices.gb_second + prices.request);
     assert!((response["costUsd"].as_f64().unwrap() - expected).abs() < 1e-12);
 }

@@ -15,6 +15,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let deps = Deps {
         bucket: env::required("BUCKET")?,
         store,
+        prices: env::required_as("ARCHITECTURE")?,
     };
     lambda::serve_until(async |event, limit| {
         answer(&deps, event, OffsetDateTime::now_utc(), limit).await

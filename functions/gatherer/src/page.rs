@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use load::report::STYLE;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use placement::Placement;
 use serde_json::Value;
 
-use crate::plot::{class, label, number};
+use crate::plot::{label, number};
 use crate::report::{Branch, Rank, Report, Section, Status};
 
-use load::report::STYLE;
 /// Rows of a section that the page shows; the JSON has all of them.
 const ROWS: usize = 500;
 
@@ -23,7 +23,7 @@ pub(crate) fn render(report: &Report) -> Markup {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 title { (report.pipeline) " · " (report.execution) }
-                style { (PreEscaped(STYLE)) }
+                style { (PreEscaped(STYLE)) (PreEscaped(colours())) }
             }
             body {
                 header {
@@ -38,10 +38,16 @@ pub(crate) fn render(report: &Report) -> Markup {
                 }
                 (placements(report))
                 @for section in &report.sections { (table(section)) }
-                footer { "All figures are in " code { "report.json" } " beside this page. Durations are those of the work; start-up comes before." }
+                footer { "All figures are in " code { "report.json" } " beside this page. Durations are those of the work; start-up comes before, and is in the cost." }
             }
         }
     }
+}
+
+/// The colour of each placement, which the stylesheet uses.
+fn colours() -> String {
+    let rule = |one: Placement| format!(".{} {{ --placement: {}; }}\n", one.class(), one.colour());
+    Placement::ALL.map(rule).concat()
 }
 
 /// Every way in which sections are ranked, once.
@@ -78,6 +84,7 @@ fn tiles(report: &Report, ranks: &[Rank]) -> Markup {
             (tile("failed", &failed.to_string(), if failed > 0 { "bad" } else { "" }))
             (tile("missing", &missing.to_string(), if missing > 0 { "bad" } else { "" }))
             (tile("work in all", &duration(busy), ""))
+            @if let Some(usd) = report.usd() { (tile("cost of the work", &format!("${usd:.4}"), "")) }
         }
     }
 }
@@ -93,7 +100,7 @@ fn legend(report: &Report) -> Markup {
         .collect();
     html! {
         figcaption {
-            @for placement in used.keys() { span { i class=(class(Some(*placement))) {} (placement) } }
+            @for placement in used.keys() { span { i class=(placement.class()) {} (placement) } }
             span { i.line {} "best so far" }
             span { b.bad { "×" } " failed or missing" }
         }
@@ -192,7 +199,7 @@ fn status(branch: &Branch) -> Markup {
 
 fn badge(placement: Option<Placement>) -> Markup {
     match placement {
-        Some(placement) => html! { span.badge { i class=(class(Some(placement))) {} (placement) } },
+        Some(placement) => html! { span.badge { i class=(placement.class()) {} (placement) } },
         None => html! { "–" },
     }
 }

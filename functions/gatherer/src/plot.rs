@@ -116,7 +116,7 @@ fn mark(
         Some(value) => {
             let placement = branch.placement.map_or("", Placement::as_str);
             html! {
-                circle class={ "dot " (class(branch.placement)) } cx=(f(x)) cy=(f(axis.y(value))) r="6" {
+                circle class={ "dot " (branch.placement.map(Placement::class).unwrap_or_default()) } cx=(f(x)) cy=(f(axis.y(value))) r="6" {
                     (title(format!("{} {} · {placement}", rank.metric, number(value))))
                 }
             }
@@ -156,18 +156,6 @@ fn best_line(sections: &[&Section], rank: &Rank, axis: &Axis, width: f64) -> Str
         left += width;
     }
     points.join(" ")
-}
-
-/// The CSS class of a placement.
-pub(crate) fn class(placement: Option<Placement>) -> &'static str {
-    match placement {
-        Some(Placement::Lambda) => "lambda",
-        Some(Placement::Fargate) => "fargate",
-        Some(Placement::FargateSpot) => "fargate-spot",
-        Some(Placement::Batch) => "batch",
-        Some(Placement::BatchSpot) => "batch-spot",
-        None => "elsewhere",
-    }
 }
 
 /// What to call an item: its name, or itself.

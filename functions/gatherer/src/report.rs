@@ -60,6 +60,9 @@ pub struct Branch {
     /// How long it worked, in ms.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub duration_ms: Option<u64>,
+    /// What the work cost, in USD, its start-up included; known of a worker that knows its size.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub usd: Option<f64>,
     /// The numbers in `output.metrics` of its outcome.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub metrics: BTreeMap<String, f64>,
@@ -168,6 +171,12 @@ impl Report {
             }
         }
         best
+    }
+
+    /// What the work of all branches cost, in USD, as far as that is known of any.
+    pub fn usd(&self) -> Option<f64> {
+        let known = self.branches().filter_map(|branch| branch.usd);
+        known.reduce(|sum, usd| sum + usd)
     }
 
     /// All branches of all sections.

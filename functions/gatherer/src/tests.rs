@@ -3,7 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use jobs::artifacts::{MemoryStore, Put, Tagged, outcome_uri, put_json};
 use jobs::job::{JobOutcome, JobResult};
-use placement::Placement;
+use placement::{Placement, Resources};
 use serde_json::json;
 use time::macros::datetime;
 
@@ -16,6 +16,7 @@ fn deps() -> Deps<MemoryStore> {
     Deps {
         bucket: "b".into(),
         store: MemoryStore::default(),
+        prices: Prices::x86_64(),
     }
 }
 
@@ -24,6 +25,7 @@ async fn commit(deps: &Deps<MemoryStore>, id: &str, placement: Placement, result
         job_id: id.into(),
         worker: "trainer".into(),
         placement,
+        given: Some(Resources::of_function(1_024)),
         started_at_ms: 1_000,
         finished_at_ms: 3_340,
         result,
@@ -42,7 +44,7 @@ fn trained(accuracy: f64) -> JobResult {
 /// Calls the handler of a function that has two minutes.
 async fn handle<Store>(
     deps: &Deps<Store>,
-    request: Request,
+    request: SectionRequest,
     now: OffsetDateTime,
 ) -> Result<Response, Error>
 where
@@ -57,10 +59,10 @@ where
     .await
 }
 
-fn request(key: &str, results: Value) -> Request {
+fn request(key: &str, results: Value) -> SectionRequest {
     input::parse(json!({
         "execution": "run-1", "pipeline": "ml-training",
-        "section": {"key": key, "title": format!("Round {key}"), "facts": {"target": 0.97}},
+        "key": key, "title": format!("Round {key}"), "facts": {"target": 0.97},
         "results": results,
         "rank": {"metric": "accuracy"},
         "deadlineSeconds": 2
@@ -111,6 +113,23 @@ async fn failed_and_missing_branches_are_part_of_the_report() {
     let page = text(&deps, "report.html").await;
     assert!(page.contains("knn &lt;b&gt;") && !page.contains("knn <b>"));
     assert!(page.contains("Job.OutOfMemory") && page.contains("<svg") && !page.contains("http"));
+}
+
+#[tokio::test]
+async fn the_cost_of_the_work_is_in_the_head() {
+    let deps = deps();
+    commit(&deps, "warm", Placement::Lambda, trained(0.9)).await;
+    let results = json!([{"jobId": "warm"}, {"item": 7, "output": {}}]);
+    handle(&deps, request("1", results), NOW).await.unwrap();
+    let report: Report = serde_json::from_str(&text(&deps, "report.json").await).unwrap();
+    // One GB for 2.34 s, and the request.
+    let prices = &deps.prices.lambda;
+    let expected = 2.34 * prices.gb_second + prices.request;
+    assert!((report.usd().unwrap() - expected).abs() < 1e-12);
+    assert_eq!(report.sections[0].branches[1].usd, None);
+    let page = text(&deps, "report.html").await;
+    assert!(page.contains("<b>$0.0000</b><span>cost of the work</span>"));
+    assert!(page.contains(".lambda { --placement: #d97706; }"));
 }
 
 #[tokio::test(start_paused = true)]
@@ -238,6 +257,7 @@ async fn no_section_is_lost_when_two_are_made_at_once() {
     let deps = Deps {
         bucket: "b".into(),
         store: Stalling::default(),
+        prices: Prices::x86_64(),
     };
     let results = json!([{"output": {"metrics": {}}}]);
     let (first, second) = tokio::join!(handle(&deps, request("1", results.clone()), NOW), async {
@@ -313,5 +333,8 @@ async fn a_result_that_says_nothing_is_refused_by_path() {
     .await
     .unwrap_err();
     assert_eq!(error.name(), "Input.Invalid");
-    assert!(error.to_string().starts_with("$.results[1]"), "{error}");
+    assert!(
+        error.to_string().starts_with("$.section.results[1]"),
+        "{error}"
+    );
 }

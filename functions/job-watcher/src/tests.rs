@@ -170,6 +170,7 @@ async fn a_committed_outcome_is_delivered() {
         job_id: "j".into(),
         worker: "trainer".into(),
         placement: Placement::Fargate,
+        given: None,
         started_at_ms: 0,
         finished_at_ms: 1,
         result: JobResult::Succeeded { output: json!({}) },

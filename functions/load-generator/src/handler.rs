@@ -1,9 +1,10 @@
 //! The function: plans a test, or makes one generator's share of it.
 
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use jobs::artifacts::{PutObject, S3Uri, When, put_json};
-use load::result::{Generated, LoadResult};
+use load::result::Generated;
 use placement::quota;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
@@ -31,6 +32,8 @@ pub struct Deps<S, C> {
     pub ceilings: Ceilings,
     /// Memory of this function in MiB.
     pub memory_mib: u32,
+    /// How long this environment took to initialise, until an answer has told it.
+    pub init: Mutex<Option<Duration>>,
 }
 
 /// What the function is asked to do.
@@ -153,7 +156,7 @@ async fn plan<S, C: MeasureCapacity>(
     let capacity = deps.capacity.measure().await?;
     let needed = generators_needed(&test, capacity);
     // An inline Map runs no more iterations than that at once, and all generators must run at once.
-    let available = concurrency.min(quota::INLINE_MAP_CONCURRENCY as u32);
+    let available = concurrency.min(quota::INLINE_MAP_CONCURRENCY);
     let count = u32::try_from(needed)
         .ok()
         .filter(|count| *count <= available);
@@ -212,21 +215,17 @@ async fn generate<S: PutObject, C>(
         failed = result.measured.failed(),
         "generated"
     );
-    let LoadResult {
-        index,
-        truncated,
-        ref measured,
-        ..
-    } = result;
+    let init = (deps.init.lock().unwrap_or_else(PoisonError::into_inner)).take();
     Ok(Generated {
-        index,
+        index: result.index,
         result_uri,
-        requests: measured.requests,
-        failed: measured.failed(),
+        requests: result.measured.requests,
+        failed: result.measured.failed(),
         requests_per_second: result.throughput(),
-        p99_ms: measured.latencies.percentile(99.0) as f64 / 1e3,
-        truncated,
+        p99_ms: result.measured.latencies.percentile(99.0) as f64 / 1e3,
+        truncated: result.truncated,
         memory_mib: deps.memory_mib,
+        init_ms: init.map(|init| init.as_secs_f64() * 1e3),
         sent_at_ms,
         received_at_ms: millis(now),
         returned_at_ms: millis(now + began.elapsed()),
@@ -257,7 +256,7 @@ fn millis(time: SystemTime) -> f64 {
 }
 
 fn default_concurrency() -> u32 {
-    quota::LAMBDA_CONCURRENCY as u32
+    quota::LAMBDA_CONCURRENCY
 }
 
 fn default_lead() -> f64 {

@@ -1,6 +1,7 @@
 //! Wires the `load-generator` function.
 
-use std::time::SystemTime;
+use std::sync::Mutex;
+use std::time::{Instant, SystemTime};
 
 use jobs::artifacts::S3Store;
 use jobs::env;
@@ -10,6 +11,7 @@ use load_generator::handler::{Deps, handle};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), lambda_runtime::Error> {
+    let begin = Instant::now();
     jobs::telemetry::init();
     let config = jobs::aws::config().await;
     let deps = Deps {
@@ -17,10 +19,11 @@ async fn main() -> Result<(), lambda_runtime::Error> {
         capacity: Loopback { seconds: 1.0 },
         allowed: AllowedTargets::parse(&env::required("ALLOWED_TARGETS")?)?,
         ceilings: Ceilings {
-            rate: env::required("MAX_RATE")?.parse()?,
-            seconds: env::required("MAX_SECONDS")?.parse()?,
+            rate: env::required_as("MAX_RATE")?,
+            seconds: env::required_as("MAX_SECONDS")?,
         },
-        memory_mib: env::required("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")?.parse()?,
+        memory_mib: env::required_as("AWS_LAMBDA_FUNCTION_MEMORY_SIZE")?,
+        init: Mutex::new(Some(begin.elapsed())),
     };
     jobs::lambda::serve_until(async |request, deadline| {
         handle(&deps, request, SystemTime::now(), deadline).await

@@ -5,6 +5,7 @@
 #[path = "../../../shared/load/tests/server/mod.rs"]
 mod server;
 
+use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use jobs::artifacts::{MemoryStore, get_json};
@@ -27,6 +28,7 @@ fn deps(capacity: f64) -> Deps<MemoryStore, Known> {
             seconds: 600.0,
         },
         memory_mib: 1_769,
+        init: Mutex::new(Some(Duration::from_millis(40))),
     }
 }
 
@@ -76,7 +78,7 @@ async fn planned_generators_make_the_whole_test_together() {
         call(&deps, request, 60)
     });
     let mut requests = 0;
-    let mut starts = Vec::new();
+    let (mut starts, mut inits) = (Vec::new(), Vec::new());
     for generated in futures::future::try_join_all(calls).await.unwrap() {
         let generated: Generated = serde_json::from_value(generated).unwrap();
         assert_eq!(
@@ -87,9 +89,12 @@ async fn planned_generators_make_the_whole_test_together() {
         let result: LoadResult = get_json(&deps.store, &generated.result_uri).await.unwrap();
         assert_eq!(result.measured.requests, generated.requests);
         requests += generated.requests;
+        inits.extend(generated.init_ms);
         starts.push(result.started_at_ms);
     }
     assert_eq!(requests, 150);
+    // All of them ran in one environment, which was initialised once.
+    assert_eq!(inits, [40.0]);
     starts.iter().for_each(|start| {
         assert!(
             (start - plan["startAtMs"].as_f64().unwrap()).abs() < 5.0,

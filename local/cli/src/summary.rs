@@ -28,9 +28,9 @@ pub struct PlacementRow {
 pub fn placements(usage: &[Usage], prices: &Prices) -> Vec<PlacementRow> {
     let mut rows: Vec<PlacementRow> = Vec::new();
     for one in usage {
-        let placement = placement(one);
+        let placement = one.placement;
         let seconds = (one.stopped.0 - one.started.0).max(0) as f64 / 1e6;
-        let usd = cost(one, placement, seconds, prices);
+        let usd = cost(one, seconds, prices);
         let known = rows
             .iter_mut()
             .find(|row| row.placement == placement && row.name == one.name);
@@ -52,35 +52,13 @@ pub fn placements(usage: &[Usage], prices: &Prices) -> Vec<PlacementRow> {
     rows
 }
 
-fn placement(usage: &Usage) -> Placement {
-    match usage.what {
-        cloud::usage::Placement::Lambda => Placement::Lambda,
-        cloud::usage::Placement::Fargate => Placement::Fargate,
-        cloud::usage::Placement::FargateSpot => Placement::FargateSpot,
-        cloud::usage::Placement::Batch => Placement::Batch,
-        cloud::usage::Placement::BatchSpot => Placement::BatchSpot,
-    }
-}
-
-/// The price of one run of this length on AWS. A warm Lambda environment has no start-up, so
-/// start-up is only added where every run has one.
-fn cost(usage: &Usage, placement: Placement, seconds: f64, prices: &Prices) -> Option<f64> {
-    let resources = Resources {
-        vcpu: if placement == Placement::Lambda {
-            0.0
-        } else {
-            usage.vcpus
-        },
+/// The price of one run of this length on AWS.
+fn cost(usage: &Usage, seconds: f64, prices: &Prices) -> Option<f64> {
+    let given = Resources {
+        vcpu: usage.vcpus,
         memory_mib: u32::try_from(usage.memory_mib).ok()?,
     };
-    let offer = prices.offer(placement, &resources).ok()?;
-    let start_up = match placement {
-        Placement::Lambda => 0.0,
-        Placement::Fargate | Placement::FargateSpot | Placement::Batch | Placement::BatchSpot => {
-            prices.start_up(placement).expected()
-        }
-    };
-    Some(offer.cost(seconds + start_up))
+    prices.cost(usage.placement, &given, seconds).ok()
 }
 
 /// The table of states.
@@ -173,9 +151,9 @@ mod tests {
     use super::*;
     use asl::Timestamp;
 
-    fn usage(what: cloud::usage::Placement, seconds: i64) -> Usage {
+    fn usage(placement: Placement, seconds: i64) -> Usage {
         Usage {
-            what,
+            placement,
             name: "trainer".to_owned(),
             vcpus: 2.0,
             memory_mib: 4_096,
@@ -190,9 +168,9 @@ mod tests {
     fn runs_of_one_name_and_placement_are_one_row() {
         let prices = Prices::default();
         let all = [
-            usage(cloud::usage::Placement::Fargate, 3_600),
-            usage(cloud::usage::Placement::Fargate, 3_600),
-            usage(cloud::usage::Placement::Lambda, 3_600),
+            usage(Placement::Fargate, 3_600),
+            usage(Placement::Fargate, 3_600),
+            usage(Placement::Lambda, 3_600),
         ];
         let rows = placements(&all, &prices);
         assert_eq!(rows.len(), 2);

@@ -2,30 +2,15 @@
 
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::time::Timestamp;
+use placement::Placement;
 
-/// Where something ran, as AWS would bill it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum Placement {
-    /// A Lambda invocation.
-    Lambda,
-    /// An ECS task on Fargate.
-    Fargate,
-    /// An ECS task on the FARGATE_SPOT capacity provider.
-    FargateSpot,
-    /// A Batch job attempt on demand.
-    Batch,
-    /// A Batch job attempt on a Spot compute environment.
-    BatchSpot,
-}
+use crate::time::Timestamp;
 
 /// One Lambda invocation, ECS task or Batch job attempt.
 #[derive(Debug, Clone, PartialEq, serde::Serialize)]
 pub struct Usage {
-    /// Where it ran.
-    #[serde(rename = "placement")]
-    pub what: Placement,
+    /// Where it ran, as AWS would bill it.
+    pub placement: Placement,
     /// Function name, task definition family or job definition name.
     pub name: String,
     /// vCPUs; for Lambda, what its memory buys (1,769 MB are one vCPU).

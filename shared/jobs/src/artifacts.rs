@@ -317,20 +317,6 @@ pub enum Payload {
 }
 
 impl Payload {
-    /// Keeps `value` inline when its JSON has at most `limit` bytes, else stores it at `uri`.
-    pub async fn pack(
-        store: &impl PutObject,
-        uri: S3Uri,
-        value: Value,
-        limit: usize,
-    ) -> Result<Self, ArtifactError> {
-        if value.to_string().len() <= limit {
-            return Ok(Self::Inline(value));
-        }
-        put_json(store, &uri, &value, When::Always).await?;
-        Ok(Self::Pointer { s3_uri: uri })
-    }
-
     /// The value, wherever it is.
     pub async fn unpack(self, store: &impl GetObject) -> Result<Value, ArtifactError> {
         match self {
@@ -345,8 +331,6 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use serde_json::json;
-
-    use placement::quota::STATE_PAYLOAD_BYTES;
 
     #[test]
     fn uris_read_back_or_are_refused() {
@@ -404,19 +388,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_large_payload_becomes_a_pointer_and_comes_back() {
+    async fn a_payload_is_itself_or_what_it_points_to() {
         let (store, uri) = (MemoryStore::default(), S3Uri::new("b", "k"));
-        for (value, inline) in [
-            (json!([1, 2]), true),
-            (json!("x".repeat(STATE_PAYLOAD_BYTES)), false),
+        put_json(&store, &uri, &json!([3]), When::Always)
+            .await
+            .unwrap();
+        for (payload, value) in [
+            (json!([1, 2]), json!([1, 2])),
+            (json!({"s3Uri": "s3://b/k"}), json!([3])),
         ] {
-            let payload = Payload::pack(&store, uri.clone(), value.clone(), STATE_PAYLOAD_BYTES)
-                .await
-                .unwrap();
-            assert_eq!(matches!(payload, Payload::Inline(_)), inline);
-            let travelled: Payload =
-                serde_json::from_value(serde_json::to_value(payload).unwrap()).unwrap();
-            assert_eq!(travelled.unpack(&store).await.unwrap(), value);
+            let payload: Payload = serde_json::from_value(payload).unwrap();
+            assert_eq!(payload.unpack(&store).await.unwrap(), value);
         }
         let no_pointer = json!({"s3Uri": "s3://b/k", "more": 1});
         let payload: Payload = serde_json::from_value(no_pointer.clone()).unwrap();

@@ -22,6 +22,17 @@ pub struct Malformed {
     pub reason: String,
 }
 
+/// Why a required variable cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum Unusable {
+    /// It is not set.
+    #[error(transparent)]
+    Missing(#[from] Missing),
+    /// It is set to something else.
+    #[error(transparent)]
+    Malformed(#[from] Malformed),
+}
+
 /// The value of a required variable; an empty value counts as missing.
 pub fn required(name: &'static str) -> Result<String, Missing> {
     optional(name).ok_or(Missing(name))
@@ -38,6 +49,14 @@ where
     T: FromStr<Err: Display>,
 {
     optional(name).map(|value| read(name, value)).transpose()
+}
+
+/// The value of a required variable, as a `T`.
+pub fn required_as<T>(name: &'static str) -> Result<T, Unusable>
+where
+    T: FromStr<Err: Display>,
+{
+    Ok(parsed(name)?.ok_or(Missing(name))?)
 }
 
 fn read<T>(name: &'static str, value: String) -> Result<T, Malformed>

@@ -44,7 +44,7 @@ mod tests {
             (None, Level::INFO),
             (Some("nonsense=very"), Level::INFO),
             (Some("DEBUG"), Level::DEBUG),
-            (Some("warn,shared=trace"), Level::TRACE),
+            (Some("warn,jobs=trace"), Level::TRACE),
         ] {
             let filter = filter(text);
             assert!(filter.would_enable("jobs::job", &enabled), "{text:?}");

@@ -14,13 +14,14 @@ use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::activity::SfnActivity;
 use crate::artifacts::{self, GetObject, Payload, PutObject, S3Store, S3Uri};
+use crate::env::{self, Malformed, Unusable};
 use crate::job::{Job, JobOutcome, JobResult, Receipt};
 use crate::task::{
     CallBack, Delivery, Failure, JOB_CRASHED, Named, SfnCallback, Signal, TaskToken,
 };
-use crate::{aws, env, lambda, telemetry};
+use crate::{aws, lambda, telemetry};
 use input::{self, InvalidInput};
-use placement::Placement;
+use placement::{Placement, Resources};
 
 mod activity;
 mod vigil;
@@ -40,6 +41,9 @@ pub struct Assignment {
     /// Where the worker runs, when that is not the job's own placement.
     #[serde(default)]
     pub placement: Option<Placement>,
+    /// What the worker was given there, if its environment tells.
+    #[serde(skip)]
+    pub given: Option<Resources>,
 }
 
 /// What the computation gets besides its input.
@@ -116,7 +120,7 @@ where
         }
         let assignment = match assignment_from_env() {
             Ok(assignment) => assignment,
-            Err(error) => return refuse_to_start(&*error),
+            Err(error) => return refuse_to_start(&error),
         };
         ExitCode::from(
             Box::pin(perform(&store, &callback, &assignment, &work))
@@ -131,12 +135,22 @@ fn refuse_to_start(error: &dyn std::error::Error) -> ExitCode {
     ExitCode::from(1)
 }
 
-fn assignment_from_env() -> Result<Assignment, Box<dyn std::error::Error>> {
+fn assignment_from_env() -> Result<Assignment, Unusable> {
     Ok(Assignment {
-        job_uri: env::parsed("JOB_URI")?.ok_or(env::Missing("JOB_URI"))?,
+        job_uri: env::required_as("JOB_URI")?,
         task_token: env::optional("TASK_TOKEN").map(TaskToken::new),
         placement: env::parsed("PLACEMENT")?,
+        given: given_from_env()?,
     })
+}
+
+/// The size of the container: its definition tells it beside the size itself, and the dispatcher where it asks for
+/// another one.
+fn given_from_env() -> Result<Option<Resources>, Malformed> {
+    let (vcpu, memory_mib): (Option<f64>, Option<u32>) =
+        (env::parsed("VCPU")?, env::parsed("MEMORY_MIB")?);
+    let given = vcpu.zip(memory_mib);
+    Ok(given.map(|(vcpu, memory_mib)| Resources { vcpu, memory_mib }))
 }
 
 async fn serve_lambda<I, O, E>(
@@ -149,8 +163,13 @@ where
     O: Serialize,
     E: Named,
 {
+    let memory_mib = match env::required_as("AWS_LAMBDA_FUNCTION_MEMORY_SIZE") {
+        Ok(memory_mib) => memory_mib,
+        Err(error) => return refuse_to_start(&error),
+    };
     let served = lambda::serve(async |mut assignment: Assignment| {
         assignment.placement = Some(Placement::Lambda);
+        assignment.given = Some(Resources::of_function(memory_mib));
         match Box::pin(perform(store, callback, &assignment, work)).await {
             Ending::Succeeded(receipt) => Ok(Some(receipt)),
             // The token has the failure already; failing the invocation too would make Lambda run it again.
@@ -251,6 +270,7 @@ where
         job_id: job.id.clone(),
         worker: job.worker.clone(),
         placement: assignment.placement.unwrap_or(job.placement),
+        given: assignment.given,
         started_at_ms,
         finished_at_ms: now_ms(),
         result,

@@ -222,6 +222,9 @@ pub struct Generated {
     pub truncated: bool,
     /// Memory of the function in MiB; 0 outside Lambda.
     pub memory_mib: u32,
+    /// How long the function's environment took to initialise, in milliseconds, when this was its first answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub init_ms: Option<f64>,
     /// When the state machine sent the request, by its clock, in milliseconds since 1970.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent_at_ms: Option<f64>,
@@ -245,9 +248,10 @@ impl Generated {
         })
     }
 
-    /// Seconds that Lambda bills for the invocation, without initialisation.
+    /// Seconds that Lambda bills for the invocation, and for the initialisation that came before it.
     pub fn billed_seconds(&self) -> f64 {
-        (self.returned_at_ms - self.received_at_ms).max(0.0).ceil() / 1e3
+        let invocation = (self.returned_at_ms - self.received_at_ms).max(0.0);
+        (invocation + self.init_ms.unwrap_or(0.0)).ceil() / 1e3
     }
 }
 
@@ -489,6 +493,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use proptest::prelude::*;
+    use serde_json::{Value, json};
 
     fn measured(latencies: &[u64], errors: u64) -> Measured {
         let mut measured = Measured {
@@ -565,6 +570,25 @@ mod tests {
             let error = text.parse::<Threshold>().unwrap_err().to_string();
             assert!(error.contains(part), "{text}: {error}");
         }
+    }
+
+    #[test]
+    fn initialisation_is_billed_with_the_first_invocation() {
+        let answer = |more: Value| {
+            let mut answer = json!({
+                "index": 0, "resultUri": "s3://b/0.json", "requests": 0, "failed": 0, "requestsPerSecond": 0.0,
+                "p99Ms": 0.0, "truncated": false, "memoryMib": 1024, "receivedAtMs": 10.0, "returnedAtMs": 110.2
+            });
+            answer
+                .as_object_mut()
+                .unwrap()
+                .extend(more.as_object().unwrap().clone());
+            serde_json::from_value::<Generated>(answer)
+                .unwrap()
+                .billed_seconds()
+        };
+        assert_eq!(answer(json!({})), 0.101);
+        assert_eq!(answer(json!({"initMs": 40.5})), 0.141);
     }
 
     #[test]

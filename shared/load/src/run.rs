@@ -55,9 +55,44 @@ pub fn run(
 ) -> Result<LoadResult, Error> {
     let (origin, late) = origin(timing.start_at)?;
     let warmup = (plan.test.warmup_seconds * 1e9) as u64;
-    let (sender, receiver) = channel();
     let mut coordinator = Coordinator::new(plan, progress);
-    let finished = std::thread::scope(|scope| {
+    let finished = on_threads(plan, timing, origin, &mut coordinator)?;
+    let last = finished.iter().map(|thread| thread.last).max();
+    let last = last.unwrap_or(warmup);
+    let truncated = finished.iter().any(|thread| thread.truncated);
+    let measured = coordinator.measured;
+    let scheduled = if truncated {
+        0.0
+    } else {
+        plan.test.seconds() - plan.test.warmup_seconds
+    };
+    let started = SystemTime::now() - origin.elapsed() + Duration::from_nanos(warmup);
+    Ok(LoadResult {
+        started_at_ms: started
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default()
+            .as_secs_f64()
+            * 1e3,
+        late_ms: late.as_secs_f64() * 1e3,
+        seconds: scheduled.max((last - warmup) as f64 / 1e9),
+        offered: plan.offered().unwrap_or(measured.requests),
+        unfinished: finished.iter().map(|thread| thread.unfinished).sum(),
+        truncated,
+        measured,
+        ..plan.empty_result()
+    })
+}
+
+/// Lets every thread make its share, while `coordinator` collects what they measure.
+fn on_threads(
+    plan: &Plan,
+    timing: &Timing,
+    origin: Instant,
+    coordinator: &mut Coordinator<'_>,
+) -> Result<Vec<Finished>, Error> {
+    let warmup = (plan.test.warmup_seconds * 1e9) as u64;
+    let (sender, receiver) = channel();
+    std::thread::scope(|scope| {
         let threads: Vec<_> = (0..plan.threads)
             .map(|index| {
                 let work = Work {
@@ -84,34 +119,7 @@ pub fn run(
                 .map_err(|_| std::io::Error::other("a thread of the generator panicked"));
             ended.and_then(|ended| ended).map_err(Error::from)
         });
-        finished.collect::<Result<Vec<Finished>, Error>>()
-    })?;
-    let last = finished
-        .iter()
-        .map(|thread| thread.last)
-        .max()
-        .unwrap_or(warmup);
-    let truncated = finished.iter().any(|thread| thread.truncated);
-    let measured = coordinator.measured;
-    let scheduled = if truncated {
-        0.0
-    } else {
-        plan.test.seconds() - plan.test.warmup_seconds
-    };
-    let started = SystemTime::now() - origin.elapsed() + Duration::from_nanos(warmup);
-    Ok(LoadResult {
-        started_at_ms: started
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default()
-            .as_secs_f64()
-            * 1e3,
-        late_ms: late.as_secs_f64() * 1e3,
-        seconds: scheduled.max((last - warmup) as f64 / 1e9),
-        offered: plan.offered().unwrap_or(measured.requests),
-        unfinished: finished.iter().map(|thread| thread.unfinished).sum(),
-        truncated,
-        measured,
-        ..plan.empty_result()
+        finished.collect()
     })
 }
 

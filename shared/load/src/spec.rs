@@ -231,6 +231,66 @@ const OWN_HEADERS: [&str; 4] = [
     "upgrade",
 ];
 
+/// Refuses what is not from 0 to `most`.
+fn number(field: &'static str, value: f64, most: f64) -> Result<(), Error> {
+    if (0.0..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(Error::invalid(
+        field,
+        format!("must be a number from 0 to {most}"),
+    ))
+}
+
+impl Load {
+    fn check(&self) -> Result<(), Error> {
+        match self {
+            Self::Open {
+                stages,
+                max_connections,
+                ..
+            } => check_open(stages, *max_connections),
+            Self::Closed {
+                connections,
+                seconds,
+            } => {
+                number("load.closed.seconds", *seconds, MAX_SECONDS)?;
+                if *connections > 0 && *seconds > 0.0 {
+                    return Ok(());
+                }
+                let message = "connections and seconds must be more than 0";
+                Err(Error::invalid("load.closed", message))
+            }
+        }
+    }
+}
+
+fn check_open(stages: &[Stage], max_connections: u32) -> Result<(), Error> {
+    for stage in stages {
+        number("load.open.stages.rate", stage.rate(), MAX_RATE)?;
+        number("load.open.stages.seconds", stage.seconds(), MAX_SECONDS)?;
+        if stage.seconds() == 0.0 {
+            return Err(Error::invalid(
+                "load.open.stages.seconds",
+                "must be more than 0",
+            ));
+        }
+    }
+    if stages.iter().all(|stage| stage.rate() == 0.0) {
+        return Err(Error::invalid(
+            "load.open.stages",
+            "needs a stage with a rate above 0",
+        ));
+    }
+    if max_connections == 0 {
+        return Err(Error::invalid(
+            "load.open.maxConnections",
+            "must be at least 1",
+        ));
+    }
+    Ok(())
+}
+
 impl LoadTest {
     /// A GET test of `url` with the defaults of every optional field.
     pub fn new(url: impl Into<String>, load: Load) -> Self {
@@ -289,59 +349,8 @@ impl LoadTest {
     pub fn check(&self, ceilings: &Ceilings) -> Result<(), Error> {
         self.method_parsed()?;
         self.header_values()?;
-        let number = |field, value: f64, most: f64| {
-            if (0.0..=most).contains(&value) {
-                Ok(())
-            } else {
-                Err(Error::invalid(
-                    field,
-                    format!("must be a number from 0 to {most}"),
-                ))
-            }
-        };
         number("warmupSeconds", self.warmup_seconds, MAX_SECONDS)?;
-        match &self.load {
-            Load::Open {
-                stages,
-                max_connections,
-                ..
-            } => {
-                for stage in stages {
-                    number("load.open.stages.rate", stage.rate(), MAX_RATE)?;
-                    number("load.open.stages.seconds", stage.seconds(), MAX_SECONDS)?;
-                    if stage.seconds() == 0.0 {
-                        return Err(Error::invalid(
-                            "load.open.stages.seconds",
-                            "must be more than 0",
-                        ));
-                    }
-                }
-                if stages.iter().all(|stage| stage.rate() == 0.0) {
-                    return Err(Error::invalid(
-                        "load.open.stages",
-                        "needs a stage with a rate above 0",
-                    ));
-                }
-                if *max_connections == 0 {
-                    return Err(Error::invalid(
-                        "load.open.maxConnections",
-                        "must be at least 1",
-                    ));
-                }
-            }
-            Load::Closed {
-                connections,
-                seconds,
-            } => {
-                number("load.closed.seconds", *seconds, MAX_SECONDS)?;
-                if *connections == 0 || *seconds == 0.0 {
-                    return Err(Error::invalid(
-                        "load.closed",
-                        "connections and seconds must be more than 0",
-                    ));
-                }
-            }
-        }
+        self.load.check()?;
         if !(1..=MAX_TIMEOUT_MS).contains(&self.timeout_ms) {
             return Err(Error::invalid(
                 "timeoutMs",

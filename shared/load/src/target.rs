@@ -6,9 +6,11 @@
 //! check and the test gains nothing.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 
+use addresses::{Kind, kind};
 use http::uri::Authority;
+use ipnet::IpNet;
 
 /// One entry of an allow-list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +20,7 @@ enum Entry {
     /// Every host that ends with this, dot included.
     Suffix(String),
     /// Addresses of a network: also lifts the ban on addresses that are not public.
-    Network(IpAddr, u8),
+    Network(IpNet),
 }
 
 /// The allow-list of a function.
@@ -60,7 +62,7 @@ pub enum TargetError {
         /// The refused address.
         address: IpAddr,
         /// What kind of address it is.
-        kind: &'static str,
+        kind: Kind,
     },
     /// The host does not resolve.
     #[error("host \"{host}\" does not resolve to an address: {reason}")]
@@ -182,20 +184,20 @@ impl AllowedTargets {
         self.entries.iter().any(|entry| match entry {
             Entry::Host(name) => name == host,
             Entry::Suffix(suffix) => host.len() > suffix.len() && host.ends_with(suffix.as_str()),
-            Entry::Network(network, bits) => {
-                address.is_some_and(|address| within(address, *network, *bits))
+            Entry::Network(network) => {
+                address.is_some_and(|address| network.contains(&address.to_canonical()))
             }
         })
     }
 
     /// The kind of a refused address; `None` when it may be connected to.
-    fn refuses_address(&self, address: IpAddr) -> Option<&'static str> {
-        let kind = kind_if_not_public(address)?;
+    fn refuses_address(&self, address: IpAddr) -> Option<Kind> {
+        let kind = kind(address)?;
         if self.any_address {
             return None;
         }
         let listed = self.entries.iter().any(|entry| match entry {
-            Entry::Network(network, bits) => within(address, *network, *bits),
+            Entry::Network(network) => network.contains(&address.to_canonical()),
             Entry::Host(_) | Entry::Suffix(_) => false,
         });
         if listed { None } else { Some(kind) }
@@ -211,19 +213,11 @@ impl fmt::Display for Target {
 fn parse_entry(text: &str) -> Result<Entry, TargetError> {
     let wrong = || TargetError::Entry(text.to_owned());
     let lower = text.to_ascii_lowercase();
-    if let Some((address, bits)) = lower.split_once('/') {
-        let address: IpAddr = address.parse().map_err(|_| wrong())?;
-        let most = if address.is_ipv4() { 32 } else { 128 };
-        return match bits.parse() {
-            Ok(bits) if bits <= most => Ok(Entry::Network(address, bits)),
-            _ => Err(wrong()),
-        };
+    if lower.contains('/') {
+        return lower.parse().map(Entry::Network).map_err(|_| wrong());
     }
     if let Ok(address) = lower.parse::<IpAddr>() {
-        return Ok(Entry::Network(
-            address,
-            if address.is_ipv4() { 32 } else { 128 },
-        ));
+        return Ok(Entry::Network(address.into()));
     }
     let name = lower.strip_prefix('*').unwrap_or(&lower);
     let valid = |label: &str| {
@@ -291,77 +285,6 @@ fn take_apart(url: &str) -> Result<UrlParts, TargetError> {
         path,
         tls,
     })
-}
-
-fn within(address: IpAddr, network: IpAddr, bits: u8) -> bool {
-    match (address.to_canonical(), network) {
-        (IpAddr::V4(address), IpAddr::V4(network)) => {
-            let mask = u32::MAX.checked_shl(32 - u32::from(bits)).unwrap_or(0);
-            (address.to_bits() ^ network.to_bits()) & mask == 0
-        }
-        (IpAddr::V6(address), IpAddr::V6(network)) => {
-            let mask = u128::MAX.checked_shl(128 - u32::from(bits)).unwrap_or(0);
-            (address.to_bits() ^ network.to_bits()) & mask == 0
-        }
-        _ => false,
-    }
-}
-
-/// The kind of an address that is not on the public internet, by the IANA special-purpose registries
-/// (<https://www.iana.org/assignments/iana-ipv4-special-registry>); `None` for a public one.
-fn kind_if_not_public(address: IpAddr) -> Option<&'static str> {
-    // An IPv4 address in IPv6 clothes (::ffff:169.254.169.254) is the IPv4 address.
-    match address.to_canonical() {
-        IpAddr::V4(address) => v4_kind(address),
-        IpAddr::V6(address) => v6_kind(address),
-    }
-}
-
-fn v4_kind(address: Ipv4Addr) -> Option<&'static str> {
-    let [a, b, c, _] = address.octets();
-    // Instance metadata and the ECS credentials endpoint.
-    if address == Ipv4Addr::new(169, 254, 169, 254) || address == Ipv4Addr::new(169, 254, 170, 2) {
-        Some("the metadata address")
-    } else if address.is_loopback() {
-        Some("a loopback address")
-    } else if address.is_private() {
-        Some("a private address")
-    } else if address.is_link_local() {
-        Some("a link-local address")
-    } else if a == 0 || address.is_broadcast() || address.is_multicast() || a >= 240 {
-        Some("not an address of one host")
-    } else if a == 100 && (64..128).contains(&b) {
-        Some("a shared (carrier) address")
-    } else if address.is_documentation()
-        || (a == 198 && (b == 18 || b == 19))
-        || (a, b, c) == (192, 0, 0)
-    {
-        Some("a reserved address")
-    } else {
-        None
-    }
-}
-
-fn v6_kind(address: Ipv6Addr) -> Option<&'static str> {
-    let segments = address.segments();
-    if address == Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254) {
-        Some("the metadata address")
-    } else if address.is_loopback() {
-        Some("a loopback address")
-    } else if address.is_unique_local() {
-        Some("a private address")
-    } else if address.is_unicast_link_local() {
-        Some("a link-local address")
-    } else if address.is_unspecified() || address.is_multicast() {
-        Some("not an address of one host")
-    } else if segments[0] == 0x64 && segments[1] == 0xff9b || segments[0] == 0x2002 {
-        // NAT64 and 6to4 lead to an IPv4 address that was not checked.
-        Some("a translated address")
-    } else if segments[0] & 0xe000 != 0x2000 || (segments[0] == 0x2001 && segments[1] == 0xdb8) {
-        Some("a reserved address")
-    } else {
-        None
-    }
 }
 
 #[cfg(test)]

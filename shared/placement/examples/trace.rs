@@ -16,10 +16,11 @@ use std::process::ExitCode;
 
 use placement::choice::{Availability, Needs, choose};
 use placement::pricing::Prices;
-use placement::quota;
-use placement::{Placement, Resources};
+use placement::{Capacity, Placement, Resources};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
+
+const PLACEMENTS: usize = Placement::ALL.len();
 
 /// What really happens to a job on one placement.
 #[derive(Clone, Copy)]
@@ -33,7 +34,7 @@ struct Fate {
 struct TracedJob {
     needs: Needs,
     run_seconds: f64,
-    fates: [Fate; 5],
+    fates: [Fate; PLACEMENTS],
 }
 
 /// Cost and completion of one policy on one job.
@@ -51,7 +52,7 @@ struct Tally {
     missed: usize,
     avoidable: usize,
     impossible: usize,
-    chosen: [usize; 5],
+    chosen: [usize; PLACEMENTS],
 }
 
 fn main() -> ExitCode {
@@ -85,7 +86,8 @@ fn main() -> ExitCode {
 
     println!("{jobs} jobs, seed {seed}, prices of {}", prices.as_of);
     println!(
-        "policy            USD   to best  missed  avoidable  cannot run   LAMBDA FARGATE  F_SPOT   BATCH  B_SPOT"
+        "policy            USD   to best  missed  avoidable  cannot run  {}",
+        Placement::ALL.map(column).concat()
     );
     let rows = [("hindsight", &hindsight), ("planner", &planner)];
     let names = ["always Lambda", "always Fargate", "always Batch"];
@@ -95,10 +97,7 @@ fn main() -> ExitCode {
             "{name:<14} {:>8.2}  {ratio:>7.4}  {:>6}  {:>9}  {:>10}  ",
             tally.usd, tally.missed, tally.avoidable, tally.impossible
         );
-        println!(
-            "{}",
-            tally.chosen.map(|count| format!("{count:>8}")).concat()
-        );
+        println!("{}", tally.chosen.map(column).concat());
     }
     println!(
         "to best: cost divided by what hindsight pays for the same jobs; avoidable: missed, and a placement could have met it"
@@ -108,6 +107,11 @@ fn main() -> ExitCode {
     } else {
         ExitCode::FAILURE
     }
+}
+
+/// One column of the choices.
+fn column(cell: impl std::fmt::Display) -> String {
+    format!(" {cell:>width$}", width = Placement::WIDTH)
 }
 
 impl Tally {
@@ -120,8 +124,8 @@ impl Tally {
     ) {
         let Some((placement, result)) = outcome else {
             self.impossible += 1;
-            self.missed += usize::from(job.needs.deadline.is_some());
-            self.avoidable += usize::from(job.needs.deadline.is_some() && could);
+            self.missed += usize::from(job.needs.within.is_some());
+            self.avoidable += usize::from(job.needs.within.is_some() && could);
             return;
         };
         self.usd += result.usd;
@@ -136,7 +140,7 @@ impl Tally {
 
 fn met(job: &TracedJob, result: Outcome) -> bool {
     job.needs
-        .deadline
+        .within
         .is_none_or(|deadline| result.finish_seconds <= deadline)
 }
 
@@ -222,7 +226,7 @@ fn draw(random: &mut StdRng, prices: &Prices) -> TracedJob {
             },
             expected_seconds,
             longest_seconds: Needs::longest_of(expected_seconds),
-            deadline: random.random_bool(kind.with_deadline).then_some(deadline),
+            within: random.random_bool(kind.with_deadline).then_some(deadline),
             interruptible: random.random_bool(kind.interruptible),
         },
         run_seconds: expected_seconds * random.random_range(0.75..1.25),
@@ -230,15 +234,15 @@ fn draw(random: &mut StdRng, prices: &Prices) -> TracedJob {
     }
 }
 
-fn fates(random: &mut StdRng, prices: &Prices) -> [Fate; 5] {
+fn fates(random: &mut StdRng, prices: &Prices) -> [Fate; PLACEMENTS] {
     // How slow a service is to start at that moment; Spot and on demand share it.
     let slowness: [f64; 3] = random.random();
     Placement::ALL.map(|placement| {
         let start = prices.start_up(placement);
-        let slow = match placement {
-            Placement::Lambda => slowness[0],
-            Placement::Fargate | Placement::FargateSpot => slowness[1],
-            Placement::Batch | Placement::BatchSpot => slowness[2],
+        let slow = match placement.capacity() {
+            Capacity::Function => slowness[0],
+            Capacity::Fargate => slowness[1],
+            Capacity::Instance => slowness[2],
         };
         let hours =
             -random.random_range(f64::MIN_POSITIVE..1.0).ln() / prices.spot_interruptions_per_hour;
@@ -259,7 +263,9 @@ fn run(job: &TracedJob, placement: Placement, prices: &Prices) -> Option<Outcome
     let fate = job.fates[placement as usize];
     let offer = prices.offer(placement, &job.needs.resources).ok()?;
     let seconds = fate.start_seconds + job.run_seconds;
-    let cut_off = placement == Placement::Lambda && job.run_seconds > quota::LAMBDA_SECONDS;
+    let cut_off = placement
+        .time_limit()
+        .is_some_and(|limit| job.run_seconds > limit);
     let unfit = placement.is_spot() && !job.needs.interruptible;
     if fate.refused || cut_off || unfit || seconds > fate.interrupted_after {
         return None;
@@ -285,22 +291,18 @@ fn in_hindsight(job: &TracedJob, prices: &Prices) -> Option<(Placement, Outcome)
 /// The planner's run: refusals and interruptions make it choose again.
 fn plan(job: &TracedJob, prices: &Prices) -> Option<(Placement, Outcome)> {
     let (mut now, mut usd) = (0.0, 0.0);
+    let mut needs = job.needs.clone();
     let mut availability = Availability::all();
     loop {
-        let placement = choose(&job.needs, prices, now, &availability)
-            .ok()?
-            .placement;
+        needs.within = job.needs.within.map(|within| within - now);
+        let placement = choose(&needs, prices, &availability).ok()?.placement;
         let fate = job.fates[placement as usize];
         if fate.refused {
             availability.refuse(placement, "no capacity");
             continue;
         }
         let offer = prices.offer(placement, &job.needs.resources).ok()?;
-        let limit = if placement == Placement::Lambda {
-            quota::LAMBDA_SECONDS
-        } else {
-            f64::INFINITY
-        };
+        let limit = placement.time_limit().unwrap_or(f64::INFINITY);
         let seconds = fate.start_seconds + job.run_seconds.min(limit);
         let ran = seconds.min(fate.interrupted_after);
         usd += offer.cost(ran);

@@ -1,6 +1,6 @@
 //! Which placement a job gets, and why: the cheapest that meets the deadline, start-up included.
 //!
-//! [`choose`] is pure: the same needs, prices, time and availability give the same decision.
+//! [`choose`] is pure: the same needs, prices and availability give the same decision.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,7 +8,6 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::pricing::{Offer, Prices};
-use crate::quota;
 use crate::{Placement, Resources};
 use input::{self, InvalidInput};
 
@@ -22,18 +21,18 @@ pub struct Needs {
     /// The longest it may run, seconds: its timeout. Plans are made with this one, costs with the
     /// expected one.
     pub longest_seconds: f64,
-    /// When it must be done, seconds since the Unix epoch; none: whenever.
-    pub deadline: Option<f64>,
+    /// In how many seconds from now it must be done; none: whenever.
+    pub within: Option<f64>,
     /// Whether it may be interrupted and run again, which Spot demands.
     pub interruptible: bool,
 }
 
 impl Needs {
-    /// Refuses what no job can need, at `now` (seconds since the Unix epoch).
+    /// Refuses what no job can need.
     ///
     /// # Errors
     /// The JSON path of the first such value, as requests and job files name it.
-    pub fn check(&self, now: f64) -> Result<(), InvalidInput> {
+    pub fn check(&self) -> Result<(), InvalidInput> {
         input::positive("$.resources.vcpu", self.resources.vcpu)?;
         input::positive("$.resources.memoryMiB", self.resources.memory_mib.into())?;
         input::positive("$.expectedSeconds", self.expected_seconds)?;
@@ -43,8 +42,8 @@ impl Needs {
             let message = format!("{longest} is less than expectedSeconds, {expected}");
             return Err(InvalidInput::new("$.longestSeconds", message));
         }
-        match self.deadline {
-            Some(deadline) => input::positive("$.deadlineSeconds", deadline - now),
+        match self.within {
+            Some(within) => input::positive("$.deadlineSeconds", within),
             None => Ok(()),
         }
     }
@@ -129,7 +128,7 @@ pub struct NoPlacement(
     pub String,
 );
 
-/// Chooses the placement of a job at `now` (seconds since the Unix epoch).
+/// Chooses the placement of a job.
 ///
 /// 1. Of the placements that meet the deadline in the worst case, the cheapest.
 /// 2. If none does, the one that leaves the job the most time to run, on demand before Spot: it
@@ -145,16 +144,14 @@ pub struct NoPlacement(
 pub fn choose(
     needs: &Needs,
     prices: &Prices,
-    now: f64,
     availability: &Availability,
 ) -> Result<Decision, NoPlacement> {
-    let candidates = candidates(needs, prices, now, availability);
-    let within = needs.deadline.map(|deadline| deadline - now);
+    let candidates = candidates(needs, prices, availability);
     let (chosen, reason) =
-        pick(needs, within, &candidates).ok_or_else(|| NoPlacement(refusals(&candidates, None)))?;
+        pick(needs, &candidates).ok_or_else(|| NoPlacement(refusals(&candidates, None)))?;
     Ok(Decision {
         placement: chosen.placement,
-        explanation: explain(chosen, reason, within, &candidates),
+        explanation: explain(chosen, reason, needs.within, &candidates),
         candidates,
     })
 }
@@ -167,11 +164,7 @@ enum Reason {
     DeadlineLost,
 }
 
-fn pick<'a>(
-    needs: &Needs,
-    within: Option<f64>,
-    candidates: &'a [Candidate],
-) -> Option<(&'a Candidate, Reason)> {
+fn pick<'a>(needs: &Needs, candidates: &'a [Candidate]) -> Option<(&'a Candidate, Reason)> {
     let cheapest = |of: &dyn Fn(&Candidate) -> bool| {
         candidates
             .iter()
@@ -182,17 +175,13 @@ fn pick<'a>(
         return Some((candidate, Reason::CheapestInTime));
     }
     let time_to_run = |candidate: &Candidate| {
-        let left = within.unwrap_or(f64::INFINITY) - candidate.start_seconds;
-        match candidate.placement {
-            Placement::Lambda => left.min(quota::LAMBDA_SECONDS),
-            Placement::Fargate
-            | Placement::FargateSpot
-            | Placement::Batch
-            | Placement::BatchSpot => left,
-        }
+        let left = needs.within.unwrap_or(f64::INFINITY) - candidate.start_seconds;
+        left.min(candidate.placement.time_limit().unwrap_or(f64::INFINITY))
     };
+    // Of equals the last is taken, so that the first placement of the table wins.
     let most_time = candidates
         .iter()
+        .rev()
         .filter(|c| matches!(c.promise, Promise::MayMiss(_)))
         .max_by(|a, b| {
             // On demand wins a tie with Spot, then the cheaper one.
@@ -207,37 +196,33 @@ fn pick<'a>(
     cheapest(&|c| matches!(c.promise, Promise::MayMiss(_))).map(|c| (c, Reason::DeadlineLost))
 }
 
-/// The table of all placements for a job at `now` (seconds since the Unix epoch).
-pub fn candidates(
-    needs: &Needs,
-    prices: &Prices,
-    now: f64,
-    availability: &Availability,
-) -> Vec<Candidate> {
+/// The table of all placements for a job.
+pub fn candidates(needs: &Needs, prices: &Prices, availability: &Availability) -> Vec<Candidate> {
     // What a rerun after a Spot interruption costs at most, and how long it takes at the latest.
-    let on_demand =
-        [Placement::Fargate, Placement::Batch].map(|p| (p, prices.offer(p, &needs.resources).ok()));
-    let rerun = on_demand.iter().filter_map(|(placement, offer)| {
-        let offer = offer.as_ref()?;
-        let start = prices.start_up(*placement);
-        Some((
-            offer.cost(start.expected() + needs.expected_seconds),
-            start.longest + needs.longest_seconds,
-        ))
-    });
+    let lasting = |placement: &Placement| !placement.is_spot() && placement.time_limit().is_none();
+    let rerun = Placement::ALL
+        .into_iter()
+        .filter(lasting)
+        .filter_map(|placement| {
+            let offer = prices.offer(placement, &needs.resources).ok()?;
+            let start = prices.start_up(placement);
+            Some((
+                offer.cost(start.expected() + needs.expected_seconds),
+                start.longest + needs.longest_seconds,
+            ))
+        });
     let rerun = rerun
         .min_by(|a, b| a.1.total_cmp(&b.1))
         .unwrap_or((0.0, needs.longest_seconds));
     Placement::ALL
         .iter()
-        .map(|&placement| candidate(needs, prices, now, availability, placement, rerun))
+        .map(|&placement| candidate(needs, prices, availability, placement, rerun))
         .collect()
 }
 
 fn candidate(
     needs: &Needs,
     prices: &Prices,
-    now: f64,
     availability: &Availability,
     placement: Placement,
     (rerun_usd, rerun_seconds): (f64, f64),
@@ -263,7 +248,7 @@ fn candidate(
     }
     let promise = match &offer {
         Err(too_large) => Promise::Cannot(too_large.to_string()),
-        Ok(_) => promise(needs, now, availability, placement, latest_seconds),
+        Ok(_) => promise(needs, availability, placement, latest_seconds),
     };
     Candidate {
         placement,
@@ -278,7 +263,6 @@ fn candidate(
 
 fn promise(
     needs: &Needs,
-    now: f64,
     availability: &Availability,
     placement: Placement,
     latest_seconds: f64,
@@ -289,14 +273,16 @@ fn promise(
     if placement.is_spot() && !needs.interruptible {
         return Promise::Cannot("the job cannot be interrupted".to_owned());
     }
-    if placement == Placement::Lambda && needs.expected_seconds > quota::LAMBDA_SECONDS {
-        return Promise::Cannot(format!("runs longer than {} s", quota::LAMBDA_SECONDS));
+    if let Some(limit) = placement.time_limit() {
+        if needs.expected_seconds > limit {
+            return Promise::Cannot(format!("runs longer than {limit} s"));
+        }
+        if needs.longest_seconds > limit {
+            return Promise::MayMiss(format!("may run longer than {limit} s"));
+        }
     }
-    if placement == Placement::Lambda && needs.longest_seconds > quota::LAMBDA_SECONDS {
-        return Promise::MayMiss(format!("may run longer than {} s", quota::LAMBDA_SECONDS));
-    }
-    match needs.deadline {
-        Some(deadline) if now + latest_seconds > deadline => {
+    match needs.within {
+        Some(within) if latest_seconds > within => {
             Promise::MayMiss(format!("may take {latest_seconds:.0} s"))
         }
         Some(_) | None => Promise::Meets,
@@ -361,18 +347,22 @@ fn refusals(candidates: &[Candidate], chosen: Option<Placement>) -> String {
 impl Decision {
     /// The row of the chosen placement.
     pub fn chosen(&self) -> Option<&Candidate> {
-        self.candidates
-            .iter()
-            .find(|c| c.placement == self.placement)
+        self.candidate(self.placement)
+    }
+
+    /// The row of a placement.
+    pub fn candidate(&self, placement: Placement) -> Option<&Candidate> {
+        self.candidates.iter().find(|c| c.placement == placement)
     }
 }
 
 impl fmt::Display for Decision {
     /// The table that `hybrid price` prints.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let width = Placement::WIDTH;
         writeln!(
             f,
-            "  {:<13} {:<16} {:>9} {:>12} {:>9} {:>10}  verdict",
+            "  {:<width$} {:<16} {:>9} {:>12} {:>9} {:>10}  verdict",
             "placement", "size", "USD/hour", "USD", "start s", "finish s"
         )?;
         for row in &self.candidates {
@@ -398,10 +388,8 @@ impl fmt::Display for Decision {
             };
             writeln!(
                 f,
-                "{mark} {:<13} {size:<16} {hour:>9} {usd:>12} {:>9.1} {:>10.1}  {verdict}",
-                row.placement.to_string(),
-                row.start_seconds,
-                row.finish_seconds
+                "{mark} {:<width$} {size:<16} {hour:>9} {usd:>12} {:>9.1} {:>10.1}  {verdict}",
+                row.placement, row.start_seconds, row.finish_seconds
             )?;
         }
         Ok(())

@@ -1,38 +1,13 @@
-//! Prices, start-up times and quotas of every placement: the one table that the whole product
-//! reads them from. us-east-1, Linux, US dollars, without free tier, savings plans and tax.
-//!
-//! | figures | read on | AWS page |
-//! |---|---|---|
-//! | Lambda GB-second and request | 2026-11-24 | <https://aws.amazon.com/lambda/pricing/> |
-//! | Fargate vCPU-hour and GB-hour, Spot range | 2026-11-24 | <https://aws.amazon.com/fargate/pricing/> |
-//! | EC2 on demand | 2026-11-24 | <https://aws.amazon.com/ec2/pricing/on-demand/> |
-//! | EC2 Spot | 2026-11-24 | <https://aws.amazon.com/ec2/spot/pricing/> |
-//! | Spot interruption frequency | 2026-11-24 | <https://aws.amazon.com/ec2/spot/instance-advisor/> |
-//!
-//! AWS Batch itself costs nothing: a job costs the instance it runs on
-//! (<https://aws.amazon.com/batch/pricing/>). Spot prices float; ours are typical values, and
-//! [`Prices`] deserialises from JSON so that a caller can bring the price of the hour.
+//! What every placement costs and takes to start: the one table that the whole product reads it from. The figures
+//! stand in `list.rs`.
 
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::quota;
-use crate::{Placement, Resources};
+use crate::size::LARGEST_FARGATE;
+use crate::{Capacity, Placement, Resources, quota};
 use input::InvalidInput;
-
-/// Memory sizes of Fargate tasks: (vCPU, smallest MiB, largest MiB, step MiB).
-/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task-cpu-memory-error.html>
-const FARGATE_SIZES: [(f64, u32, u32, u32); 7] = [
-    // 0.25 vCPU has 512, 1024 and 2048 only; `fargate_shape` leaves 1536 out.
-    (0.25, 512, 2_048, 512),
-    (0.5, 1_024, 4_096, 1_024),
-    (1.0, 2_048, 8_192, 1_024),
-    (2.0, 4_096, 16_384, 1_024),
-    (4.0, 8_192, 30_720, 1_024),
-    (8.0, 16_384, 61_440, 4_096),
-    (16.0, 32_768, 122_880, 8_192),
-];
 
 /// Sizes of the instance families, in multiples of `large` (2 vCPU), as far as x86_64 and arm64 have them alike.
 /// The largest has the 64 vCPUs that the on-demand compute environment of `deploy/batch.yml` may have at once.
@@ -110,7 +85,7 @@ pub struct InstanceFamily {
 
 impl InstanceFamily {
     /// A family of which the `large` size has `gib` and costs `hour` USD on demand.
-    fn new(name: &str, gib: u32, hour: f64) -> Self {
+    pub(crate) fn new(name: &str, gib: u32, hour: f64) -> Self {
         Self {
             name: name.to_owned(),
             large_memory_mib: gib * 1_024,
@@ -123,6 +98,22 @@ impl InstanceFamily {
     fn large_memory_for_jobs(&self) -> f64 {
         f64::from(self.large_memory_mib) * INSTANCE_MEMORY_FOR_JOBS
     }
+}
+
+/// An EC2 instance that Lambda or ECS runs in one's account, its fee included.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ManagedInstance {
+    /// Who manages it.
+    pub service: String,
+    /// For example `c6i.large`.
+    pub size: String,
+    /// USD per hour, instance and fee.
+    pub usd_per_hour: f64,
+    /// The day the fee was read, ISO 8601.
+    pub as_of: String,
+    /// Where.
+    pub source: String,
 }
 
 /// The price list and the start-up times of one region and architecture.
@@ -139,6 +130,9 @@ pub struct Prices {
     pub fargate_spot: FargatePrice,
     /// The families of the Batch compute environments.
     pub instances: Vec<InstanceFamily>,
+    /// What others manage for a fee; no placement of ours, told for comparison.
+    #[serde(default)]
+    pub managed: Vec<ManagedInstance>,
     /// Interruptions of a Spot task or instance per hour of running.
     pub spot_interruptions_per_hour: f64,
     /// Start-up of a Lambda environment.
@@ -223,75 +217,6 @@ impl FromStr for Prices {
 }
 
 impl Prices {
-    /// us-east-1, Linux on x86_64.
-    ///
-    /// Fargate Spot is 50 to 70 % off (AWS's pricing page); the middle is taken. EC2 Spot for the
-    /// c family is the 0.033 USD of the pipelines' first cost table, and the same 61 % discount
-    /// for the other families. Spot Instance Advisor's lowest band, under 5 % a month, is about
-    /// 0.0001 an hour over the lifetime of an instance; a hundred times that, 1 % an hour, is
-    /// reckoned, because jobs share the hours in which capacity is short.
-    pub fn x86_64() -> Self {
-        Prices {
-            as_of: "2026-11-24".to_owned(),
-            lambda: LambdaPrice {
-                gb_second: 0.000_016_666_7,
-                request: 0.000_000_2,
-                function_memory_mib: None,
-            },
-            fargate: FargatePrice {
-                vcpu_hour: 0.040_48,
-                gb_hour: 0.004_445,
-            },
-            fargate_spot: FargatePrice {
-                vcpu_hour: 0.016_192,
-                gb_hour: 0.001_778,
-            },
-            instances: vec![
-                InstanceFamily::new("c6i", 4, 0.085),
-                InstanceFamily::new("m6i", 8, 0.096),
-                InstanceFamily::new("r6i", 16, 0.126),
-            ],
-            spot_interruptions_per_hour: 0.01,
-            lambda_start: StartUp {
-                shortest: 0.1,
-                longest: 0.1,
-            },
-            fargate_start: StartUp {
-                shortest: 10.0,
-                longest: 20.0,
-            },
-            batch_start: StartUp {
-                shortest: 60.0,
-                longest: 240.0,
-            },
-        }
-    }
-
-    /// us-east-1, Linux on arm64 (Graviton): Lambda and Fargate are 20 % cheaper, and the
-    /// seventh generation of EC2 15 %.
-    pub fn arm64() -> Self {
-        Prices {
-            lambda: LambdaPrice {
-                gb_second: 0.000_013_333_4,
-                ..Prices::x86_64().lambda
-            },
-            fargate: FargatePrice {
-                vcpu_hour: 0.032_38,
-                gb_hour: 0.003_56,
-            },
-            fargate_spot: FargatePrice {
-                vcpu_hour: 0.012_952,
-                gb_hour: 0.001_424,
-            },
-            instances: vec![
-                InstanceFamily::new("c7g", 4, 0.072_5),
-                InstanceFamily::new("m7g", 8, 0.081_6),
-                InstanceFamily::new("r7g", 16, 0.107_1),
-            ],
-            ..Prices::x86_64()
-        }
-    }
-
     /// The same prices for a worker whose function has `memory_mib`.
     #[must_use]
     pub fn with_function(mut self, memory_mib: u32) -> Self {
@@ -299,19 +224,28 @@ impl Prices {
         self
     }
 
-    /// USD of `seconds` of running at the smallest size that holds `resources`, Lambda's request
-    /// and the least billed time included; the billed start-up counts as running. For metering
-    /// what has run.
+    /// USD of work that ran for `seconds` with `given`: the one formula of every report. What comes before the work
+    /// is in it where each run has it: the expected start-up of a task or an instance. The INIT phase of a function
+    /// is billed too (<https://aws.amazon.com/blogs/compute/aws-lambda-standardizes-billing-for-init-phase/>), but
+    /// only its first run has one: `seconds` must hold it.
     ///
     /// # Errors
-    /// [`TooLarge`] when no size holds `resources`.
+    /// [`TooLarge`] when no size holds `given`.
     pub fn cost(
         &self,
         placement: Placement,
-        resources: &Resources,
+        given: &Resources,
         seconds: f64,
     ) -> Result<f64, TooLarge> {
-        Ok(self.offer(placement, resources)?.cost(seconds))
+        let offer = match placement.capacity() {
+            Capacity::Function => self.function(given.memory_mib),
+            Capacity::Fargate | Capacity::Instance => self.offer(placement, given)?,
+        };
+        let before = match placement.has_start_up() {
+            true => self.start_up(placement).expected(),
+            false => 0.0,
+        };
+        Ok(offer.cost(before + seconds))
     }
 
     /// One hour at the size of each service that is nearest 2 vCPU and 4 GB: the cost table that the
@@ -347,10 +281,10 @@ impl Prices {
 
     /// The start-up time of a placement.
     pub fn start_up(&self, placement: Placement) -> StartUp {
-        match placement {
-            Placement::Lambda => self.lambda_start,
-            Placement::Fargate | Placement::FargateSpot => self.fargate_start,
-            Placement::Batch | Placement::BatchSpot => self.batch_start,
+        match placement.capacity() {
+            Capacity::Function => self.lambda_start,
+            Capacity::Fargate => self.fargate_start,
+            Capacity::Instance => self.batch_start,
         }
     }
 
@@ -359,43 +293,51 @@ impl Prices {
     /// # Errors
     /// [`TooLarge`] when no size does.
     pub fn offer(&self, placement: Placement, resources: &Resources) -> Result<Offer, TooLarge> {
-        match placement {
-            Placement::Lambda => self.lambda_offer(resources),
-            Placement::Fargate => fargate_offer(placement, &self.fargate, resources),
-            Placement::FargateSpot => fargate_offer(placement, &self.fargate_spot, resources),
-            Placement::Batch => self.batch_offer(placement, |family| family.large_hour, resources),
-            Placement::BatchSpot => {
-                self.batch_offer(placement, |family| family.large_spot_hour, resources)
+        match (placement.capacity(), placement.is_spot()) {
+            (Capacity::Function, _) => self.function_offer(placement, resources),
+            (Capacity::Fargate, false) => fargate_offer(placement, &self.fargate, resources),
+            (Capacity::Fargate, true) => fargate_offer(placement, &self.fargate_spot, resources),
+            (Capacity::Instance, false) => {
+                self.instance_offer(placement, |family| family.large_hour, resources)
+            }
+            (Capacity::Instance, true) => {
+                self.instance_offer(placement, |family| family.large_spot_hour, resources)
             }
         }
     }
 
-    /// Memory is the only size of a function, and vCPUs come with it: the job needs the larger of what it asks
-    /// for and what its vCPUs take. The INIT phase is billed for every package type since August 2025.
-    fn lambda_offer(&self, resources: &Resources) -> Result<Offer, TooLarge> {
-        let for_vcpu = (resources.vcpu * quota::LAMBDA_MIB_PER_VCPU).ceil();
-        let needed = for_vcpu.max(f64::from(resources.memory_mib)).max(128.0);
+    /// The worker's function, or one made to measure.
+    fn function_offer(
+        &self,
+        placement: Placement,
+        resources: &Resources,
+    ) -> Result<Offer, TooLarge> {
         let function = self.lambda.function_memory_mib;
         let most = function.unwrap_or(quota::LAMBDA_MEMORY_MIB);
-        if needed > f64::from(most) {
-            return Err(TooLarge {
-                placement: Placement::Lambda,
-                vcpu: (f64::from(most) / quota::LAMBDA_MIB_PER_VCPU) as u32,
-                memory_mib: most,
-            });
-        }
-        let memory = function.map_or(needed, f64::from);
-        Ok(Offer {
-            size: format!("{memory} MB"),
-            usd_per_hour: memory / 1_024.0 * 3_600.0 * self.lambda.gb_second,
+        let needed = Capacity::Function.size(resources);
+        let needed = needed
+            .map(|size| size.memory_mib)
+            .filter(|needed| *needed <= most);
+        let needed = needed.ok_or(TooLarge {
+            placement,
+            vcpu: Resources::of_function(most).vcpu as u32,
+            memory_mib: most,
+        })?;
+        Ok(self.function(function.unwrap_or(needed)))
+    }
+
+    fn function(&self, memory_mib: u32) -> Offer {
+        Offer {
+            size: format!("{memory_mib} MB"),
+            usd_per_hour: f64::from(memory_mib) / 1_024.0 * 3_600.0 * self.lambda.gb_second,
             usd_per_start: self.lambda.request,
             least_billed_seconds: 0.001,
-        })
+        }
     }
 
     /// The cheapest instance that holds the job alone. A job that shares its instance costs less;
     /// whether it does is not known beforehand.
-    fn batch_offer(
+    fn instance_offer(
         &self,
         placement: Placement,
         large_hour: impl Fn(&InstanceFamily) -> f64,
@@ -442,11 +384,12 @@ fn fargate_offer(
     price: &FargatePrice,
     resources: &Resources,
 ) -> Result<Offer, TooLarge> {
-    let (vcpu, memory_mib) = fargate_shape(resources).ok_or(TooLarge {
+    let size = Capacity::Fargate.size(resources).ok_or(TooLarge {
         placement,
-        vcpu: 16,
-        memory_mib: 122_880,
+        vcpu: LARGEST_FARGATE.vcpu as u32,
+        memory_mib: LARGEST_FARGATE.memory_mib,
     })?;
+    let Resources { vcpu, memory_mib } = size;
     let gb = f64::from(memory_mib) / 1_024.0;
     Ok(Offer {
         size: format!("{vcpu} vCPU {gb} GB"),
@@ -454,20 +397,6 @@ fn fargate_offer(
         usd_per_start: 0.0,
         least_billed_seconds: 60.0,
     })
-}
-
-/// The smallest task size (vCPU, MiB) that holds `resources`, or none.
-pub fn fargate_shape(resources: &Resources) -> Option<(f64, u32)> {
-    FARGATE_SIZES
-        .iter()
-        .find_map(|&(vcpu, smallest, largest, step)| {
-            if vcpu < resources.vcpu || largest < resources.memory_mib {
-                return None;
-            }
-            let memory = resources.memory_mib.max(smallest).div_ceil(step) * step;
-            // 1.5 GB is the one multiple of its step that AWS does not sell.
-            Some((vcpu, if memory == 1_536 { 2_048 } else { memory }))
-        })
 }
 
 #[cfg(test)]

@@ -54,6 +54,8 @@ fn sizes_are_the_smallest_that_hold_the_job() {
         (Placement::Fargate, 0.25, 9_000, "2 vCPU 9 GB"),
         (Placement::FargateSpot, 5.0, 17_000, "8 vCPU 20 GB"),
         (Placement::Fargate, 16.0, 122_880, "16 vCPU 120 GB"),
+        (Placement::FargateSpot, 17.0, 512, "32 vCPU 60 GB"),
+        (Placement::Fargate, 1.0, 122_881, "32 vCPU 244 GB"),
         (Placement::Batch, 2.0, 3_584, "c6i.large"),
         // An instance of 4 GiB has less than that for its jobs.
         (Placement::Batch, 2.0, 4_096, "m6i.large"),
@@ -82,6 +84,38 @@ fn a_job_on_lambda_gets_and_pays_the_function_that_there_is() {
 }
 
 #[test]
+fn work_that_ran_costs_its_start_up_too_unless_the_function_was_warm() {
+    let prices = Prices::x86_64();
+    let cost =
+        |placement, vcpu, mib, seconds| prices.cost(placement, &resources(vcpu, mib), seconds);
+    // An hour of 2 vCPU and 4 GB, and 15 s of start-up.
+    let hour = 2.0 * prices.fargate.vcpu_hour + 4.0 * prices.fargate.gb_hour;
+    let fargate = cost(Placement::Fargate, 2.0, 4_096, 3_600.0).unwrap();
+    assert!(
+        (fargate - hour * (1.0 + 15.0 / 3_600.0)).abs() < 1e-12,
+        "{fargate}"
+    );
+    // A function is billed by the memory that it has, whatever vCPUs that brings and whatever others have.
+    let lambda = 4.0 * 3_600.0 * prices.lambda.gb_second + prices.lambda.request;
+    for prices in [&prices, &prices.clone().with_function(1_769)] {
+        let given = Resources::of_function(4_096);
+        let usd = prices.cost(Placement::Lambda, &given, 3_600.0).unwrap();
+        assert!((usd - lambda).abs() < 1e-12, "{usd}");
+    }
+    assert!(cost(Placement::Fargate, 64.0, 512, 1.0).is_err());
+}
+
+#[test]
+fn managed_instances_cost_more_than_the_instance() {
+    for prices in [Prices::x86_64(), Prices::arm64()] {
+        let family = &prices.instances[0];
+        let managed = &prices.managed[0];
+        assert_eq!(managed.size, format!("{}.large", family.name));
+        assert!((managed.usd_per_hour / family.large_hour - 1.15).abs() < 1e-9);
+    }
+}
+
+#[test]
 fn the_stack_has_the_instances_that_are_priced() {
     let stack = include_str!("../../../serverless.yml");
     for (architecture, prices) in [("x86_64", Prices::x86_64()), ("arm64", Prices::arm64())] {
@@ -106,8 +140,8 @@ fn what_is_too_large_is_refused_with_the_limit() {
     for (placement, vcpu, mib, largest) in [
         (Placement::Lambda, 6.0, 512, (5, 10_240)),
         (Placement::Lambda, 1.0, 10_241, (5, 10_240)),
-        (Placement::Fargate, 16.1, 512, (16, 122_880)),
-        (Placement::FargateSpot, 1.0, 122_881, (16, 122_880)),
+        (Placement::Fargate, 32.1, 512, (32, 249_856)),
+        (Placement::FargateSpot, 1.0, 249_857, (32, 249_856)),
         (Placement::Batch, 64.1, 512, (64, 471_859)),
     ] {
         let refused = prices.offer(placement, &resources(vcpu, mib)).unwrap_err();

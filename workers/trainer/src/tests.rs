@@ -15,20 +15,9 @@ async fn run(input: Value) -> (MemoryStore, Result<Output, Error>) {
         .put(&dataset, DIGITS.to_vec(), When::Always)
         .await
         .unwrap();
-    let job = Job {
-        id: "j".into(),
-        origin: Origin {
-            execution: "e".into(),
-            state: "s".into(),
-            index: None,
-        },
-        execution_arn: None,
-        worker: "trainer".into(),
-        placement: Placement::Lambda,
-        resources: None,
-        input: json!({}),
-    };
-    let uri = job_uri("b", "j");
+    let origin = Origin::new("e", "s");
+    let job = Job::new(origin, "trainer", Placement::Lambda, json!({}));
+    let uri = job_uri("b", &job.id);
     let context = Context {
         job: &job,
         store: &store,

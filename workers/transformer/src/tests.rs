@@ -31,20 +31,9 @@ async fn run(input: Value) -> (MemoryStore, Result<Output, Error>) {
             .await
             .unwrap();
     }
-    let job = Job {
-        id: "j".into(),
-        origin: Origin {
-            execution: "e".into(),
-            state: "s".into(),
-            index: None,
-        },
-        execution_arn: None,
-        worker: "transformer".into(),
-        placement: Placement::Fargate,
-        resources: None,
-        input: json!({}),
-    };
-    let uri = job_uri("b", "j");
+    let origin = Origin::new("e", "s");
+    let job = Job::new(origin, "transformer", Placement::Fargate, json!({}));
+    let uri = job_uri("b", &job.id);
     let context = Context {
         job: &job,
         store: &store,

@@ -10,7 +10,7 @@ use clap::Args;
 use input::{self, InvalidInput};
 use placement::choice::{Availability, Decision, Needs, choose};
 use placement::pricing::Prices;
-use placement::{Placement, Resources};
+use placement::{Placement, Resources, Starter};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use stack::{Options, Stack};
@@ -19,6 +19,7 @@ use crate::{
     error::{Error, FAILED},
     needed,
     project::{Project, read_json},
+    summary,
 };
 
 /// Arguments of `hybrid price`.
@@ -66,7 +67,7 @@ impl Job {
         self.worker.as_deref().unwrap_or("job")
     }
 
-    /// What it needs, its deadline counted from 0.
+    /// What it needs.
     fn needs(&self) -> Needs {
         Needs {
             resources: self.resources,
@@ -74,7 +75,7 @@ impl Job {
             longest_seconds: self
                 .longest_seconds
                 .unwrap_or_else(|| Needs::longest_of(self.expected_seconds)),
-            deadline: self.deadline_seconds,
+            within: self.deadline_seconds,
             interruptible: self.interruptible,
         }
     }
@@ -85,7 +86,7 @@ impl Price {
     pub fn execute(self) -> Result<ExitCode, Error> {
         let (jobs, stack) = self.jobs()?;
         for job in &jobs {
-            job.needs().check(0.0).map_err(usage)?;
+            job.needs().check().map_err(usage)?;
         }
         let prices = match &self.prices {
             Some(file) => parse(read_json(file)?)?,
@@ -99,18 +100,7 @@ impl Price {
             for (job, decision) in jobs.iter().zip(&decisions) {
                 print!("{}", table(job, decision));
             }
-            println!(
-                "Prices of {}, us-east-1. One hour at the size nearest 2 vCPU, 4 GB:",
-                prices.as_of
-            );
-            for row in prices.hour_of_two_vcpus() {
-                println!(
-                    "  {:<13} {:<16} {} USD",
-                    row.placement.to_string(),
-                    row.size,
-                    row.usd
-                );
-            }
+            print!("{}", hours(&prices));
         }
         let fits = decisions.iter().all(Result::is_ok);
         Ok(if fits {
@@ -133,7 +123,7 @@ impl Price {
         let pipeline = project.pipeline(&self.what)?;
         let input = pipeline.input(None)?;
         let stack = load(project)?;
-        let jobs = self.of_pipeline(&stack, &input);
+        let jobs = self.of_pipeline(&stack, &input)?;
         if jobs.is_empty() {
             let message = format!(
                 "{} starts no job on a cluster; its functions are priced by a run",
@@ -145,29 +135,43 @@ impl Price {
     }
 
     /// One job per worker that the pipeline reaches, at the size of its task definition.
-    fn of_pipeline(&self, stack: &Stack, input: &Value) -> Vec<Job> {
+    fn of_pipeline(&self, stack: &Stack, input: &Value) -> Result<Vec<Job>, Error> {
         let named =
             |machine: &&stack::StateMachine| machine.pipeline.as_deref() == Some(&self.what);
         let Some(machine) = stack.state_machines.iter().find(named) else {
-            return Vec::new();
+            return Ok(Vec::new());
         };
         let packages = needed::packages(stack, machine, input);
         let reached = stack.task_definitions.iter().filter_map(|task| {
             let worker = needed::worker(&task.containers.first()?.image);
-            packages.contains(&worker).then(|| Job {
+            packages.contains(&worker).then_some((worker, task))
+        });
+        let job = |(worker, task): (String, &stack::TaskDefinition)| {
+            Ok(Job {
                 worker: Some(worker),
-                resources: Resources {
-                    vcpu: task.cpu.unwrap_or(1_024) as f64 / 1_024.0,
-                    memory_mib: u32::try_from(task.memory_mib.unwrap_or(2_048)).unwrap_or(u32::MAX),
-                },
+                resources: size(task)?,
                 expected_seconds: self.expected,
                 longest_seconds: None,
                 deadline_seconds: self.deadline,
                 interruptible: self.interruptible,
             })
-        });
-        reached.collect()
+        };
+        reached.map(job).collect()
     }
+}
+
+/// The size of a task, which a definition for Fargate must tell.
+fn size(task: &stack::TaskDefinition) -> Result<Resources, Error> {
+    let (Some(cpu), Some(memory)) = (task.cpu, task.memory_mib) else {
+        let family = &task.family;
+        let message =
+            format!("task definition {family} tells no Cpu and Memory; without a size no price");
+        return Err(Error::Usage(message));
+    };
+    Ok(Resources {
+        vcpu: cpu as f64 / 1_024.0,
+        memory_mib: u32::try_from(memory).unwrap_or(u32::MAX),
+    })
 }
 
 fn parse<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, Error> {
@@ -179,7 +183,7 @@ fn usage(error: InvalidInput) -> Error {
 }
 
 /// The prices that the dispatcher of `stack` chooses by.
-fn prices_of(stack: Option<&Stack>) -> Result<Prices, Error> {
+pub(super) fn prices_of(stack: Option<&Stack>) -> Result<Prices, Error> {
     let functions = stack.map_or(&[][..], |stack| &stack.functions);
     let architecture = functions
         .iter()
@@ -200,10 +204,13 @@ fn decide(job: &Job, stack: Option<&Stack>, prices: &Prices) -> Result<Decision,
                 let memory = u32::try_from(function.memory_mib).unwrap_or(u32::MAX);
                 prices = prices.with_function(memory);
             }
-            None => availability.refuse(Placement::Lambda, format!("{worker} has no function")),
+            None => Placement::ALL
+                .into_iter()
+                .filter(|placement| placement.starter() == Starter::Function)
+                .for_each(|one| availability.refuse(one, format!("{worker} has no function"))),
         }
     }
-    choose(&job.needs(), &prices, 0.0, &availability).map_err(|error| error.to_string())
+    choose(&job.needs(), &prices, &availability).map_err(|error| error.to_string())
 }
 
 fn table(job: &Job, decision: &Result<Decision, String>) -> String {
@@ -217,6 +224,32 @@ fn table(job: &Job, decision: &Result<Decision, String>) -> String {
         Ok(decision) => format!("{head}{decision}  {}\n\n", decision.explanation),
         Err(error) => format!("{head}  {error}\n\n"),
     }
+}
+
+/// One hour of each placement, and of what AWS manages beside them.
+fn hours(prices: &Prices) -> String {
+    let rows = prices.hour_of_two_vcpus().into_iter();
+    let rows = rows.map(|row| vec![row.placement.to_string(), row.size, row.usd]);
+    let mut text = format!("Prices of {}, us-east-1, in USD.\n", prices.as_of);
+    let head = ["one hour near 2 vCPU, 4 GB", "size", "USD"];
+    text.push_str(&summary::table(&head, rows.collect()));
+    if prices.managed.is_empty() {
+        return text;
+    }
+    let rows = prices.managed.iter().map(|one| {
+        let usd = format!("{:.4}", one.usd_per_hour);
+        vec![one.service.clone(), one.size.clone(), usd]
+    });
+    let head = ["not in this stack, fee included", "size", "USD"];
+    text.push('\n');
+    text.push_str(&summary::table(&head, rows.collect()));
+    for one in &prices.managed {
+        text.push_str(&format!(
+            "{}: {}, read on {}\n",
+            one.service, one.source, one.as_of
+        ));
+    }
+    text
 }
 
 fn document(jobs: &[Job], decisions: &[Result<Decision, String>], prices: &Prices) -> Value {
@@ -298,7 +331,8 @@ mod tests {
             let resources = json!({"vcpu": 1, "memoryMiB": memory});
             let job = json!({"worker": worker, "resources": resources, "expectedSeconds": 1});
             let job = job_of(job);
-            decide(&job, Some(&stack), &prices).unwrap().candidates[0].clone()
+            let decision = decide(&job, Some(&stack), &prices).unwrap();
+            decision.candidate(Placement::Lambda).unwrap().clone()
         };
         let size = |worker, memory| lambda(worker, memory).offer.map(|offer| offer.size);
         assert_eq!(size("trainer", 512).as_deref(), Some("1769 MB"));
@@ -308,12 +342,27 @@ mod tests {
     }
 
     #[test]
+    fn managed_instances_are_told_with_their_source() {
+        let text = hours(&Prices::x86_64());
+        for part in [
+            "FARGATE",
+            "0.098",
+            "c6i.large",
+            "0.0978",
+            "0.3430",
+            "/ecs/pricing/, read on 2026-09-20",
+        ] {
+            assert!(text.contains(part), "{part}: {text}");
+        }
+    }
+
+    #[test]
     fn nonsense_is_refused_by_path() {
         for (field, value) in [("expectedSeconds", json!(-5)), ("longestSeconds", json!(1))] {
             let mut value_of =
                 json!({"resources": {"vcpu": 1, "memoryMiB": 1024}, "expectedSeconds": 2});
             value_of[field] = value;
-            let refusal = job_of(value_of).needs().check(0.0).unwrap_err();
+            let refusal = job_of(value_of).needs().check().unwrap_err();
             assert_eq!(refusal.path, format!("$.{field}"));
         }
     }

@@ -13,6 +13,7 @@ use stack::{Stack, StateMachine};
 use stepfunctions::{Cloud, Config};
 
 use super::exec::ClockArgument;
+use super::price::prices_of;
 use crate::{
     binaries::Binaries,
     error::{Error, FAILED, INTERRUPTED},
@@ -53,6 +54,7 @@ struct Ended {
     execution: stepfunctions::ExecutionDescription,
     events: Vec<Value>,
     usage: Vec<cloud::Usage>,
+    prices: Prices,
     report: Option<PathBuf>,
     folder: PathBuf,
     interrupted: bool,
@@ -126,6 +128,7 @@ async fn run(
     data: &Path,
 ) -> Result<Ended, Error> {
     let bucket = config.stack.buckets.first().cloned();
+    let prices = prices_of(Some(&config.stack))?;
     let faults = config.faults.clone();
     let cloud = Cloud::start(config).await?;
     if let Some(bucket) = &bucket {
@@ -167,6 +170,7 @@ async fn run(
         execution,
         events,
         usage: cloud.usage(),
+        prices,
         report,
         folder,
         interrupted,
@@ -224,7 +228,7 @@ impl Ended {
     }
 
     fn summary(&self) -> String {
-        let prices = Prices::default();
+        let prices = &self.prices;
         let mut timeline = Timeline::default();
         for event in &self.events {
             timeline.push(event);
@@ -234,8 +238,8 @@ impl Ended {
         text.push_str(&summary::states(timeline.rows()));
         text.push('\n');
         text.push_str(&summary::costs(
-            &summary::placements(&self.usage, &prices),
-            &prices,
+            &summary::placements(&self.usage, prices),
+            prices,
         ));
         text.push_str(&format!("\n{}\n", execution.status));
         if let Some(error) = &execution.error {

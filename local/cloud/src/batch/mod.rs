@@ -211,11 +211,6 @@ impl Batch {
         Some(environment.kind.as_str())
     }
 
-    fn is_spot(&self, job: &Job) -> bool {
-        self.environment_kind(job)
-            .is_some_and(|kind| kind.contains("SPOT"))
-    }
-
     /// `statusReason` of a job whose Spot capacity was taken back.
     fn spot_words(&self, job: &Job) -> &'static str {
         match self.environment_kind(job) {

@@ -10,14 +10,12 @@ use serde_json::Value;
 use super::job::Dependency;
 use crate::error::ServiceError;
 use crate::variables;
+use placement::quota::BATCH_ARRAY_SIZE;
 use stack::{EvaluateOnExit, JobDefinition};
 
 /// Largest request, bytes.
 /// <https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html>
 const PAYLOAD_LIMIT: usize = 30 * 1_024;
-/// Largest array.
-/// <https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html>
-const ARRAY_LIMIT: u32 = 10_000;
 /// Most attempts of a job.
 const ATTEMPTS_LIMIT: u32 = 10;
 /// Most jobs that one waits for.
@@ -137,10 +135,10 @@ impl SubmitJob {
         }
         if request
             .array_size()
-            .is_some_and(|size| !(2..=ARRAY_LIMIT).contains(&size))
+            .is_some_and(|size| !(2..=BATCH_ARRAY_SIZE).contains(&size))
         {
             return Err(client_error(format!(
-                "arrayProperties.size must be between 2 and {ARRAY_LIMIT}"
+                "arrayProperties.size must be between 2 and {BATCH_ARRAY_SIZE}"
             )));
         }
         Ok(request)

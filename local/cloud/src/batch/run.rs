@@ -8,8 +8,9 @@ use super::slots::Need;
 use super::{Batch, JobHandle, request};
 use crate::process::Cause;
 use crate::time::now;
-use crate::usage::{Placement, Usage};
+use crate::usage::Usage;
 use crate::worker::{Container, LaunchError, WorkerExit};
+use placement::Placement;
 
 const ESSENTIAL_EXITED: &str = "Essential container in task exited";
 
@@ -220,12 +221,9 @@ impl Run {
     }
 
     fn meter(&self, job: &Job, started: crate::time::Timestamp) {
+        let compute = self.batch.environment_kind(job);
         self.batch.inner.meter.record(Usage {
-            what: if self.batch.is_spot(job) {
-                Placement::BatchSpot
-            } else {
-                Placement::Batch
-            },
+            placement: compute.map_or(Placement::Batch, Placement::of_job),
             name: job.definition.name.clone(),
             vcpus: job.definition.vcpus,
             memory_mib: job.definition.memory_mib,

@@ -7,8 +7,9 @@ use tokio::sync::{mpsc, watch};
 use super::task::{Status, Stop, StopCode, Task, Times};
 use super::{Ecs, STOPPED_BY_CONTAINER};
 use crate::time::now;
-use crate::usage::{Placement, Usage};
+use crate::usage::Usage;
 use crate::worker::{Container, Worker, WorkerExit};
+use placement::Placement;
 use stack::{ContainerDefinition, Env};
 
 /// CPU units of one vCPU.
@@ -233,15 +234,13 @@ impl Run {
         let Some(started) = task.started_at else {
             return;
         };
-        let spot = task.capacity_provider.as_deref() == Some("FARGATE_SPOT");
+        let provider = task.capacity_provider.as_deref();
         let mut environments = task.definition.containers.iter().map(|c| &c.environment);
         let job_uri = environments.find_map(|env| env.get("JOB_URI").cloned());
         self.ecs.inner.meter.record(Usage {
-            what: if spot {
-                Placement::FargateSpot
-            } else {
-                Placement::Fargate
-            },
+            placement: provider
+                .and_then(Placement::of_task)
+                .unwrap_or(Placement::Fargate),
             name: task.definition.family.clone(),
             vcpus: task.definition.cpu.unwrap_or(0) as f64 / UNITS_PER_VCPU,
             memory_mib: task.definition.memory_mib.unwrap_or(0),

@@ -15,7 +15,7 @@ use crate::faults::Effect;
 use crate::logs::LogStream;
 use crate::process::{Exit, Process, Spec};
 use crate::time::now;
-use crate::usage::{Placement, Usage};
+use crate::usage::Usage;
 use stack::{Env, Function};
 
 /// Time a runtime has to initialise before its function's own limit begins to count.
@@ -166,7 +166,7 @@ impl Environment {
         };
         self.report(request_id, elapsed, init, peak, &outcome);
         self.shared.meter.record(Usage {
-            what: Placement::Lambda,
+            placement: placement::Placement::Lambda,
             name: self.function.name.clone(),
             vcpus: self.function.memory_mib as f64 / MIB_PER_VCPU,
             memory_mib: self.function.memory_mib,

@@ -162,8 +162,8 @@ async fn a_spot_interruption_is_retried_by_its_reason() {
             .starts_with("Host EC2")
     );
     assert_eq!(
-        cloud.compute.meter.rows()[0].what,
-        cloud::usage::Placement::BatchSpot
+        cloud.compute.meter.rows()[0].placement,
+        placement::Placement::BatchSpot
     );
 }
 

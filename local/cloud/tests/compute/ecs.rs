@@ -191,8 +191,8 @@ async fn a_spot_task_is_interrupted() {
     assert_eq!(task.capacity_provider_name(), Some("FARGATE_SPOT"));
     assert_eq!(task.containers()[0].exit_code(), Some(137));
     assert_eq!(
-        cloud.compute.meter.rows()[0].what,
-        cloud::usage::Placement::FargateSpot
+        cloud.compute.meter.rows()[0].placement,
+        placement::Placement::FargateSpot
     );
 }
 

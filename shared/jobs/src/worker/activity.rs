@@ -10,13 +10,13 @@ use serde_json::Value;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info, warn};
 
-use super::{Assignment, Context, failure, perform};
+use super::{Assignment, Context, failure, given_from_env, perform};
 use crate::activity::{ActivityTask, PollActivity};
 use crate::artifacts::{self, ArtifactError, GetObject, PutObject, When};
 use crate::env::{self, Missing};
 use crate::job::{Job, Origin, digest};
 use crate::task::{CallBack, Failure, INPUT_INVALID, JOB_INTERRUPTED, Named, Signal};
-use placement::Placement;
+use placement::{Placement, Resources};
 
 /// How many polls in a row may fail before the worker gives up; the container is then started anew.
 const POLL_FAILURES: u32 = 5;
@@ -32,6 +32,8 @@ pub struct Polling {
     pub bucket: String,
     /// `PLACEMENT`, Fargate when absent.
     pub placement: Placement,
+    /// `VCPU` and `MEMORY_MIB`: the size of the container.
+    pub given: Option<Resources>,
     /// `IDLE_POLLS`: end after so many polls in a row without a task; never, when absent.
     pub idle_polls: Option<u32>,
     /// `MAX_TASKS`: end after so many tasks; never, when absent.
@@ -56,6 +58,7 @@ impl Polling {
             worker: worker.to_string_lossy().into_owned(),
             bucket: env::required("BUCKET")?,
             placement: env::parsed("PLACEMENT")?.unwrap_or(Placement::Fargate),
+            given: given_from_env()?,
             idle_polls: env::parsed("IDLE_POLLS")?,
             max_tasks: env::parsed("MAX_TASKS")?,
         }))
@@ -66,18 +69,10 @@ impl Polling {
         let activity = self.activity_arn.rsplit(':').next().unwrap_or("activity");
         // The token is new for each attempt; its digest makes the job id, and hides it.
         let id = digest(&[task.token.reveal()], 16);
+        let origin = Origin::new(activity, &id);
         Ok(Job {
             id: format!("{activity}-{id}"),
-            origin: Origin {
-                execution: activity.to_owned(),
-                state: id,
-                index: None,
-            },
-            execution_arn: None,
-            worker: self.worker.clone(),
-            placement: self.placement,
-            resources: None,
-            input,
+            ..Job::new(origin, &self.worker, self.placement, input)
         })
     }
 }
@@ -177,6 +172,7 @@ async fn take<S, C, I, O, E>(
         job_uri: uri,
         task_token: Some(task.token.clone()),
         placement: Some(polling.placement),
+        given: polling.given,
     };
     // How it ended was told to the token.
     let _ending = Box::pin(perform(store, callback, &assignment, work)).await;
@@ -223,6 +219,7 @@ mod tests {
             worker: "doubler".into(),
             bucket: "b".into(),
             placement: Placement::Fargate,
+            given: None,
             idle_polls: Some(2),
             max_tasks: None,
         }

@@ -36,18 +36,10 @@ impl Bench {
             callback: Arc::default(),
             runs: AtomicU32::new(0),
         };
+        let origin = Origin::new("e", "s");
         let job = Job {
             id: "j".into(),
-            origin: Origin {
-                execution: "e".into(),
-                state: "s".into(),
-                index: None,
-            },
-            execution_arn: None,
-            worker: "halver".into(),
-            placement: Placement::Fargate,
-            resources: None,
-            input,
+            ..Job::new(origin, "halver", Placement::Fargate, input)
         };
         let uri = job_uri("b", "j");
         put_json(&bench.store, &uri, &job, When::Always)
@@ -60,6 +52,7 @@ impl Bench {
                 job_uri: uri,
                 task_token: token,
                 placement: Some(Placement::Lambda),
+                given: Some(Resources::of_function(1_769)),
             },
         )
     }
@@ -109,6 +102,7 @@ async fn success_is_committed_then_told() {
         }
     );
     assert_eq!(outcome.placement, Placement::Lambda);
+    assert_eq!(outcome.given.unwrap().memory_mib, 1_769);
     let [Signal::Success(receipt)] = &bench.answers()[..] else {
         panic!("{:?}", bench.answers())
     };

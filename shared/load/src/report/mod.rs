@@ -6,6 +6,7 @@ mod plot;
 use std::ops::Add;
 
 use placement::pricing::Prices;
+use placement::{Placement, Resources};
 use serde::{Deserialize, Serialize};
 
 use crate::histogram::HistogramError;
@@ -137,7 +138,7 @@ impl LoadReport {
             // An empty sum of floats is -0.
             cost_usd: results
                 .iter()
-                .map(|(answer, _)| cost(answer, prices))
+                .filter_map(|(answer, _)| cost(answer, prices))
                 .fold(0.0, Add::add),
             measured,
             generators,
@@ -202,10 +203,11 @@ fn line(answer: &Generated, result: &LoadResult) -> GeneratorLine {
     }
 }
 
-/// USD of one invocation: memory by the billed time, and the request.
-fn cost(answer: &Generated, prices: &Prices) -> f64 {
-    let gigabytes = f64::from(answer.memory_mib) / 1_024.0;
-    answer.billed_seconds() * gigabytes * prices.lambda.gb_second + prices.lambda.request
+/// USD of one invocation.
+fn cost(answer: &Generated, prices: &Prices) -> Option<f64> {
+    let given = Resources::of_function(answer.memory_mib);
+    let usd = prices.cost(Placement::Lambda, &given, answer.billed_seconds());
+    usd.ok()
 }
 
 /// Milliseconds.
