@@ -2,8 +2,8 @@
 
 use crate::result::LoadResult;
 
-use crate::Error;
 use crate::arrivals::Share;
+use crate::error::Error;
 use crate::pace::Pace;
 use crate::redirect;
 use crate::request::RequestTemplate;

@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::Error;
+use crate::error::Error;
 use crate::request::{RequestTemplate, Scratch};
 use crate::spec::LoadTest;
 use crate::stream::TlsSettings;

@@ -3,7 +3,7 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Uri, header};
 use rand::rngs::StdRng;
 
-use crate::Error;
+use crate::error::Error;
 use crate::spec::LoadTest;
 use crate::target::Target;
 use crate::template::Template;

@@ -10,10 +10,11 @@ use crate::histogram::Latencies;
 use crate::result::{LoadResult, Measured, Second};
 
 use crate::driver::{Driver, Finished, Work};
+use crate::error::Error;
+use crate::http2;
 use crate::plan::Plan;
 use crate::recorder::{Interval, Recorder};
 use crate::spec::Version;
-use crate::{Error, http2};
 
 /// When to begin and to end.
 #[derive(Clone, Debug, Default)]

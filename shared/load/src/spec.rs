@@ -7,8 +7,8 @@ use crate::result::Threshold;
 use http::{HeaderName, HeaderValue, Method};
 use serde::{Deserialize, Serialize};
 
-use crate::Error;
 use crate::arrivals::{Profile, Spread, Stage};
+use crate::error::Error;
 
 /// A load test, as written in the input of the state machine.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]

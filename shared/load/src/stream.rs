@@ -9,7 +9,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, ClientConnection, RootCertStore};
 
-use crate::Error;
+use crate::error::Error;
 
 /// What is needed to encrypt connections to one host.
 #[derive(Clone, Debug)]
