@@ -66,8 +66,9 @@ pub enum ComputeError {
 }
 
 impl Compute {
-    /// Builds the services. Tasks and jobs that a killed local cloud left in the data folder go on; no
-    /// other process is started before it is asked for. Call it within a tokio runtime.
+    /// Builds the services. Tasks, jobs and asynchronous invocations that an earlier local cloud left in
+    /// the data folder are known, and go on with [`Compute::open`]; no other process is started before
+    /// it is asked for. Call it within a tokio runtime.
     pub fn start(local: Local, stack: &Stack, faults: Faults) -> Result<Self, ComputeError> {
         let faults = faults.with_rates(Rates::new(&local.limits.rates));
         let objects = local.data_dir.join("s3");
@@ -146,7 +147,14 @@ impl Compute {
         }
     }
 
-    /// Stops every child and waits until all have ended.
+    /// Begins to work: what an earlier local cloud has left goes on, and what is asked for starts.
+    /// Before, whoever hears of it must be there, as the state machines that events start.
+    pub fn open(&self) {
+        self.processes.open();
+    }
+
+    /// Stops every child and waits until all have ended. What they did is done again at the next start
+    /// on the same folder.
     pub async fn shutdown(&self) {
         self.scheduler.stop();
         self.processes.shutdown().await;

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::error::ServiceError;
 use crate::private;
 
 /// A folder of records.
@@ -20,18 +21,30 @@ impl Records {
         Records { folder }
     }
 
-    /// Writes a record, whole or not at all. A full disk must not stop what runs, so a failure is
-    /// only traced: the record would be missed after a crash.
+    /// Writes the first record of something, before anything is done for it.
+    pub(crate) fn create(&self, id: &str, record: &impl Serialize) -> Result<(), ServiceError> {
+        self.write(id, record).map_err(|error| {
+            let folder = self.folder.display();
+            let message =
+                format!("{id} cannot be recorded in {folder}, so it is not begun: {error}");
+            ServiceError::with_status(500, "ServerException", message)
+        })
+    }
+
+    /// Writes how something goes on. A full disk must not stop what runs, so a failure is only
+    /// traced: after a crash the earlier record would be believed.
     pub(crate) fn save(&self, id: &str, record: &impl Serialize) {
-        let write = || -> io::Result<()> {
-            private::create_dir_all(&self.folder)?;
-            let (path, new) = (self.path(id), self.folder.join(format!("{id}.new")));
-            private::write(&new, &serde_json::to_vec(record)?)?;
-            fs::rename(new, path)
-        };
-        if let Err(error) = write() {
+        if let Err(error) = self.write(id, record) {
             tracing::warn!(folder = %self.folder.display(), id, %error, "record not written");
         }
+    }
+
+    /// Whole or not at all.
+    fn write(&self, id: &str, record: &impl Serialize) -> io::Result<()> {
+        private::create_dir_all(&self.folder)?;
+        let (path, new) = (self.path(id), self.folder.join(format!("{id}.new")));
+        private::write(&new, &serde_json::to_vec(record)?)?;
+        fs::rename(new, path)
     }
 
     /// All records; what cannot be read is left out, and traced.

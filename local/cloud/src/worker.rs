@@ -52,6 +52,9 @@ pub(crate) enum LaunchError {
         program: String,
         source: std::io::Error,
     },
+    /// Nothing is to be made of it: the next local cloud starts the container.
+    #[error("the local cloud is shutting down")]
+    Closing,
 }
 
 /// A running worker.
@@ -138,7 +141,13 @@ impl Workers {
             grace: container.grace,
             record: Some(self.record(&container.name)),
         };
-        self.processes.spawn(spec, &log).map_err(failed)
+        self.processes.spawn(spec, &log).map_err(|source| {
+            if self.processes.is_closing() {
+                LaunchError::Closing
+            } else {
+                failed(source)
+            }
+        })
     }
 }
 

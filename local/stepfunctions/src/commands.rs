@@ -50,7 +50,7 @@ impl Inner {
             Command::StartChild { id, child } => {
                 let busy = self.clock.busy();
                 self.runtime.spawn(async move {
-                    sfn.start_child(&owner, id, child, progress).await;
+                    sfn.start_child(&owner, id, child, progress.stopped).await;
                     drop(busy);
                 });
             }

@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::{ClockMode, Description, ExecutionEvent, Sfn, SfnError};
+use crate::{ClockMode, Description, Durability, ExecutionEvent, Sfn, SfnError};
 use cloud::compute::{Compute, ComputeError};
 use cloud::config::{Limits, Local};
 use cloud::error::ServiceError;
@@ -41,6 +41,8 @@ pub struct Config {
     pub limits: Limits,
     /// Which clock executions see.
     pub clock: ClockMode,
+    /// What the history survives.
+    pub durability: Durability,
 }
 
 impl Config {
@@ -54,6 +56,7 @@ impl Config {
             faults: Faults::default(),
             limits: Limits::default(),
             clock: ClockMode::Real,
+            durability: Durability::default(),
         }
     }
 }
@@ -147,6 +150,7 @@ impl Cloud {
             faults,
             limits,
             clock,
+            durability,
         } = config;
         let lock = lock_folder(&data_dir)?;
         let folder = data_dir.clone();
@@ -164,7 +168,7 @@ impl Cloud {
             limits,
         };
         let compute = Compute::start(local.clone(), &stack, faults)?;
-        let sfn = Sfn::open(compute.clone(), local, &stack, clock).await?;
+        let sfn = Sfn::open(compute.clone(), local, &stack, clock, durability).await?;
         // SQLite makes its files readable for all; those to come take the mode of the first.
         private::take(&folder, DATABASE).map_err(|source| CloudError::Data {
             path: folder,
@@ -183,8 +187,9 @@ impl Cloud {
                 tracing::error!(%error, "the endpoint has ended");
             }
         });
-        // Only now: recovered executions may call the endpoint at once.
+        // What goes on calls the endpoint at once; requests to Step Functions wait until all of it does.
         sfn.recover().await?;
+        compute.open();
         Ok(Cloud {
             endpoint,
             compute,

@@ -5,18 +5,19 @@ use std::sync::atomic::Ordering;
 
 use asl::{Child, ChildId, Event, Execution, ExecutionType, Start, Status};
 
-use super::replay::Progress;
 use super::run::{Parent, Parts, Run};
-use super::store::ExecutionRow;
-use super::{Inner, already_exists, internal};
+use super::runs::Claim;
+use super::store::{Definition, ExecutionRow};
+use super::{Description, Inner, Machine, already_exists, internal};
 use cloud::error::ServiceError;
 
 /// How an execution is to be started.
 struct Launch {
     machine: asl::StateMachine,
-    definition: Option<String>,
+    definition: Option<Definition>,
     start: Start,
     parent: Option<Parent>,
+    call: Option<String>,
 }
 
 impl Inner {
@@ -29,23 +30,61 @@ impl Inner {
         input: asl::Value,
     ) -> Result<Arc<Run>, ServiceError> {
         let machine = self.machine(machine_arn)?;
+        self.start_machine(&machine, name, input, None).await
+    }
+
+    /// Starts an execution for a call of a Task state, or gives the one that the same call has
+    /// started before a restart, also if it has ended meanwhile.
+    pub(super) async fn start_for_call(
+        self: &Arc<Self>,
+        machine_arn: &str,
+        name: Option<&str>,
+        input: asl::Value,
+        call: &str,
+    ) -> Result<Description, ServiceError> {
+        if let Some(row) = self.store.execution_of_call(call).map_err(internal)? {
+            return self.describe(&row.start.arn);
+        }
+        let machine = self.machine(machine_arn)?;
+        // A name of the call's own, as StartExecution makes one too.
+        let name = name.unwrap_or(call);
+        let run = self
+            .start_machine(&machine, Some(name), input, Some(call.to_owned()))
+            .await?;
+        self.describe(&run.start.arn)
+    }
+
+    async fn start_machine(
+        self: &Arc<Self>,
+        machine: &Machine,
+        name: Option<&str>,
+        input: asl::Value,
+        call: Option<String>,
+    ) -> Result<Arc<Run>, ServiceError> {
         let unique = uuid::Uuid::new_v4();
+        let is_named = name.is_some();
         let name = name.map_or_else(|| unique.to_string(), str::to_owned);
         let machine_name = &machine.row.name;
-        let arn = match machine.kind() {
+        let arn: Arc<str> = match machine.kind() {
             ExecutionType::Standard => self
                 .local
                 .arn("states", &format!("execution:{machine_name}:{name}")),
             ExecutionType::Express => self
                 .local
                 .arn("states", &format!("express:{machine_name}:{name}:{unique}")),
-        };
-        if self.is_known(&arn)? {
-            return self.same_execution(&arn, &input);
         }
-        let again = input.clone();
+        .into();
+        let claim = match self.runs.claim(&arn).await {
+            Ok(claim) => claim,
+            Err(run) if run.stopped().is_none() && run.start.input == input => return Ok(run),
+            Err(_) => return Err(already_exists(&arn)),
+        };
+        // What runs is in memory; what is only in the store has ended.
+        if is_named && self.store.execution(&arn).map_err(internal)?.is_some() {
+            return Err(already_exists(&arn));
+        }
         let start = Start {
-            arn: arn.as_str().into(),
+            arn: arn.clone(),
             name: name.into(),
             role_arn: machine.row.role_arn.as_str().into(),
             state_machine_arn: machine.row.arn.as_str().into(),
@@ -56,64 +95,55 @@ impl Inner {
             seed: unique.as_u64_pair().1,
             limits: None,
         };
-        if !machine.stored.swap(true, Ordering::Relaxed) {
-            let (hash, text) = (&machine.hash, &machine.row.definition);
-            self.store.put_definition(hash, text).map_err(internal)?;
-        }
+        let is_stored = machine.stored.load(Ordering::Relaxed);
         let launch = Launch {
             machine: machine.compiled.clone(),
-            definition: Some(machine.hash.clone()),
+            definition: Some(Definition {
+                hash: machine.hash.clone(),
+                text: (!is_stored).then(|| machine.row.definition.clone()),
+            }),
             start,
             parent: None,
+            call,
         };
-        match self.launch(launch).await {
-            // Another call with this name was quicker.
-            Err(error) if error.code == "ExecutionAlreadyExists" => {
-                self.same_execution(&arn, &again)
-            }
-            outcome => outcome,
+        let run = self.launch(claim, launch).await?;
+        if run.durable {
+            machine.stored.store(true, Ordering::Relaxed);
         }
+        Ok(run)
     }
 
-    fn is_known(&self, arn: &str) -> Result<bool, ServiceError> {
-        match self.describe(arn) {
-            Ok(_) => Ok(true),
-            Err(error) if error.code == "ExecutionDoesNotExist" => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    /// The execution with that ARN if it runs and has that input: a repeated start gets it again.
-    fn same_execution(&self, arn: &str, input: &asl::Value) -> Result<Arc<Run>, ServiceError> {
-        let run = self
-            .runs
-            .get(arn)
-            .filter(|run| run.stopped().is_none() && run.start.input == *input);
-        run.ok_or_else(|| already_exists(arn))
-    }
-
-    /// Starts an execution: it is in the store before anything is done for it.
-    async fn launch(self: &Arc<Self>, launch: Launch) -> Result<Arc<Run>, ServiceError> {
+    /// Starts an execution: it is in the store before anything is done for it, or known of it.
+    async fn launch(
+        self: &Arc<Self>,
+        claim: Claim<'_>,
+        launch: Launch,
+    ) -> Result<Arc<Run>, ServiceError> {
         let Launch {
             machine,
             definition,
             start,
             parent,
+            call,
         } = launch;
         let busy = self.clock.busy();
         let now = self.clock.now();
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let durable = start.kind == ExecutionType::Standard;
-        let row = durable.then(|| ExecutionRow {
-            id,
-            start: start.clone(),
-            definition,
-            parent: parent.as_ref().map(|parent| parent.arn.to_string()),
-            map_run: parent.as_ref().map(|parent| parent.map_run.to_string()),
-            started: now,
-            stopped: None,
-            status: Status::Running,
-        });
+        if durable {
+            let row = ExecutionRow {
+                id,
+                start: start.clone(),
+                definition: definition.as_ref().map(|known| known.hash.clone()),
+                parent: parent.as_ref().map(|parent| parent.arn.to_string()),
+                map_run: parent.as_ref().map(|parent| parent.map_run.to_string()),
+                started: now,
+                stopped: None,
+                status: Status::Running,
+            };
+            let begun = self.store.begin(row, definition, call).await;
+            begun.map_err(internal)?;
+        }
         let (execution, commands) = Execution::start(&machine, start.clone(), now);
         let parts = Parts {
             id,
@@ -125,66 +155,37 @@ impl Inner {
             logged: 0,
             last: now,
         };
-        let run = Run::new(self, parts);
-        if !self.runs.insert(&run) {
-            return Err(already_exists(&run.start.arn));
-        }
-        if let Some(row) = row {
-            self.store.begin(row).await.map_err(internal)?;
-        }
+        let run = Run::new(self, claim, parts);
         run.settle(self, commands);
         run.release(self, busy);
         Ok(run)
     }
 
+    /// Starts a child of a Distributed Map.
     pub(super) async fn start_child(
         self: &Arc<Self>,
         run: &Arc<Run>,
         id: ChildId,
         child: Box<Child>,
-        progress: Progress,
+        stopped: bool,
     ) {
-        let arn = child.start.arn.clone();
         let parent = Parent {
             run: Arc::downgrade(run),
             arn: run.start.arn.clone(),
             child: id,
             map_run: child.map_run_arn.clone(),
         };
-        let known = if progress.replayed {
-            self.store.execution(&arn)
-        } else {
-            Ok(None)
-        };
-        let outcome = match known {
-            Ok(Some(row)) if row.stopped.is_some() => {
-                run.post(Event::ChildFinished {
-                    id,
-                    status: row.status,
-                });
-                return;
-            }
-            Ok(Some(row)) => self
-                .resume(row, child.machine, Some(parent))
-                .await
-                .map_err(|error| error.to_string()),
-            Ok(None) => self.launch_child(child, parent).await,
-            Err(error) => Err(error.to_string()),
-        };
-        match outcome {
-            Ok(()) => {
-                if let Some(started) = self.runs.get(&arn) {
-                    run.adopt(id, &started);
-                    if progress.stopped {
-                        run.stop_child(id);
-                    }
+        match self.launch_child(child, parent).await {
+            Ok(started) => {
+                run.adopt(id, &started);
+                if stopped {
+                    run.stop_child(id);
                 }
             }
-            Err(message) => {
-                let cause = Some(message.into());
+            Err(error) => {
                 let status = Status::Failed {
                     error: Some("States.Runtime".into()),
-                    cause,
+                    cause: Some(error.message.into()),
                 };
                 run.post(Event::ChildFinished { id, status });
             }
@@ -195,16 +196,18 @@ impl Inner {
         self: &Arc<Self>,
         child: Box<Child>,
         parent: Parent,
-    ) -> Result<(), String> {
+    ) -> Result<Arc<Run>, ServiceError> {
+        let arn = child.start.arn.clone();
+        let Ok(claim) = self.runs.claim(&arn).await else {
+            return Err(already_exists(&arn));
+        };
         let launch = Launch {
             machine: child.machine,
             definition: None,
             start: child.start,
             parent: Some(parent),
+            call: None,
         };
-        self.launch(launch)
-            .await
-            .map(drop)
-            .map_err(|error| error.message)
+        self.launch(claim, launch).await
     }
 }

@@ -18,13 +18,13 @@ mod subscribers;
 mod tokens;
 
 use std::collections::HashMap;
-use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, RwLock};
 
 use asl::{Event, ExecutionType, Status, Timestamp};
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
+use tokio::sync::SetOnce;
 use tokio::task::JoinHandle;
 
 use cloud::compute::Compute;
@@ -34,12 +34,13 @@ use stack::Stack;
 
 pub use clock::ClockMode;
 pub use facade::{Cloud, CloudError, Config, ExecutionDescription};
-pub use store::StoreError;
+pub use store::{Durability, StoreError};
 pub use subscribers::ExecutionEvent;
 
 use activities::Activities;
 use clock::Clock;
 use registry::compile;
+use run::Posted;
 use runs::Runs;
 use store::{ExecutionRow, MachineRow, Store};
 use subscribers::Subscribers;
@@ -72,6 +73,7 @@ pub struct Inner {
     runs: Runs,
     subscribers: Subscribers,
     next_id: AtomicI64,
+    recovered: SetOnce<()>,
     closed: AtomicBool,
     runtime: Handle,
 }
@@ -102,6 +104,8 @@ pub struct Description {
     pub stopped: Option<Timestamp>,
     /// Map Run of a Distributed Map's child.
     pub map_run: Option<String>,
+    /// Why it stands still, if its events cannot be recorded at present.
+    pub stands_still: Option<String>,
 }
 
 impl Sfn {
@@ -114,8 +118,9 @@ impl Sfn {
         local: Local,
         stack: &Stack,
         mode: ClockMode,
+        durability: Durability,
     ) -> Result<Sfn, SfnError> {
-        let store = Store::open(&Path::new(&local.data_dir).join("stepfunctions.db"))?;
+        let store = Store::open(&local.data_dir.join("stepfunctions.db"), durability)?;
         let next_id = AtomicI64::new(store.last_id()? + 1);
         let clock = Clock::new(mode, compute.processes.work.clone());
         let inner = Arc::new(Inner {
@@ -129,6 +134,7 @@ impl Sfn {
             runs: Runs::default(),
             subscribers: Subscribers::default(),
             next_id,
+            recovered: SetOnce::new(),
             closed: AtomicBool::new(false),
             runtime: Handle::current(),
         });
@@ -137,12 +143,16 @@ impl Sfn {
         Ok(Sfn { inner, ticking })
     }
 
-    /// Goes on with every execution that was running when the last process ended.
+    /// Goes on with every execution that was running when the last process ended. Requests wait until
+    /// this is done, once.
     ///
     /// # Errors
     /// The history cannot be read.
     pub async fn recover(&self) -> Result<(), SfnError> {
-        self.inner.recover().await
+        self.inner.recover().await?;
+        // Only the first time is there anybody to tell.
+        let _ = self.inner.recovered.set(());
+        Ok(())
     }
 
     /// A receiver of every history event as it is recorded, child executions' included.
@@ -157,6 +167,7 @@ impl Sfn {
         name: Option<&str>,
         input: asl::Value,
     ) -> Result<String, ServiceError> {
+        self.inner.recovered().await;
         let run = self.inner.start_execution(machine_arn, name, input).await?;
         Ok(run.start.arn.to_string())
     }
@@ -168,15 +179,14 @@ impl Sfn {
         error: Option<&str>,
         cause: Option<&str>,
     ) -> Result<(), ServiceError> {
-        if let Some(run) = self.inner.runs.get(arn) {
-            let (error, cause) = (error.map(str::to_owned), cause.map(str::to_owned));
-            run.post_durably(Event::Stop { error, cause }).await;
-        }
-        self.describe(arn).map(drop)
+        self.inner.recovered().await;
+        let (error, cause) = (error.map(str::to_owned), cause.map(str::to_owned));
+        self.inner.stop_execution(arn, error, cause).await.map(drop)
     }
 
     /// Waits for the end of an execution.
     pub async fn wait(&self, arn: &str) -> Result<Description, ServiceError> {
+        self.inner.recovered().await;
         if let Some(run) = self.inner.runs.get(arn) {
             run.wait().await;
         }
@@ -240,6 +250,28 @@ impl Inner {
         self.closed.load(Ordering::Acquire)
     }
 
+    /// Waits until what was running before has been taken up: who asks before that would be told of
+    /// executions and tokens that are not known yet.
+    async fn recovered(&self) {
+        self.recovered.wait().await;
+    }
+
+    /// Stops an execution; when it ended, which may have been before.
+    async fn stop_execution(
+        &self,
+        arn: &str,
+        error: Option<String>,
+        cause: Option<String>,
+    ) -> Result<Timestamp, ServiceError> {
+        if let Some(run) = self.runs.get(arn)
+            && let Posted::Refused(reason) = run.post_durably(Event::Stop { error, cause }).await
+        {
+            return Err(internal(reason));
+        }
+        let description = self.describe(arn)?;
+        Ok(description.stopped.unwrap_or_else(|| self.clock.now()))
+    }
+
     fn describe(&self, arn: &str) -> Result<Description, ServiceError> {
         if let Some(run) = self.runs.get(arn) {
             return Ok(Description {
@@ -251,6 +283,7 @@ impl Inner {
                 started: run.started,
                 stopped: run.stopped(),
                 map_run: run.parent.as_ref().map(|parent| parent.map_run.to_string()),
+                stands_still: run.stands_still().map(|reason| reason.to_string()),
             });
         }
         let row = self
@@ -273,6 +306,7 @@ impl From<ExecutionRow> for Description {
             started: row.started,
             stopped: row.stopped,
             map_run: row.map_run,
+            stands_still: None,
         }
     }
 }

@@ -1,36 +1,65 @@
 //! Going on after a restart, and histories of executions that are no longer in memory.
+//!
+//! First every execution that was running is rebuilt, children of Distributed Maps with their
+//! parents, and only then does any of them go on: one may ask for another. Requests come after that.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use asl::{Command, Status};
+use asl::{Command, Event, Status};
 
-use super::replay::Replay;
+use super::replay::{Progress, Replay};
 use super::run::{Parent, Parts, Run};
 use super::store::ExecutionRow;
 use super::{Inner, SfnError, internal, not_found};
 use cloud::error::ServiceError;
+use cloud::work::Busy;
+
+/// Executions that were running when the last process ended, by ARN.
+type Unclaimed = HashMap<Arc<str>, ExecutionRow>;
+
+/// An execution that is to be rebuilt.
+struct Known {
+    row: ExecutionRow,
+    machine: asl::StateMachine,
+    parent: Option<Parent>,
+    /// Its parent has told it to stop.
+    stopped: bool,
+}
+
+/// An execution that is rebuilt, with what it still has to do.
+struct Rebuilt {
+    run: Arc<Run>,
+    outstanding: Vec<(Command, Progress)>,
+    busy: Busy,
+}
 
 impl Inner {
-    /// Goes on with what was running. Children of Distributed Maps are found by their parents.
+    /// Goes on with what was running.
     pub(super) async fn recover(self: &Arc<Self>) -> Result<(), SfnError> {
-        let running = self.store.running()?;
+        let rows = self.store.running()?;
+        let (roots, children): (Vec<_>, Vec<_>) =
+            rows.into_iter().partition(|row| row.parent.is_none());
+        let mut unclaimed: Unclaimed = children
+            .into_iter()
+            .map(|row| (row.start.arn.clone(), row))
+            .collect();
+        let mut rebuilt = Vec::new();
         // Thousands of executions may share a definition.
         let mut machines: HashMap<String, asl::StateMachine> = HashMap::new();
-        for row in running.iter().filter(|row| row.parent.is_none()) {
-            let known = row
-                .definition
-                .as_ref()
-                .and_then(|hash| machines.get(hash))
-                .cloned();
-            match known.map_or_else(|| self.machine_of(row), Ok) {
+        for row in roots {
+            let hash = row.definition.clone().unwrap_or_default();
+            let known = machines.get(&hash).cloned();
+            match known.map_or_else(|| self.machine_of(&row), Ok) {
                 Ok(machine) => {
-                    if let Some(hash) = &row.definition {
-                        machines
-                            .entry(hash.clone())
-                            .or_insert_with(|| machine.clone());
-                    }
-                    self.resume(row.clone(), machine, None).await?;
+                    machines.entry(hash).or_insert_with(|| machine.clone());
+                    let root = Known {
+                        row,
+                        machine,
+                        parent: None,
+                        stopped: false,
+                    };
+                    self.rebuild_family(root, &mut unclaimed, &mut rebuilt)?;
                 }
                 Err(error) => {
                     tracing::error!(execution = %row.start.arn, %error, "the execution cannot go on; it counts as aborted");
@@ -42,50 +71,119 @@ impl Inner {
                 }
             }
         }
-        // A child whose parent ended in the moment of the kill: nobody waits for it any more.
-        let parents: HashSet<&str> = running.iter().map(|row| &*row.start.arn).collect();
-        let orphan = |row: &&ExecutionRow| {
-            row.parent
-                .as_deref()
-                .is_some_and(|parent| !parents.contains(parent))
-        };
-        for row in running.iter().filter(orphan) {
+        // Children whose parent ended in the moment of the kill: nobody waits for them any more.
+        for row in unclaimed.into_values() {
             let status = Status::Aborted {
                 error: None,
                 cause: None,
             };
             self.store.end(row.id, self.clock.now(), &status)?;
         }
+        for execution in rebuilt {
+            self.go_on(execution);
+        }
         Ok(())
     }
 
-    pub(super) async fn resume(
+    /// Rebuilds an execution and, of those that it is the parent of, all that were running.
+    fn rebuild_family(
         self: &Arc<Self>,
-        row: ExecutionRow,
-        machine: asl::StateMachine,
-        parent: Option<Parent>,
+        root: Known,
+        unclaimed: &mut Unclaimed,
+        rebuilt: &mut Vec<Rebuilt>,
     ) -> Result<(), SfnError> {
+        let mut family = vec![root];
+        while let Some(known) = family.pop() {
+            let Some(mut parent) = self.rebuild(known)? else {
+                continue;
+            };
+            let commands = std::mem::take(&mut parent.outstanding);
+            for (command, progress) in commands {
+                match command {
+                    Command::StartChild { id, child } => {
+                        let arn = child.start.arn.clone();
+                        if let Some(row) = unclaimed.remove(&arn) {
+                            family.push(Known {
+                                row,
+                                machine: child.machine,
+                                parent: Some(Parent {
+                                    run: Arc::downgrade(&parent.run),
+                                    arn: parent.run.start.arn.clone(),
+                                    child: id,
+                                    map_run: child.map_run_arn,
+                                }),
+                                stopped: progress.stopped,
+                            });
+                        } else if let Some(row) = self.store.execution(&arn)? {
+                            let status = row.status;
+                            parent.run.post(Event::ChildFinished { id, status });
+                        } else {
+                            let command = Command::StartChild { id, child };
+                            parent.outstanding.push((command, progress));
+                        }
+                    }
+                    other => parent.outstanding.push((other, progress)),
+                }
+            }
+            rebuilt.push(parent);
+        }
+        Ok(())
+    }
+
+    /// Rebuilds one execution from its log; none if it is there already.
+    fn rebuild(self: &Arc<Self>, known: Known) -> Result<Option<Rebuilt>, SfnError> {
+        let Known {
+            row,
+            machine,
+            parent,
+            stopped,
+        } = known;
+        let Some(Ok(claim)) = self.runs.try_claim(&row.start.arn) else {
+            tracing::error!(execution = %row.start.arn, "runs already, so it is not taken up");
+            return Ok(None);
+        };
         let busy = self.clock.busy();
         let events = self.store.events(row.id)?;
         let logged = events.len() as i64;
         let mut replay = Replay::new(&machine, row.start.clone(), row.started, events, |_| {});
         let outstanding = replay.outstanding();
-        let run = Run::new(
-            self,
-            Parts {
-                id: row.id,
-                start: row.start,
-                parent,
-                started: row.started,
-                durable: true,
-                execution: replay.execution,
-                logged,
-                last: replay.last,
-            },
-        );
+        tracing::info!(execution = %row.start.arn, events = logged, outstanding = outstanding.len(), "goes on");
+        let parts = Parts {
+            id: row.id,
+            start: row.start,
+            parent,
+            started: row.started,
+            durable: true,
+            execution: replay.execution,
+            logged,
+            last: replay.last,
+        };
+        let run = Run::new(self, claim, parts);
         run.skip_published();
-        self.runs.insert(&run);
-        tracing::info!(execution = %run.start.arn, events = logged, outstanding = outstanding.len(), "goes on");
+        if let Some(parent) = &run.parent
+            && let Some(of) = parent.run.upgrade()
+        {
+            of.adopt(parent.child, &run);
+        }
+        if stopped {
+            run.post(Event::Stop {
+                error: None,
+                cause: None,
+            });
+        }
+        Ok(Some(Rebuilt {
+            run,
+            outstanding,
+            busy,
+        }))
+    }
+
+    fn go_on(self: &Arc<Self>, rebuilt: Rebuilt) {
+        let Rebuilt {
+            run,
+            outstanding,
+            busy,
+        } = rebuilt;
         if matches!(run.status(), Status::Running) {
             for (command, progress) in outstanding {
                 self.take_up(&run, command, progress);
@@ -94,27 +192,16 @@ impl Inner {
             run.settle(self, Vec::new());
         }
         run.release(self, busy);
-        Ok(())
     }
 
     /// The machine of a recorded execution: its own definition, or a part of its parent's.
     pub(super) fn machine_of(&self, row: &ExecutionRow) -> Result<asl::StateMachine, ServiceError> {
-        if let Some(hash) = &row.definition {
-            let text = self
-                .store
-                .definition(hash)
-                .map_err(internal)?
-                .unwrap_or_default();
+        if row.definition.is_some() {
+            let text = self.definition_of(row)?;
             return asl::StateMachine::parse(&text)
                 .map_err(|invalid| ServiceError::new("InvalidDefinition", invalid.to_string()));
         }
-        let parent = row
-            .parent
-            .as_deref()
-            .map(|arn| self.store.execution(arn))
-            .transpose()
-            .map_err(internal)?;
-        let parent = parent.flatten().ok_or_else(|| not_found(&row.start.arn))?;
+        let parent = self.parent_of(row)?;
         let mut found = None;
         self.replay(&parent, |command| {
             if let Command::StartChild { child, .. } = command
@@ -124,6 +211,30 @@ impl Inner {
             }
         })?;
         found.ok_or_else(|| not_found(&row.start.arn))
+    }
+
+    /// The definition that a recorded execution was started with; a child of a Distributed Map has
+    /// its parent's.
+    pub(super) fn definition_of(&self, row: &ExecutionRow) -> Result<String, ServiceError> {
+        let Some(hash) = &row.definition else {
+            return self.definition_of(&self.parent_of(row)?);
+        };
+        self.store.definition(hash).map_err(internal)?.ok_or_else(|| {
+            internal(format!(
+                "the definition {hash} of {} is missing in the history database, so the execution cannot be replayed",
+                row.start.arn
+            ))
+        })
+    }
+
+    fn parent_of(&self, row: &ExecutionRow) -> Result<ExecutionRow, ServiceError> {
+        let parent = row
+            .parent
+            .as_deref()
+            .map(|arn| self.store.execution(arn))
+            .transpose()
+            .map_err(internal)?;
+        parent.flatten().ok_or_else(|| not_found(&row.start.arn))
     }
 
     pub(super) fn replay(

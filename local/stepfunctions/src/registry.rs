@@ -1,5 +1,6 @@
 //! The state machines there are.
 
+use std::collections::HashMap;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, PoisonError};
 
@@ -34,7 +35,9 @@ fn kind_name(kind: ExecutionType) -> &'static str {
 
 impl Inner {
     pub(super) async fn register(&self, stack: &Stack) -> Result<(), SfnError> {
+        let mut known = HashMap::new();
         for row in self.store.machines()? {
+            known.insert(row.arn.clone(), row.clone());
             // A machine of an earlier version of the stack may no longer compile; it is created anew below.
             if let Ok(compiled) = asl::StateMachine::parse(&row.definition) {
                 self.insert_machine(row, compiled);
@@ -55,17 +58,22 @@ impl Inner {
                 invalid,
             };
             let compiled = compile(&machine.definition, kind).map_err(invalid)?;
-            let row = MachineRow {
+            let earlier = known.get(&machine.arn);
+            let mut row = MachineRow {
                 arn: machine.arn.clone(),
                 name: machine.name.clone(),
                 kind: kind_name(kind).to_owned(),
                 role_arn: machine.role_arn.clone(),
                 definition: machine.definition.clone(),
-                revision: "INITIAL".to_owned(),
-                created: now,
-                updated: now,
+                revision: earlier.map_or_else(|| "INITIAL".to_owned(), |row| row.revision.clone()),
+                created: earlier.map_or(now, |row| row.created),
+                updated: earlier.map_or(now, |row| row.updated),
             };
-            self.store.put_machine(row.clone()).await?;
+            // What has not changed needs no write, so a full disk does not stop the start.
+            if earlier != Some(&row) {
+                row.updated = now;
+                self.store.put_machine(row.clone()).await?;
+            }
             self.insert_machine(row, compiled);
         }
         for activity in &stack.activities {
@@ -74,8 +82,10 @@ impl Inner {
                 name: activity.name.clone(),
                 created: now,
             };
-            self.store.put_activity(row.clone()).await?;
-            self.activities.create(row);
+            if self.activities.get(&row.arn).is_none() {
+                self.store.put_activity(row.clone()).await?;
+                self.activities.create(row);
+            }
         }
         Ok(())
     }

@@ -9,8 +9,6 @@ use indexmap::IndexMap;
 /// What is known of a task that was begun before a restart.
 #[derive(Debug, Clone, Default)]
 pub struct Progress {
-    /// The command comes from a replay, not from this run of the process.
-    pub replayed: bool,
     /// `TaskStarted` is in the log.
     pub started: bool,
     /// `TaskSubmitted` is in the log, with this output.
@@ -117,11 +115,7 @@ impl Replay {
                 Command::StartTimer { id, .. } => Key::Timer(*id),
                 Command::StartChild { id, .. } => Key::Child(*id),
             };
-            let progress = Progress {
-                replayed: true,
-                ..Progress::default()
-            };
-            self.outstanding.insert(key, (command, progress));
+            self.outstanding.insert(key, (command, Progress::default()));
         }
     }
 }

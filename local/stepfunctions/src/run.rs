@@ -6,14 +6,19 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
 
 use asl::{ChildId, Command, Event, Execution, Start, Status, TaskId, TimerId, Timestamp};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 
 use super::clock::Wake;
+use super::runs::Claim;
 use super::{ExecutionEvent, Inner};
 use cloud::work::Busy;
+
+/// Time until a log that could not be written is tried again.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// An execution.
 pub struct Run {
@@ -46,17 +51,42 @@ pub struct Parent {
 
 struct State {
     execution: Execution,
-    inbox: Vec<(Event, Option<oneshot::Sender<()>>)>,
+    inbox: Vec<Letter>,
     attended: bool,
     next_seq: i64,
     published: usize,
     last: Timestamp,
     stopped: Option<Timestamp>,
-    /// The log could not be written: nothing may happen any more.
-    broken: bool,
+    /// Why events wait that cannot be written to the log.
+    stands_still: Option<Arc<str>>,
     tasks: HashMap<TaskId, InFlight>,
     timers: HashMap<TimerId, Timestamp>,
     children: HashMap<ChildId, Weak<Run>>,
+}
+
+/// An event on its way to the log.
+struct Letter {
+    event: Event,
+    sender: Option<oneshot::Sender<Posted>>,
+}
+
+/// Events that go into the log together.
+struct Batch {
+    /// Number of the first in the log.
+    first: i64,
+    events: Vec<(Event, Timestamp)>,
+    senders: Vec<Option<oneshot::Sender<Posted>>>,
+}
+
+/// What became of an event that was posted durably.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Posted {
+    /// It is in the log and has had its effect.
+    Heard,
+    /// It came too late: the execution, or the task it tells of, had ended.
+    Late,
+    /// It cannot be written to the log now, for this reason; it is as if it had never been posted.
+    Refused(Arc<str>),
 }
 
 struct InFlight {
@@ -85,8 +115,9 @@ pub struct Parts {
 }
 
 impl Run {
-    /// An execution whose mailbox is attended by the caller, who must end with [`Run::release`].
-    pub fn new(sfn: &Arc<Inner>, parts: Parts) -> Arc<Run> {
+    /// An execution whose mailbox is attended by the caller, who must end with [`Run::release`]. It
+    /// takes the place that was claimed for it among the runs.
+    pub fn new(sfn: &Arc<Inner>, claim: Claim<'_>, parts: Parts) -> Arc<Run> {
         let state = State {
             execution: parts.execution,
             inbox: Vec::new(),
@@ -95,12 +126,12 @@ impl Run {
             published: 0,
             last: parts.last,
             stopped: None,
-            broken: false,
+            stands_still: None,
             tasks: HashMap::new(),
             timers: HashMap::new(),
             children: HashMap::new(),
         };
-        Arc::new(Run {
+        let run = Arc::new(Run {
             id: parts.id,
             start: parts.start,
             parent: parts.parent,
@@ -109,7 +140,9 @@ impl Run {
             sfn: Arc::downgrade(sfn),
             state: Mutex::new(state),
             ended: Notify::new(),
-        })
+        });
+        claim.fill(&run);
+        run
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -121,22 +154,22 @@ impl Run {
         self.deliver(event, None);
     }
 
-    /// Puts an event into the mailbox and waits until it is in the log; false if the execution has ended.
-    pub async fn post_durably(self: &Arc<Run>, event: Event) -> bool {
-        let (acknowledge, logged) = oneshot::channel();
-        self.deliver(event, Some(acknowledge));
-        logged.await.is_ok()
+    /// Puts an event into the mailbox and waits until it is in the log and has had its effect.
+    pub async fn post_durably(self: &Arc<Run>, event: Event) -> Posted {
+        let (sender, answer) = oneshot::channel();
+        self.deliver(event, Some(sender));
+        answer.await.unwrap_or(Posted::Late)
     }
 
-    fn deliver(self: &Arc<Run>, event: Event, acknowledge: Option<oneshot::Sender<()>>) {
+    fn deliver(self: &Arc<Run>, event: Event, sender: Option<oneshot::Sender<Posted>>) {
         let Some(sfn) = self.sfn.upgrade().filter(|sfn| !sfn.is_closed()) else {
             return;
         };
         let mut state = self.lock();
-        if state.stopped.is_some() || state.broken {
+        if state.stopped.is_some() {
             return;
         }
-        state.inbox.push((event, acknowledge));
+        state.inbox.push(Letter { event, sender });
         if !state.attended {
             state.attended = true;
             drop(state);
@@ -161,32 +194,26 @@ impl Run {
             .spawn(async move { run.attend(&sfn, busy).await });
     }
 
-    /// Drains the mailbox until it is empty.
+    /// Drains the mailbox until it is empty. What cannot be written now is tried again until it can.
     async fn attend(self: &Arc<Run>, sfn: &Arc<Inner>, _busy: Busy) {
-        while let Some((first, events, acknowledgements)) = self.take_inbox(sfn) {
+        while let Some(batch) = self.take_inbox(sfn) {
             if self.durable
-                && let Err(error) = sfn.store.append(self.id, first, &events).await
+                && let Err(error) = sfn.store.append(self.id, batch.first, &batch.events).await
             {
-                tracing::error!(execution = %self.start.arn, %error, "the execution stands still");
-                let mut state = self.lock();
-                state.broken = true;
-                state.inbox.clear();
-                return;
+                self.stand_still(batch, error.to_string().into());
+                tokio::time::sleep(RETRY).await;
+                continue;
             }
-            for acknowledge in acknowledgements {
-                // The caller may have gone; the event stands.
-                let _ = acknowledge.send(());
-            }
-            let commands = self.apply(events);
+            let (commands, answers) = self.apply(batch);
             self.settle(sfn, commands);
+            for (sender, posted) in answers {
+                // The sender may have gone; the event stands.
+                let _ = sender.send(posted);
+            }
         }
     }
 
-    #[allow(clippy::type_complexity)]
-    fn take_inbox(
-        &self,
-        sfn: &Inner,
-    ) -> Option<(i64, Vec<(Event, Timestamp)>, Vec<oneshot::Sender<()>>)> {
+    fn take_inbox(&self, sfn: &Inner) -> Option<Batch> {
         let mut state = self.lock();
         if state.inbox.is_empty() || state.stopped.is_some() || sfn.is_closed() {
             state.attended = false;
@@ -194,42 +221,77 @@ impl Run {
         }
         let now = sfn.clock.now().max(state.last);
         state.last = now;
-        let (mut events, mut acknowledgements) = (Vec::new(), Vec::new());
-        for (event, acknowledge) in std::mem::take(&mut state.inbox) {
-            events.push((event, now));
-            acknowledgements.extend(acknowledge);
-        }
+        let letters = std::mem::take(&mut state.inbox).into_iter();
+        let (events, senders): (Vec<_>, Vec<_>) = letters
+            .map(|letter| ((letter.event, now), letter.sender))
+            .unzip();
         let first = state.next_seq;
         state.next_seq += events.len() as i64;
-        Some((first, events, acknowledgements))
+        Some(Batch {
+            first,
+            events,
+            senders,
+        })
     }
 
-    fn apply(&self, events: Vec<(Event, Timestamp)>) -> Vec<Command> {
+    /// Takes back what could not be written: who waits for an answer is refused, the rest stays in
+    /// the mailbox.
+    fn stand_still(&self, batch: Batch, reason: Arc<str>) {
         let mut state = self.lock();
-        let mut commands = Vec::new();
-        for (event, at) in events {
-            match &event {
-                Event::TaskSucceeded { id, .. }
-                | Event::TaskFailed { id, .. }
-                | Event::ItemsRead { id, .. }
-                | Event::ResultsWritten { id, .. } => {
-                    let done = state.tasks.remove(id);
-                    self.forget_token(done);
-                }
-                Event::TimerFired { id } => {
-                    state.timers.remove(id);
-                }
-                Event::ChildFinished { id, .. } => {
-                    state.children.remove(id);
-                }
-                Event::TaskStarted { .. }
-                | Event::TaskSubmitted { .. }
-                | Event::TaskHeartbeat { .. }
-                | Event::Stop { .. } => {}
+        state.next_seq = batch.first;
+        let mut kept = Vec::new();
+        for ((event, _), sender) in batch.events.into_iter().zip(batch.senders) {
+            match sender {
+                // The sender may have gone, which is as good as refused.
+                Some(sender) => drop(sender.send(Posted::Refused(reason.clone()))),
+                None => kept.push(Letter {
+                    event,
+                    sender: None,
+                }),
             }
+        }
+        if !kept.is_empty() && state.stands_still.is_none() {
+            tracing::error!(execution = %self.start.arn, %reason, "the execution stands still");
+            state.stands_still = Some(reason);
+        }
+        kept.append(&mut state.inbox);
+        state.inbox = kept;
+    }
+
+    fn apply(&self, batch: Batch) -> (Vec<Command>, Vec<(oneshot::Sender<Posted>, Posted)>) {
+        let mut state = self.lock();
+        if state.stands_still.take().is_some() {
+            tracing::info!(execution = %self.start.arn, "the execution goes on");
+        }
+        let (mut commands, mut answers) = (Vec::new(), Vec::new());
+        for ((event, at), sender) in batch.events.into_iter().zip(batch.senders) {
+            let heard = self.note(&mut state, &event);
+            answers.extend(sender.map(|sender| (sender, heard)));
             commands.extend(state.execution.apply(event, at));
         }
-        commands
+        (commands, answers)
+    }
+
+    /// Lets go of what the event ends. Of two answers to one task only the first is heard.
+    fn note(&self, state: &mut State, event: &Event) -> Posted {
+        let known = match event {
+            Event::TaskSucceeded { id, .. }
+            | Event::TaskFailed { id, .. }
+            | Event::ItemsRead { id, .. }
+            | Event::ResultsWritten { id, .. } => {
+                let done = state.tasks.remove(id);
+                let known = done.is_some();
+                self.forget_token(done);
+                known
+            }
+            Event::TaskStarted { id, .. }
+            | Event::TaskSubmitted { id, .. }
+            | Event::TaskHeartbeat { id } => state.tasks.contains_key(id),
+            Event::TimerFired { id } => state.timers.remove(id).is_some(),
+            Event::ChildFinished { id, .. } => state.children.remove(id).is_some(),
+            Event::Stop { .. } => true,
+        };
+        if known { Posted::Heard } else { Posted::Late }
     }
 
     fn forget_token(&self, task: Option<InFlight>) {
@@ -371,6 +433,11 @@ impl Run {
     /// Where the execution stands.
     pub fn status(&self) -> Status {
         self.lock().execution.status().clone()
+    }
+
+    /// Why it stands still, if events wait that cannot be written to its log.
+    pub fn stands_still(&self) -> Option<Arc<str>> {
+        self.lock().stands_still.clone()
     }
 
     /// When it ended.

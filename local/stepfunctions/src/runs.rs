@@ -1,7 +1,9 @@
 //! Executions in memory: all that run, and the latest that have ended.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::Notify;
 
 use super::run::Run;
 
@@ -12,26 +14,56 @@ const KEPT: usize = 1_000;
 #[derive(Default)]
 struct Table {
     by_arn: HashMap<Arc<str>, Arc<Run>>,
+    claimed: HashSet<Arc<str>>,
     ended: VecDeque<Arc<str>>,
 }
 
 /// Executions by ARN.
 #[derive(Default)]
-pub struct Runs(Mutex<Table>);
+pub struct Runs {
+    table: Mutex<Table>,
+    released: Notify,
+}
+
+/// The right to make the run of an execution: nobody else has it, and there is no run of it yet.
+/// [`Run::new`] takes it, so that no execution can run twice. Dropped unused, it is free again.
+pub struct Claim<'a> {
+    runs: &'a Runs,
+    arn: Arc<str>,
+}
 
 impl Runs {
     fn lock(&self) -> MutexGuard<'_, Table> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Adds an execution; false if its ARN is taken.
-    pub fn insert(&self, run: &Arc<Run>) -> bool {
-        let mut table = self.lock();
-        if table.by_arn.contains_key(&run.start.arn) {
-            return false;
+    /// Claims an execution, or gives the run that there is. Waits while somebody else has the claim.
+    pub async fn claim(&self, arn: &Arc<str>) -> Result<Claim<'_>, Arc<Run>> {
+        loop {
+            let released = self.released.notified();
+            tokio::pin!(released);
+            // Registered before the look, so a release in between is not missed.
+            released.as_mut().enable();
+            if let Some(outcome) = self.try_claim(arn) {
+                return outcome;
+            }
+            released.await;
         }
-        table.by_arn.insert(run.start.arn.clone(), run.clone());
-        true
+    }
+
+    /// As [`Runs::claim`]; none while somebody else has the claim.
+    pub fn try_claim(&self, arn: &Arc<str>) -> Option<Result<Claim<'_>, Arc<Run>>> {
+        let mut table = self.lock();
+        if let Some(run) = table.by_arn.get(arn) {
+            return Some(Err(run.clone()));
+        }
+        let claim = || {
+            Ok(Claim {
+                runs: self,
+                arn: arn.clone(),
+            })
+        };
+        table.claimed.insert(arn.clone()).then(claim)
     }
 
     /// The execution with that ARN, if it is in memory.
@@ -65,5 +97,39 @@ impl Runs {
         let mut table = self.lock();
         table.ended.clear();
         table.by_arn.drain().map(|(_, run)| run).collect()
+    }
+}
+
+impl Claim<'_> {
+    /// Puts the run into the place that was claimed for it.
+    pub fn fill(self, run: &Arc<Run>) {
+        let arn = self.arn.clone();
+        self.runs.lock().by_arn.insert(arn, run.clone());
+    }
+}
+
+impl Drop for Claim<'_> {
+    fn drop(&mut self) {
+        self.runs.lock().claimed.remove(&self.arn);
+        self.runs.released.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use futures::FutureExt;
+
+    #[tokio::test]
+    async fn one_at_a_time_may_make_the_run_of_an_execution() {
+        let runs = Runs::default();
+        let arn = Arc::from("arn");
+        let claim = runs.claim(&arn).await.ok().unwrap();
+        assert!(runs.try_claim(&arn).is_none());
+        let mut next = Box::pin(runs.claim(&arn));
+        assert!((&mut next).now_or_never().is_none());
+        drop(claim);
+        assert!(next.now_or_never().is_some_and(|claim| claim.is_ok()));
     }
 }

@@ -24,17 +24,11 @@ impl Tokens {
         self.lock().insert(token, (Arc::downgrade(run), task));
     }
 
-    /// The task of a token, which stays valid.
+    /// The task of a token, which stays valid until the task has ended.
     pub fn find(&self, token: &str) -> Option<(Arc<Run>, TaskId)> {
         let tokens = self.lock();
         let (run, task) = tokens.get(token)?;
         Some((run.upgrade()?, *task))
-    }
-
-    /// The task of a token, which ends here: of two answers only the first counts.
-    pub fn take(&self, token: &str) -> Option<(Arc<Run>, TaskId)> {
-        let (run, task) = self.lock().remove(token)?;
-        Some((run.upgrade()?, task))
     }
 
     /// Makes a token invalid.

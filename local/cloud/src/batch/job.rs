@@ -100,6 +100,9 @@ pub(super) struct Job {
     pub(super) command: Vec<String>,
     pub(super) depends_on: Vec<Dependency>,
     pub(super) tags: Value,
+    /// The call of a Task state that submitted it.
+    #[serde(default)]
+    pub(super) call: Option<String>,
     pub(super) array: Array,
     pub(super) status: Status,
     pub(super) status_reason: Option<String>,

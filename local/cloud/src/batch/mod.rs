@@ -57,6 +57,11 @@ pub struct JobHandle {
 }
 
 impl JobHandle {
+    /// The answer of SubmitJob.
+    pub fn answer(&self) -> Value {
+        json!({"jobArn": self.arn, "jobId": self.id, "jobName": self.name})
+    }
+
     /// The job as DescribeJobs gives it.
     pub fn describe(&self) -> Value {
         self.job.borrow().detail(&self.children_statuses())
@@ -135,7 +140,7 @@ impl Batch {
     pub fn terminate_job(&self, id: &str, reason: &str) {
         if let Some(handle) = self.job(id) {
             handle.job.send_modify(|job| job.terminated = true);
-            handle.stop(reason);
+            self.stop(&handle, reason);
         }
     }
 
@@ -145,8 +150,19 @@ impl Batch {
             && handle.status() <= Status::Runnable
         {
             handle.job.send_modify(|job| job.cancelled = true);
-            handle.stop(reason);
+            self.stop(&handle, reason);
         }
+    }
+
+    /// Stops a job, once that it is to stop is recorded.
+    fn stop(&self, handle: &JobHandle, reason: &str) {
+        if !handle.status().is_final() {
+            handle.job.send_modify(|job| {
+                job.status_reason = Some(reason.to_owned());
+            });
+            self.inner.records.save(&handle.id, &*handle.job.borrow());
+        }
+        handle.stop(reason);
     }
 
     /// The first job with this tag.
@@ -238,10 +254,7 @@ impl Batch {
     pub fn call(&self, action: &str, body: &Value) -> Result<Value, ServiceError> {
         let text = |name: &str| body[name].as_str().unwrap_or_default();
         match action {
-            "SubmitJob" => {
-                let job = self.submit_job(body)?;
-                Ok(json!({"jobArn": job.arn, "jobId": job.id, "jobName": job.name}))
-            }
+            "SubmitJob" => self.submit_job(body).map(|job| job.answer()),
             "DescribeJobs" => Ok(self.describe_jobs(body)),
             "ListJobs" => self.list_jobs(body),
             "TerminateJob" => {

@@ -96,20 +96,23 @@ impl Run {
             memory_mib: job.definition.memory_mib,
         };
         let slots = self.batch.inner.slots.clone();
+        let container = self.container(&job);
+        // One that an earlier local cloud has started must be taken up before it can be stopped.
+        let begun = self.batch.inner.workers.record(&container.name).is_known();
         let permit = tokio::select! {
             biased;
-            reason = stopped(&mut self.stop) => return Err(Ended::Stopped(reason)),
+            reason = stopped(&mut self.stop), if !begun => return Err(Ended::Stopped(reason)),
             permit = slots.acquire(need, job.queue.priority) => permit,
         };
-        let container = self.container(&job);
         self.change(|job| {
             job.status = Status::Starting;
             job.log_stream = Some(container.log_stream.clone());
         });
         let delay = self.batch.inner.workers.local.limits.job_start_up;
         tokio::select! {
-            () = tokio::time::sleep(delay) => {}
-            reason = stopped(&mut self.stop) => return Err(Ended::Stopped(reason)),
+            () = tokio::time::sleep(delay), if !begun => {}
+            reason = stopped(&mut self.stop), if !begun => return Err(Ended::Stopped(reason)),
+            else => {}
         }
         let started_at = now();
         let mut attempt = Attempt {
@@ -121,12 +124,10 @@ impl Run {
             stopped_at: started_at,
         };
         match self.batch.inner.workers.launch(&container) {
-            Err(error) => {
-                attempt.status_reason = match error {
-                    LaunchError::NoImage { .. } | LaunchError::Start { .. } => {
-                        "Task failed to start".to_owned()
-                    }
-                };
+            // This is dropped in a moment.
+            Err(LaunchError::Closing) => return std::future::pending().await,
+            Err(error @ (LaunchError::NoImage { .. } | LaunchError::Start { .. })) => {
+                attempt.status_reason = "Task failed to start".to_owned();
                 attempt.reason = Some(error.to_string());
             }
             Ok(worker) => {

@@ -29,6 +29,26 @@ struct After {
 impl Batch {
     /// SubmitJob; the request is the API's.
     pub fn submit_job(&self, request: &Value) -> Result<JobHandle, ServiceError> {
+        self.submit(request, None)
+    }
+
+    /// SubmitJob for a call of a Task state: the job that the same call has submitted before, also
+    /// before a restart, is given again. Batch itself has no token for that.
+    pub fn submit_job_for_call(
+        &self,
+        request: &Value,
+        call: &str,
+    ) -> Result<JobHandle, ServiceError> {
+        let submitted = (self.jobs().iter())
+            .find(|handle| handle.job.borrow().call.as_deref() == Some(call))
+            .cloned();
+        match submitted {
+            Some(handle) => Ok(handle),
+            None => self.submit(request, Some(call.to_owned())),
+        }
+    }
+
+    fn submit(&self, request: &Value, call: Option<String>) -> Result<JobHandle, ServiceError> {
         self.inner.workers.faults.strike("batch", "SubmitJob")?;
         let request = SubmitJob::parse(request)?;
         let queue = self.queue(&request.job_queue)?.clone();
@@ -39,10 +59,13 @@ impl Batch {
             )));
         }
         let definition = request.resolve(self.definition(&request.job_definition)?)?;
-        let job = self.new_job(&request, queue, definition);
+        let job = Job {
+            call,
+            ..self.new_job(&request, queue, definition)
+        };
         let after = self.dependencies(&request.depends_on)?;
         // Before its process exists: a crash in between must not start the job twice.
-        self.inner.records.save(&job.id, &job);
+        self.inner.records.create(&job.id, &job)?;
         let handle = self.run(job, after, &mut HashMap::new());
         self.jobs().push(handle.clone());
         Ok(handle)
@@ -70,20 +93,20 @@ impl Batch {
             let after = job.depends_on.iter();
             let after = after.filter_map(|one| self.dependencies(std::slice::from_ref(one)).ok());
             let after = after.flatten().collect();
+            let asked = job.terminated || job.cancelled;
+            let reason = job.status_reason.clone().filter(|_| asked);
             let handle = self.run(job, after, &mut children);
+            if let Some(reason) = reason {
+                handle.stop(&reason);
+            }
             self.jobs().push(handle);
         }
     }
 
-    /// Records a job after an attempt or at its end, and forgets the attempt's container. What ended
-    /// only because the local cloud shuts down is forgotten, so that it starts anew next time.
+    /// Records a job after an attempt or at its end, and forgets the attempt's container.
     pub(super) fn keep(&self, handle: &JobHandle, container: &str) {
         let inner = &self.inner;
-        if inner.workers.processes.is_closing() {
-            inner.records.remove(&handle.id);
-        } else {
-            inner.records.save(&handle.id, &*handle.job.borrow());
-        }
+        inner.records.save(&handle.id, &*handle.job.borrow());
         inner.workers.record(container).remove();
     }
 
@@ -102,6 +125,7 @@ impl Batch {
             } else {
                 request.tags.clone()
             },
+            call: None,
             array: request.array_size().map_or(Array::None, Array::Parent),
             status: Status::Submitted,
             status_reason: None,
@@ -144,9 +168,10 @@ impl Batch {
         let ended = job.status.is_final();
         let (run, handle) = self.prepare(job, after, Vec::new());
         if !ended {
-            let busy = self.inner.workers.processes.work.begin();
+            let processes = self.inner.workers.processes.clone();
+            let busy = processes.work.begin();
             tokio::spawn(async move {
-                run.finish().await;
+                processes.while_open(run.finish()).await;
                 drop(busy);
             });
         }
@@ -187,7 +212,9 @@ impl Batch {
         let ended = parent.status.is_final();
         let (run, handle) = self.prepare(parent, Vec::new(), children.clone());
         if !ended {
-            tokio::spawn(run::finish_parent(run, children));
+            let processes = self.inner.workers.processes.clone();
+            let parent = run::finish_parent(run, children);
+            tokio::spawn(async move { processes.while_open(parent).await });
         }
         handle
     }

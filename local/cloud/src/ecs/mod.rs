@@ -54,7 +54,8 @@ pub struct TaskHandle {
     pub arn: String,
     client_token: Option<String>,
     task: watch::Sender<Task>,
-    stop: mpsc::UnboundedSender<String>,
+    stop: mpsc::UnboundedSender<()>,
+    records: Records,
 }
 
 /// Answer of RunTask.
@@ -80,10 +81,25 @@ impl TaskHandle {
         self.describe()
     }
 
-    /// Asks the task to stop: SIGTERM, SIGKILL after the containers' stop timeout.
+    /// Asks the task to stop: SIGTERM, SIGKILL after the containers' stop timeout. That it is to stop
+    /// is recorded at once.
     pub fn stop(&self, reason: &str) {
+        let asked = self.task.send_if_modified(|task| {
+            let first = task.stop.is_none();
+            if first {
+                task.desired = Status::Stopped;
+                task.stop = Some(Stop {
+                    code: StopCode::UserInitiated,
+                    reason: reason.to_owned(),
+                });
+            }
+            first
+        });
+        if asked {
+            self.records.save(self.id(), &*self.task.borrow());
+        }
         // An error means that it has stopped already.
-        let _ = self.stop.send(reason.to_owned());
+        let _ = self.stop.send(());
     }
 
     fn id(&self) -> &str {
@@ -151,15 +167,13 @@ impl Ecs {
             .filter(|task| token.is_some() && task.client_token.as_ref() == token)
             .cloned()
             .collect();
-        let tasks = if earlier.is_empty() {
-            let started: Vec<_> = (0..request.count)
-                .map(|_| self.start(&request, &cluster, definition.clone()))
-                .collect();
-            all.extend(started.iter().cloned());
-            started
-        } else {
-            earlier
-        };
+        let mut tasks = earlier;
+        // Fewer than asked for where an earlier local cloud was killed while it started them.
+        while tasks.len() < request.count as usize {
+            let task = self.start(&request, &cluster, definition.clone())?;
+            all.push(task.clone());
+            tasks.push(task);
+        }
         let described: Vec<Value> = tasks.iter().map(TaskHandle::describe).collect();
         Ok(RunTaskOutput {
             response: json!({"tasks": described, "failures": []}),
@@ -193,7 +207,7 @@ impl Ecs {
         request: &RunTask,
         cluster: &Cluster,
         definition: TaskDefinition,
-    ) -> TaskHandle {
+    ) -> Result<TaskHandle, ServiceError> {
         let local = &self.inner.workers.local;
         let id = Uuid::new_v4().simple().to_string();
         let arn = local.arn("ecs", &format!("task/{}/{id}", cluster.name));
@@ -240,8 +254,8 @@ impl Ecs {
             version: 1,
         };
         // Before its process exists: a crash in between must not start the task twice.
-        self.save(&task);
-        self.run(task)
+        self.inner.records.create(task.id(), &task)?;
+        Ok(self.run(task))
     }
 
     /// Runs a task unless it has stopped.
@@ -257,18 +271,23 @@ impl Ecs {
             client_token,
             task: task.clone(),
             stop,
+            records: self.inner.records.clone(),
         };
         let (status, desired) = (task.borrow().status, task.borrow().desired);
         if status != Status::Stopped {
             let ecs = self.clone();
             let busy = self.inner.workers.processes.work.begin();
+            let processes = self.inner.workers.processes.clone();
             tokio::spawn(async move {
-                Run { ecs, task, stops }.finish().await;
+                processes
+                    .while_open(Run { ecs, task, stops }.finish())
+                    .await;
                 drop(busy);
             });
         }
         if desired == Status::Stopped {
-            handle.stop(STOPPED_BY_CONTAINER);
+            // An error means that it has stopped already.
+            let _ = handle.stop.send(());
         }
         handle
     }

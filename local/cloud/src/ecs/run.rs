@@ -8,7 +8,7 @@ use super::task::{Status, Stop, StopCode, Task, Times};
 use super::{Ecs, STOPPED_BY_CONTAINER};
 use crate::time::now;
 use crate::usage::Usage;
-use crate::worker::{Container, Worker, WorkerExit};
+use crate::worker::{Container, LaunchError, Worker, WorkerExit};
 use placement::Placement;
 use stack::{ContainerDefinition, Env};
 
@@ -18,7 +18,8 @@ const UNITS_PER_VCPU: f64 = 1_024.0;
 pub(super) struct Run {
     pub(super) ecs: Ecs,
     pub(super) task: watch::Sender<Task>,
-    pub(super) stops: mpsc::UnboundedReceiver<String>,
+    /// A word for each time that somebody wants the task to stop; the reason is in the task.
+    pub(super) stops: mpsc::UnboundedReceiver<()>,
 }
 
 impl Run {
@@ -26,13 +27,36 @@ impl Run {
     /// launching takes up the containers that are there.
     pub(super) async fn finish(mut self) {
         let begun = self.task.borrow().started_at.is_some();
-        let early = if begun { None } else { self.start_up().await };
+        let early = match begun {
+            true => self.stopped_before(),
+            false => self.start_up().await,
+        };
         let stop = match early {
             Some(stop) => stop,
             None => self.run_containers(begun).await,
         };
         self.end(stop);
         self.forget_containers();
+    }
+
+    /// Why a task that an earlier local cloud has begun is not to be started again: it was to stop, and
+    /// none of its containers is left.
+    fn stopped_before(&self) -> Option<Stop> {
+        let task = self.task.borrow();
+        let is_left = |container: &super::Container| {
+            (self.ecs.inner.workers.record(&container.runtime_id)).is_known()
+        };
+        let stopping = task.desired == Status::Stopped;
+        let gone = stopping && !task.containers.iter().any(is_left);
+        task.stop.clone().filter(|_| gone)
+    }
+
+    /// Why the task is to stop.
+    fn stop(&self) -> Stop {
+        self.task.borrow().stop.clone().unwrap_or_else(|| Stop {
+            code: StopCode::EssentialContainerExited,
+            reason: STOPPED_BY_CONTAINER.to_owned(),
+        })
     }
 
     /// Lets the time pass that capacity and image take, unless the task is stopped meanwhile.
@@ -42,7 +66,7 @@ impl Run {
         let delay = self.ecs.inner.workers.local.limits.task_start_up;
         tokio::select! {
             biased;
-            Some(reason) = self.stops.recv() => Some(Stop { code: StopCode::UserInitiated, reason }),
+            Some(()) = self.stops.recv() => Some(self.stop()),
             () = tokio::time::sleep(delay) => None,
         }
     }
@@ -50,7 +74,10 @@ impl Run {
     async fn run_containers(&mut self, begun: bool) -> Stop {
         let workers = match self.launch() {
             Ok(workers) => workers,
-            Err((index, reason)) => {
+            // This is dropped in a moment.
+            Err((_, LaunchError::Closing)) => return std::future::pending().await,
+            Err((index, error @ (LaunchError::NoImage { .. } | LaunchError::Start { .. }))) => {
+                let reason = error.to_string();
                 self.task
                     .send_modify(|task| task.containers[index].reason = Some(reason.clone()));
                 let code = StopCode::TaskFailedToStart;
@@ -85,21 +112,17 @@ impl Run {
         });
     }
 
-    /// The containers' ends are in the task's record now. A task that ended only because the local
-    /// cloud shut down is forgotten as a whole, so that it starts anew next time.
+    /// The containers' ends are in the task's record now.
     fn forget_containers(&self) {
         let task = self.task.borrow();
         let inner = &self.ecs.inner;
-        if inner.workers.processes.is_closing() {
-            inner.records.remove(task.id());
-        }
         for container in &task.containers {
             inner.workers.record(&container.runtime_id).remove();
         }
     }
 
-    /// Starts every container; the index and the reason of the first that does not start.
-    fn launch(&self) -> Result<Vec<Worker>, (usize, String)> {
+    /// Starts every container; the index of the first that does not start, and why.
+    fn launch(&self) -> Result<Vec<Worker>, (usize, LaunchError)> {
         let task = self.task.borrow().clone();
         let mut workers: Vec<Worker> = Vec::new();
         for (index, definition) in task.definition.containers.iter().enumerate() {
@@ -117,7 +140,7 @@ impl Run {
                     workers
                         .iter()
                         .for_each(|worker| worker.stop(self.grace(definition)));
-                    return Err((index, error.to_string()));
+                    return Err((index, error));
                 }
             }
         }
@@ -180,9 +203,7 @@ impl Run {
                         break Stop { code: StopCode::EssentialContainerExited, reason: STOPPED_BY_CONTAINER.to_owned() };
                     }
                 }
-                Some(reason) = self.stops.recv() => {
-                    break Stop { code: StopCode::UserInitiated, reason };
-                }
+                Some(()) = self.stops.recv() => break self.stop(),
             }
         };
         if !running.is_empty() {
@@ -190,7 +211,7 @@ impl Run {
                 task.status = Status::Stopping;
                 task.desired = Status::Stopped;
                 task.stopping_at = Some(now());
-                task.stop = Some(stop.clone());
+                task.stop.get_or_insert(stop.clone());
             });
             for &index in &running {
                 workers[index].stop(self.grace(&definition.containers[index]));
@@ -212,14 +233,15 @@ impl Run {
         });
     }
 
-    /// Changes the task and tells those who listen, the event bus too.
+    /// Changes the task and tells those who listen, the event bus too: before the record, so that an
+    /// event is rather told twice than lost when the local cloud is killed in between.
     fn change(&self, change: impl FnOnce(&mut Task)) {
         self.task.send_modify(|task| {
             change(task);
             task.version += 1;
         });
-        self.ecs.save(&self.task.borrow());
         self.publish();
+        self.ecs.save(&self.task.borrow());
     }
 
     fn publish(&self) {

@@ -25,6 +25,7 @@ use crate::error::ServiceError;
 use crate::faults::Faults;
 use crate::logs::Logs;
 use crate::process::Processes;
+use crate::records::Records;
 use crate::usage::Meter;
 use crate::work::Work;
 use stack::Function;
@@ -91,12 +92,13 @@ struct Inner {
     functions: BTreeMap<String, Arc<Host>>,
     unreserved: Arc<Semaphore>,
     async_retry_delays: Vec<Duration>,
+    queued: Records,
     shared: Shared,
 }
 
 impl Lambda {
     /// A service for these functions, within a tokio runtime. Binaries are looked for when a
-    /// function is invoked.
+    /// function is invoked. Events that an earlier one has left in the data folder are queued again.
     pub fn new(
         local: Local,
         functions: &[Function],
@@ -130,10 +132,13 @@ impl Lambda {
             functions,
             unreserved: Arc::new(Semaphore::new(unreserved as usize)),
             async_retry_delays,
+            queued: Records::new(shared.local.data_dir.join("lambda")),
             shared,
         });
         tokio::spawn(give_up_idle(Arc::downgrade(&inner), idle));
-        Lambda { inner }
+        let lambda = Lambda { inner };
+        lambda.take_up();
+        lambda
     }
 
     /// Invokes a function by name, partial ARN or ARN, with or without a qualifier.
@@ -178,12 +183,7 @@ impl Lambda {
             InvocationType::DryRun => output.status_code = 204,
             InvocationType::Event => {
                 output.status_code = 202;
-                let busy = self.work().begin();
-                let queued = self.clone().run_queued(host, request_id, payload);
-                tokio::spawn(async move {
-                    queued.await;
-                    drop(busy);
-                });
+                self.queue(host, request_id, payload)?;
             }
             InvocationType::RequestResponse => {
                 let permit = self.try_permit(&host)?;

@@ -4,13 +4,13 @@
 //! and a supervisor task waits for it: its end is known at once, nobody polls.
 //!
 //! A process with a [`Record`] outlives a crash of the local cloud: the next one finds it, or how
-//! it ended, by the record.
+//! it ended, by the record. An orderly end stops it, and the next one starts it again.
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, poll};
@@ -62,6 +62,8 @@ pub enum Cause {
     TimedOut,
     /// It was stopped on request.
     Stopped,
+    /// The local cloud shuts down: the process is to be started again by the next one.
+    Shutdown,
 }
 
 /// How a process ended.
@@ -85,13 +87,24 @@ impl Exit {
     }
 }
 
+/// Where the local cloud is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Phase {
+    /// What an earlier one has left is being looked through.
+    #[default]
+    Starting,
+    Open,
+    /// Every child is being stopped.
+    Closing,
+}
+
 /// Starts children and stops them all at the end.
 #[derive(Debug, Clone, Default)]
 pub struct Processes {
     /// What is under way, for the virtual clock.
     pub work: Work,
     supervisors: Arc<Mutex<JoinSet<()>>>,
-    closing: watch::Sender<bool>,
+    phase: watch::Sender<Phase>,
 }
 
 /// A running child. Clones refer to the same process; dropping them does not stop it.
@@ -106,12 +119,39 @@ pub struct Process {
 impl Processes {
     /// Whether all children are being stopped.
     pub fn is_closing(&self) -> bool {
-        *self.closing.borrow()
+        *self.phase.borrow() == Phase::Closing
+    }
+
+    /// Lets the work begin that waits in [`Processes::while_open`].
+    pub fn open(&self) {
+        self.phase.send_if_modified(|phase| {
+            let waits = *phase == Phase::Starting;
+            if waits {
+                *phase = Phase::Open;
+            }
+            waits
+        });
+    }
+
+    /// Does work that somebody waits for on the outside: begins once the local cloud is open, and is
+    /// dropped as it is when that closes. What is recorded then is what a kill would have left.
+    pub async fn while_open(&self, work: impl Future<Output = ()>) {
+        let mut phase = self.phase.subscribe();
+        // Errors mean that the sender has gone, and there is one in `self`.
+        let _ = phase.wait_for(|phase| *phase != Phase::Starting).await;
+        tokio::select! {
+            // First: a process that ends now ends because everything does.
+            biased;
+            _ = phase.wait_for(|phase| *phase == Phase::Closing) => {}
+            () = work => {}
+        }
     }
 
     /// Starts a process with stdout and stderr appended to `log`. One that was started before
     /// under the same record is taken up again instead, also if it has ended meanwhile.
     pub fn spawn(&self, mut spec: Spec, log: &LogStream) -> io::Result<Process> {
+        // Held to the end: a process is either seen by `shutdown`, or not started.
+        let mut supervisors = self.supervisors();
         if self.is_closing() {
             return Err(io::Error::other("the local cloud is shutting down"));
         }
@@ -121,7 +161,7 @@ impl Processes {
             Some(Found::Running { pid, since }) => {
                 spec.timeout = spec.timeout.map(|limit| limit.saturating_sub(since));
                 let running = Running::adopt(pid, spec.record.as_ref())?;
-                return Ok(self.supervise(running, pid, spec));
+                return Ok(self.supervise(&mut supervisors, running, pid, spec));
             }
         }
         let (program, args) = match &spec.record {
@@ -142,23 +182,31 @@ impl Processes {
             .id()
             .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?))
             .ok_or_else(|| io::Error::other("the process has no id"))?;
-        Ok(self.supervise(Running::Child(child), pid, spec))
+        Ok(self.supervise(&mut supervisors, Running::Child(child), pid, spec))
     }
 
-    fn supervise(&self, running: Running, pid: Pid, spec: Spec) -> Process {
+    fn supervisors(&self) -> MutexGuard<'_, JoinSet<()>> {
+        self.supervisors
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn supervise(
+        &self,
+        supervisors: &mut JoinSet<()>,
+        running: Running,
+        pid: Pid,
+        spec: Spec,
+    ) -> Process {
         let (stop, stops) = mpsc::unbounded_channel();
         let (exited, exit) = watch::channel(None);
         let supervisor = Supervisor {
             running,
             group: Group(pid),
             stops,
-            closing: self.closing.subscribe(),
+            phase: self.phase.subscribe(),
             spec,
         };
-        let mut supervisors = self
-            .supervisors
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
         while supervisors.try_join_next().is_some() {}
         supervisors.spawn(async move {
             let end = supervisor.run().await;
@@ -171,15 +219,14 @@ impl Processes {
         }
     }
 
-    /// Stops every child (SIGTERM, SIGKILL two seconds later) and waits until all have ended.
+    /// Stops every child (SIGTERM, SIGKILL two seconds later) and waits until all have ended. Their
+    /// records are removed, so that the next local cloud starts them again.
     pub async fn shutdown(&self) {
-        self.closing.send_replace(true);
-        let mut supervisors = std::mem::take(
-            &mut *self
-                .supervisors
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+        let mut supervisors = {
+            let mut supervisors = self.supervisors();
+            self.phase.send_replace(Phase::Closing);
+            std::mem::take(&mut *supervisors)
+        };
         while supervisors.join_next().await.is_some() {}
     }
 }
@@ -306,7 +353,7 @@ struct Supervisor {
     running: Running,
     group: Group,
     stops: mpsc::UnboundedReceiver<(Cause, Duration)>,
-    closing: watch::Receiver<bool>,
+    phase: watch::Receiver<Phase>,
     spec: Spec,
 }
 
@@ -314,15 +361,19 @@ impl Supervisor {
     async fn run(mut self) -> Exit {
         let pid = self.group.0.as_raw_nonzero().get();
         let mut cause = None;
+        let mut closing = false;
         let mut kill_at = None;
         let mut term_at = self.spec.timeout.map(|limit| Instant::now() + limit);
         let mut look_at = self.spec.memory_mib.map(|_| Instant::now() + LOOK_SOON);
         let status = loop {
             let (stop_cause, grace) = tokio::select! {
+                // First the end: what ended by itself is not to be started again.
+                biased;
                 status = self.running.wait() => break status,
                 Some(stop) = self.stops.recv() => stop,
-                Ok(_) = self.closing.wait_for(|closing| *closing), if cause.is_none() => {
-                    (Cause::Stopped, SHUTDOWN_GRACE.min(self.spec.grace))
+                Ok(_) = self.phase.wait_for(|phase| *phase == Phase::Closing), if !closing => {
+                    closing = true;
+                    (Cause::Shutdown, SHUTDOWN_GRACE.min(self.spec.grace))
                 }
                 () = at(term_at) => {
                     term_at = None;
@@ -351,7 +402,11 @@ impl Supervisor {
                 kill_at = Some(kill_at.map_or(at, |earlier: Instant| earlier.min(at)));
             }
         };
-        Exit::new(status, cause.unwrap_or(Cause::Itself))
+        let cause = cause.unwrap_or(Cause::Itself);
+        if let (Cause::Shutdown, Some(record)) = (cause, &self.spec.record) {
+            record.remove();
+        }
+        Exit::new(status, cause)
     }
 }
 

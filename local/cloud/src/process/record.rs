@@ -12,15 +12,15 @@ use rustix::process::Pid;
 
 use crate::private;
 
-/// Notes its own id before the program runs and the exit code after. It outlives SIGTERM, which
-/// goes to the whole group, keeps its notes from other users, and the shell's own words about
-/// signals out of the log.
+/// Notes its own id before the program runs and the exit code after; a program whose start cannot be
+/// noted does not run. It outlives SIGTERM, which goes to the whole group, keeps its notes from other
+/// users, and the shell's own words about signals out of the log.
 const SHELL: &str = r#"trap : TERM INT HUP
 mask=$(umask)
 umask 077
 record=$1
 shift
-echo $$ > "$record.pid"
+echo $$ > "$record.pid" || exit 125
 exec 3>&2 2>/dev/null
 ( umask "$mask"; exec "$@" 2>&3 3>&- )
 code=$?
@@ -73,6 +73,11 @@ impl Record {
         ];
         wrapped.extend(args.iter().cloned());
         Ok(("/bin/sh".into(), wrapped))
+    }
+
+    /// Whether the process was started, and not forgotten since.
+    pub fn is_known(&self) -> bool {
+        self.find() != Found::Nothing
     }
 
     pub(super) fn find(&self) -> Found {

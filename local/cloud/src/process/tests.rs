@@ -135,7 +135,7 @@ async fn shutdown_ends_every_child() {
     let children: Vec<_> = (0..3).map(|_| bench.sh("sleep 1000", |_| ())).collect();
     bench.processes.shutdown().await;
     for child in children {
-        assert_eq!(child.exit().unwrap().cause, Cause::Stopped);
+        assert_eq!(child.exit().unwrap().cause, Cause::Shutdown);
     }
     let spec = Spec {
         program: "/bin/true".into(),

@@ -66,7 +66,7 @@ impl S3 {
         }
         let mut builder = S3ServiceBuilder::new(Backend {
             store: store.clone(),
-            uploads: Uploads::default(),
+            uploads: Uploads::open(root.join(".uploads"))?,
         });
         builder.set_auth(LocalAuth);
         builder.set_access(LocalAuth);

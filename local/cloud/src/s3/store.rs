@@ -4,9 +4,10 @@
 //! Whether a write may go ahead and that it happens is one step under one lock: of many conditional
 //! writers exactly one wins.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -130,14 +131,31 @@ impl Store {
     fn load(&self, name: &str) -> io::Result<Bucket> {
         let folder = self.root.join(name);
         let mut bucket = Bucket::default();
-        let mut folders = vec![folder.clone()];
-        while let Some(at) = folders.pop() {
-            for entry in fs::read_dir(at)? {
+        let mut folders = vec![fs::read_dir(&folder)?];
+        // By device and number: a link may lead back to where the walk has been.
+        let whole = fs::metadata(&folder)?;
+        let mut seen = HashSet::from([(whole.dev(), whole.ino())]);
+        while let Some(entries) = folders.pop() {
+            for entry in entries {
                 let path = entry?.path();
-                if path.is_dir() {
-                    folders.push(path);
-                } else if let Some(object) = self.load_object(&folder, &path)? {
-                    bucket.objects.insert(object.key.clone(), Arc::new(object));
+                let loaded = fs::metadata(&path).and_then(|file| {
+                    if !file.is_dir() {
+                        return self.load_object(&folder, &path, &file);
+                    }
+                    if seen.insert((file.dev(), file.ino())) {
+                        folders.push(fs::read_dir(&path)?);
+                    }
+                    Ok(None)
+                });
+                match loaded {
+                    Ok(Some(object)) => {
+                        bucket.objects.insert(object.key.clone(), Arc::new(object));
+                    }
+                    Ok(None) => {}
+                    // A broken link, or what we may not read: no reason to withhold all the others.
+                    Err(error) => {
+                        tracing::warn!(path = %path.display(), %error, "no object: it cannot be read");
+                    }
                 }
             }
         }
@@ -145,8 +163,16 @@ impl Store {
     }
 
     /// What is known of a file: from its metadata if they are of these contents, else from itself.
-    fn load_object(&self, folder: &Path, path: &Path) -> io::Result<Option<Object>> {
-        let file = fs::metadata(path)?;
+    fn load_object(
+        &self,
+        folder: &Path,
+        path: &Path,
+        file: &fs::Metadata,
+    ) -> io::Result<Option<Object>> {
+        // To read a pipe would wait for ever.
+        if !file.is_file() {
+            return Ok(None);
+        }
         let known = fs::read(self.meta_path(path)).ok();
         let known: Option<Object> = known.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         if let Some(object) = known
@@ -272,8 +298,9 @@ impl Store {
             }
         }
         let path = now.map(|object| object.path.clone());
-        let path = self.place(bucket, key, &staged.path, path)?;
-        let file = fs::metadata(&path)?;
+        let path = self.place(bucket, key, path)?;
+        // A rename keeps the time.
+        let file = fs::metadata(&staged.path)?;
         let object = Arc::new(Object {
             key: key.to_owned(),
             size: staged.size,
@@ -282,41 +309,39 @@ impl Store {
             attributes,
             path,
         });
-        self.write_meta(&object)?;
+        // First all that needs space: a full disk leaves the object as it was.
+        let meta = self.stage_meta(&object)?;
+        fs::rename(&staged.path, &object.path)?;
+        fs::rename(&meta.path, self.meta_path(&object.path))?;
         objects.insert(key.to_owned(), object.clone());
         Ok(object)
     }
 
-    /// Moves contents to the path of their key; to one of no key if that is taken by a folder, or
-    /// by a file where it needs a folder, as with the keys `a` and `a/b`.
-    fn place(
-        &self,
-        bucket: &str,
-        key: &str,
-        from: &Path,
-        now: Option<PathBuf>,
-    ) -> io::Result<PathBuf> {
+    /// Makes the folder for the path of a key; for one of no key if that is taken by a folder, or by a
+    /// file where it needs a folder, as with the keys `a` and `a/b`.
+    fn place(&self, bucket: &str, key: &str, now: Option<PathBuf>) -> io::Result<PathBuf> {
         let folder = self.root.join(bucket);
         let to = now.unwrap_or_else(|| folder.join(path_of_key(key)));
         let parent = to.parent().unwrap_or(&folder);
-        if private::create_dir_all(parent)
-            .and_then(|()| fs::rename(from, &to))
-            .is_ok()
-        {
+        if private::create_dir_all(parent).is_ok() && !to.is_dir() {
             return Ok(to);
         }
         let to = folder.join("%~").join(Uuid::new_v4().to_string());
         private::create_dir_all(&folder.join("%~"))?;
-        fs::rename(from, &to)?;
         Ok(to)
     }
 
-    fn write_meta(&self, object: &Object) -> io::Result<()> {
-        let path = self.meta_path(&object.path);
-        if let Some(folder) = path.parent() {
+    fn stage_meta(&self, object: &Object) -> io::Result<Staged> {
+        if let Some(folder) = self.meta_path(&object.path).parent() {
             private::create_dir_all(folder)?;
         }
-        private::write(&path, &serde_json::to_vec(object)?)
+        let staged = Staged {
+            path: self.new_path(),
+            size: 0,
+            e_tag: String::new(),
+        };
+        private::write(&staged.path, &serde_json::to_vec(object)?)?;
+        Ok(staged)
     }
 
     /// Removes an object; one that is not there counts as removed.

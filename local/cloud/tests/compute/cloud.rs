@@ -174,6 +174,7 @@ impl Cloud {
             limits,
         };
         let compute = Compute::start(local, stack, faults).unwrap();
+        compute.open();
         let services = compute.services([]);
         let (stop, stopped) = oneshot::channel();
         tokio::spawn(cloud::router::serve(listener, services, async move {

@@ -1,15 +1,16 @@
-//! The engine is killed with SIGKILL; the next one finds what the first has started.
+//! The engine is killed with SIGKILL, or stopped; the next one goes on with what the first has started.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use cloud::lambda::InvocationType;
 use serde_json::{Value, json};
 
 use crate::cloud::{Cloud, Folder, stack};
 
-const NO_FAULTS: &str = r#"{"faults": []}"#;
+pub const NO_FAULTS: &str = r#"{"faults": []}"#;
 const FOLDER: &str = "TEST_CLOUD_FOLDER";
 
 fn task(token: &str) -> Value {
@@ -94,7 +95,7 @@ async fn run_and_kill_engine(folder: &Folder) {
     engine.wait().unwrap();
 }
 
-async fn all_end_once(folder: &Folder, cloud: &Cloud) {
+async fn all_ended(cloud: &Cloud) {
     let task = cloud.compute.ecs.find("task").unwrap().stopped().await;
     assert_eq!(task["containers"][0]["exitCode"], 3);
     assert_eq!(task["stopCode"], "EssentialContainerExited");
@@ -106,6 +107,10 @@ async fn all_end_once(folder: &Folder, cloud: &Cloud) {
     );
     let array = find("array").finished().await;
     assert_eq!(array["arrayProperties"]["statusSummary"]["FAILED"], 2);
+}
+
+async fn all_end_once(folder: &Folder, cloud: &Cloud) {
+    all_ended(cloud).await;
     assert_eq!(
         lines(&folder.path().join("runs")),
         4,
@@ -164,21 +169,91 @@ async fn a_taken_up_container_can_be_stopped() {
 }
 
 #[tokio::test]
-async fn an_orderly_shutdown_forgets_what_it_stopped() {
+async fn what_an_orderly_shutdown_stopped_is_started_again() {
     let folder = Folder::new();
     patient_worker(&folder);
-    for runs in [1, 2] {
-        let cloud = Cloud::start_in(Folder::at(folder.path()), &stack(), NO_FAULTS).await;
-        assert!(cloud.compute.ecs.find("task").is_none());
-        let handle = cloud
-            .compute
-            .ecs
-            .run_task(&task("task"))
-            .unwrap()
-            .tasks
-            .remove(0);
-        wait_for_lines(&folder.path().join("runs"), runs).await;
-        cloud.compute.shutdown().await;
-        handle.stopped().await;
+    let first = Cloud::start_in(Folder::at(folder.path()), &stack(), NO_FAULTS).await;
+    let arn = first.compute.ecs.run_task(&task("task")).unwrap().tasks[0]
+        .arn
+        .clone();
+    let submit = |name: &str, more| first.compute.batch.submit_job(&job(name, more)).unwrap();
+    submit("single", json!({}));
+    submit("array", json!({"arrayProperties": {"size": 2}}));
+    // The task, and two jobs on two vCPUs.
+    wait_for_lines(&folder.path().join("runs"), 3).await;
+    first.compute.shutdown().await;
+    assert_eq!(lines(&folder.path().join("ends")), 0);
+
+    let cloud = Cloud::start_in(Folder::at(folder.path()), &stack(), NO_FAULTS).await;
+    wait_for_lines(&folder.path().join("runs"), 6).await;
+    let again = cloud.compute.ecs.find("task").unwrap();
+    assert_eq!(again.arn, arn);
+    assert_eq!(again.describe()["lastStatus"], "RUNNING");
+    std::fs::write(folder.path().join("go"), "").unwrap();
+    all_ended(&cloud).await;
+    let (runs, ends) = (folder.path().join("runs"), folder.path().join("ends"));
+    assert_eq!((lines(&runs), lines(&ends)), (7, 4));
+}
+
+#[tokio::test]
+async fn a_stop_that_was_asked_for_before_the_shutdown_is_told_after_it() {
+    let folder = Folder::new();
+    folder.worker(&format!(
+        "trap '' TERM; echo run >> {}/runs; while :; do sleep 0.01; done",
+        folder.path().display()
+    ));
+    let first = Cloud::start_in(Folder::at(folder.path()), &stack(), NO_FAULTS).await;
+    let started = first.compute.ecs.run_task(&task("task")).unwrap();
+    wait_for_lines(&folder.path().join("runs"), 1).await;
+    let asked = first.compute.ecs.stop_task(&started.tasks[0].arn, "enough");
+    assert_eq!(asked.unwrap()["desiredStatus"], "STOPPED");
+    first.compute.shutdown().await;
+
+    let cloud = Cloud::start_in(Folder::at(folder.path()), &stack(), NO_FAULTS).await;
+    let stopped = cloud.compute.ecs.find("task").unwrap().stopped().await;
+    assert_eq!(
+        lines(&folder.path().join("runs")),
+        1,
+        "it is not started again"
+    );
+    assert_eq!(
+        (&stopped["stopCode"], &stopped["stoppedReason"]),
+        (&json!("UserInitiated"), &json!("enough"))
+    );
+}
+
+#[tokio::test]
+async fn an_event_that_was_accepted_reaches_its_function_after_a_restart() {
+    let folder = Folder::new();
+    let path = folder.path().join("attempts");
+    let first = Cloud::start_in(Folder::at(folder.path()), &stack(), NO_FAULTS).await;
+    // Its first attempt hangs.
+    let hang = json!({"do": "sleep", "ms": 60_000}).to_string();
+    let append = json!({"do": "append", "path": path, "until": 1}).to_string();
+    for event in [hang, append.clone()] {
+        let lambda = &first.compute.lambda;
+        let kind = InvocationType::Event;
+        let accepted = lambda.invoke("probe", event.into(), kind).await.unwrap();
+        assert_eq!(accepted.status_code, 202);
     }
+    wait_for_lines(&path, 1).await;
+    let queue = folder.path().join("data/lambda");
+    while waiting(&queue) != 1 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    first.compute.shutdown().await;
+    assert_eq!(waiting(&queue), 1, "what was under way is kept");
+
+    // The event that was under way now does something else, so that it can be seen.
+    let kept = std::fs::read_dir(&queue).unwrap().next().unwrap().unwrap();
+    let mut record: Value = serde_json::from_slice(&std::fs::read(kept.path()).unwrap()).unwrap();
+    record["payload"] = json!(append);
+    std::fs::write(kept.path(), record.to_string()).unwrap();
+    let _cloud = Cloud::start_in(Folder::at(folder.path()), &stack(), NO_FAULTS).await;
+    wait_for_lines(&path, 2).await;
+}
+
+/// Events that a function's queue holds.
+fn waiting(queue: &Path) -> usize {
+    std::fs::read_dir(queue).map_or(0, Iterator::count)
 }

@@ -1,10 +1,12 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, Delete, ObjectIdentifier};
 
-use crate::cloud::{Cloud, stack};
+use crate::cloud::{Cloud, Folder, stack};
+use crate::restart::NO_FAULTS;
 
 fn text(bytes: &str) -> ByteStream {
     ByteStream::from(bytes.as_bytes().to_vec())
@@ -87,8 +89,9 @@ async fn objects_with_attributes_ranges_and_listing() {
 
 #[tokio::test]
 async fn multipart_upload() {
-    let cloud = Cloud::start(&stack()).await;
-    let s3 = cloud.s3();
+    let folder = Folder::new();
+    let first = Cloud::start_in(Folder::at(folder.path()), &stack(), NO_FAULTS).await;
+    let s3 = first.s3();
     let upload = s3
         .create_multipart_upload()
         .bucket("bucket")
@@ -98,7 +101,14 @@ async fn multipart_upload() {
         .unwrap();
     let id = upload.upload_id().unwrap();
     let mut parts = CompletedMultipartUpload::builder();
-    for (number, body) in [(1, vec![7_u8; 5 << 20]), (2, vec![8_u8; 10])] {
+    let mut sent = BTreeMap::new();
+    // The first is sent twice; the later counts.
+    let bodies = [
+        (1, vec![9_u8; 5 << 20]),
+        (1, vec![7_u8; 5 << 20]),
+        (2, vec![8_u8; 10]),
+    ];
+    for (number, body) in bodies {
         let part = s3
             .upload_part()
             .bucket("bucket")
@@ -106,13 +116,15 @@ async fn multipart_upload() {
             .upload_id(id)
             .part_number(number);
         let part = part.body(ByteStream::from(body)).send().await.unwrap();
-        parts = parts.parts(
-            CompletedPart::builder()
-                .part_number(number)
-                .set_e_tag(part.e_tag)
-                .build(),
-        );
+        sent.insert(number, part.e_tag);
     }
+    for (number, e_tag) in sent {
+        let part = CompletedPart::builder().part_number(number);
+        parts = parts.parts(part.set_e_tag(e_tag).build());
+    }
+    // The upload survives the cloud that began it.
+    let cloud = Cloud::start_in(Folder::at(folder.path()), &stack(), NO_FAULTS).await;
+    let s3 = cloud.s3();
     let complete = s3
         .complete_multipart_upload()
         .bucket("bucket")

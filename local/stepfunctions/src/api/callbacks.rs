@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
 use super::super::activities::{ActivityTask, Fetch};
+use super::super::run::Posted;
 use super::super::store::ActivityRow;
 use super::super::{Inner, internal};
 use super::{MAX_DATA, check_name, listed, page, tags};
@@ -38,7 +39,7 @@ pub async fn success(sfn: &Arc<Inner>, request: Success) -> Result<Value, Servic
     let output = asl::Value::parse(&request.output).map_err(|error| {
         ServiceError::new("InvalidOutput", format!("Invalid Output: '{error}'"))
     })?;
-    let (run, id) = sfn.tokens.take(&request.task_token).ok_or_else(gone)?;
+    let (run, id) = sfn.tokens.find(&request.task_token).ok_or_else(gone)?;
     answer(run.post_durably(Event::TaskSucceeded { id, output }).await)
 }
 
@@ -54,7 +55,7 @@ pub struct Failure {
 /// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskFailure.html>
 pub async fn failure(sfn: &Arc<Inner>, request: Failure) -> Result<Value, ServiceError> {
     check_token(&request.task_token)?;
-    let (run, id) = sfn.tokens.take(&request.task_token).ok_or_else(gone)?;
+    let (run, id) = sfn.tokens.find(&request.task_token).ok_or_else(gone)?;
     let event = Event::TaskFailed {
         id,
         error: request.error.unwrap_or_default(),
@@ -77,8 +78,12 @@ pub async fn heartbeat(sfn: &Arc<Inner>, request: Heartbeat) -> Result<Value, Se
     answer(run.post_durably(Event::TaskHeartbeat { id }).await)
 }
 
-fn answer(heard: bool) -> Result<Value, ServiceError> {
-    if heard { Ok(json!({})) } else { Err(gone()) }
+fn answer(posted: Posted) -> Result<Value, ServiceError> {
+    match posted {
+        Posted::Heard => Ok(json!({})),
+        Posted::Late => Err(gone()),
+        Posted::Refused(reason) => Err(internal(reason)),
+    }
 }
 
 fn check_token(token: &str) -> Result<(), ServiceError> {
@@ -125,11 +130,12 @@ pub async fn create_activity(
         name: request.name,
         created: sfn.clock.now(),
     };
-    let row = sfn.activities.create(row);
+    let row = sfn.activities.get(&arn).unwrap_or(row);
     sfn.store
         .put_activity(row.clone())
         .await
         .map_err(internal)?;
+    let row = sfn.activities.create(row);
     tags::set(sfn, &arn, request.tags).await?;
     Ok(json!({ "activityArn": row.arn, "creationDate": epoch_seconds(row.created) }))
 }
@@ -142,11 +148,11 @@ pub struct ByArn {
 
 /// DeleteActivity: one that does not exist is no error.
 pub async fn delete_activity(sfn: &Arc<Inner>, request: ByArn) -> Result<Value, ServiceError> {
-    sfn.activities.delete(&request.activity_arn);
     sfn.store
         .delete_activity(&request.activity_arn)
         .await
         .map_err(internal)?;
+    sfn.activities.delete(&request.activity_arn);
     Ok(json!({}))
 }
 
@@ -224,14 +230,19 @@ pub async fn get_activity_task(sfn: &Arc<Inner>, request: GetTask) -> Result<Val
         let Some((run, id)) = inner.tokens.find(&task.token) else {
             continue;
         };
-        if run
-            .post_durably(Event::TaskStarted {
-                id,
-                worker: request.worker_name.clone(),
-            })
-            .await
-        {
-            return Ok(json!({ "taskToken": &*task.token, "input": task.input.to_string() }));
+        let started = Event::TaskStarted {
+            id,
+            worker: request.worker_name.clone(),
+        };
+        match run.post_durably(started).await {
+            Posted::Heard => {
+                return Ok(json!({ "taskToken": &*task.token, "input": task.input.to_string() }));
+            }
+            Posted::Late => {}
+            Posted::Refused(reason) => {
+                sfn.activities.put_back(&request.activity_arn, task);
+                return Err(internal(reason));
+            }
         }
     }
 }

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use asl::{Event, Status};
+use asl::Status;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::{Description, Inner, internal, not_found};
-use super::{check_name, listed, page, parse_input};
+use super::{check_name, listed, page, parse_input, read};
 use cloud::error::ServiceError;
 use cloud::time::epoch_seconds;
 
@@ -28,6 +28,26 @@ pub async fn start(sfn: &Arc<Inner>, request: Start) -> Result<Value, ServiceErr
         .start_execution(&request.state_machine_arn, request.name.as_deref(), input)
         .await?;
     Ok(json!({ "executionArn": &*run.start.arn, "startDate": epoch_seconds(run.started) }))
+}
+
+/// StartExecution for a call of a Task state: made again after a restart, it starts nothing new.
+pub async fn start_for_call(
+    sfn: &Arc<Inner>,
+    request: Value,
+    call: &str,
+) -> Result<Value, ServiceError> {
+    let request: Start = read(request)?;
+    request.name.as_deref().map_or(Ok(()), check_name)?;
+    let input = parse_input(request.input.as_deref())?;
+    let started = sfn
+        .start_for_call(
+            &request.state_machine_arn,
+            request.name.as_deref(),
+            input,
+            call,
+        )
+        .await?;
+    Ok(json!({ "executionArn": started.arn, "startDate": epoch_seconds(started.started) }))
 }
 
 /// StartSyncExecution: Express machines only; answers with the outcome.
@@ -64,15 +84,9 @@ pub struct Stop {
 
 /// StopExecution; one that has ended is no error.
 pub async fn stop(sfn: &Arc<Inner>, request: Stop) -> Result<Value, ServiceError> {
-    let description = sfn.describe(&request.execution_arn)?;
-    if let Some(run) = sfn.runs.get(&request.execution_arn) {
-        run.post_durably(Event::Stop {
-            error: request.error,
-            cause: request.cause,
-        })
-        .await;
-    }
-    let stopped = description.stopped.unwrap_or_else(|| sfn.clock.now());
+    let stopped = sfn
+        .stop_execution(&request.execution_arn, request.error, request.cause)
+        .await?;
     Ok(json!({ "stopDate": epoch_seconds(stopped) }))
 }
 
@@ -109,7 +123,11 @@ pub fn describe_json(description: &Description) -> Value {
         response["mapRunArn"] = json!(map_run);
     }
     match &description.status {
-        Status::Running => {}
+        Status::Running => {
+            if let Some(reason) = &description.stands_still {
+                response["cause"] = json!(format!("The execution stands still: {reason}"));
+            }
+        }
         Status::Succeeded { output } => {
             response["output"] = json!(output.to_string());
             response["outputDetails"] = json!({ "included": true });
@@ -136,18 +154,21 @@ pub fn describe_machine(sfn: &Arc<Inner>, request: ByArn) -> Result<Value, Servi
         .execution(arn)
         .map_err(internal)?
         .ok_or_else(|| not_found(arn))?;
-    let hash = row.definition.as_deref().unwrap_or_default();
-    let definition = sfn.store.definition(hash).map_err(internal)?;
+    let definition = sfn.definition_of(&row)?;
     let updated = sfn
         .machine(&description.state_machine_arn)
         .map_or(row.started, |machine| machine.row.updated);
-    Ok(json!({
+    let mut response = json!({
         "stateMachineArn": description.state_machine_arn,
         "name": &*row.start.state_machine_name,
-        "definition": definition.unwrap_or_default(),
+        "definition": definition,
         "roleArn": &*row.start.role_arn,
         "updateDate": epoch_seconds(updated),
-    }))
+    });
+    if let Some(map_run) = row.map_run {
+        response["mapRunArn"] = json!(map_run);
+    }
+    Ok(response)
 }
 
 #[derive(Deserialize)]

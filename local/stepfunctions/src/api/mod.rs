@@ -54,7 +54,7 @@ pub const ACTIONS: &[&str] = &[
 /// <https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html>
 const MAX_DATA: usize = 262_144;
 
-pub use executions::describe_json;
+pub use executions::{describe_json, start_for_call};
 pub use machines::execution_type;
 
 impl JsonService for Sfn {
@@ -63,7 +63,11 @@ impl JsonService for Sfn {
         action: &'a str,
         body: Value,
     ) -> BoxFuture<'a, Result<Value, ServiceError>> {
-        self.inner.action(action, body).boxed()
+        async move {
+            self.inner.recovered().await;
+            self.inner.action(action, body).await
+        }
+        .boxed()
     }
 }
 

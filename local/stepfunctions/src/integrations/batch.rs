@@ -8,31 +8,19 @@ use serde_json::{Value, json};
 use super::case::{camel, pascal};
 use super::{Accepted, Call, Job, service_error, with_metadata};
 
-/// Tag by which the job of a call is found again after a restart.
-const CALL_TAG: &str = "aws:states:call";
-
 /// SubmitJob. With `.sync` the job's description is the result, and a job that ends FAILED fails the state.
 pub async fn submit_job(call: &Call) -> Result<Accepted, TaskError> {
     let batch = &call.sfn.compute.batch;
-    let job = match batch.find_tag(CALL_TAG, &call.token) {
-        Some(job) => job,
-        None => {
-            let mut request = camel(call.arguments.clone());
-            if !request["tags"].is_object() {
-                request["tags"] = json!({});
-            }
-            request["tags"][CALL_TAG] = json!(call.token);
-            mark(&mut request);
-            batch
-                .submit_job(&request)
-                .map_err(|error| service_error("Batch", "AWSBatch", &error))?
-        }
-    };
+    let mut request = camel(call.arguments.clone());
+    mark(&mut request);
+    let job = batch
+        .submit_job_for_call(&request, &call.token)
+        .map_err(|error| service_error("Batch", "AWSBatch", &error))?;
     let answer = json!({ "JobArn": job.arn, "JobId": job.id, "JobName": job.name });
     let (batch, stopped) = (batch.clone(), job.id.clone());
     let job = (call.pattern == Pattern::Sync).then(|| Job {
         ended: async move {
-            let description = pascal(without_tag(job.finished().await));
+            let description = pascal(job.finished().await);
             if description["Status"] == "SUCCEEDED" {
                 return Ok(description.into());
             }
@@ -65,11 +53,4 @@ fn mark(request: &mut Value) {
     if let Some(environment) = environment.as_array_mut() {
         environment.push(json!({ "name": "MANAGED_BY_AWS", "value": "STARTED_BY_STEP_FUNCTIONS" }));
     }
-}
-
-fn without_tag(mut description: Value) -> Value {
-    if let Some(tags) = description["tags"].as_object_mut() {
-        tags.remove(CALL_TAG);
-    }
-    description
 }

@@ -129,9 +129,12 @@ async fn carry_out(
     match (pattern, accepted.job) {
         (Pattern::WaitForTaskToken, _) => Ok(None),
         (Pattern::Sync | Pattern::SyncV2, Some(job)) => {
-            let mut stop = StopOnDrop(Some(job.stop));
+            let mut stop = StopOnDrop {
+                sfn: sfn.clone(),
+                stop: Some(job.stop),
+            };
             let outcome = job.ended.await;
-            stop.0 = None;
+            stop.stop = None;
             outcome.map(Some)
         }
         (Pattern::Sync | Pattern::SyncV2, None) => Err(unsupported_error(&task.resource)),
@@ -139,12 +142,18 @@ async fn carry_out(
     }
 }
 
-/// Stops a job when the task that waits for it is dropped: it timed out or was aborted.
-struct StopOnDrop(Option<Box<dyn FnOnce() + Send>>);
+/// Stops a job when the task that waits for it is dropped: it timed out or was aborted. When the
+/// whole cloud shuts down, the job is to go on after the restart.
+struct StopOnDrop {
+    sfn: Arc<Inner>,
+    stop: Option<Box<dyn FnOnce() + Send>>,
+}
 
 impl Drop for StopOnDrop {
     fn drop(&mut self) {
-        if let Some(stop) = self.0.take() {
+        if let Some(stop) = self.stop.take()
+            && !self.sfn.is_closed()
+        {
             stop();
         }
     }

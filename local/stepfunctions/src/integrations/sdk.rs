@@ -59,20 +59,32 @@ pub async fn call(service: &str, call: &Call) -> Result<Accepted, Failure> {
                     request[key] = json!(as_text(&request[key]));
                 }
             }
-            let answer = call.sfn.clone().action(&action, request).await;
+            let answer = if action == "StartExecution" {
+                api::start_for_call(&call.sfn, request, &call.token).await
+            } else {
+                call.sfn.clone().action(&action, request).await
+            };
             let answer = answer.map_err(|error| service_error("Sfn", "Sfn", &error))?;
             Ok(Accepted::answer(dates(pascal(answer), &iso)))
         }
         "ecs" => {
-            let answer = compute
-                .ecs
-                .call(&action, camel(call.arguments.clone()))
-                .await;
+            let mut request = camel(call.arguments.clone());
+            // As the SDKs do: a request that is made again after a restart starts nothing new.
+            if action == "RunTask" && request["clientToken"].is_null() {
+                request["clientToken"] = json!(call.token);
+            }
+            let answer = compute.ecs.call(&action, request).await;
             let answer = answer.map_err(|error| service_error("Ecs", "Ecs", &error))?;
             Ok(Accepted::answer(dates(pascal(answer), &iso)))
         }
         "batch" => {
-            let answer = compute.batch.call(&action, &camel(call.arguments.clone()));
+            let request = camel(call.arguments.clone());
+            let answer = if action == "SubmitJob" {
+                let job = compute.batch.submit_job_for_call(&request, &call.token);
+                job.map(|job| job.answer())
+            } else {
+                compute.batch.call(&action, &request)
+            };
             let answer: Value = answer.map_err(|error| service_error("Batch", "Batch", &error))?;
             Ok(Accepted::answer(pascal(answer)))
         }

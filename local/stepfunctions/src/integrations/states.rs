@@ -15,8 +15,6 @@ pub async fn start_execution(call: &Call) -> Result<Accepted, TaskError> {
     let arguments = &call.arguments;
     let failed = |error| service_error("StepFunctions", "AWSStepFunctions", &error);
     let machine = arguments["StateMachineArn"].as_str().unwrap_or_default();
-    // A name of the call's own makes a repeated call find the execution that the first one started.
-    let name = arguments["Name"].as_str().unwrap_or(&call.token);
     let input = arguments
         .get("Input")
         .map_or_else(|| "{}".to_owned(), as_text);
@@ -24,27 +22,29 @@ pub async fn start_execution(call: &Call) -> Result<Accepted, TaskError> {
         error: "StepFunctions.InvalidExecutionInputException".into(),
         cause: Some(format!("Invalid State Machine Execution Input: '{error}'")),
     })?;
-    let run = call
+    let name = arguments["Name"].as_str();
+    let nested = call
         .sfn
-        .start_execution(machine, Some(name), input)
+        .start_for_call(machine, name, input, &call.token)
         .await
         .map_err(failed)?;
-    let started = json!({ "ExecutionArn": &*run.start.arn, "StartDate": run.started.0 / 1_000 });
+    let started = json!({ "ExecutionArn": nested.arn, "StartDate": nested.started.0 / 1_000 });
     let output = with_metadata(started, &uuid::Uuid::new_v4().to_string()).into();
     let job = matches!(call.pattern, Pattern::Sync | Pattern::SyncV2).then(|| {
-        let (sfn, nested, parsed) = (
-            call.sfn.clone(),
-            run.clone(),
-            call.pattern == Pattern::SyncV2,
-        );
+        let (sfn, parsed) = (call.sfn.clone(), call.pattern == Pattern::SyncV2);
+        // None has ended already, before a restart.
+        let run = sfn.runs.get(&nested.arn);
+        let running = run.clone();
         Job {
             ended: async move {
-                let status = nested.wait().await;
-                let description = sfn.describe(&nested.start.arn);
-                let description = description
+                if let Some(run) = running {
+                    run.wait().await;
+                }
+                let description = sfn.describe(&nested.arn);
+                let nested = description
                     .map_err(|error| service_error("StepFunctions", "AWSStepFunctions", &error))?;
-                let description = nested_json(describe_json(&description), parsed);
-                match status {
+                let description = nested_json(describe_json(&nested), parsed);
+                match nested.status {
                     Status::Succeeded { .. } => Ok(description),
                     _ => Err(TaskError {
                         error: "States.TaskFailed".into(),
@@ -54,10 +54,12 @@ pub async fn start_execution(call: &Call) -> Result<Accepted, TaskError> {
             }
             .boxed(),
             stop: Box::new(move || {
-                run.post(Event::Stop {
-                    error: None,
-                    cause: None,
-                })
+                if let Some(run) = run {
+                    run.post(Event::Stop {
+                        error: None,
+                        cause: None,
+                    });
+                }
             }),
         }
     });

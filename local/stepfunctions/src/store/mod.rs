@@ -4,11 +4,13 @@
 //! executions are rebuilt from it by replay. All writes go to one thread that commits whatever has
 //! gathered since its last commit in a single transaction (group commit), so durability costs one
 //! commit per burst, not one per event. WAL with `synchronous=NORMAL` survives the death of this
-//! process at any moment; only a power failure may lose the last commits.
+//! process at any moment; only a power failure may lose the last commits, and none with
+//! [`Durability::PowerFailure`]: <https://www.sqlite.org/pragma.html#pragma_synchronous>
 
+mod open;
 mod write;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::thread::JoinHandle;
 
@@ -16,29 +18,17 @@ use asl::{Event, Start, Status, Timestamp};
 use rusqlite::{Connection, Row};
 use tokio::sync::oneshot;
 
-use write::{Acknowledge, Request, Write, write_all};
+use write::{Acknowledge, Begin, Request, Write, Writer};
 
-const SCHEMA: &str = "
-PRAGMA journal_mode = WAL;
-PRAGMA synchronous = NORMAL;
-PRAGMA cache_size = -2000;
-CREATE TABLE IF NOT EXISTS definitions (hash TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS state_machines (
-  arn TEXT PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, role_arn TEXT NOT NULL,
-  definition TEXT NOT NULL, revision TEXT NOT NULL, created INTEGER NOT NULL, updated INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS executions (
-  id INTEGER PRIMARY KEY, arn TEXT NOT NULL UNIQUE, machine TEXT NOT NULL, start TEXT NOT NULL,
-  definition TEXT, parent TEXT, map_run TEXT, started INTEGER NOT NULL, stopped INTEGER, status TEXT);
-CREATE INDEX IF NOT EXISTS executions_by_machine ON executions (machine, started);
-CREATE INDEX IF NOT EXISTS executions_by_map_run ON executions (map_run) WHERE map_run IS NOT NULL;
-CREATE INDEX IF NOT EXISTS executions_running ON executions (id) WHERE stopped IS NULL;
-CREATE TABLE IF NOT EXISTS events (
-  execution INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, event TEXT NOT NULL,
-  PRIMARY KEY (execution, seq)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS activities (arn TEXT PRIMARY KEY, name TEXT NOT NULL, created INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS tags (
-  arn TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (arn, key)) WITHOUT ROWID;
-";
+/// What the history survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// The death of this process at any moment.
+    #[default]
+    Crash,
+    /// A power failure too: every commit waits for the disk.
+    PowerFailure,
+}
 
 /// Why the store failed.
 #[derive(Debug, thiserror::Error)]
@@ -46,6 +36,50 @@ pub enum StoreError {
     /// SQLite refused.
     #[error("the history database: {0}")]
     Sqlite(#[from] rusqlite::Error),
+    /// It cannot be read or written at present; most often the disk is full.
+    #[error("the history database {} cannot be used now: {reason}; free space on its disk, then what waits goes on by itself", path.display())]
+    Unusable {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        reason: String,
+    },
+    /// Its pages are not what SQLite wrote.
+    #[error("the history database {} is damaged: {problem}. Nothing was started, so nothing more is lost. Put back a copy of the data folder, or save what can still be read with `sqlite3 {} .recover | sqlite3 saved.db`, or move the file and its -wal away to begin with an empty history", path.display(), path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The first problem that was found.
+        problem: String,
+    },
+    /// There is a file without contents, which this program never leaves behind.
+    #[error("the history database {} is empty: its contents were lost. Put back a copy of the data folder, or delete the file to begin with an empty history", path.display())]
+    Emptied {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file has gone, but its write-ahead log is there.
+    #[error("the history database {} has gone, and its -wal is there. Put the file back, or delete the -wal to begin with an empty history", path.display())]
+    Lost {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Another program's database.
+    #[error("{} is another program's database; choose another data folder", path.display())]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Written by a later version of this program.
+    #[error("the history database {} has version {found}, and this program knows versions up to {known}; use the newer program, or another data folder", path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: i32,
+        /// The newest version that is understood.
+        known: i32,
+    },
     /// A stored value is not what this version writes.
     #[error("the history database holds an unreadable value: {0}")]
     Format(#[from] serde_json::Error),
@@ -73,6 +107,15 @@ pub struct MachineRow {
     pub created: Timestamp,
     /// When it was last changed.
     pub updated: Timestamp,
+}
+
+/// The definition that an execution is started with.
+#[derive(Debug, Clone)]
+pub struct Definition {
+    /// Names it.
+    pub hash: String,
+    /// Its text, where the store does not have it yet.
+    pub text: Option<String>,
 }
 
 /// An execution as it is kept.
@@ -116,15 +159,16 @@ pub struct Store {
 
 impl Store {
     /// Opens or creates the database at `path`.
-    pub fn open(path: &Path) -> Result<Store, StoreError> {
-        let connection = Connection::open(path)?;
-        connection.execute_batch(SCHEMA)?;
-        let reader = Connection::open(path)?;
-        reader.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -2000;")?;
+    ///
+    /// # Errors
+    /// The file is damaged, empty, of another program or of a later version, or cannot be used.
+    pub fn open(path: &Path, durability: Durability) -> Result<Store, StoreError> {
+        let (connection, reader) = open::open(path, durability)?;
         let (sender, receiver) = mpsc::channel();
+        let writer = Writer::new(connection, path);
         let writer = std::thread::Builder::new()
             .name("sfn-history".into())
-            .spawn(move || write_all(connection, &receiver))
+            .spawn(move || writer.write_all(&receiver))
             .map_err(|_| StoreError::Closed)?;
         Ok(Store {
             reader: Mutex::new(reader),
@@ -156,9 +200,20 @@ impl Store {
         committed.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// Records a new execution; returns once it is committed.
-    pub async fn begin(&self, row: ExecutionRow) -> Result<(), StoreError> {
-        self.commit(Write::Begin(Box::new(row))).await
+    /// Records a new execution with its definition and the call of a Task state that started it, if
+    /// one did; returns once it is committed.
+    pub async fn begin(
+        &self,
+        row: ExecutionRow,
+        definition: Option<Definition>,
+        call: Option<String>,
+    ) -> Result<(), StoreError> {
+        self.commit(Write::Begin(Box::new(Begin {
+            row,
+            definition: definition.and_then(|known| Some((known.hash, known.text?))),
+            call,
+        })))
+        .await
     }
 
     /// Appends events to an execution's log, the first of them with sequence number `first`;
@@ -182,6 +237,7 @@ impl Store {
     }
 
     /// Notes the end of an execution. Not awaited: the log already implies it, replay finds it again.
+    /// One that cannot be written now is written when it can.
     pub fn end(
         &self,
         execution: i64,
@@ -194,17 +250,6 @@ impl Store {
                 execution,
                 stopped,
                 status,
-            },
-            None,
-        )
-    }
-
-    /// Keeps a definition under its hash. Not awaited: it is written before any execution that names it.
-    pub fn put_definition(&self, hash: &str, text: &str) -> Result<(), StoreError> {
-        self.send(
-            Write::Definition {
-                hash: hash.to_owned(),
-                text: text.to_owned(),
             },
             None,
         )
@@ -301,6 +346,14 @@ impl Store {
     /// The execution with that ARN.
     pub fn execution(&self, arn: &str) -> Result<Option<ExecutionRow>, StoreError> {
         Ok(self.executions("WHERE arn = ?1", [arn])?.into_iter().next())
+    }
+
+    /// The execution that a call of a Task state has started.
+    pub fn execution_of_call(&self, call: &str) -> Result<Option<ExecutionRow>, StoreError> {
+        Ok(self
+            .executions("WHERE call = ?1", [call])?
+            .into_iter()
+            .next())
     }
 
     /// Executions that have not ended, parents before their children.

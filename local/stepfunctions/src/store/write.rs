@@ -2,17 +2,22 @@
 
 use asl::Timestamp;
 use rusqlite::{Connection, params};
-use std::sync::mpsc;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
-use super::{ActivityRow, ExecutionRow, MachineRow, StoreError};
+use super::{ActivityRow, ExecutionRow, MachineRow, StoreError, open};
+
+/// Time until writes that could not be committed are tried again.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// The most writes that one transaction takes: bounds the time a writer waits for its commit.
 const MAX_BATCH: usize = 4_096;
 
 /// A change of the database.
 pub(super) enum Write {
-    Begin(Box<ExecutionRow>),
+    Begin(Box<Begin>),
     Append {
         execution: i64,
         first: i64,
@@ -22,10 +27,6 @@ pub(super) enum Write {
         execution: i64,
         stopped: Timestamp,
         status: String,
-    },
-    Definition {
-        hash: String,
-        text: String,
     },
     PutMachine(Box<MachineRow>),
     DeleteMachine(String),
@@ -46,38 +47,115 @@ pub(super) type Acknowledge = oneshot::Sender<Result<(), StoreError>>;
 /// A write, and whom to tell of its commit.
 pub(super) type Request = (Write, Option<Acknowledge>);
 
-/// Writes what arrives until the last sender has gone.
-pub(super) fn write_all(mut connection: Connection, receiver: &mpsc::Receiver<Request>) {
-    let mut batch = Vec::new();
-    while let Ok(first) = receiver.recv() {
-        batch.push(first);
-        batch.extend(receiver.try_iter().take(MAX_BATCH));
-        let (writes, acknowledgements): (Vec<_>, Vec<_>) = batch.drain(..).unzip();
-        let together = transact(&mut connection, &writes);
-        for (write, acknowledge) in writes.into_iter().zip(acknowledgements) {
-            // One bad write must not take the others with it.
-            let outcome = match &together {
-                Ok(()) => Ok(()),
-                Err(_) => transact(&mut connection, &[write]),
+/// What is kept of a start.
+pub(super) struct Begin {
+    pub(super) row: ExecutionRow,
+    /// Hash and text of a definition that is not kept yet.
+    pub(super) definition: Option<(String, String)>,
+    pub(super) call: Option<String>,
+}
+
+/// The writing end of the database.
+pub(super) struct Writer {
+    connection: Connection,
+    path: PathBuf,
+    /// Writes that nobody waits for and that could not be committed yet, in their order.
+    owed: Vec<Write>,
+}
+
+impl Writer {
+    pub(super) fn new(connection: Connection, path: &Path) -> Self {
+        Writer {
+            connection,
+            path: path.to_owned(),
+            owed: Vec::new(),
+        }
+    }
+
+    /// Writes what arrives until the last sender has gone.
+    pub(super) fn write_all(mut self, receiver: &mpsc::Receiver<Request>) {
+        loop {
+            let first = if self.owed.is_empty() {
+                receiver.recv().map_err(RecvTimeoutError::from)
+            } else {
+                receiver.recv_timeout(RETRY)
             };
-            if let Err(error) = &outcome {
-                tracing::error!(%error, "the history could not be written");
-            }
-            if let Some(acknowledge) = acknowledge {
-                // The caller may have gone; the write stands.
-                let _ = acknowledge.send(outcome);
+            let is_last = matches!(first, Err(RecvTimeoutError::Disconnected));
+            let mut batch: Vec<Request> = first.into_iter().collect();
+            batch.extend(receiver.try_iter().take(MAX_BATCH));
+            self.commit(batch);
+            if is_last {
+                if !self.owed.is_empty() {
+                    tracing::error!(writes = self.owed.len(), path = %self.path.display(), "not recorded before the end; a restart finds it again by the log");
+                }
+                // So that the file is whole by itself, for who copies it. Its log says the same if not.
+                let whole = self
+                    .connection
+                    .execute_batch("PRAGMA wal_checkpoint(TRUNCATE)");
+                if let Err(error) = whole {
+                    tracing::warn!(%error, "the log of the history stays beside it");
+                }
+                return;
             }
         }
     }
+
+    /// Commits the batch as one transaction, after what is still owed.
+    fn commit(&mut self, batch: Vec<Request>) {
+        let owed = std::mem::take(&mut self.owed);
+        let mut requests: Vec<Request> = owed.into_iter().map(|write| (write, None)).collect();
+        requests.extend(batch);
+        match self.transact(requests.iter().map(|(write, _)| write)) {
+            Ok(()) => requests
+                .into_iter()
+                .for_each(|(_, sender)| acknowledge(sender, Ok(()))),
+            // Each alone would fail the same way.
+            Err(StoreError::Unusable { path, reason }) => {
+                tracing::error!(path = %path.display(), reason, "the history cannot be written");
+                for (write, sender) in requests {
+                    match sender {
+                        None => self.owed.push(write),
+                        Some(_) => {
+                            let (path, reason) = (path.clone(), reason.clone());
+                            acknowledge(sender, Err(StoreError::Unusable { path, reason }));
+                        }
+                    }
+                }
+            }
+            // One bad write must not take the others with it.
+            Err(_) => {
+                for (write, sender) in requests {
+                    let outcome = self.transact(std::iter::once(&write));
+                    if let Err(error) = &outcome {
+                        tracing::error!(%error, "the history could not be written");
+                    }
+                    acknowledge(sender, outcome);
+                }
+            }
+        }
+    }
+
+    fn transact<'a>(&mut self, writes: impl Iterator<Item = &'a Write>) -> Result<(), StoreError> {
+        let all = || -> Result<(), StoreError> {
+            let transaction = self.connection.transaction()?;
+            for write in writes {
+                apply(&transaction, write)?;
+            }
+            transaction.commit()?;
+            Ok(())
+        };
+        all().map_err(|error| match error {
+            StoreError::Sqlite(error) => open::at(&self.path, error),
+            other => other,
+        })
+    }
 }
 
-fn transact(connection: &mut Connection, writes: &[Write]) -> Result<(), StoreError> {
-    let transaction = connection.transaction()?;
-    for write in writes {
-        apply(&transaction, write)?;
+fn acknowledge(sender: Option<Acknowledge>, outcome: Result<(), StoreError>) {
+    if let Some(sender) = sender {
+        // The caller may have gone; the write stands.
+        let _ = sender.send(outcome);
     }
-    transaction.commit()?;
-    Ok(())
 }
 
 fn apply(connection: &Connection, write: &Write) -> Result<(), StoreError> {
@@ -86,9 +164,14 @@ fn apply(connection: &Connection, write: &Write) -> Result<(), StoreError> {
         Ok(())
     };
     match write {
-        Write::Begin(row) => run(
-            "INSERT INTO executions (id, arn, machine, start, definition, parent, map_run, started)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        Write::Begin(begin) => {
+            let Begin { row, definition, call } = &**begin;
+            if let Some((hash, text)) = definition {
+                run("INSERT OR IGNORE INTO definitions (hash, text) VALUES (?1, ?2)", params![hash, text])?;
+            }
+            run(
+            "INSERT INTO executions (id, arn, machine, start, definition, parent, map_run, started, call)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             params![
                 row.id,
                 &*row.start.arn,
@@ -97,9 +180,11 @@ fn apply(connection: &Connection, write: &Write) -> Result<(), StoreError> {
                 row.definition,
                 row.parent,
                 row.map_run,
-                row.started.0
+                row.started.0,
+                call
             ],
-        ),
+            )
+        }
         Write::Append { execution, first, events } => {
             let sql = "INSERT INTO events (execution, seq, at, event) VALUES (?1, ?2, ?3, ?4)";
             (*first..).zip(events).try_for_each(|(seq, (at, event))| run(sql, params![execution, seq, at.0, event]))
@@ -108,9 +193,6 @@ fn apply(connection: &Connection, write: &Write) -> Result<(), StoreError> {
             "UPDATE executions SET stopped = ?2, status = ?3 WHERE id = ?1",
             params![execution, stopped.0, status],
         ),
-        Write::Definition { hash, text } => {
-            run("INSERT OR IGNORE INTO definitions (hash, text) VALUES (?1, ?2)", params![hash, text])
-        }
         Write::PutMachine(row) => run(
             "INSERT OR REPLACE INTO state_machines (arn, name, kind, role_arn, definition, revision, created, updated)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",

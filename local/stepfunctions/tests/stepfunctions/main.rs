@@ -4,8 +4,11 @@
 
 mod callbacks;
 mod cloud;
+mod disk;
 mod executions;
 mod integrations;
 mod machines;
 mod map_runs;
 mod recovery;
+mod repeated;
+mod server;

@@ -112,3 +112,22 @@ fn listings_page_through_keys_and_prefixes() {
     assert_eq!(list("c/", Some("/"), 10), ["c/1 c/2/"]);
     assert_eq!(list("e", None, 10), [""]);
 }
+
+#[test]
+fn what_cannot_be_read_does_not_withhold_the_rest() {
+    let (dir, store) = store();
+    put(&store, "whole", "1", &Condition::Always).unwrap();
+    put(&store, "folder/too", "2", &Condition::Always).unwrap();
+    drop(store);
+    let bucket = dir.path().join("b");
+    let link = |to: &Path, name: &str| std::os::unix::fs::symlink(to, bucket.join(name)).unwrap();
+    link(Path::new("/nowhere"), "broken");
+    link(&bucket, "folder/loop");
+    link(&bucket.join("whole"), "second");
+    let mut pipe = std::process::Command::new("mkfifo");
+    assert!(pipe.arg(bucket.join("pipe")).status().unwrap().success());
+    let store = Store::open(dir.path()).unwrap();
+    let listed = store.list("b", "", None, "", 100).unwrap().objects;
+    let keys: Vec<&str> = listed.iter().map(|object| object.key.as_str()).collect();
+    assert_eq!(keys, ["folder/too", "second", "whole"]);
+}

@@ -1,0 +1,206 @@
+//! Opening the database: a new one is whole before it has its name, an old one is looked over before
+//! anything is done with it.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use cloud::private;
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::{Durability, StoreError};
+
+/// Marks the file as ours, "hypi" in ASCII: <https://www.sqlite.org/pragma.html#pragma_application_id>
+const APPLICATION: i32 = 0x6879_7069;
+
+/// Version of the schema, `PRAGMA user_version`. 0 is what was written before versions were.
+const VERSION: i32 = 1;
+
+const SCHEMA: &str = "
+CREATE TABLE IF NOT EXISTS definitions (hash TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS state_machines (
+  arn TEXT PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, role_arn TEXT NOT NULL,
+  definition TEXT NOT NULL, revision TEXT NOT NULL, created INTEGER NOT NULL, updated INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS executions (
+  id INTEGER PRIMARY KEY, arn TEXT NOT NULL UNIQUE, machine TEXT NOT NULL, start TEXT NOT NULL,
+  definition TEXT, parent TEXT, map_run TEXT, started INTEGER NOT NULL, stopped INTEGER, status TEXT);
+CREATE INDEX IF NOT EXISTS executions_by_machine ON executions (machine, started);
+CREATE INDEX IF NOT EXISTS executions_by_map_run ON executions (map_run) WHERE map_run IS NOT NULL;
+CREATE INDEX IF NOT EXISTS executions_running ON executions (id) WHERE stopped IS NULL;
+CREATE TABLE IF NOT EXISTS events (
+  execution INTEGER NOT NULL, seq INTEGER NOT NULL, at INTEGER NOT NULL, event TEXT NOT NULL,
+  PRIMARY KEY (execution, seq)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS activities (arn TEXT PRIMARY KEY, name TEXT NOT NULL, created INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS tags (
+  arn TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (arn, key)) WITHOUT ROWID;
+";
+
+/// What each version added to the one before it, the first of them to version 0.
+const UPGRADES: [&str; VERSION as usize] = [
+    // The call of a Task state that started a nested execution, so that it is started once.
+    "ALTER TABLE executions ADD COLUMN call TEXT;
+     CREATE UNIQUE INDEX executions_by_call ON executions (call) WHERE call IS NOT NULL;",
+];
+
+/// A writing and a reading connection to the database at `path`, which is created if it is not there.
+pub(super) fn open(
+    path: &Path,
+    durability: Durability,
+) -> Result<(Connection, Connection), StoreError> {
+    match fs::metadata(path) {
+        Ok(file) if file.len() == 0 => return Err(StoreError::Emptied { path: path.into() }),
+        Ok(_) => {}
+        Err(error) if error.kind() == io::ErrorKind::NotFound => create(path)?,
+        Err(source) => return Err(unreadable(path, source)),
+    }
+    match prepare(path, durability, None) {
+        // Without space there is no room for the index of the log; with this one it is in memory, and
+        // other processes cannot look into the file meanwhile.
+        Err(StoreError::Unusable { reason, .. }) => {
+            tracing::warn!(path = %path.display(), reason, "opened for this process alone");
+            prepare(path, durability, Some("unix-excl"))
+        }
+        other => other,
+    }
+}
+
+fn prepare(
+    path: &Path,
+    durability: Durability,
+    vfs: Option<&str>,
+) -> Result<(Connection, Connection), StoreError> {
+    let failed = |error| at(path, error);
+    let writer = connect(path, vfs).map_err(failed)?;
+    look_over(&writer, path)?;
+    let synchronous = match durability {
+        Durability::Crash => "NORMAL",
+        Durability::PowerFailure => "FULL",
+    };
+    let pragmas = format!(
+        "PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; PRAGMA cache_size = -2000;"
+    );
+    writer.execute_batch(&pragmas).map_err(failed)?;
+    upgrade(&writer).map_err(failed)?;
+    let reader = connect(path, vfs).map_err(failed)?;
+    let pragmas = "PRAGMA query_only = ON; PRAGMA cache_size = -2000;";
+    reader.execute_batch(pragmas).map_err(failed)?;
+    Ok((writer, reader))
+}
+
+/// Writes a new database beside the path and gives it its name at the end: a file of that name has
+/// always been whole once, however this process ends.
+fn create(path: &Path) -> Result<(), StoreError> {
+    if fs::metadata(beside(path, "-wal")).is_ok_and(|log| log.len() > 0) {
+        return Err(StoreError::Lost { path: path.into() });
+    }
+    let new = beside(path, ".new");
+    for file in [new.clone(), beside(&new, "-journal")] {
+        match fs::remove_file(&file) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(source) => return Err(unreadable(&file, source)),
+        }
+    }
+    // The log and its index take the mode of the file.
+    private::create(&new).map_err(|source| unreadable(&new, source))?;
+    let write = || -> rusqlite::Result<()> {
+        let connection = Connection::open(&new)?;
+        connection.pragma_update(None, "application_id", APPLICATION)?;
+        connection.execute_batch(SCHEMA)?;
+        upgrade(&connection)?;
+        connection.close().map_err(|(_, error)| error)
+    };
+    write().map_err(|error| at(path, error))?;
+    fs::rename(&new, path).map_err(|source| unreadable(path, source))
+}
+
+fn connect(path: &Path, vfs: Option<&str>) -> rusqlite::Result<Connection> {
+    // Without SQLITE_OPEN_CREATE: a file that vanishes now must not come back empty.
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    match vfs {
+        None => Connection::open_with_flags(path, flags),
+        Some(vfs) => Connection::open_with_flags_and_vfs(path, flags, vfs),
+    }
+}
+
+/// Refuses what is not ours, what is newer than this program, and what is damaged.
+fn look_over(connection: &Connection, path: &Path) -> Result<(), StoreError> {
+    let look = || -> rusqlite::Result<(i32, i32, String)> {
+        let number = |pragma: &str| connection.pragma_query_value(None, pragma, |row| row.get(0));
+        let problem = connection.pragma_query_value(None, "quick_check", |row| row.get(0))?;
+        Ok((number("application_id")?, number("user_version")?, problem))
+    };
+    let (application, version, problem) = look().map_err(|error| at(path, error))?;
+    if problem != "ok" {
+        return Err(StoreError::Damaged {
+            path: path.into(),
+            problem,
+        });
+    }
+    // Before there were versions the file had no mark.
+    if application != APPLICATION && (application, version) != (0, 0) {
+        return Err(StoreError::Foreign { path: path.into() });
+    }
+    if version > VERSION {
+        return Err(StoreError::Newer {
+            path: path.into(),
+            found: version,
+            known: VERSION,
+        });
+    }
+    Ok(())
+}
+
+/// Brings the schema up to date. One that is needs no write, so a full disk does not stop the start.
+fn upgrade(connection: &Connection) -> rusqlite::Result<()> {
+    let version: i32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let missing = UPGRADES
+        .get(usize::try_from(version).unwrap_or_default()..)
+        .unwrap_or_default();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let statements = missing.concat();
+    connection.execute_batch(&format!(
+        "BEGIN IMMEDIATE; {statements} PRAGMA application_id = {APPLICATION}; PRAGMA user_version = {VERSION}; COMMIT;"
+    ))
+}
+
+/// An error with the file's name: a damaged one is told apart from one that cannot be used just now.
+pub(super) fn at(path: &Path, error: rusqlite::Error) -> StoreError {
+    let path = path.into();
+    let problem = error.to_string();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            StoreError::Damaged { path, problem }
+        }
+        Some(
+            ErrorCode::DiskFull
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::CannotOpen
+            | ErrorCode::ReadOnly
+            | ErrorCode::PermissionDenied
+            | ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::OutOfMemory,
+        ) => StoreError::Unusable {
+            path,
+            reason: problem,
+        },
+        _ => StoreError::Sqlite(error),
+    }
+}
+
+fn unreadable(path: &Path, source: io::Error) -> StoreError {
+    StoreError::Unusable {
+        path: path.into(),
+        reason: source.to_string(),
+    }
+}
+
+/// The path with something after its name.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
