@@ -177,6 +177,26 @@ def a_rollback_is_of_one_machine(template):
                 yield f"{name}: {alarm} hears of {sorted(heard) or 'everything'}, not of {sorted(machines)} alone"
 
 
+def labels(definition):
+    """Labels of the Distributed Maps of a definition."""
+    if isinstance(definition, list):
+        return set().union(*map(labels, definition))
+    if not isinstance(definition, dict):
+        return set()
+    own = {definition["Label"]} if definition.get("Type") == "Map" and "Label" in definition else set()
+    return own.union(*map(labels, definition.values()))
+
+
+def children_count_through_their_parent(template):
+    """Metrics of a Map Run have its label in the ARN of the state machine; the dashboard leaves them out."""
+    machines = of(template, "AWS::StepFunctions::StateMachine").values()
+    for name, it in of(template, "AWS::CloudWatch::Dashboard").items():
+        for search in re.findall(r"SEARCH\('\{AWS/States[^']*'", json.dumps(it["DashboardBody"])):
+            for label in sorted(labels([it["Definition"] for it in machines])):
+                if f"NOT {label}" not in search:
+                    yield f"{name}: counts the children labelled {label} as executions"
+
+
 def no_partition_is_written_down(template):
     """Definitions name the optimized integrations, whose ARNs are of the partition `aws`; nothing else does."""
     for name, resource in template["Resources"].items():
@@ -195,6 +215,7 @@ RULES = [
     images_stay_what_they_were,
     storage_is_bounded,
     a_rollback_is_of_one_machine,
+    children_count_through_their_parent,
     no_partition_is_written_down,
 ]
 
