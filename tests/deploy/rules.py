@@ -110,6 +110,29 @@ def queues_give_up_and_are_watched(template):
         yield f"{name}: no function submits to it"
 
 
+def handed_over(definition):
+    """States that wait for a job which the dispatcher starts wherever it likes, directly or by way of the poller."""
+    if isinstance(definition, list):
+        definition = dict(enumerate(definition))
+    if not isinstance(definition, dict):
+        return
+    for name, it in definition.items():
+        resource = it.get("Resource", "") if isinstance(it, dict) else ""
+        if isinstance(resource, str) and (resource.endswith(".waitForTaskToken") or resource == "${ActiveActivityArn}"):
+            yield name, it
+        yield from handed_over(it)
+
+
+def states_outlast_the_queues(template):
+    """A queue gives up first, and says why, before the state that waits takes the silence for a lost worker."""
+    actions = [it.get("JobStateTimeLimitActions", []) for it in of(template, "AWS::Batch::JobQueue").values()]
+    longest = max(action["MaxTimeSeconds"] for it in actions for action in it)
+    for machine, it in of(template, "AWS::StepFunctions::StateMachine").items():
+        for name, state in handed_over(it["Definition"]):
+            if state["HeartbeatSeconds"] <= longest:
+                yield f"{machine}: `{name}` waits {state['HeartbeatSeconds']} s for a heartbeat, a queue {longest} s for capacity"
+
+
 def one_owner_of_a_retry(template):
     """State machines decide about a second attempt; Batch makes none by itself."""
     for name, it in of(template, "AWS::Batch::JobDefinition").items():
@@ -208,6 +231,7 @@ def no_partition_is_written_down(template):
 RULES = [
     what_is_refused_is_told,
     queues_give_up_and_are_watched,
+    states_outlast_the_queues,
     one_owner_of_a_retry,
     containers_know_their_region,
     hosts_get_new_images,
