@@ -33,7 +33,7 @@ class CargoLambda {
     );
     if (built.status !== 0) {
       throw new this.serverless.classes.Error(
-        'cargo lambda build failed. It needs Rust, and cargo-lambda with zig: pip install cargo-lambda ziglang',
+        'cargo lambda build failed. It needs Rust, and cargo-lambda with zig: `hybrid doctor` says what is missing',
       );
     }
     for (const [key, it] of functions) {

@@ -7,6 +7,7 @@
 - It wants the service role of a compute environment named; AWS falls back on its service-linked role.
   https://docs.aws.amazon.com/batch/latest/userguide/using-service-linked-roles.html
 - It has activities and schedules, but does not make them from a template.
+- It does not read the outputs of a stack that a change set made, as the framework's are.
 """
 
 import json
@@ -38,7 +39,16 @@ def compute_environment(name, resource, account_id, region_name, **options):
     return create_compute_environment(name, resource, account_id, region_name, **options)
 
 
+def execute_change_set(backend, change_set_name, stack_name=None):
+    execute(backend, change_set_name, stack_name)
+    for stack in backend.stacks.values():
+        stack._parse_template()
+        stack.output_map = stack._create_output_map()
+
+
 cloudformation.validate_template_cfn_lint = lambda template: []
+execute = cloudformation.CloudFormationBackend.execute_change_set
+cloudformation.CloudFormationBackend.execute_change_set = execute_change_set
 create_state_machine = StateMachine.create_from_cloudformation_json
 StateMachine.create_from_cloudformation_json = staticmethod(state_machine)
 create_compute_environment = ComputeEnvironment.create_from_cloudformation_json

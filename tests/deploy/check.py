@@ -14,13 +14,17 @@ import time
 
 import boto3
 
+import linters
+import released
+import rules
+
 WORK = pathlib.Path("target/deploy")
 PACKAGE = WORK / "package"
+TEMPLATE = PACKAGE / "cloudformation-template-update-stack.json"
 STACK = "hybrid-pipelines-dev"
 DEFINITIONS = sorted(pathlib.Path("statemachines").glob("*.asl.json"))
-# Of the packaged template: dependencies that the framework states twice (W3005), and parameters of
-# serverless.yml that are constants by the time cfn-lint sees them (W1033, W8003).
-LINT_IGNORED = ["W3005", "W1033", "W8003"]
+# Keys of the bucket that a sample input names because they are not there: the candidate that canary rolls back.
+ABSENT = {"data/airports-next.csv"}
 OFFLINE = {"SLS_TELEMETRY_DISABLED": "1", "SLS_NOTIFICATIONS_MODE": "off", "NODE_NO_WARNINGS": "1"}
 
 failures = []
@@ -85,7 +89,7 @@ class Packaged:
         state = json.loads((PACKAGE / "serverless-state.json").read_text())
         self.functions = state["service"]["functions"]
         self.provider = state["service"]["provider"]
-        template = json.loads((PACKAGE / "cloudformation-template-update-stack.json").read_text())
+        template = json.loads(TEMPLATE.read_text())
         conditions = template.get("Conditions", {})
         self.resources = {
             name: resource
@@ -143,17 +147,46 @@ def deploy_settings():
             yield {"name": package["name"], **settings}
 
 
-def lint(template):
-    command = ["cfn-lint", "--format", "json", "--regions", "us-east-1", "--ignore-checks", *LINT_IGNORED, "--template", template]
-    found = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    if not found.stdout:
-        sys.exit(f"cfn-lint failed: {found.stderr}")
-    # Its schema of a definition does not know that JSONata may compute a number.
-    # https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html
-    matches = [it for it in json.loads(found.stdout) if not (it["Rule"]["Id"] == "E3601" and it["Message"].startswith("'{% "))]
-    for it in matches:
-        failures.append(f"{it['Rule']['Id']} {'/'.join(map(str, it['Location']['Path']))}: {it['Message']}")
-    print(f"   cfn-lint: {len(matches)} matches")
+def refuse(words, *parameters):
+    """Packaging with these parameters must end before anything is built, and say why."""
+    flags = [flag for it in parameters for flag in ("--param", it)]
+    command = ["osls", "package", "--package", str(WORK / "refused"), *flags]
+    found = subprocess.run(command, env=os.environ | OFFLINE, capture_output=True, text=True, timeout=120, check=False)
+    if found.returncode == 0 or words not in found.stdout + found.stderr:
+        failures.append(f"{' '.join(parameters)}: not refused by words about {words}")
+    print(f"   refused: {' '.join(parameters)}")
+
+
+def texts(value):
+    """Every string in a JSON value."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return [text for inner in value for text in texts(inner)]
+    return [value] if isinstance(value, str) else []
+
+
+def after_the_deployment(client):
+    """`deploy/data` and `deploy/next` do what the README says, with this stack's names."""
+    call("deploy/data", limit=120)
+    bucket = client("cloudformation").describe_stacks(StackName=STACK)["Stacks"][0]["Outputs"]
+    bucket = {it["OutputKey"]: it["OutputValue"] for it in bucket}["ArtifactsBucket"]
+    there = {it["Key"] for it in client("s3").list_objects_v2(Bucket=bucket)["Contents"]}
+    inputs = [json.loads(path.read_text()) for path in pathlib.Path("statemachines").glob("*.input.json")]
+    wanted = {text for text in texts(inputs) if text.startswith("data/")}
+    compare("keys that no sample input finds", {key: True for key in ABSENT}, {key: True for key in wanted - there})
+
+    told = subprocess.run(["deploy/next"], capture_output=True, text=True, timeout=120, check=True).stdout
+    commands = [line for line in told.splitlines() if line and not line.startswith("#")]
+    compare(
+        "commands of deploy/next",
+        {name: True for name in ("deploy/images", "deploy/data", "aws")},
+        {command.split()[0]: "None" not in command for command in commands},
+    )
+    machine = f"arn:aws:states:us-east-1:123456789012:stateMachine:{STACK}-ml-training:live"
+    for word in (machine, f"s3://{bucket}/", "--arch x86_64"):
+        if word not in told:
+            failures.append(f"deploy/next does not name {word}")
 
 
 def compare_all(packaged, client):
@@ -163,8 +196,10 @@ def compare_all(packaged, client):
         for resource in page["StackResourceSummaries"]
     ]
     physical = {it["LogicalResourceId"]: it["PhysicalResourceId"] for it in resources}
-    absent = sorted({it["Type"] for name, it in packaged.resources.items() if name not in physical})
-    print(f"   {len(physical)} of {len(packaged.resources)} resources; types the local AWS does not make: {', '.join(absent)}")
+    print(f"   {len(physical)} of {len(packaged.resources)} resources. Linted only, for the local AWS does not make them:")
+    absent = {name: it["Type"] for name, it in packaged.resources.items() if name not in physical}
+    for kind in sorted(set(absent.values())):
+        print(f"       {kind}: {', '.join(sorted(name for name in absent if absent[name] == kind))}")
 
     compare(
         "functions",
@@ -313,14 +348,24 @@ def compare_all(packaged, client):
 
 
 def main():
+    step("refuse: parameters that would fail deep in the deployment")
+    refuse("go together", "subnets=subnet-1")
+    refuse("go together", "securityGroups=sg-1")
+    refuse("rollout", "rollout=SLOWLY")
+
     step("package: every function built by cargo-lambda, the template written by osls")
     call("osls", "package", "--package", str(PACKAGE), **OFFLINE)
 
-    step("lint: the template by cfn-lint, the definitions by asl-validator and by hybrid")
-    template = str(PACKAGE / "cloudformation-template-update-stack.json")
-    lint(template)
+    step("lint: the template by five linters, the definitions by asl-validator and by hybrid")
+    failures.extend(linters.lint(str(TEMPLATE), ["deploy/github-role.yml"], "deploy/github-workflow.yml"))
     call("asl-validator", *(flag for path in DEFINITIONS for flag in ("--json-path", str(path))))
     call("cargo", "run", "--quiet", "--package", "hybrid", "--", "validate", *map(str, DEFINITIONS))
+
+    step("rules: what this stack promises of itself, and what an update of the last release would replace")
+    template = json.loads(TEMPLATE.read_text())
+    failures.extend(rules.broken(template))
+    failures.extend(released.changes(json.loads(released.RELEASED.read_text()), template))
+    print(f"   {len(rules.RULES)} rules; {len(template['Resources'])} resources")
 
     with local_aws() as aws:
         os.environ |= aws
@@ -333,6 +378,9 @@ def main():
         step("compare: what the services list with what serverless.yml declares")
         packaged = Packaged()
         compare_all(packaged, client)
+
+        step("data and next: the scripts of deploy/ against the local AWS")
+        after_the_deployment(client)
 
         step("cargo lambda deploy: a function of its own, then new code for a function of the stack")
         call("cargo", "lambda", "deploy", "tuner", limit=120)

@@ -167,13 +167,19 @@ const INTEGRATIONS: &[(&str, &[&str])] = &[
     ("arn:aws:states:::sns:publish", &["sns:Publish"]),
 ];
 
-/// What a Map in distributed mode needs besides: it starts its own state machine as child executions.
+/// What a Map in distributed mode needs besides: it starts its own state machine as child executions, and whoever
+/// redrives the parent restarts those that failed.
 /// <https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html>
 const DISTRIBUTED: &[&str] = &[
     "states:StartExecution",
     "states:DescribeExecution",
     "states:StopExecution",
+    "states:RedriveExecution",
 ];
+
+/// Executions of a state machine, and those of its Map Runs: a child's ARN has the Map's label behind a slash.
+const OWN_EXECUTIONS: &str = ":*";
+const CHILD_EXECUTIONS: &str = "/*";
 
 /// Actions without a resource type on their service authorization page, so that `"*"` is the only resource.
 const UNSCOPED: &[(&str, &[&str])] = &[
@@ -235,6 +241,22 @@ struct Grant {
     role: String,
     action: String,
     resource: Value,
+    condition: Value,
+}
+
+impl Grant {
+    /// The resource as it is written: an ARN with placeholders, or the logical id that a reference names.
+    fn written(&self) -> &str {
+        [
+            &self.resource,
+            &self.resource["Fn::Sub"],
+            &self.resource["Ref"],
+            &self.resource["Fn::GetAtt"][0],
+        ]
+        .into_iter()
+        .find_map(Value::as_str)
+        .unwrap_or_else(|| panic!("{}: {} names nothing", self.role, self.resource))
+    }
 }
 
 /// The grants of all inline policies of all roles.
@@ -256,6 +278,7 @@ fn grants() -> Vec<Grant> {
                         role: role.clone(),
                         action: action.as_str().unwrap().to_owned(),
                         resource,
+                        condition: statement["Condition"].clone(),
                     });
                 }
             }
@@ -271,6 +294,7 @@ fn allowed() -> BTreeMap<String, Actions> {
         role,
         action,
         resource,
+        ..
     } in grants()
     {
         let action = match (action.as_str(), &resource["Fn::GetAtt"][0]) {
@@ -346,8 +370,12 @@ fn functions_may_do_what_they_do() {
             .unwrap_or_else(|| panic!("{key}: a role of its own"));
         let mut needed = called_by_code(function["handler"].as_str().unwrap());
         needed.extend(owned(EVERY_FUNCTION));
-        if function.get("destinations").is_some() {
-            needed.insert("lambda:InvokeFunction".to_owned());
+        // Lambda hands a failed event over in the function's own name.
+        match &function["destinations"]["onFailure"] {
+            Value::Null => {}
+            Value::String(_) => needed.extend(owned(&["lambda:InvokeFunction"])),
+            queue if queue["type"] == "sqs" => needed.extend(owned(&["sqs:SendMessage"])),
+            other => panic!("{key}: say what a destination like {other} needs"),
         }
         let allowed = BTreeMap::from([(role.to_owned(), without_targets(&allowed[role]))]);
         wrong.extend(differences(role, &needed, &allowed));
@@ -481,6 +509,7 @@ fn a_star_stands_only_where_it_must() {
         role,
         action,
         resource,
+        ..
     } in grants()
     {
         if action.contains('*') {
@@ -493,10 +522,115 @@ fn a_star_stands_only_where_it_must() {
     assert!(wrong.is_empty(), "deploy/iam.yml:\n{}", wrong.join("\n"));
 }
 
+/// Whether an ARN, or a reference to one, has a version or an alias behind the state machine.
+fn is_qualified(written: &str) -> bool {
+    let behind = |start: &str| {
+        written
+            .split_once(start)
+            .is_some_and(|(_, rest)| rest.replace("${self:custom.prefix}", "").contains(':'))
+    };
+    behind(":stateMachine:") || behind("StateMachine}") || written.ends_with("Alias")
+}
+
+#[test]
+fn versions_and_aliases_are_told_from_the_state_machine() {
+    let arn = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:stateMachine";
+    for (written, qualified) in [
+        ("LoadTestStateMachine", false),
+        ("${LoadTestStateMachine}:live", true),
+        ("LoadTestAlias", true),
+        (
+            &format!("{arn}:${{self:custom.prefix}}-parallel-map"),
+            false,
+        ),
+        (
+            &format!("{arn}:${{self:custom.prefix}}-parallel-map:3"),
+            true,
+        ),
+    ] {
+        assert_eq!(is_qualified(written), qualified, "{written}");
+    }
+}
+
+/// Step Functions authorises by the state machine's own ARN, whatever the call names; the version or alias is the
+/// condition key `states:StateMachineQualifier`.
+/// <https://docs.aws.amazon.com/step-functions/latest/dg/auth-version-alias.html>
+#[test]
+fn a_qualified_state_machine_is_granted_nowhere() {
+    let wrong: Vec<_> = grants()
+        .into_iter()
+        .filter(|grant| is_qualified(grant.written()))
+        .map(|grant| format!("{}: {} on {}", grant.role, grant.action, grant.written()))
+        .collect();
+    assert!(wrong.is_empty(), "deploy/iam.yml:\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_schedule_may_start_the_alias_that_it_names() {
+    let mut schedules = 0;
+    for (id, schedule) in read("deploy/schedule.yml")["Resources"]
+        .as_object()
+        .unwrap()
+    {
+        let target = &schedule["Properties"]["Target"];
+        let arn = target["Arn"]["Fn::Sub"].as_str().unwrap();
+        let (machine, alias) = arn
+            .strip_prefix("${")
+            .and_then(|rest| rest.split_once("}:"))
+            .unwrap_or_else(|| panic!("{id}: {arn} names no alias"));
+        let allowed = grants().into_iter().any(|grant| {
+            target["RoleArn"]["Fn::GetAtt"][0] == grant.role.as_str()
+                && grant.action == "states:StartExecution"
+                && grant.written() == machine
+                && grant.condition["StringEquals"]["states:StateMachineQualifier"] == alias
+        });
+        assert!(
+            allowed,
+            "{id}: its role may not start `{alias}` of {machine}"
+        );
+        schedules += 1;
+    }
+    assert!(schedules > 0);
+}
+
+#[test]
+fn a_distributed_map_may_follow_its_children() {
+    let mut wrong = Vec::new();
+    let grants = grants();
+    // Whoever starts a state machine by an ARN that is spelled out is that state machine: a reference would be a circle.
+    let starts = grants.iter().filter_map(|grant| {
+        let (_, name) = grant.written().split_once(":stateMachine:")?;
+        Some((grant, name))
+    });
+    let mut maps = 0;
+    for (start, name) in starts {
+        for (action, executions) in [
+            ("states:DescribeExecution", OWN_EXECUTIONS),
+            ("states:DescribeExecution", CHILD_EXECUTIONS),
+            ("states:StopExecution", OWN_EXECUTIONS),
+            ("states:StopExecution", CHILD_EXECUTIONS),
+            ("states:RedriveExecution", CHILD_EXECUTIONS),
+        ] {
+            let ending = format!(":execution:{name}{executions}");
+            let allowed = grants.iter().any(|grant| {
+                grant.role == start.role
+                    && grant.action == action
+                    && grant.written().ends_with(&ending)
+            });
+            if !allowed {
+                wrong.push(format!("{} lacks {action} on {ending}", start.role));
+            }
+        }
+        maps += 1;
+    }
+    assert!(maps > 0);
+    assert!(wrong.is_empty(), "deploy/iam.yml:\n{}", wrong.join("\n"));
+}
+
 /// The table of words would be blind to a call that `shared` learns to make.
 #[test]
 fn shared_calls_nothing_that_the_words_miss() {
-    let text = sources(&root().join("shared/jobs/src"));
+    let text = sources(&root().join("shared"));
     for call in text
         .split('.')
         .filter_map(|it| it.split_once("()\n"))

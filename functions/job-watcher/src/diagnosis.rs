@@ -3,20 +3,23 @@
 //! <https://docs.aws.amazon.com/batch/latest/userguide/batch-job-troubleshooting.html>.
 
 use jobs::task::{
-    JOB_CAPACITY, JOB_CRASHED, JOB_IMAGE_PULL, JOB_INTERRUPTED, JOB_OUT_OF_MEMORY,
+    JOB_CAPACITY, JOB_CRASHED, JOB_IMAGE_PULL, JOB_INTERRUPTED, JOB_NOT_STARTED, JOB_OUT_OF_MEMORY,
     JOB_SPOT_RECLAIMED,
 };
 
 use crate::ended::Ended;
 
 /// Words, and the name of what they tell of. The first that is found counts.
-const WORDS: [(&str, &str); 12] = [
+const WORDS: [(&str, &str); 14] = [
     ("OutOfMemory", JOB_OUT_OF_MEMORY),
     ("CannotPull", JOB_IMAGE_PULL),
     ("pull image", JOB_IMAGE_PULL),
     ("Spot Task was interrupted", JOB_SPOT_RECLAIMED),
     // Batch, when the instance under a job went away, which on Spot is a reclaim.
     ("Host EC2", JOB_SPOT_RECLAIMED),
+    // A job that no host of its queue can hold, and a queue that is broken: the same again would wait again.
+    ("MISCONFIGURATION:", JOB_NOT_STARTED),
+    ("ACTION_REQUIRED", JOB_NOT_STARTED),
     ("Capacity is unavailable", JOB_CAPACITY),
     ("RESOURCE:", JOB_CAPACITY),
     ("CAPACITY:", JOB_CAPACITY),

@@ -63,8 +63,15 @@ struct Variable {
     value: String,
 }
 
+/// Beginnings of the reasons for which a job at the head of its queue waits until somebody changes the stack. Batch
+/// gives up on some of them after ten minutes, on others never; for capacity, and for a reason that it does not know,
+/// waiting may help. (<https://docs.aws.amazon.com/batch/latest/userguide/job_stuck_in_runnable.html>)
+const HOPELESS: [&str; 2] = ["MISCONFIGURATION:", "ACTION_REQUIRED"];
+
 /// `detail` of a Batch Job State Change
-/// (<https://docs.aws.amazon.com/batch/latest/userguide/batch_job_events.html>).
+/// (<https://docs.aws.amazon.com/batch/latest/userguide/batch_job_events.html>), and of a Batch Job Queue Blocked, which
+/// is about the job at the head
+/// (<https://docs.aws.amazon.com/batch/latest/userguide/batch-job-queue-blocked-events.html>).
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct BatchJob {
@@ -105,6 +112,7 @@ impl Ended {
         match event.detail_type.as_str() {
             "ECS Task State Change" => Ok(Self::of_task(detail(event.detail)?)),
             "Batch Job State Change" => Ok(Self::of_job(detail(event.detail)?)),
+            "Batch Job Queue Blocked" => Ok(Self::of_blocked(detail(event.detail)?)),
             other => Err(InvalidInput::new(
                 "$.detail-type",
                 format!("`{other}` is not an event of this function"),
@@ -143,6 +151,18 @@ impl Ended {
         if !matches!(job.status.as_str(), "SUCCEEDED" | "FAILED") {
             return None;
         }
+        Self::of_container(job)
+    }
+
+    fn of_blocked(job: BatchJob) -> Option<Self> {
+        let reason = job.status_reason.as_deref().unwrap_or_default();
+        if !HOPELESS.iter().any(|start| reason.starts_with(start)) {
+            return None;
+        }
+        Self::of_container(job)
+    }
+
+    fn of_container(job: BatchJob) -> Option<Self> {
         let (job_uri, token) = assignment(&job.container.environment)?;
         Some(Self {
             job_uri,

@@ -1,6 +1,7 @@
 //! The `job-watcher` function: answers for jobs that ended without calling back.
 //!
-//! It hears of every ECS task that stopped, every Batch job that ended, and every worker function that failed. If
+//! It hears of every ECS task that stopped, every Batch job that ended or blocks its queue for good, and every worker
+//! function that failed. If
 //! the outcome is committed, it delivers it: the callback was lost. If not, it fails the task at once under the
 //! name of what happened, so that the state machine reacts in seconds instead of at its timeout. Most jobs have
 //! called back themselves; for them the token is gone, and nothing happens.

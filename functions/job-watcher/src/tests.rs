@@ -32,6 +32,12 @@ fn batch(status: &str, reason: &str, container: Value) -> Value {
     event
 }
 
+fn blocked(reason: &str) -> Value {
+    let mut event = batch("RUNNABLE", reason, json!({}));
+    event["detail-type"] = json!("Batch Job Queue Blocked");
+    event
+}
+
 async fn answer(event: Value) -> (Response, Vec<(TaskToken, Signal)>) {
     let callback = MemoryCallback::default();
     let response = handle(&MemoryStore::default(), &callback, event)
@@ -109,6 +115,24 @@ async fn a_job_that_died_fails_under_the_name_of_its_cause() {
                 json!({}),
             ),
             "Job.Capacity",
+        ),
+        (
+            batch(
+                "FAILED",
+                "Canceled by JobStateTimeLimit action due to reason: MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT",
+                json!({}),
+            ),
+            "Job.NotStarted",
+        ),
+        (
+            blocked(
+                "MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE - CE(s) associated with the job queue cannot meet the resource requirement of the job.",
+            ),
+            "Job.NotStarted",
+        ),
+        (
+            blocked("ACTION_REQUIRED - CE(s) associated with the job queue are invalid."),
+            "Job.NotStarted",
         ),
         (
             batch("FAILED", "Essential container in task exited", oom),
@@ -210,6 +234,8 @@ async fn a_committed_outcome_is_delivered() {
 
 #[tokio::test]
 async fn events_of_others_are_left_alone() {
+    let waiting = blocked("CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY - Service cannot fulfill it");
+    let unknown = blocked("UNDETERMINED - Batch job is blocked, root cause is undetermined.");
     let mut running = ecs("", "", json!({}));
     running["detail"]["lastStatus"] = json!("RUNNING");
     let mut foreign = ecs("", "", json!({}));
@@ -219,7 +245,8 @@ async fn events_of_others_are_left_alone() {
         .as_array_mut()
         .unwrap()
         .pop();
-    for event in [running, foreign, sync, batch("RUNNING", "", json!({}))] {
+    let started = batch("RUNNING", "", json!({}));
+    for event in [waiting, unknown, running, foreign, sync, started] {
         let (response, signals) = answer(event).await;
         assert_eq!((response.told, signals.len()), ("nothing", 0));
     }

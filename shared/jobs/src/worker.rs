@@ -17,7 +17,8 @@ use crate::artifacts::{self, GetObject, Payload, PutObject, S3Store, S3Uri};
 use crate::env::{self, Malformed, Unusable};
 use crate::job::{Job, JobOutcome, JobResult, Receipt};
 use crate::task::{
-    CallBack, Delivery, Failure, JOB_CRASHED, Named, SfnCallback, Signal, TaskToken,
+    CallBack, Delivery, Failure, JOB_CRASHED, JOB_INTERRUPTED, Named, SfnCallback, Signal,
+    TaskToken,
 };
 use crate::{aws, lambda, telemetry};
 use input::{self, InvalidInput};
@@ -185,7 +186,8 @@ where
     }
 }
 
-/// Does one job from reading it to calling back. `work` is not called when the outcome is committed already.
+/// Does one job from reading it to calling back. `work` is not called when the outcome is committed already, nor when
+/// nobody waits any more: a job that Batch or Fargate started late would only do what the next attempt does.
 pub async fn perform<S, C, I, O, E>(
     store: &S,
     callback: &C,
@@ -204,7 +206,7 @@ where
             let placement = assignment.placement.unwrap_or(job.placement);
             let _vigil = Vigil::keep(callback, assignment.task_token.as_ref(), placement, &job.id);
             let span = info_span!("job", id = job.id, execution = job.execution_arn.as_deref());
-            let result = conclude(store, assignment, &job, work)
+            let result = conclude(store, callback, assignment, &job, work)
                 .instrument(span)
                 .await;
             (job.id, result)
@@ -234,14 +236,16 @@ impl<E: Named> From<&E> for Unfinished {
 }
 
 /// The outcome of the job: the committed one, or the one that `work` makes now.
-async fn conclude<S, I, O, E>(
+async fn conclude<S, C, I, O, E>(
     store: &S,
+    callback: &C,
     assignment: &Assignment,
     job: &Job,
     work: &impl AsyncFn(Context<'_, S>, I) -> Result<O, E>,
 ) -> Result<JobOutcome, Unfinished>
 where
     S: GetObject + PutObject,
+    C: CallBack,
     I: DeserializeOwned,
     O: Serialize,
     E: Named,
@@ -251,6 +255,12 @@ where
     if let Some(committed) = committed.map_err(|error| Unfinished::from(&error))? {
         info!("the outcome is committed already");
         return Ok(committed);
+    }
+    if nobody_waits(callback, assignment.task_token.as_ref()).await {
+        return Err(Unfinished {
+            name: JOB_INTERRUPTED.to_owned(),
+            message: "nobody waits for this job any more, so it did not begin".to_owned(),
+        });
     }
     let started_at_ms = now_ms();
     let context = Context {
@@ -277,6 +287,20 @@ where
     };
     let committed = artifacts::put_once(store, &uri, outcome).await;
     committed.map_err(|error| Unfinished::from(&error))
+}
+
+/// The first heartbeat tells. Where it cannot be delivered somebody may wait, and a `.sync` state has no token.
+async fn nobody_waits(callback: &impl CallBack, token: Option<&TaskToken>) -> bool {
+    let Some(token) = token else {
+        return false;
+    };
+    match callback.call_back(token, Signal::Heartbeat).await {
+        Ok(delivery) => delivery == Delivery::Gone,
+        Err(error) => {
+            warn!("{error}");
+            false
+        }
+    }
 }
 
 /// The output of the work. An input that was too large for a state arrives as a pointer.

@@ -166,6 +166,23 @@ async fn a_second_worker_delivers_the_first_outcome_and_works_not() {
 }
 
 #[tokio::test]
+async fn a_worker_for_whom_nobody_waits_does_not_begin() {
+    let (bench, assignment) = Bench::with(json!({"even": 4})).await;
+    let token = assignment.task_token.clone().unwrap();
+    let given_up = Failure::new(JOB_INTERRUPTED, "the state timed out", "j", None);
+    let gone = Signal::Failure(given_up);
+    bench
+        .callback
+        .call_back(&token, gone.clone())
+        .await
+        .unwrap();
+    assert_eq!(bench.perform(&assignment).await.code(), 1);
+    assert_eq!(bench.runs.load(Ordering::Relaxed), 0);
+    assert_eq!(bench.outcome().await, None);
+    assert_eq!(bench.answers(), [gone]);
+}
+
+#[tokio::test]
 async fn a_missing_job_is_named() {
     let (bench, mut assignment) = Bench::with(json!({"even": 4})).await;
     assignment.job_uri = job_uri("b", "other");
