@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::action::Action;
 pub use crate::rates::Rate;
 use stack::Env;
 
@@ -41,8 +42,8 @@ pub struct Limits {
     /// Time between SIGTERM and SIGKILL where a container definition sets none.
     /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html>
     pub stop_timeout: Duration,
-    /// Rate limits by `service:Action` (`ecs:RunTask`); none by default.
-    pub rates: BTreeMap<String, Rate>,
+    /// Rate limits of actions; none by default.
+    pub rates: BTreeMap<Action, Rate>,
     /// Time that an ECS task spends PENDING before its containers start.
     pub task_start_up: Duration,
     /// Time that a Batch job spends STARTING before its container starts.

@@ -1,8 +1,11 @@
 //! Rate limits of actions: token buckets, as AWS throttles its APIs.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
+
+use parking_lot::Mutex;
+
+use crate::action::Action;
 
 /// How often an action may be called.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -13,10 +16,10 @@ pub struct Rate {
     pub per_second: f64,
 }
 
-/// Rate limits by `service:Action`; an action that has none is not limited.
+/// Rate limits of actions; one that has none is not limited.
 #[derive(Debug, Default)]
 pub(crate) struct Rates {
-    buckets: Mutex<BTreeMap<String, Bucket>>,
+    buckets: Mutex<BTreeMap<Action, Bucket>>,
 }
 
 #[derive(Debug)]
@@ -27,24 +30,22 @@ struct Bucket {
 }
 
 impl Rates {
-    pub(crate) fn new(rates: &BTreeMap<String, Rate>) -> Self {
+    pub(crate) fn new(rates: &BTreeMap<Action, Rate>) -> Self {
         let full = |rate: Rate| Bucket {
             rate,
             tokens: rate.burst,
             filled: Instant::now(),
         };
-        let buckets = rates
-            .iter()
-            .map(|(action, rate)| (action.clone(), full(*rate)));
+        let buckets = rates.iter().map(|(action, rate)| (*action, full(*rate)));
         Rates {
             buckets: Mutex::new(buckets.collect()),
         }
     }
 
     /// Takes a token at this moment; whether there was one.
-    pub(crate) fn admit(&self, action: &str, now: Instant) -> bool {
-        let mut buckets = self.buckets.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(bucket) = buckets.get_mut(action) else {
+    pub(crate) fn admit(&self, action: Action, now: Instant) -> bool {
+        let mut buckets = self.buckets.lock();
+        let Some(bucket) = buckets.get_mut(&action) else {
             return true;
         };
         let refill =
@@ -62,6 +63,7 @@ impl Rates {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::action::EcsAction;
     use std::time::Duration;
 
     #[test]
@@ -70,15 +72,15 @@ mod tests {
             burst: 3.0,
             per_second: 2.0,
         };
-        let rates = Rates::new(&[("ecs:RunTask".to_owned(), rate)].into());
+        let rates = Rates::new(&[(EcsAction::RunTask.into(), rate)].into());
         let start = Instant::now();
-        let admitted = |action: &str, second: u64| {
+        let admitted = |action: EcsAction, second: u64| {
             let now = start + Duration::from_secs(second);
-            (0..10).filter(|_| rates.admit(action, now)).count()
+            (0..10).filter(|_| rates.admit(action.into(), now)).count()
         };
-        assert_eq!(admitted("ecs:RunTask", 0), 3);
-        assert_eq!(admitted("ecs:RunTask", 1), 2);
-        assert_eq!(admitted("ecs:RunTask", 60), 3);
-        assert_eq!(admitted("ecs:StopTask", 60), 10);
+        assert_eq!(admitted(EcsAction::RunTask, 0), 3);
+        assert_eq!(admitted(EcsAction::RunTask, 1), 2);
+        assert_eq!(admitted(EcsAction::RunTask, 60), 3);
+        assert_eq!(admitted(EcsAction::StopTask, 60), 10);
     }
 }

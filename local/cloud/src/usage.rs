@@ -1,8 +1,9 @@
 //! What ran, for how long, and how large: the basis of the estimated cost.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crate::time::Timestamp;
+use parking_lot::Mutex;
 
 /// Where something ran, as AWS would bill it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -51,17 +52,11 @@ pub struct Meter {
 impl Meter {
     /// Adds a row.
     pub fn record(&self, usage: Usage) {
-        self.rows
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(usage);
+        self.rows.lock().push(usage);
     }
 
     /// All rows so far, in order of completion.
     pub fn rows(&self) -> Vec<Usage> {
-        self.rows
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.rows.lock().clone()
     }
 }

@@ -1,9 +1,10 @@
 //! Executions in memory: all that run, and the latest that have ended.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use super::run::Run;
+use parking_lot::{Mutex, MutexGuard};
 
 /// Ended executions that stay in memory. Older Standard ones are rebuilt from the log when asked
 /// for; an Express execution's history ends here, as it does on AWS without CloudWatch Logs.
@@ -21,7 +22,7 @@ pub struct Runs(Mutex<Table>);
 
 impl Runs {
     fn lock(&self) -> MutexGuard<'_, Table> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Adds an execution; false if its ARN is taken.

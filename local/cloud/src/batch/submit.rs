@@ -11,7 +11,9 @@ use super::job::{Array, Dependency, Job};
 use super::request::{self, SubmitJob};
 use super::run::{self, Run};
 use super::{Batch, JobHandle, Status, client_error};
+use crate::action::BatchAction;
 use crate::error::ServiceError;
+use crate::faults::Verdict;
 use crate::time::now;
 use stack::{JobDefinition, JobQueue};
 
@@ -29,7 +31,15 @@ struct After {
 impl Batch {
     /// SubmitJob; the request is the API's.
     pub fn submit_job(&self, request: &Value) -> Result<JobHandle, ServiceError> {
-        self.inner.workers.faults.strike("batch", "SubmitJob")?;
+        let verdict = self.inner.workers.faults.strike(BatchAction::SubmitJob)?;
+        self.submit_or_lose(request, verdict)
+    }
+
+    pub(super) fn submit_or_lose(
+        &self,
+        request: &Value,
+        verdict: Verdict,
+    ) -> Result<JobHandle, ServiceError> {
         let request = SubmitJob::parse(request)?;
         let queue = self.queue(&request.job_queue)?.clone();
         if queue.state == "DISABLED" {
@@ -41,6 +51,14 @@ impl Batch {
         let definition = request.resolve(self.definition(&request.job_definition)?)?;
         let job = self.new_job(&request, queue, definition);
         let after = self.dependencies(&request.depends_on)?;
+        if verdict == Verdict::Lose {
+            // Only the caller hears of this job: it stays SUBMITTED.
+            let (_, handle) = self.prepare(job, Vec::new(), Vec::new());
+            return Ok(JobHandle {
+                lost: true,
+                ..handle
+            });
+        }
         // Before its process exists: a crash in between must not start the job twice.
         self.inner.records.save(&job.id, &job);
         let handle = self.run(job, after, &mut HashMap::new());
@@ -205,6 +223,7 @@ impl Batch {
             name: job.name.clone(),
             job: watch::Sender::new(job),
             stop,
+            lost: false,
             children: Arc::new(children),
         };
         let run = Run {

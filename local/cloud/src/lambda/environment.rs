@@ -11,7 +11,7 @@ use super::outcome::Outcome;
 use super::runtime_api::{Phase, Reply, RuntimeApi, Work};
 use super::{LATEST, Shared};
 use crate::config::missing_binary;
-use crate::faults::Effect;
+use crate::faults::FunctionEffect;
 use crate::logs::LogStream;
 use crate::process::{Exit, Process, Spec};
 use crate::time::now;
@@ -130,7 +130,7 @@ impl Environment {
         &mut self,
         request_id: &str,
         payload: Bytes,
-        fault: Option<Effect>,
+        fault: Option<FunctionEffect>,
     ) -> Outcome {
         let billed_from = now();
         self.mark = self.log.len();
@@ -189,7 +189,7 @@ impl Environment {
     }
 
     /// Hands over one invocation and waits for what comes of it.
-    async fn serve(&self, request_id: &str, payload: Bytes, fault: Option<Effect>) -> End {
+    async fn serve(&self, request_id: &str, payload: Bytes, fault: Option<FunctionEffect>) -> End {
         let limit = self.function.timeout;
         let (reply, replied) = oneshot::channel();
         let deadline_ms = u64::try_from(now().0 / 1_000).unwrap_or(0) + limit.as_millis() as u64;
@@ -201,9 +201,11 @@ impl Environment {
             reply,
         };
         let (limit, crash) = match fault {
-            Some(Effect::TimeOut { after_ms }) => (Duration::from_millis(after_ms), None),
-            Some(Effect::Crash { after_ms }) => (limit, Some(Duration::from_millis(after_ms))),
-            _ => (limit, None),
+            Some(FunctionEffect::TimeOut { after_ms }) => (Duration::from_millis(after_ms), None),
+            Some(FunctionEffect::Crash { after_ms }) => {
+                (limit, Some(Duration::from_millis(after_ms)))
+            }
+            Some(FunctionEffect::Duplicate) | None => (limit, None),
         };
         let served = async {
             self.api.send(work).await;

@@ -1,15 +1,16 @@
 //! One function and its execution environments.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Semaphore;
 
 use super::environment::Environment;
 use super::outcome::Outcome;
 use crate::config::Local;
-use crate::faults::{Effect, Faults};
+use crate::faults::{Faults, FunctionEffect};
 use crate::logs::Logs;
 use crate::process::Processes;
 use crate::usage::Meter;
@@ -57,8 +58,9 @@ impl Host {
         payload: Bytes,
         tail: bool,
     ) -> Outcome {
-        let fault = self.fault();
-        if fault == Some(Effect::Duplicate) {
+        let Function { key, name, .. } = &self.function;
+        let fault = self.shared.faults.function(key, name);
+        if fault == Some(FunctionEffect::Duplicate) {
             let (twin, id, payload) = (self.clone(), request_id.to_owned(), payload.clone());
             tokio::spawn(async move { twin.run_in_environment(&id, payload, false, None).await });
         }
@@ -71,7 +73,7 @@ impl Host {
         request_id: &str,
         payload: Bytes,
         tail: bool,
-        fault: Option<Effect>,
+        fault: Option<FunctionEffect>,
     ) -> Outcome {
         let environment = match self.warm() {
             Some(environment) => Ok(environment),
@@ -101,12 +103,6 @@ impl Host {
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<Environment>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn fault(&self) -> Option<Effect> {
-        let faults = &self.shared.faults;
-        let by_key = faults.take(&format!("function:{}", self.function.key));
-        by_key.or_else(|| faults.take(&format!("function:{}", self.function.name)))
+        self.idle.lock()
     }
 }

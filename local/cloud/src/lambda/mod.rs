@@ -20,9 +20,10 @@ use serde::de::IgnoredAny;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
+use crate::action::LambdaAction;
 use crate::config::Local;
 use crate::error::ServiceError;
-use crate::faults::Faults;
+use crate::faults::{Faults, Verdict};
 use crate::logs::Logs;
 use crate::process::Processes;
 use crate::usage::Meter;
@@ -31,6 +32,7 @@ use stack::Function;
 
 use host::{Host, Shared};
 pub use outcome::Outcome;
+pub(crate) use rest::FUNCTIONS;
 
 /// Largest request and response of a synchronous invocation, bytes (6 MB).
 /// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
@@ -159,7 +161,7 @@ impl Lambda {
     ) -> Result<InvokeOutput, ServiceError> {
         let host = self.host(name_or_arn)?;
         check_payload(&invoke)?;
-        self.inner.shared.faults.strike("lambda", "Invoke")?;
+        let verdict = self.faults().strike(LambdaAction::Invoke)?;
         let request_id = Uuid::new_v4().to_string();
         let mut output = InvokeOutput {
             status_code: 200,
@@ -174,9 +176,11 @@ impl Lambda {
         } else {
             invoke.payload
         };
-        match invoke.kind {
-            InvocationType::DryRun => output.status_code = 204,
-            InvocationType::Event => {
+        match (invoke.kind, verdict) {
+            (InvocationType::DryRun, _) => output.status_code = 204,
+            (InvocationType::Event, Verdict::Lose) => output.status_code = 202,
+            (InvocationType::RequestResponse, Verdict::Lose) => return Err(unanswered()),
+            (InvocationType::Event, Verdict::Proceed) => {
                 output.status_code = 202;
                 let busy = self.work().begin();
                 let queued = self.clone().run_queued(host, request_id, payload);
@@ -185,7 +189,7 @@ impl Lambda {
                     drop(busy);
                 });
             }
-            InvocationType::RequestResponse => {
+            (InvocationType::RequestResponse, Verdict::Proceed) => {
                 let permit = self.try_permit(&host)?;
                 // A task of its own: the function runs on when the caller goes away, as on AWS.
                 let run = tokio::spawn(async move {
@@ -201,6 +205,10 @@ impl Lambda {
             }
         }
         Ok(output)
+    }
+
+    fn faults(&self) -> &Faults {
+        &self.inner.shared.faults
     }
 
     /// The work under way in all services.
@@ -247,6 +255,13 @@ async fn give_up_idle(lambda: Weak<Inner>, idle: Duration) {
 /// `TooManyRequestsException` as Invoke answers it when no execution is free.
 pub fn throttled() -> ServiceError {
     ServiceError::with_status(429, "TooManyRequestsException", "Rate Exceeded.")
+}
+
+/// What the client of a synchronous invocation reports that has waited for its answer in vain.
+/// <https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html#bp-lambda-serviceexception>
+fn unanswered() -> ServiceError {
+    let message = "The client gave up waiting for the answer of Invoke";
+    ServiceError::with_status(500, "ClientExecutionTimeoutException", message)
 }
 
 fn check_payload(invoke: &Invoke) -> Result<(), ServiceError> {

@@ -10,9 +10,10 @@ use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
@@ -155,10 +156,7 @@ impl Processes {
             closing: self.closing.subscribe(),
             spec,
         };
-        let mut supervisors = self
-            .supervisors
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut supervisors = self.supervisors.lock();
         while supervisors.try_join_next().is_some() {}
         supervisors.spawn(async move {
             let end = supervisor.run().await;
@@ -174,12 +172,7 @@ impl Processes {
     /// Stops every child (SIGTERM, SIGKILL two seconds later) and waits until all have ended.
     pub async fn shutdown(&self) {
         self.closing.send_replace(true);
-        let mut supervisors = std::mem::take(
-            &mut *self
-                .supervisors
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+        let mut supervisors = std::mem::take(&mut *self.supervisors.lock());
         while supervisors.join_next().await.is_some() {}
     }
 }

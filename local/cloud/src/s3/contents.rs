@@ -12,7 +12,7 @@ use s3s::crypto::{Checksum as _, Crc32, Crc32c, Crc64Nvme, Md5, Sha1, Sha256};
 use s3s::dto::{ChecksumAlgorithm, StreamingBlob};
 use s3s::{S3Error, S3Result, TrailingHeaders, s3_error};
 
-use super::store::{Staged, Store, StoreError, hex};
+use super::store::{Staged, Store, StoreError};
 
 /// Bytes read or sent at once.
 const CHUNK: usize = 256 * 1_024;
@@ -80,7 +80,7 @@ pub(super) async fn stage(
             ));
         }
     }
-    staged.e_tag = hex(digest.as_ref());
+    staged.e_tag = hex::encode(digest);
     let computed = hasher.finalize();
     let computed = sums!(computed);
     expected.check(&computed)?;

@@ -5,9 +5,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use parking_lot::{Mutex, MutexGuard};
 use s3s::crypto::{Checksum as _, Md5};
 use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result, s3_error};
@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::Backend;
 use super::contents::{Expected, stage, sums};
-use super::store::{Attributes, Condition, Staged, StoreError, hex};
+use super::store::{Attributes, Condition, Staged, StoreError};
 
 /// Smallest part, bytes; the last may be smaller.
 const SMALLEST_PART: u64 = 5 * 1_024 * 1_024;
@@ -34,7 +34,7 @@ struct Upload {
 
 impl Uploads {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Upload>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 
@@ -192,9 +192,10 @@ impl Backend {
             }
             let mut contents = File::open(&staged.path).map_err(StoreError::Io)?;
             whole.size += io::copy(&mut contents, &mut file).map_err(StoreError::Io)?;
-            md5.update(&unhex(&staged.e_tag));
+            let digest = hex::decode(&staged.e_tag);
+            md5.update(&digest.map_err(|error| s3_error!(error, InternalError))?);
         }
-        whole.e_tag = format!("{}-{}", hex(md5.finalize().as_ref()), wanted.len());
+        whole.e_tag = format!("{}-{}", hex::encode(md5.finalize()), wanted.len());
         Ok(whole)
     }
 
@@ -202,10 +203,4 @@ impl Backend {
         let removed = self.uploads.lock().remove(id);
         removed.map(drop).ok_or_else(|| s3_error!(NoSuchUpload))
     }
-}
-
-fn unhex(digits: &str) -> Vec<u8> {
-    let pairs = digits.as_bytes().chunks(2);
-    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    pairs.filter_map(byte).collect()
 }

@@ -174,7 +174,7 @@ impl Cloud {
             limits,
         };
         let compute = Compute::start(local, stack, faults).unwrap();
-        let services = compute.services([]);
+        let services = compute.services();
         let (stop, stopped) = oneshot::channel();
         tokio::spawn(cloud::router::serve(listener, services, async move {
             let _ = stopped.await;

@@ -501,6 +501,27 @@ async fn faults_strike_functions() {
 }
 
 #[tokio::test]
+async fn a_lost_invocation_does_not_run() {
+    let faults = r#"{"faults": [{"at": "lambda:Invoke", "do": "lose", "times": 2}]}"#;
+    let cloud = Cloud::with_faults(&stack(), faults).await;
+    let path = cloud.dir.path().join("ran");
+    let payload = json!({"do": "append", "path": path}).to_string();
+    let invoke = |kind| {
+        let lambda = &cloud.compute.lambda;
+        lambda.invoke("probe", payload.clone().into(), kind)
+    };
+    let event = invoke(cloud::lambda::InvocationType::Event).await.unwrap();
+    assert_eq!(event.status_code, 202);
+    let kind = cloud::lambda::InvocationType::RequestResponse;
+    let waited = invoke(kind).await.unwrap_err();
+    assert_eq!(waited.code, "ClientExecutionTimeoutException");
+    assert!(cloud.compute.lambda.work().is_idle(), "nothing is queued");
+    assert!(!path.exists());
+    invoke(kind).await.unwrap();
+    assert!(path.exists());
+}
+
+#[tokio::test]
 async fn shutdown_leaves_no_process() {
     let cloud = Cloud::start(&stack()).await;
     let (answer, _) = cloud.invoke("probe", json!({"do": "sleep"})).await;

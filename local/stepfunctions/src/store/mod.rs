@@ -9,10 +9,11 @@
 mod write;
 
 use std::path::Path;
-use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use asl::{Event, Start, Status, Timestamp};
+use parking_lot::{Mutex, MutexGuard};
 use rusqlite::{Connection, Row};
 use tokio::sync::oneshot;
 
@@ -397,5 +398,5 @@ impl Store {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
