@@ -1,7 +1,7 @@
 //! Rate limits of actions: token buckets, as AWS throttles its APIs.
 
 use std::collections::BTreeMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 
@@ -60,11 +60,52 @@ impl Rates {
     }
 }
 
+/// Lets through as many as a rate allows, the others later: the same bucket, for those who wait instead of being
+/// refused.
+#[derive(Debug)]
+pub(crate) struct Pace {
+    rate: Rate,
+    /// When the bucket is full again.
+    full_at: Mutex<Option<Instant>>,
+}
+
+impl Pace {
+    pub(crate) fn new(rate: Rate) -> Self {
+        Pace {
+            rate,
+            full_at: Mutex::default(),
+        }
+    }
+
+    /// Takes the next turn: how long to wait for it.
+    pub(crate) fn turn(&self, now: Instant) -> Duration {
+        let each = Duration::from_secs_f64(1.0 / self.rate.per_second);
+        let ahead = each.mul_f64((self.rate.burst - 1.0).max(0.0));
+        let mut full_at = self.full_at.lock();
+        let before = full_at.map_or(now, |at| at.max(now));
+        *full_at = Some(before + each);
+        before.saturating_duration_since(now).saturating_sub(ahead)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::action::EcsAction;
-    use std::time::Duration;
+
+    #[test]
+    fn those_beyond_the_rate_wait_for_their_turn() {
+        let pace = Pace::new(Rate {
+            burst: 2.0,
+            per_second: 10.0,
+        });
+        let start = Instant::now();
+        let turns: Vec<u128> = (0..5).map(|_| pace.turn(start).as_millis()).collect();
+        assert_eq!(turns, [0, 0, 100, 200, 300]);
+        let later = start + Duration::from_secs(60);
+        let turns: Vec<u128> = (0..3).map(|_| pace.turn(later).as_millis()).collect();
+        assert_eq!(turns, [0, 0, 100]);
+    }
 
     #[test]
     fn a_bucket_holds_its_burst_and_fills_at_its_rate() {

@@ -21,6 +21,7 @@ use crate::action::{EcsAction, ServiceId};
 use crate::error::ServiceError;
 use crate::events::Events;
 use crate::faults::Verdict;
+use crate::rates::Pace;
 use crate::records::Records;
 use crate::rest;
 use crate::router::Service;
@@ -55,6 +56,7 @@ struct Inner {
     definitions: Vec<TaskDefinition>,
     tasks: Mutex<Vec<TaskHandle>>,
     records: Records,
+    pace: Pace,
 }
 
 /// A task that was started.
@@ -126,9 +128,11 @@ impl Ecs {
         definitions: &[TaskDefinition],
     ) -> Self {
         let records = Records::new(workers.local.data_dir.join("ecs"));
+        let pace = Pace::new(workers.local.limits.task_starts);
         let ecs = Ecs {
             inner: Arc::new(Inner {
                 records,
+                pace,
                 workers,
                 events,
                 meter,

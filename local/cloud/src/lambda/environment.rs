@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use super::outcome::Outcome;
+use super::pool::Room;
 use super::runtime_api::{Phase, Reply, RuntimeApi, Work};
 use super::{LATEST, Shared};
 use crate::config::missing_binary;
@@ -42,6 +43,8 @@ pub(super) struct Environment {
     reported: bool,
     /// End of the last invocation.
     idle_since: Instant,
+    /// Given back when the environment has ended.
+    _room: Room<Environment>,
 }
 
 /// Why an environment could not be started.
@@ -49,6 +52,8 @@ pub(super) struct Environment {
 pub(super) enum StartError {
     #[error("{0}")]
     MissingBinary(String),
+    #[error("the local cloud is shutting down")]
+    Closed,
     #[error("cannot start {program}: {source}")]
     Io {
         program: String,
@@ -65,7 +70,11 @@ enum End {
 }
 
 impl Environment {
-    pub(super) async fn start(function: &Function, shared: &Shared) -> Result<Self, StartError> {
+    pub(super) async fn start(
+        function: &Function,
+        shared: &Shared,
+        room: Room<Environment>,
+    ) -> Result<Self, StartError> {
         let program = shared.local.binary(&function.binary);
         if !program.exists() {
             return Err(StartError::MissingBinary(missing_binary(&program)));
@@ -107,6 +116,7 @@ impl Environment {
             started,
             reported: false,
             idle_since: started,
+            _room: room,
         })
     }
 

@@ -1,14 +1,13 @@
 //! One function and its execution environments.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Semaphore;
 
-use super::environment::Environment;
+use super::environment::{Environment, StartError};
 use super::outcome::Outcome;
+use super::pool::{Grant, Pool};
 use crate::config::Local;
 use crate::faults::{Faults, FunctionEffect};
 use crate::logs::Logs;
@@ -30,28 +29,26 @@ pub(super) struct Shared {
 pub(super) struct Host {
     pub(super) function: Function,
     pub(super) reserved: Option<Arc<Semaphore>>,
-    idle: Mutex<Vec<Environment>>,
+    /// Its name, as the pool knows it.
+    name: Arc<str>,
+    pool: Arc<Pool<Environment>>,
     shared: Shared,
 }
 
 impl Host {
-    pub(super) fn new(function: &Function, shared: &Shared) -> Self {
+    pub(super) fn new(function: &Function, shared: &Shared, pool: &Arc<Pool<Environment>>) -> Self {
         let reserved = function.reserved_concurrency;
         Host {
             function: function.clone(),
             reserved: reserved.map(|executions| Arc::new(Semaphore::new(executions as usize))),
-            idle: Mutex::default(),
+            name: function.name.as_str().into(),
+            pool: pool.clone(),
             shared: shared.clone(),
         }
     }
 
-    /// Ends the environments that were idle for so long.
-    pub(super) fn give_up_idle(&self, idle: Duration) {
-        self.idle()
-            .retain(|environment| environment.idle_for() < idle);
-    }
-
-    /// Runs one invocation in a warm environment, or in a new one if none is idle.
+    /// Runs one invocation in a warm environment, or in a new one if none is idle; waits for memory where there is
+    /// too little for that.
     pub(super) async fn run(
         self: Arc<Self>,
         request_id: &str,
@@ -75,9 +72,15 @@ impl Host {
         tail: bool,
         fault: Option<FunctionEffect>,
     ) -> Outcome {
-        let environment = match self.warm() {
-            Some(environment) => Ok(environment),
-            None => Environment::start(&self.function, &self.shared).await,
+        let memory = self.function.memory_mib;
+        let grant = self
+            .pool
+            .take(&self.name, memory, Environment::is_alive)
+            .await;
+        let environment = match grant {
+            Some(Grant::Warm(environment)) => Ok(environment),
+            Some(Grant::Cold(room)) => Environment::start(&self.function, &self.shared, room).await,
+            None => Err(StartError::Closed),
         };
         let mut environment = match environment {
             Ok(environment) => environment,
@@ -91,18 +94,8 @@ impl Host {
             outcome.log_tail = Some(environment.log_tail());
         }
         if environment.is_alive() {
-            self.idle().push(environment);
+            self.pool.give_back(&self.name, environment);
         }
         outcome
-    }
-
-    /// The most recently used environment that is alive.
-    fn warm(&self) -> Option<Environment> {
-        let mut idle = self.idle();
-        std::iter::from_fn(|| idle.pop()).find(Environment::is_alive)
-    }
-
-    fn idle(&self) -> MutexGuard<'_, Vec<Environment>> {
-        self.idle.lock()
     }
 }

@@ -7,6 +7,7 @@
 mod environment;
 mod host;
 mod outcome;
+mod pool;
 mod queue;
 mod rest;
 mod runtime_api;
@@ -30,8 +31,10 @@ use crate::usage::Meter;
 use crate::work::Work;
 use stack::Function;
 
+use environment::Environment;
 use host::{Host, Shared};
 pub use outcome::Outcome;
+use pool::Pool;
 pub(crate) use rest::FUNCTIONS;
 
 /// Largest request and response of a synchronous invocation, bytes (6 MB).
@@ -120,10 +123,11 @@ impl Lambda {
             faults,
             meter,
         };
+        let pool = Pool::new(shared.local.limits.lambda_memory_mib);
         let functions = functions
             .iter()
             .map(|function| {
-                let host = Host::new(function, &shared);
+                let host = Host::new(function, &shared, &pool);
                 (function.name.clone(), Arc::new(host))
             })
             .collect();
@@ -134,7 +138,7 @@ impl Lambda {
             async_retry_delays,
             shared,
         });
-        tokio::spawn(give_up_idle(Arc::downgrade(&inner), idle));
+        tokio::spawn(give_up_idle(Arc::downgrade(&pool), idle));
         Lambda { inner }
     }
 
@@ -239,16 +243,14 @@ impl Lambda {
 }
 
 /// Ends environments that were idle for so long, as AWS does after some minutes.
-async fn give_up_idle(lambda: Weak<Inner>, idle: Duration) {
+async fn give_up_idle(pool: Weak<Pool<Environment>>, idle: Duration) {
     let mut look = tokio::time::interval((idle / 10).max(Duration::from_millis(10)));
     loop {
         look.tick().await;
-        let Some(lambda) = lambda.upgrade() else {
+        let Some(pool) = pool.upgrade() else {
             return;
         };
-        for host in lambda.functions.values() {
-            host.give_up_idle(idle);
-        }
+        pool.retain(|environment| environment.idle_for() < idle);
     }
 }
 

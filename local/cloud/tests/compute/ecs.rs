@@ -241,6 +241,31 @@ async fn wrong_requests_are_refused_by_name() {
 }
 
 #[tokio::test]
+async fn tasks_beyond_the_pace_wait_for_their_turn() {
+    let cloud = Cloud::with_limits(&stack(), |limits| {
+        limits.task_starts = cloud::config::Rate {
+            burst: 1.0,
+            per_second: 0.001,
+        };
+    })
+    .await;
+    cloud.worker("exit 0");
+    let first = started("first", run_task(&cloud)).await;
+    let second = started("second", run_task(&cloud)).await;
+    assert_eq!(
+        stopped(&cloud, &first).await.containers()[0].exit_code(),
+        Some(0)
+    );
+    let waiting = cloud.compute.ecs.find("second").unwrap();
+    assert_eq!(waiting.describe()["lastStatus"], "PROVISIONING");
+    waiting.stop("never mind");
+    assert_eq!(
+        stopped(&cloud, &second).await.containers()[0].exit_code(),
+        None
+    );
+}
+
+#[tokio::test]
 async fn a_lost_request_is_answered_and_starts_nothing() {
     let faults = r#"{"faults": [{"at": "ecs:RunTask", "do": "lose"}]}"#;
     let cloud = Cloud::with_faults(&stack(), faults).await;

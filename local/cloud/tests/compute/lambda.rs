@@ -501,6 +501,18 @@ async fn faults_strike_functions() {
 }
 
 #[tokio::test]
+async fn many_invocations_at_once_share_the_memory() {
+    let cloud = Cloud::with_limits(&stack(), |limits| limits.lambda_memory_mib = 4 * 128).await;
+    let calls = (0..100).map(|_| cloud.invoke("probe", json!({"do": "sleep", "ms": 1})));
+    let answers = futures::future::join_all(calls).await;
+    let processes: HashSet<u64> = answers
+        .iter()
+        .map(|(answer, _)| answer["pid"].as_u64().unwrap())
+        .collect();
+    assert!(processes.len() <= 4, "{}", processes.len());
+}
+
+#[tokio::test]
 async fn a_lost_invocation_does_not_run() {
     let faults = r#"{"faults": [{"at": "lambda:Invoke", "do": "lose", "times": 2}]}"#;
     let cloud = Cloud::with_faults(&stack(), faults).await;
