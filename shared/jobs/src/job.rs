@@ -1,7 +1,5 @@
 //! What is to run, where, and what came of it.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -55,13 +53,16 @@ pub fn job_id(origin: &Origin, worker: &str, input: &Value) -> String {
     let index = origin
         .index
         .map_or_else(|| "0".to_owned(), |index| index.to_string());
+    // Order of keys is not meaning.
+    let mut input = input.clone();
+    input.sort_all_objects();
     let hash = digest(
         &[
             &origin.execution,
             &origin.state,
             &index,
             worker,
-            &canonical(input).to_string(),
+            &input.to_string(),
         ],
         16,
     );
@@ -96,21 +97,6 @@ fn slug(text: &str, length: usize) -> String {
         }
     };
     text.chars().take(length).map(keep).collect()
-}
-
-/// The same JSON with sorted keys: order of keys is not meaning.
-fn canonical(value: &Value) -> Value {
-    match value {
-        Value::Object(map) => {
-            let sorted: BTreeMap<_, _> = map
-                .iter()
-                .map(|(key, value)| (key.clone(), canonical(value)))
-                .collect();
-            Value::Object(sorted.into_iter().collect())
-        }
-        Value::Array(items) => Value::Array(items.iter().map(canonical).collect()),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
-    }
 }
 
 /// What finally came of a job, committed once as `jobs/<id>/outcome.json`.
