@@ -179,6 +179,10 @@ fn faults(pipeline: &Pipeline) -> Vec<Fault> {
             )],
         ),
         fault(
+            "lost Invoke",
+            vec![often("lambda:Invoke", json!({"do": "lose", "times": 2}))],
+        ),
+        fault(
             "S3 503",
             vec![
                 often("s3:PutObject", slow_down.clone()),
@@ -199,6 +203,11 @@ fn faults(pipeline: &Pipeline) -> Vec<Fault> {
     all.push(fault(
         "throttled start",
         pipeline.starts.iter().map(throttled).collect(),
+    ));
+    let lost = |at: &&str| often(at, json!({"do": "lose"}));
+    all.push(fault(
+        "lost start",
+        pipeline.starts.iter().map(lost).collect(),
     ));
     let kill = often(&at, json!({"do": "kill", "after_ms": 150}));
     let interrupt = json!({"do": "interrupt", "after_ms": 150, "notice_ms": 2_000});

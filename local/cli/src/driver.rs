@@ -4,7 +4,7 @@ use std::{
     collections::{BTreeSet, HashMap, VecDeque},
     process::Stdio,
     sync::Arc,
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::Duration,
 };
 
 use asl::{
@@ -30,14 +30,6 @@ pub enum Clock {
 #[derive(Debug, Default)]
 pub struct Functions {
     commands: HashMap<String, String>,
-}
-
-/// Now, by the machine's clock.
-pub fn now() -> Timestamp {
-    let elapsed = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    Timestamp(i64::try_from(elapsed.as_micros()).unwrap_or(i64::MAX))
 }
 
 /// Runs an execution to its end. One that waits for what never comes is returned as it then stands.
@@ -93,7 +85,7 @@ struct Driver {
 
 impl Driver {
     fn now(&self) -> Timestamp {
-        Timestamp(now().0 + self.skipped)
+        Timestamp(cloud::time::now().0 + self.skipped)
     }
 
     /// The next thing that happens; none when nothing can happen any more.

@@ -18,10 +18,9 @@ mod timeline;
 use std::process::ExitCode;
 
 use clap::Parser;
+use jobs::telemetry;
 use tracing_subscriber::{
-    filter::{LevelFilter, Targets},
-    layer::SubscriberExt as _,
-    util::SubscriberInitExt as _,
+    filter::LevelFilter, layer::SubscriberExt as _, util::SubscriberInitExt as _,
 };
 
 use commands::Command;
@@ -49,11 +48,8 @@ async fn main() -> ExitCode {
 /// Logs to standard error what `RUST_LOG` asks for, else warnings.
 fn log() {
     let filter = std::env::var("RUST_LOG").ok();
-    let filter: Targets = filter
-        .and_then(|filter| filter.parse().ok())
-        .unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN));
     tracing_subscriber::registry()
-        .with(filter)
+        .with(telemetry::filter(filter.as_deref(), LevelFilter::WARN))
         .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr))
         .init();
 }

@@ -1,8 +1,6 @@
 //! The compute side of the local cloud, built from a stack.
 
-use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
 
 use crate::batch::Batch;
 use crate::config::Local;
@@ -13,14 +11,15 @@ use crate::lambda::Lambda;
 use crate::logs::Logs;
 use crate::process::Processes;
 use crate::rates::Rates;
-use crate::router::{JsonService, Services};
+use crate::router::Services;
 use crate::s3::S3;
 use crate::scheduler::{ScheduleError, Scheduler};
+use crate::sts::Sts;
 use crate::usage::Meter;
 use crate::worker::Workers;
 use stack::Stack;
 
-/// Lambda, ECS, Batch, S3, EventBridge and its Scheduler.
+/// Lambda, ECS, Batch, S3, EventBridge, its Scheduler, and STS.
 #[derive(Clone)]
 pub struct Compute {
     /// Lambda.
@@ -35,6 +34,8 @@ pub struct Compute {
     pub events: Events,
     /// EventBridge Scheduler.
     pub scheduler: Scheduler,
+    /// Security Token Service.
+    pub sts: Sts,
     /// What ran.
     pub meter: Meter,
     /// Child processes.
@@ -43,7 +44,6 @@ pub struct Compute {
     pub logs: Logs,
     /// Faults still to come.
     pub faults: Faults,
-    local: Local,
 }
 
 /// Why the services cannot be built.
@@ -89,7 +89,7 @@ impl Compute {
             faults.clone(),
             meter.clone(),
         );
-        let events = Events::new(local.clone(), &stack.rules, lambda.clone())?;
+        let events = Events::new(local.clone(), &stack.rules, lambda.clone(), faults.clone())?;
         let workers = Workers {
             local: local.clone(),
             processes: processes.clone(),
@@ -111,7 +111,11 @@ impl Compute {
             &stack.job_queues,
             &stack.compute_environments,
         );
-        let scheduler = Scheduler::new(local.clone(), events.clone(), stack)?;
+        let sts = Sts {
+            account: local.account.clone(),
+            faults: faults.clone(),
+        };
+        let scheduler = Scheduler::new(local, events.clone(), faults.clone(), stack)?;
         Ok(Compute {
             lambda,
             ecs,
@@ -119,32 +123,24 @@ impl Compute {
             s3,
             events,
             scheduler,
+            sts,
             meter,
             processes,
             logs,
             faults,
-            local,
         })
     }
 
-    /// The services as the router takes them; `more` are further JSON services by target prefix.
-    pub fn services(
-        &self,
-        more: impl IntoIterator<Item = (&'static str, Arc<dyn JsonService>)>,
-    ) -> Services {
-        let mut json: BTreeMap<&'static str, Arc<dyn JsonService>> = more.into_iter().collect();
-        json.insert("AmazonEC2ContainerService", Arc::new(self.ecs.clone()));
-        json.insert("AWSEvents", Arc::new(self.events.clone()));
-        Services {
-            lambda: self.lambda.clone(),
-            ecs: self.ecs.clone(),
-            batch: self.batch.clone(),
-            scheduler: self.scheduler.clone(),
-            s3: self.s3.clone(),
-            json,
-            faults: self.faults.clone(),
-            account: self.local.account.clone(),
-        }
+    /// The services as the router takes them; those of other crates are added to them.
+    pub fn services(&self) -> Services {
+        Services::default()
+            .with(self.lambda.clone())
+            .with(self.ecs.clone())
+            .with(self.batch.clone())
+            .with(self.s3.clone())
+            .with(self.events.clone())
+            .with(self.scheduler.clone())
+            .with(self.sts.clone())
     }
 
     /// Begins to work: what an earlier local cloud has left goes on, and what is asked for starts.

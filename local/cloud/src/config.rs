@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::action::Action;
 pub use crate::rates::Rate;
 use stack::Env;
 
@@ -31,6 +32,9 @@ pub struct Limits {
     /// Concurrent executions over all functions of the account.
     /// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
     pub lambda_concurrency: u32,
+    /// MiB that Lambda's environments share, each counted with its function's memory size; invocations beyond it wait
+    /// in line. Half of the machine, which leaves the other half to containers and to the person at it.
+    pub lambda_memory_mib: u64,
     /// Delay before each retry of an asynchronous invocation that failed: one minute, then two.
     /// <https://docs.aws.amazon.com/lambda/latest/dg/invocation-async-error-handling.html>
     pub async_retry_delays: Vec<Duration>,
@@ -41,8 +45,12 @@ pub struct Limits {
     /// Time between SIGTERM and SIGKILL where a container definition sets none.
     /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html>
     pub stop_timeout: Duration,
-    /// Rate limits by `service:Action` (`ecs:RunTask`); none by default.
-    pub rates: BTreeMap<String, Rate>,
+    /// Rate limits of actions; none by default.
+    pub rates: BTreeMap<Action, Rate>,
+    /// How fast ECS starts the tasks it has taken on; the others stay PROVISIONING. AWS starts 20 a second on Fargate;
+    /// its burst of 100 would be a hundred new processes at once, more than a small machine bears.
+    /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/throttling.html>
+    pub task_starts: Rate,
     /// Time that an ECS task spends PENDING before its containers start.
     pub task_start_up: Duration,
     /// Time that a Batch job spends STARTING before its container starts.
@@ -55,11 +63,16 @@ impl Default for Limits {
     fn default() -> Self {
         Limits {
             lambda_concurrency: 1_000,
+            lambda_memory_mib: machine_memory_mib().unwrap_or(4_096) / 2,
             async_retry_delays: vec![Duration::from_secs(60), Duration::from_secs(120)],
             batch_vcpus: std::thread::available_parallelism().map_or(1.0, |n| n.get() as f64),
             batch_memory_mib: machine_memory_mib().unwrap_or(4_096),
             stop_timeout: Duration::from_secs(30),
             rates: BTreeMap::new(),
+            task_starts: Rate {
+                burst: 20.0,
+                per_second: 20.0,
+            },
             task_start_up: Duration::ZERO,
             job_start_up: Duration::ZERO,
             lambda_idle: Duration::from_secs(600),

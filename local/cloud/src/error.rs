@@ -31,7 +31,7 @@ impl ServiceError {
     pub fn unknown_action(service: &str, action: &str) -> Self {
         Self::new(
             "UnknownOperationException",
-            format!("{service} action {action} is not offered by the local cloud"),
+            format!("the local cloud does not offer {service}:{action}"),
         )
     }
 }

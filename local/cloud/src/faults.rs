@@ -11,62 +11,87 @@
 //!   {"at": "worker:trainer", "do": "interrupt", "after_ms": 500, "notice_ms": 2000}
 //! ]}
 //! ```
+//!
+//! An action that is lost is answered with success and not done: a task, job or execution is named that nobody runs, an
+//! event is taken and forgotten. Only the answer of a synchronous invocation cannot be made up: its client hears
+//! nothing, and says so.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
+use parking_lot::Mutex;
 use serde::Deserialize;
 
+use crate::action::{Action, ServiceId, UnknownAction};
 use crate::error::ServiceError;
 use crate::rates::Rates;
 
-/// What goes wrong.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+/// What is written after `"do"`.
+#[derive(Debug, Deserialize)]
+// Braces on every variant: serde lets unknown members of a unit variant pass.
 #[serde(tag = "do", rename_all = "camelCase", deny_unknown_fields)]
-pub enum Effect {
-    /// An action is refused with the service's own throttling error.
-    Throttle,
-    /// An action is refused with this error.
+enum Effect {
+    Throttle {},
     Error {
-        /// Error code.
         code: String,
-        /// HTTP status.
         #[serde(default = "internal_error")]
         status: u16,
     },
-    /// An action is answered with success and not done: a lost callback or heartbeat.
-    Lose,
-    /// A function's process is killed while it works on an invocation.
+    Lose {},
     Crash {
-        /// Milliseconds after the invocation was handed over.
         #[serde(default)]
         after_ms: u64,
     },
-    /// A function's invocation is cut off as if its time limit had passed.
     TimeOut {
-        /// Milliseconds after the invocation was handed over.
         #[serde(default)]
         after_ms: u64,
     },
-    /// A function gets the invocation twice at the same time, or a worker is started twice; the
-    /// caller hears of the first only.
-    Duplicate,
-    /// A worker is killed with SIGKILL.
+    Duplicate {},
     Kill {
-        /// Milliseconds after its start.
         #[serde(default)]
         after_ms: u64,
     },
-    /// A worker's Spot capacity is taken back: SIGTERM, then SIGKILL after the notice.
     Interrupt {
-        /// Milliseconds after its start.
         #[serde(default)]
         after_ms: u64,
-        /// Milliseconds between SIGTERM and SIGKILL (AWS gives 120,000).
         #[serde(default = "spot_notice")]
         notice_ms: u64,
     },
+}
+
+/// What goes wrong with an action.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum ActionEffect {
+    /// It is refused with the service's own throttling error.
+    Throttle,
+    /// It is refused with this error.
+    Error { code: String, status: u16 },
+    /// It is answered with success and not done.
+    Lose,
+}
+
+/// What goes wrong with a function's invocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FunctionEffect {
+    /// Its process is killed so long after the invocation was handed over.
+    Crash { after_ms: u64 },
+    /// It is cut off, so long after it was handed over, as if its time limit had passed.
+    TimeOut { after_ms: u64 },
+    /// It runs twice at the same time; the caller hears of the first only.
+    Duplicate,
+}
+
+/// What goes wrong with a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum WorkerEffect {
+    /// It is started twice; the service hears of the first only.
+    Duplicate,
+    /// It is killed with SIGKILL so long after its start.
+    Kill { after_ms: u64 },
+    /// Its Spot capacity is taken back so long after its start: SIGTERM, then SIGKILL after the notice (AWS gives
+    /// 120,000 ms).
+    Interrupt { after_ms: u64, notice_ms: u64 },
 }
 
 fn internal_error() -> u16 {
@@ -77,26 +102,156 @@ fn spot_notice() -> u64 {
     120_000
 }
 
-/// One fault: a place, an effect, and which occurrences it strikes.
-#[derive(Debug, Clone, Deserialize)]
-struct Fault {
+fn once() -> u32 {
+    1
+}
+
+/// A fault as it is written.
+#[derive(Debug, Deserialize)]
+struct Given {
     /// `service:Action` (`s3:PutObject`), `function:<key or name>`, `worker:<binary>`.
     at: String,
     #[serde(flatten)]
     effect: Effect,
-    /// Occurrences to let pass first.
     #[serde(default)]
     skip: u32,
-    /// Occurrences to strike.
     #[serde(default = "once")]
     times: u32,
+}
+
+/// What a fault strikes, and how.
+#[derive(Debug)]
+enum Strike {
+    Action(Action, ActionEffect),
+    /// A function by its key or name.
+    Function(String, FunctionEffect),
+    /// A worker by its binary.
+    Worker(String, WorkerEffect),
+}
+
+/// One fault: a place, an effect, and which occurrences it strikes.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "Given")]
+struct Fault {
+    /// The place as it was given.
+    at: String,
+    strike: Strike,
+    /// Occurrences to let pass first.
+    skip: u32,
+    /// Occurrences to strike.
+    times: u32,
     /// Whether it has struck.
-    #[serde(skip)]
     struck: bool,
 }
 
-fn once() -> u32 {
-    1
+/// Why a fault cannot strike.
+#[derive(Debug, thiserror::Error)]
+enum Meaningless {
+    #[error(transparent)]
+    Action(#[from] UnknownAction),
+    #[error("{at} knows no such fault: an action can throttle, error or lose")]
+    OfAction { at: String },
+    #[error("{at} knows no such fault: a function can crash, timeOut or duplicate")]
+    OfFunction { at: String },
+    #[error("{at} knows no such fault: a worker can duplicate, kill or interrupt")]
+    OfWorker { at: String },
+}
+
+impl TryFrom<Given> for Fault {
+    type Error = Meaningless;
+
+    fn try_from(given: Given) -> Result<Fault, Meaningless> {
+        let Given {
+            at,
+            effect,
+            skip,
+            times,
+        } = given;
+        let strike = if let Some(name) = at.strip_prefix("function:") {
+            match FunctionEffect::of(effect) {
+                Some(effect) => Strike::Function(name.to_owned(), effect),
+                None => return Err(Meaningless::OfFunction { at }),
+            }
+        } else if let Some(binary) = at.strip_prefix("worker:") {
+            match WorkerEffect::of(effect) {
+                Some(effect) => Strike::Worker(binary.to_owned(), effect),
+                None => return Err(Meaningless::OfWorker { at }),
+            }
+        } else {
+            match (at.parse()?, ActionEffect::of(effect)) {
+                (action, Some(effect)) => Strike::Action(action, effect),
+                (_, None) => return Err(Meaningless::OfAction { at }),
+            }
+        };
+        Ok(Fault {
+            at,
+            strike,
+            skip,
+            times,
+            struck: false,
+        })
+    }
+}
+
+impl ActionEffect {
+    fn of(effect: Effect) -> Option<Self> {
+        match effect {
+            Effect::Throttle {} => Some(ActionEffect::Throttle),
+            Effect::Error { code, status } => Some(ActionEffect::Error { code, status }),
+            Effect::Lose {} => Some(ActionEffect::Lose),
+            Effect::Crash { .. }
+            | Effect::TimeOut { .. }
+            | Effect::Duplicate {}
+            | Effect::Kill { .. }
+            | Effect::Interrupt { .. } => None,
+        }
+    }
+}
+
+impl FunctionEffect {
+    fn of(effect: Effect) -> Option<Self> {
+        match effect {
+            Effect::Crash { after_ms } => Some(FunctionEffect::Crash { after_ms }),
+            Effect::TimeOut { after_ms } => Some(FunctionEffect::TimeOut { after_ms }),
+            Effect::Duplicate {} => Some(FunctionEffect::Duplicate),
+            Effect::Throttle {}
+            | Effect::Error { .. }
+            | Effect::Lose {}
+            | Effect::Kill { .. }
+            | Effect::Interrupt { .. } => None,
+        }
+    }
+}
+
+impl WorkerEffect {
+    fn of(effect: Effect) -> Option<Self> {
+        match effect {
+            Effect::Duplicate {} => Some(WorkerEffect::Duplicate),
+            Effect::Kill { after_ms } => Some(WorkerEffect::Kill { after_ms }),
+            Effect::Interrupt {
+                after_ms,
+                notice_ms,
+            } => Some(WorkerEffect::Interrupt {
+                after_ms,
+                notice_ms,
+            }),
+            Effect::Throttle {}
+            | Effect::Error { .. }
+            | Effect::Lose {}
+            | Effect::Crash { .. }
+            | Effect::TimeOut { .. } => None,
+        }
+    }
+}
+
+/// What becomes of an action that is not refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "an action that is lost must not be carried out"]
+pub enum Verdict {
+    /// It is carried out.
+    Proceed,
+    /// It is answered with success and not carried out.
+    Lose,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -159,65 +314,87 @@ impl Faults {
         }
     }
 
-    /// Tells that an action of a service is to be carried out: `Err` if a fault or a rate limit
-    /// refuses it, `Ok(true)` if it is to be answered with success and not done.
-    pub fn strike(&self, service: &str, action: &str) -> Result<bool, ServiceError> {
-        let place = format!("{service}:{action}");
-        let throttled = || (!self.rates.admit(&place, Instant::now())).then_some(Effect::Throttle);
-        match self.take(&place).or_else(throttled) {
-            None => Ok(false),
-            Some(Effect::Lose) => Ok(true),
-            Some(Effect::Throttle) if service == "lambda" => Err(crate::lambda::throttled()),
-            Some(Effect::Throttle) if service == "s3" => Err(ServiceError::with_status(
-                503,
-                "SlowDown",
-                "Please reduce your request rate.",
-            )),
-            Some(Effect::Throttle) if service == "batch" => Err(ServiceError::with_status(
-                429,
-                "TooManyRequestsException",
-                "Too Many Requests",
-            )),
-            Some(Effect::Throttle) => {
-                Err(ServiceError::new("ThrottlingException", "Rate exceeded"))
-            }
-            Some(Effect::Error { code, status }) => {
-                let message = format!("fault given for {service}:{action}");
+    /// Tells that an action is asked for.
+    ///
+    /// # Errors
+    /// A fault or a rate limit refuses it.
+    pub fn strike(&self, action: impl Into<Action>) -> Result<Verdict, ServiceError> {
+        let action = action.into();
+        let effect = self.take(|strike| match strike {
+            Strike::Action(at, effect) => (*at == action).then(|| effect.clone()),
+            Strike::Function(..) | Strike::Worker(..) => None,
+        });
+        let over_rate =
+            || (!self.rates.admit(action, Instant::now())).then_some(ActionEffect::Throttle);
+        match effect.or_else(over_rate) {
+            None => Ok(Verdict::Proceed),
+            Some(ActionEffect::Lose) => Ok(Verdict::Lose),
+            Some(ActionEffect::Throttle) => Err(throttled(action.service())),
+            Some(ActionEffect::Error { code, status }) => {
+                let message = format!("fault given for {action}");
                 Err(ServiceError::with_status(status, code, message))
-            }
-            Some(effect) => {
-                tracing::warn!(
-                    service,
-                    action,
-                    ?effect,
-                    "this fault has no meaning for an action"
-                );
-                Ok(false)
             }
         }
     }
 
+    /// Tells that a function gets an invocation.
+    pub(crate) fn function(&self, key: &str, name: &str) -> Option<FunctionEffect> {
+        self.take(|strike| match strike {
+            Strike::Function(at, effect) => (at == key || at == name).then_some(*effect),
+            Strike::Action(..) | Strike::Worker(..) => None,
+        })
+    }
+
+    /// Tells that a worker starts.
+    pub(crate) fn worker(&self, binary: &str) -> Option<WorkerEffect> {
+        self.take(|strike| match strike {
+            Strike::Worker(at, effect) => (at == binary).then_some(*effect),
+            Strike::Action(..) | Strike::Function(..) => None,
+        })
+    }
+
     /// Places of the faults that have not struck even once: a run without them proves nothing.
     pub fn unstruck(&self) -> Vec<String> {
-        let plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
+        let plan = self.plan.lock();
         let unstruck = plan.faults.iter().filter(|fault| !fault.struck);
         unstruck.map(|fault| fault.at.clone()).collect()
     }
 
-    /// Tells that `place` was reached; the effect, if a fault strikes now.
-    pub fn take(&self, place: &str) -> Option<Effect> {
-        let mut plan = self.plan.lock().unwrap_or_else(PoisonError::into_inner);
-        for fault in plan.faults.iter_mut().filter(|f| f.at == place) {
+    /// The effect of the first fault that `effect` finds at this place and that strikes now.
+    fn take<E: std::fmt::Debug>(&self, effect: impl Fn(&Strike) -> Option<E>) -> Option<E> {
+        let mut plan = self.plan.lock();
+        for fault in &mut plan.faults {
+            let Some(effect) = effect(&fault.strike) else {
+                continue;
+            };
             if fault.skip > 0 {
                 fault.skip -= 1;
             } else if fault.times > 0 {
                 fault.times -= 1;
                 fault.struck = true;
-                tracing::info!(place, effect = ?fault.effect, "fault");
-                return Some(fault.effect.clone());
+                tracing::info!(at = fault.at, ?effect, "fault");
+                return Some(effect);
             }
         }
         None
+    }
+}
+
+/// How a service words that it is asked too often.
+fn throttled(service: ServiceId) -> ServiceError {
+    match service {
+        ServiceId::Lambda => crate::lambda::throttled(),
+        ServiceId::S3 => {
+            ServiceError::with_status(503, "SlowDown", "Please reduce your request rate.")
+        }
+        ServiceId::Batch => {
+            ServiceError::with_status(429, "TooManyRequestsException", "Too Many Requests")
+        }
+        ServiceId::StepFunctions
+        | ServiceId::Ecs
+        | ServiceId::EventBridge
+        | ServiceId::Scheduler
+        | ServiceId::Sts => ServiceError::new("ThrottlingException", "Rate exceeded"),
     }
 }
 
@@ -225,36 +402,61 @@ impl Faults {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use crate::action::EcsAction;
 
     #[test]
     fn a_fault_strikes_its_place_as_often_as_it_says() {
         let faults = Faults::parse(
             r#"{"faults": [
                 {"at": "ecs:RunTask", "do": "throttle", "skip": 1, "times": 2},
+                {"at": "ecs:StopTask", "do": "lose"},
+                {"at": "function:f", "do": "crash"},
                 {"at": "worker:trainer", "do": "interrupt", "after_ms": 5}
             ]}"#,
         )
         .unwrap();
         let hits: Vec<_> = (0..4)
-            .map(|_| faults.take("ecs:RunTask").is_some())
+            .map(|_| faults.strike(EcsAction::RunTask).is_err())
             .collect();
         assert_eq!(hits, [false, true, true, false]);
-        assert_eq!(faults.take("ecs:StopTask"), None);
-        assert_eq!(faults.unstruck(), ["worker:trainer"]);
-        assert_eq!(
-            faults.take("worker:trainer"),
-            Some(Effect::Interrupt {
-                after_ms: 5,
-                notice_ms: 120_000
-            })
-        );
+        assert_eq!(faults.strike(EcsAction::StopTask), Ok(Verdict::Lose));
+        assert_eq!(faults.strike(EcsAction::StopTask), Ok(Verdict::Proceed));
+        assert_eq!(faults.unstruck(), ["function:f", "worker:trainer"]);
+        let crash = FunctionEffect::Crash { after_ms: 0 };
+        assert_eq!(faults.function("f", "hybrid-f"), Some(crash));
+        let interrupt = WorkerEffect::Interrupt {
+            after_ms: 5,
+            notice_ms: 120_000,
+        };
+        assert_eq!(faults.worker("trainer"), Some(interrupt));
+        assert_eq!(faults.unstruck(), [""; 0]);
     }
 
     #[test]
-    fn a_bad_file_says_where() {
-        let error =
-            Faults::parse("{\"faults\": [\n {\"at\": \"x\", \"do\": \"explode\"}]}").unwrap_err();
-        assert!(error.to_string().contains("line 2"), "{error}");
-        assert!(error.to_string().contains("explode"), "{error}");
+    fn what_cannot_strike_is_refused_and_the_message_says_where() {
+        for (fault, what) in [
+            (r#"{"at": "ecs:RunTask", "do": "explode"}"#, "explode"),
+            (
+                r#"{"at": "ecs:RunTasks", "do": "lose"}"#,
+                "did you mean ecs:RunTask?",
+            ),
+            (r#"{"at": "ecs:RunTask", "do": "lose", "tims": 2}"#, "tims"),
+            (
+                r#"{"at": "ecs:RunTask", "do": "kill"}"#,
+                "throttle, error or lose",
+            ),
+            (
+                r#"{"at": "function:f", "do": "kill"}"#,
+                "crash, timeOut or duplicate",
+            ),
+            (
+                r#"{"at": "worker:w", "do": "lose"}"#,
+                "duplicate, kill or interrupt",
+            ),
+        ] {
+            let error = Faults::parse(&format!("{{\"faults\": [\n {fault}]}}")).unwrap_err();
+            let error = error.to_string();
+            assert!(error.contains("line 2") && error.contains(what), "{error}");
+        }
     }
 }

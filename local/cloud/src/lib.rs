@@ -1,5 +1,6 @@
 //! The compute side of the local cloud: Lambda, ECS, Batch, S3, EventBridge and its Scheduler behind one endpoint.
 
+pub mod action;
 pub mod batch;
 pub mod compute;
 pub mod config;
@@ -15,10 +16,11 @@ pub mod private;
 pub mod process;
 mod rates;
 mod records;
-mod rest;
+pub mod rest;
 pub mod router;
 pub mod s3;
 pub mod scheduler;
+pub mod sts;
 pub mod time;
 pub mod usage;
 mod variables;

@@ -1,81 +1,118 @@
-//! Pieces of AWS's REST protocols that several services use.
+//! Pieces of AWS's HTTP protocols that several services use.
 
 use std::collections::HashMap;
 
-use axum::body::Body;
-use axum::http::{Response, StatusCode};
-use serde_json::Value;
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use bytes::Bytes;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use serde_json::{Value, json};
+
+use crate::error::ServiceError;
+use crate::lambda;
+
+/// Largest body of a request that is not S3's, bytes: Lambda's limit and room for the rest.
+const BODY_LIMIT: usize = lambda::SYNC_PAYLOAD_LIMIT + 64 * 1_024;
+
+/// What a key does not show as it is in a path.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html>
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
+    .remove(b'-')
+    .remove(b'_')
+    .remove(b'.')
+    .remove(b'~')
+    .remove(b'/');
+
+/// The whole body of a request; `None` if it is too large or breaks off.
+pub(crate) async fn read(body: Body) -> Option<Bytes> {
+    to_bytes(body, BODY_LIMIT).await.ok()
+}
+
+/// The JSON object in a request's body; an empty body is an empty object.
+pub(crate) async fn read_json(body: Body) -> Result<Value, ServiceError> {
+    let invalid = |error: String| ServiceError::new("SerializationException", error);
+    let bytes = to_bytes(body, BODY_LIMIT)
+        .await
+        .map_err(|error| invalid(error.to_string()))?;
+    if bytes.is_empty() {
+        return Ok(json!({}));
+    }
+    match serde_json::from_slice(&bytes) {
+        Ok(Value::Object(members)) => Ok(Value::Object(members)),
+        Ok(_) => Err(invalid("the request is no JSON object".to_owned())),
+        Err(error) => Err(invalid(error.to_string())),
+    }
+}
+
+/// What stands before and after the dot of `X-Amz-Target`: `AmazonEC2ContainerService` and `RunTask`.
+pub(crate) fn target(headers: &HeaderMap) -> Option<(&str, &str)> {
+    let (service, action) = headers
+        .get("x-amz-target")?
+        .to_str()
+        .ok()?
+        .rsplit_once('.')?;
+    // Some targets carry a version: AmazonEC2ContainerServiceV20141113.
+    let service = service.split_once("V20").map_or(service, |(name, _)| name);
+    Some((service, action))
+}
+
+/// Action and arguments of a request of the AWS JSON protocols.
+/// <https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html>
+///
+/// # Errors
+/// `SerializationException`: the body is no JSON object.
+pub async fn read_aws_json(request: Request) -> Result<(String, Value), ServiceError> {
+    let (parts, body) = request.into_parts();
+    let (_, action) = target(&parts.headers).unwrap_or_default();
+    Ok((action.to_owned(), read_json(body).await?))
+}
+
+/// An answer of the AWS JSON protocols.
+pub fn aws_json(document: &Value) -> Response<Body> {
+    typed("application/x-amz-json-1.1", document.to_string())
+}
 
 /// A JSON answer.
-pub(crate) fn json_response(status: StatusCode, document: &Value) -> Response<Body> {
-    let mut response = Response::new(Body::from(document.to_string()));
-    *response.status_mut() = status;
-    response.headers_mut().insert(
-        "content-type",
-        axum::http::HeaderValue::from_static("application/json"),
-    );
+pub(crate) fn json_response(document: &Value) -> Response<Body> {
+    typed("application/json", document.to_string())
+}
+
+/// An answer of this content type.
+pub(crate) fn typed(content_type: &'static str, document: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(document));
+    let content_type = HeaderValue::from_static(content_type);
+    response.headers_mut().insert("content-type", content_type);
+    response
+}
+
+/// An error in the shape of the JSON and the REST JSON protocols: the SDKs read the code from the
+/// header or from `__type`, the sentence from either spelling.
+pub(crate) fn error_response(error: &ServiceError) -> Response<Body> {
+    let mut response = json_response(&json!({
+        "__type": error.code,
+        "message": error.message,
+        "Message": error.message,
+        "Type": if error.status < 500 { "User" } else { "Service" },
+    }));
+    *response.status_mut() = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST);
+    if let Ok(code) = HeaderValue::from_str(&error.code) {
+        response.headers_mut().insert("x-amzn-errortype", code);
+    }
     response
 }
 
 /// Undoes percent-encoding; bytes that are not UTF-8 become U+FFFD.
 pub(crate) fn decode(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, tail @ ..] = rest {
-        let escaped = match (first, tail) {
-            (b'%', [high, low, ..]) => std::str::from_utf8(&[*high, *low])
-                .ok()
-                .and_then(|hex| u8::from_str_radix(hex, 16).ok()),
-            _ => None,
-        };
-        bytes.push(escaped.unwrap_or(*first));
-        rest = &tail[if escaped.is_some() { 2 } else { 0 }..];
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
+    percent_decode_str(text).decode_utf8_lossy().into_owned()
 }
 
 /// Percent-encodes a key for a path.
 pub fn encode(key: &str) -> String {
-    let mut text = String::with_capacity(key.len());
-    for byte in key.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' | b'/' => {
-                text.push(char::from(byte));
-            }
-            _ => text.push_str(&format!("%{byte:02X}")),
-        }
-    }
-    text
+    utf8_percent_encode(key, ESCAPED).to_string()
 }
 
-/// Parameters of a query string.
-pub(crate) fn query(text: Option<&str>) -> HashMap<String, String> {
-    text.unwrap_or_default()
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| {
-            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
-            (decode(name), decode(&value.replace('+', " ")))
-        })
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn percent_encoding_is_undone() {
-        for (text, plain) in [
-            ("a%3Ab%2Fc", "a:b/c"),
-            ("100%", "100%"),
-            ("%zz%4", "%zz%4"),
-            ("%24LATEST", "$LATEST"),
-            ("%C3%A9", "é"),
-        ] {
-            assert_eq!(decode(text), plain);
-            assert_eq!(decode(&encode(plain)), plain);
-        }
-        assert_eq!(query(Some("a=1+2&b=%26&c"))["b"], "&");
-    }
+/// Parameters of a query string or a form.
+pub(crate) fn query(text: &[u8]) -> HashMap<String, String> {
+    form_urlencoded::parse(text).into_owned().collect()
 }

@@ -1,7 +1,8 @@
 //! What ran, for how long, and how large: the basis of the estimated cost.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use placement::Placement;
 
 use crate::time::Timestamp;
@@ -36,17 +37,11 @@ pub struct Meter {
 impl Meter {
     /// Adds a row.
     pub fn record(&self, usage: Usage) {
-        self.rows
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(usage);
+        self.rows.lock().push(usage);
     }
 
     /// All rows so far, in order of completion.
     pub fn rows(&self) -> Vec<Usage> {
-        self.rows
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.rows.lock().clone()
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use crate::config::{Local, missing_binary};
-use crate::faults::{Effect, Faults};
+use crate::faults::{Faults, WorkerEffect};
 use crate::logs::Logs;
 use crate::process::{Cause, Exit, Process, Processes, Record, Spec};
 use stack::Env;
@@ -91,8 +91,8 @@ impl Workers {
                 reason: missing_binary(&program),
             });
         }
-        let fault = self.faults.take(&format!("worker:{name}"));
-        if fault == Some(Effect::Duplicate) {
+        let fault = self.faults.worker(name);
+        if fault == Some(WorkerEffect::Duplicate) {
             let twin = Container {
                 name: format!("{}-twin", container.name),
                 ..container.clone()
@@ -104,14 +104,14 @@ impl Workers {
             interrupted: Arc::default(),
         };
         match fault {
-            Some(Effect::Kill { after_ms }) => worker.clone().kill_after(after_ms),
-            Some(Effect::Interrupt {
+            Some(WorkerEffect::Kill { after_ms }) => worker.clone().kill_after(after_ms),
+            Some(WorkerEffect::Interrupt {
                 after_ms,
                 notice_ms,
             }) => {
                 worker.clone().interrupt_after(after_ms, notice_ms);
             }
-            _ => {}
+            Some(WorkerEffect::Duplicate) | None => {}
         }
         Ok(worker)
     }

@@ -102,12 +102,7 @@ fn opaque_id(kind: &str, id: &str) -> String {
         _ => return id.to_owned(),
     };
     let digest = Sha256::digest(id.as_bytes());
-    let hex: String = digest
-        .iter()
-        .take(8)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
-    format!("{prefix}-0{hex}")
+    format!("{prefix}-0{}", hex::encode(&digest[..8]))
 }
 
 /// Logical id that the Serverless Framework gives to a function: `job-watcher` is

@@ -2,9 +2,10 @@
 //! <https://docs.aws.amazon.com/step-functions/latest/dg/concepts-activities.html>
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use asl::Value;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use super::store::ActivityRow;
@@ -40,7 +41,7 @@ pub struct Activities(Mutex<HashMap<String, Queue>>);
 
 impl Activities {
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Queue>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Creates an activity unless it exists; the one that exists then.

@@ -6,12 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use asl::{TimerId, Timestamp};
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 
+use cloud::time::now;
 use cloud::work::{Busy, Work};
 
 /// Which clock executions see.
@@ -56,11 +58,8 @@ impl Clock {
 
     /// Now, as executions see it.
     pub fn now(&self) -> Timestamp {
-        let since_epoch = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let micros = i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX);
-        Timestamp(micros.saturating_add(self.offset.load(Ordering::Relaxed)))
+        let offset = self.offset.load(Ordering::Relaxed);
+        Timestamp(now().0.saturating_add(offset))
     }
 
     /// Marks something real as going on.
@@ -85,8 +84,8 @@ impl Clock {
         self.lock().remove(&(at.0, run, timer.0));
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Timers> {
-        self.timers.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> parking_lot::MutexGuard<'_, Timers> {
+        self.timers.lock()
     }
 
     /// Fires timers until the task that runs this is aborted.
@@ -146,10 +145,7 @@ mod tests {
 
     impl Wake for Fired {
         fn fire(self: Arc<Self>, timer: TimerId) {
-            self.0
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(timer.0);
+            self.0.lock().push(timer.0);
             self.1.notify_one();
         }
     }
@@ -172,22 +168,13 @@ mod tests {
         clock.cancel(1, TimerId(3), start.plus_seconds(9_000.0));
         let task = tokio::spawn(clock.clone().run());
         tokio::task::yield_now().await;
-        assert!(
-            fired
-                .0
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .is_empty()
-        );
+        assert!(fired.0.lock().is_empty());
         drop(busy);
-        while fired.0.lock().unwrap_or_else(PoisonError::into_inner).len() < 2 {
+        while fired.0.lock().len() < 2 {
             fired.1.notified().await;
         }
         task.abort();
-        assert_eq!(
-            *fired.0.lock().unwrap_or_else(PoisonError::into_inner),
-            [1, 2]
-        );
+        assert_eq!(*fired.0.lock(), [1, 2]);
         assert!(clock.now() >= start.plus_seconds(7_200.0));
     }
 }

@@ -4,11 +4,12 @@ use std::fs::{File, TryLockError};
 use std::io;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use asl::Status;
 use bytes::Bytes;
 use futures::FutureExt;
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
@@ -20,7 +21,7 @@ use cloud::config::{Limits, Local};
 use cloud::error::ServiceError;
 use cloud::faults::Faults;
 use cloud::private;
-use cloud::router::{self, JsonService};
+use cloud::router;
 use cloud::usage::Usage;
 use stack::Stack;
 
@@ -175,8 +176,7 @@ impl Cloud {
             source,
         })?;
         start_targets(&compute, &sfn);
-        let service: Arc<dyn JsonService> = Arc::new(sfn.clone());
-        let services = compute.services([("AWSStepFunctions", service)]);
+        let services = compute.services().with(sfn.clone());
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(async move {
             let shutdown = async move {
@@ -287,11 +287,7 @@ impl Cloud {
     pub async fn shutdown(&self) {
         self.sfn.shutdown();
         self.compute.shutdown().await;
-        let server = self
-            .server
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+        let server = self.server.lock().take();
         if let Some(Server {
             stop,
             serving,

@@ -18,10 +18,11 @@ mod subscribers;
 mod tokens;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, RwLock};
 
 use asl::{Event, ExecutionType, Status, Timestamp};
+use parking_lot::RwLock;
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 use tokio::sync::SetOnce;
@@ -329,10 +330,7 @@ fn status_name(status: &Status) -> &'static str {
 }
 
 fn definition_hash(text: &str) -> String {
-    Sha256::digest(text.as_bytes())
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex::encode(Sha256::digest(text.as_bytes()))
 }
 
 fn internal(error: impl std::fmt::Display) -> ServiceError {

@@ -1,8 +1,8 @@
 //! The state machines there are.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, PoisonError};
 
 use asl::ExecutionType;
 
@@ -101,16 +101,13 @@ impl Inner {
             compiled,
             stored: AtomicBool::new(false),
         });
-        let mut machines = self
-            .machines
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut machines = self.machines.write();
         machines.insert(machine.row.arn.clone(), machine.clone());
         machine
     }
 
     pub(super) fn machine(&self, arn: &str) -> Result<Arc<Machine>, ServiceError> {
-        let machines = self.machines.read().unwrap_or_else(PoisonError::into_inner);
+        let machines = self.machines.read();
         machines.get(arn).cloned().ok_or_else(|| {
             ServiceError::new(
                 "StateMachineDoesNotExist",

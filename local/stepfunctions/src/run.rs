@@ -5,10 +5,11 @@
 //! out the commands. An execution that only waits has no task and no channel, just this struct.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use asl::{ChildId, Command, Event, Execution, Start, Status, TaskId, TimerId, Timestamp};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 
@@ -146,7 +147,7 @@ impl Run {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Puts an event into the mailbox.

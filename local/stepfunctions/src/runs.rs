@@ -1,11 +1,12 @@
 //! Executions in memory: all that run, and the latest that have ended.
 
 use std::collections::{HashMap, HashSet, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use tokio::sync::Notify;
 
 use super::run::Run;
+use parking_lot::{Mutex, MutexGuard};
 
 /// Ended executions that stay in memory. Older Standard ones are rebuilt from the log when asked
 /// for; an Express execution's history ends here, as it does on AWS without CloudWatch Logs.
@@ -34,7 +35,7 @@ pub struct Claim<'a> {
 
 impl Runs {
     fn lock(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+        self.table.lock()
     }
 
     /// Claims an execution, or gives the run that there is. Waits while somebody else has the claim.

@@ -1,8 +1,8 @@
 //! Who hears of history events as they are recorded.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 /// A history event of some execution.
@@ -23,7 +23,7 @@ pub struct Subscribers {
 
 impl Subscribers {
     fn lock(&self) -> MutexGuard<'_, Vec<UnboundedSender<ExecutionEvent>>> {
-        self.senders.lock().unwrap_or_else(PoisonError::into_inner)
+        self.senders.lock()
     }
 
     /// Adds one.

@@ -1,9 +1,10 @@
 //! Task tokens: which task of which execution a callback means.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use asl::TaskId;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::run::Run;
 
@@ -16,7 +17,7 @@ pub struct Tokens(Mutex<HashMap<Arc<str>, Meaning>>);
 
 impl Tokens {
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Meaning>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 
     /// Makes a token valid.

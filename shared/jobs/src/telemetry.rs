@@ -13,7 +13,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 pub fn init() {
     let level =
         crate::env::optional("RUST_LOG").or_else(|| crate::env::optional("AWS_LAMBDA_LOG_LEVEL"));
-    let logs = tracing_subscriber::registry().with(filter(level.as_deref()));
+    let logs = tracing_subscriber::registry().with(filter(level.as_deref(), LevelFilter::INFO));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     // An error here means that logging is set up already.
     let _ = match crate::env::optional("AWS_LAMBDA_LOG_FORMAT").as_deref() {
@@ -26,11 +26,11 @@ pub fn init() {
     };
 }
 
-/// A level, or `target=level` pairs, comma separated; `info` for anything else. Targets rather than an `EnvFilter`,
+/// A level, or `target=level` pairs, comma separated; `default` for anything else. Targets rather than an `EnvFilter`,
 /// whose regular expressions would add half a megabyte to every function.
-fn filter(text: Option<&str>) -> Targets {
+pub fn filter(text: Option<&str>, default: LevelFilter) -> Targets {
     text.and_then(|text| text.parse().ok())
-        .unwrap_or_else(|| Targets::new().with_default(LevelFilter::INFO))
+        .unwrap_or_else(|| Targets::new().with_default(default))
 }
 
 #[cfg(test)]
@@ -46,7 +46,7 @@ mod tests {
             (Some("DEBUG"), Level::DEBUG),
             (Some("warn,jobs=trace"), Level::TRACE),
         ] {
-            let filter = filter(text);
+            let filter = filter(text, LevelFilter::INFO);
             assert!(filter.would_enable("jobs::job", &enabled), "{text:?}");
             assert!(!filter.would_enable("other", &Level::TRACE), "{text:?}");
         }

@@ -102,7 +102,7 @@ impl Exec {
 }
 
 fn start(arguments: &Exec, input: Value) -> Start {
-    let name = format!("exec-{}", driver::now().0);
+    let name = format!("exec-{}", cloud::time::now().0);
     let (kind, service) = if arguments.express {
         (ExecutionType::Express, "express")
     } else {
@@ -117,7 +117,7 @@ fn start(arguments: &Exec, input: Value) -> Start {
         state_machine_name: "exec".into(),
         kind,
         input,
-        seed: driver::now().0.unsigned_abs(),
+        seed: cloud::time::now().0.unsigned_abs(),
         ..Start::default()
     }
 }

@@ -210,10 +210,8 @@ async fn report(cloud: &Cloud, output: &Value, folder: &Path) -> Result<Option<P
 }
 
 fn default_name(pipeline: &str) -> String {
-    let seconds = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(0, |elapsed| elapsed.as_millis());
-    format!("{pipeline}-{seconds}")
+    let milliseconds = cloud::time::now().0 / 1_000;
+    format!("{pipeline}-{milliseconds}")
 }
 
 impl Ended {

@@ -10,7 +10,6 @@ use asl::{
 use clap::{Args, ValueEnum};
 
 use crate::{
-    driver,
     error::{Error, FAILED},
     project::{read_json, read_text},
 };
@@ -87,8 +86,9 @@ impl TestState {
     /// Exit code 0 if the state SUCCEEDED or its Catch took the error, 2 for a wrong call, else 1.
     pub fn execute(self) -> Result<ExitCode, Error> {
         let request = self.request()?;
-        let response = asl::test_state(&request, driver::now(), &mut asl::simulate::NoServices)
-            .map_err(|error| Error::Usage(format!("{}: {error}", self.definition.display())))?;
+        let response =
+            asl::test_state(&request, cloud::time::now(), &mut asl::simulate::NoServices)
+                .map_err(|error| Error::Usage(format!("{}: {error}", self.definition.display())))?;
         let body = response.to_json();
         if self.json {
             println!("{body}");

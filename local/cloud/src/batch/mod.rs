@@ -8,14 +8,24 @@ mod run;
 mod slots;
 mod submit;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::Response;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use crate::action::{BatchAction, ServiceId};
 use crate::error::ServiceError;
 use crate::events::Events;
+use crate::faults::Verdict;
 use crate::records::Records;
+use crate::rest;
+use crate::router::Service;
 use crate::usage::Meter;
 use crate::worker::Workers;
 use stack::{ComputeEnvironment, JobDefinition, JobQueue};
@@ -53,6 +63,7 @@ pub struct JobHandle {
     pub name: String,
     job: watch::Sender<Job>,
     stop: watch::Sender<Option<String>>,
+    lost: bool,
     children: Arc<Vec<JobHandle>>,
 }
 
@@ -65,6 +76,11 @@ impl JobHandle {
     /// The job as DescribeJobs gives it.
     pub fn describe(&self) -> Value {
         self.job.borrow().detail(&self.children_statuses())
+    }
+
+    /// Whether a fault lost the request for it: it never ends.
+    pub fn is_lost(&self) -> bool {
+        self.lost
     }
 
     /// Waits for the end; the job as DescribeJobs gives it.
@@ -174,10 +190,7 @@ impl Batch {
     }
 
     fn jobs(&self) -> MutexGuard<'_, Vec<JobHandle>> {
-        self.inner
-            .jobs
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.inner.jobs.lock()
     }
 
     /// A job, or a child of an array, by id or ARN.
@@ -235,42 +248,58 @@ impl Batch {
         }
     }
 
-    /// The action that a path names: `/v1/submitjob`.
-    pub(crate) fn action(path: &str) -> Option<&'static str> {
-        Some(match path.strip_prefix("/v1/")? {
-            "submitjob" => "SubmitJob",
-            "describejobs" => "DescribeJobs",
-            "listjobs" => "ListJobs",
-            "terminatejob" => "TerminateJob",
-            "canceljob" => "CancelJob",
-            "describejobqueues" => "DescribeJobQueues",
-            "describejobdefinitions" => "DescribeJobDefinitions",
-            "describecomputeenvironments" => "DescribeComputeEnvironments",
-            _ => return None,
-        })
-    }
-
-    /// Carries out an action.
-    pub fn call(&self, action: &str, body: &Value) -> Result<Value, ServiceError> {
+    /// Carries out an action; the request is the API's.
+    pub fn call(&self, action: BatchAction, body: &Value) -> Result<Value, ServiceError> {
         let text = |name: &str| body[name].as_str().unwrap_or_default();
-        match action {
-            "SubmitJob" => self.submit_job(body).map(|job| job.answer()),
-            "DescribeJobs" => Ok(self.describe_jobs(body)),
-            "ListJobs" => self.list_jobs(body),
-            "TerminateJob" => {
+        match (action, self.inner.workers.faults.strike(action)?) {
+            (BatchAction::SubmitJob, verdict) => {
+                Ok(self.submit_or_lose(body, None, verdict)?.answer())
+            }
+            (_, Verdict::Lose) => Ok(json!({})),
+            (BatchAction::DescribeJobs, Verdict::Proceed) => Ok(self.describe_jobs(body)),
+            (BatchAction::ListJobs, Verdict::Proceed) => self.list_jobs(body),
+            (BatchAction::TerminateJob, Verdict::Proceed) => {
                 self.terminate_job(text("jobId"), text("reason"));
                 Ok(json!({}))
             }
-            "CancelJob" => {
+            (BatchAction::CancelJob, Verdict::Proceed) => {
                 self.cancel_job(text("jobId"), text("reason"));
                 Ok(json!({}))
             }
-            "DescribeJobQueues" => Ok(self.describe_queues(body)),
-            "DescribeJobDefinitions" => Ok(self.describe_definitions(body)),
-            "DescribeComputeEnvironments" => Ok(self.describe_environments(body)),
-            other => Err(ServiceError::unknown_action("Batch", other)),
+            (BatchAction::DescribeJobQueues, Verdict::Proceed) => Ok(self.describe_queues(body)),
+            (BatchAction::DescribeJobDefinitions, Verdict::Proceed) => {
+                Ok(self.describe_definitions(body))
+            }
+            (BatchAction::DescribeComputeEnvironments, Verdict::Proceed) => {
+                Ok(self.describe_environments(body))
+            }
         }
     }
+}
+
+impl Service for Batch {
+    fn id(&self) -> ServiceId {
+        ServiceId::Batch
+    }
+
+    fn answer(&self, request: Request) -> BoxFuture<'_, Result<Response<Body>, ServiceError>> {
+        async move {
+            let (parts, body) = request.into_parts();
+            let path = parts.uri.path();
+            let action = action(path)
+                .ok_or_else(|| ServiceError::unknown_action(self.id().prefix(), path))?;
+            let body = rest::read_json(body).await?;
+            Ok(rest::json_response(&self.call(action, &body)?))
+        }
+        .boxed()
+    }
+}
+
+/// The action that a path names: `/v1/submitjob`.
+pub(crate) fn action(path: &str) -> Option<BatchAction> {
+    let wanted = path.strip_prefix("/v1/")?;
+    let mut actions = BatchAction::ALL.iter().copied();
+    actions.find(|action| action.name().to_ascii_lowercase() == wanted)
 }
 
 fn client_error(message: impl Into<String>) -> ServiceError {

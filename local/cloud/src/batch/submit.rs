@@ -11,7 +11,9 @@ use super::job::{Array, Dependency, Job};
 use super::request::{self, SubmitJob};
 use super::run::{self, Run};
 use super::{Batch, JobHandle, Status, client_error};
+use crate::action::BatchAction;
 use crate::error::ServiceError;
+use crate::faults::Verdict;
 use crate::time::now;
 use stack::{JobDefinition, JobQueue};
 
@@ -49,7 +51,16 @@ impl Batch {
     }
 
     fn submit(&self, request: &Value, call: Option<String>) -> Result<JobHandle, ServiceError> {
-        self.inner.workers.faults.strike("batch", "SubmitJob")?;
+        let verdict = self.inner.workers.faults.strike(BatchAction::SubmitJob)?;
+        self.submit_or_lose(request, call, verdict)
+    }
+
+    pub(super) fn submit_or_lose(
+        &self,
+        request: &Value,
+        call: Option<String>,
+        verdict: Verdict,
+    ) -> Result<JobHandle, ServiceError> {
         let request = SubmitJob::parse(request)?;
         let queue = self.queue(&request.job_queue)?.clone();
         if queue.state == "DISABLED" {
@@ -64,6 +75,14 @@ impl Batch {
             ..self.new_job(&request, queue, definition)
         };
         let after = self.dependencies(&request.depends_on)?;
+        if verdict == Verdict::Lose {
+            // Only the caller hears of this job: it stays SUBMITTED.
+            let (_, handle) = self.prepare(job, Vec::new(), Vec::new());
+            return Ok(JobHandle {
+                lost: true,
+                ..handle
+            });
+        }
         // Before its process exists: a crash in between must not start the job twice.
         self.inner.records.create(&job.id, &job)?;
         let handle = self.run(job, after, &mut HashMap::new());
@@ -232,6 +251,7 @@ impl Batch {
             name: job.name.clone(),
             job: watch::Sender::new(job),
             stop,
+            lost: false,
             children: Arc::new(children),
         };
         let run = Run {

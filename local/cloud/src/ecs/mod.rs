@@ -5,17 +5,26 @@ mod request;
 mod run;
 mod task;
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::Response;
+use futures::FutureExt;
 use futures::future::BoxFuture;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value, json};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
+use crate::action::{EcsAction, ServiceId};
 use crate::error::ServiceError;
 use crate::events::Events;
+use crate::faults::Verdict;
+use crate::rates::Pace;
 use crate::records::Records;
-use crate::router::JsonService;
+use crate::rest;
+use crate::router::Service;
 use crate::time::now;
 use crate::usage::Meter;
 use crate::worker::Workers;
@@ -29,6 +38,8 @@ pub use task::{Status, Stop, StopCode};
 /// How long a stopped task is remembered: an hour at least.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTasks.html>
 const REMEMBERED_SECONDS: f64 = 3_600.0;
+/// Path of the task metadata endpoint; no bucket name can begin with an underscore.
+pub(crate) const TASK_METADATA: &str = "/_ecs/v4/";
 const STOPPED_BY_CONTAINER: &str = "Essential container in task exited";
 
 /// The ECS service.
@@ -45,6 +56,7 @@ struct Inner {
     definitions: Vec<TaskDefinition>,
     tasks: Mutex<Vec<TaskHandle>>,
     records: Records,
+    pace: Pace,
 }
 
 /// A task that was started.
@@ -65,9 +77,24 @@ pub struct RunTaskOutput {
     pub response: Value,
     /// The same tasks, to wait for.
     pub tasks: Vec<TaskHandle>,
+    /// Whether a fault lost the request: these tasks never run.
+    pub lost: bool,
 }
 
 impl TaskHandle {
+    /// A handle, and what it asks the task's run to do.
+    fn new(task: Task, records: Records) -> (TaskHandle, mpsc::UnboundedReceiver<()>) {
+        let (stop, stops) = mpsc::unbounded_channel();
+        let handle = TaskHandle {
+            arn: task.arn.clone(),
+            client_token: task.client_token.clone(),
+            task: watch::Sender::new(task),
+            stop,
+            records,
+        };
+        (handle, stops)
+    }
+
     /// The task as DescribeTasks gives it.
     pub fn describe(&self) -> Value {
         self.task.borrow().to_json(Times::Epoch)
@@ -118,9 +145,11 @@ impl Ecs {
         definitions: &[TaskDefinition],
     ) -> Self {
         let records = Records::new(workers.local.data_dir.join("ecs"));
+        let pace = Pace::new(workers.local.limits.task_starts);
         let ecs = Ecs {
             inner: Arc::new(Inner {
                 records,
+                pace,
                 workers,
                 events,
                 meter,
@@ -155,7 +184,15 @@ impl Ecs {
     /// RunTask; the request is the API's. With a `clientToken` that was used before, the tasks of
     /// then are given again.
     pub fn run_task(&self, request: &Value) -> Result<RunTaskOutput, ServiceError> {
-        self.inner.workers.faults.strike("ecs", "RunTask")?;
+        let verdict = self.inner.workers.faults.strike(EcsAction::RunTask)?;
+        self.run_or_lose(request, verdict)
+    }
+
+    fn run_or_lose(
+        &self,
+        request: &Value,
+        verdict: Verdict,
+    ) -> Result<RunTaskOutput, ServiceError> {
         let request = RunTask::parse(request)?;
         let cluster = self.cluster(&request.cluster)?;
         let definition = request.resolve(self.definition(&request.task_definition)?)?;
@@ -167,17 +204,31 @@ impl Ecs {
             .filter(|task| token.is_some() && task.client_token.as_ref() == token)
             .cloned()
             .collect();
-        let mut tasks = earlier;
-        // Fewer than asked for where an earlier local cloud was killed while it started them.
-        while tasks.len() < request.count as usize {
-            let task = self.start(&request, &cluster, definition.clone())?;
-            all.push(task.clone());
-            tasks.push(task);
-        }
+        let tasks = match verdict {
+            Verdict::Proceed => {
+                let mut tasks = earlier;
+                // Fewer than asked for where an earlier local cloud was killed while it started them.
+                while tasks.len() < request.count as usize {
+                    let task = self.start(self.task_of(&request, &cluster, definition.clone()))?;
+                    all.push(task.clone());
+                    tasks.push(task);
+                }
+                tasks
+            }
+            // Only the caller hears of these tasks: they stay PROVISIONING.
+            Verdict::Lose => (0..request.count)
+                .map(|_| {
+                    let task = self.task_of(&request, &cluster, definition.clone());
+                    TaskHandle::new(task, self.inner.records.clone()).0
+                })
+                .collect(),
+        };
+        let lost = verdict == Verdict::Lose;
         let described: Vec<Value> = tasks.iter().map(TaskHandle::describe).collect();
         Ok(RunTaskOutput {
             response: json!({"tasks": described, "failures": []}),
             tasks,
+            lost,
         })
     }
 
@@ -202,12 +253,8 @@ impl Ecs {
         Ok(handle.describe())
     }
 
-    fn start(
-        &self,
-        request: &RunTask,
-        cluster: &Cluster,
-        definition: TaskDefinition,
-    ) -> Result<TaskHandle, ServiceError> {
+    /// A task that is not started yet.
+    fn task_of(&self, request: &RunTask, cluster: &Cluster, definition: TaskDefinition) -> Task {
         let local = &self.inner.workers.local;
         let id = Uuid::new_v4().simple().to_string();
         let arn = local.arn("ecs", &format!("task/{}/{id}", cluster.name));
@@ -228,7 +275,7 @@ impl Ecs {
             let environment: Vec<_> = environment.map(|(name, value)| json!({"name": name, "value": value})).collect();
             json!({"name": container.name, "command": container.command, "environment": environment})
         });
-        let task = Task {
+        Task {
             arn,
             client_token: request.client_token.clone(),
             cluster_arn: cluster.arn.clone(),
@@ -252,7 +299,10 @@ impl Ecs {
             stopped_at: None,
             stop: None,
             version: 1,
-        };
+        }
+    }
+
+    fn start(&self, task: Task) -> Result<TaskHandle, ServiceError> {
         // Before its process exists: a crash in between must not start the task twice.
         self.inner.records.create(task.id(), &task)?;
         Ok(self.run(task))
@@ -260,20 +310,9 @@ impl Ecs {
 
     /// Runs a task unless it has stopped.
     fn run(&self, task: Task) -> TaskHandle {
-        let (stop, stops) = mpsc::unbounded_channel();
-        let task = watch::Sender::new(task);
-        let (arn, client_token) = (
-            task.borrow().arn.clone(),
-            task.borrow().client_token.clone(),
-        );
-        let handle = TaskHandle {
-            arn,
-            client_token,
-            task: task.clone(),
-            stop,
-            records: self.inner.records.clone(),
-        };
-        let (status, desired) = (task.borrow().status, task.borrow().desired);
+        let (status, desired) = (task.status, task.desired);
+        let (handle, stops) = TaskHandle::new(task, self.inner.records.clone());
+        let task = handle.task.clone();
         if status != Status::Stopped {
             let ecs = self.clone();
             let busy = self.inner.workers.processes.work.begin();
@@ -293,10 +332,7 @@ impl Ecs {
     }
 
     fn tasks(&self) -> MutexGuard<'_, Vec<TaskHandle>> {
-        self.inner
-            .tasks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.inner.tasks.lock()
     }
 
     fn task(&self, id_or_arn: &str) -> Option<TaskHandle> {
@@ -307,10 +343,13 @@ impl Ecs {
             .cloned()
     }
 
-    /// The metadata document of a running task's container.
-    pub(crate) fn metadata(&self, id: &str) -> Option<Value> {
-        self.task(id)
-            .map(|handle| run::metadata(&handle.task.borrow()))
+    /// What a container asks of `ECS_CONTAINER_METADATA_URI_V4`; `path` begins with the task's id.
+    fn metadata(&self, path: &str) -> Result<Value, ServiceError> {
+        let id = path.split('/').next().unwrap_or_default();
+        let missing =
+            || ServiceError::with_status(404, "NotFound", format!("task {id} is not known"));
+        let handle = self.task(id).ok_or_else(missing)?;
+        Ok(run::metadata(&handle.task.borrow()))
     }
 
     fn cluster(&self, name_or_arn: &str) -> Result<Cluster, ServiceError> {
@@ -351,38 +390,55 @@ impl Ecs {
     }
 }
 
-impl JsonService for Ecs {
-    fn call<'a>(
-        &'a self,
-        action: &'a str,
-        body: Value,
-    ) -> BoxFuture<'a, Result<Value, ServiceError>> {
-        let text = |name: &str| body[name].as_str().unwrap_or_default();
-        let result = match action {
-            "RunTask" => self.run_task(&body).map(|output| output.response),
-            "StopTask" => self
-                .cluster(body["cluster"].as_str().unwrap_or("default"))
-                .and_then(|_| {
-                    self.stop_task(
-                        text("task"),
-                        body["reason"].as_str().unwrap_or("Task stopped by user"),
-                    )
-                })
-                .map(|task| json!({"task": task})),
-            "DescribeTasks" => self.describe_tasks(&body),
-            "ListTasks" => self.list_tasks(&body),
-            "DescribeTaskDefinition" => self.describe_task_definition(&body),
-            "ListTaskDefinitions" => {
+impl Ecs {
+    /// Carries out an action; the request is the API's.
+    pub fn call(&self, action: EcsAction, body: &Value) -> Result<Value, ServiceError> {
+        let text = |name: &str| body[name].as_str();
+        match (action, self.inner.workers.faults.strike(action)?) {
+            (EcsAction::RunTask, verdict) => {
+                let output = self.run_or_lose(body, verdict)?;
+                Ok(output.response)
+            }
+            (_, Verdict::Lose) => Ok(json!({})),
+            (EcsAction::StopTask, Verdict::Proceed) => {
+                self.cluster(text("cluster").unwrap_or("default"))?;
+                let reason = text("reason").unwrap_or("Task stopped by user");
+                let task = self.stop_task(text("task").unwrap_or_default(), reason)?;
+                Ok(json!({"task": task}))
+            }
+            (EcsAction::DescribeTasks, Verdict::Proceed) => self.describe_tasks(body),
+            (EcsAction::ListTasks, Verdict::Proceed) => self.list_tasks(body),
+            (EcsAction::DescribeTaskDefinition, Verdict::Proceed) => {
+                self.describe_task_definition(body)
+            }
+            (EcsAction::ListTaskDefinitions, Verdict::Proceed) => {
                 let arns = self.inner.definitions.iter().map(|d| d.arn.clone());
                 Ok(json!({"taskDefinitionArns": arns.collect::<Vec<_>>()}))
             }
-            "DescribeClusters" => Ok(self.describe_clusters(&body)),
-            "ListClusters" => {
+            (EcsAction::DescribeClusters, Verdict::Proceed) => Ok(self.describe_clusters(body)),
+            (EcsAction::ListClusters, Verdict::Proceed) => {
                 let arns = self.inner.clusters.iter().map(|c| c.arn.clone());
                 Ok(json!({"clusterArns": arns.collect::<Vec<_>>()}))
             }
-            other => Err(ServiceError::unknown_action("ECS", other)),
-        };
-        Box::pin(std::future::ready(result))
+        }
+    }
+}
+
+impl Service for Ecs {
+    fn id(&self) -> ServiceId {
+        ServiceId::Ecs
+    }
+
+    fn answer(&self, request: Request) -> BoxFuture<'_, Result<Response<Body>, ServiceError>> {
+        async move {
+            if let Some(path) = request.uri().path().strip_prefix(TASK_METADATA) {
+                return Ok(rest::json_response(&self.metadata(path)?));
+            }
+            let (action, body) = rest::read_aws_json(request).await?;
+            Ok(rest::aws_json(
+                &self.call(EcsAction::required(&action)?, &body)?,
+            ))
+        }
+        .boxed()
     }
 }

@@ -1,5 +1,7 @@
 //! The life of one task, from PROVISIONING to STOPPED.
 
+use std::time::{Duration, Instant};
+
 use futures::future::{join_all, select_all};
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
@@ -62,12 +64,20 @@ impl Run {
     /// Lets the time pass that capacity and image take, unless the task is stopped meanwhile.
     async fn start_up(&mut self) -> Option<Stop> {
         self.publish();
+        let turn = self.ecs.inner.pace.turn(Instant::now());
+        if let Some(stop) = self.sleep(turn).await {
+            return Some(stop);
+        }
         self.change(|task| task.status = Status::Pending);
-        let delay = self.ecs.inner.workers.local.limits.task_start_up;
+        self.sleep(self.ecs.inner.workers.local.limits.task_start_up)
+            .await
+    }
+
+    async fn sleep(&mut self, time: Duration) -> Option<Stop> {
         tokio::select! {
             biased;
             Some(()) = self.stops.recv() => Some(self.stop()),
-            () = tokio::time::sleep(delay) => None,
+            () = tokio::time::sleep(time) => None,
         }
     }
 
@@ -176,7 +186,7 @@ impl Run {
         }
     }
 
-    fn grace(&self, definition: &ContainerDefinition) -> std::time::Duration {
+    fn grace(&self, definition: &ContainerDefinition) -> Duration {
         definition
             .stop_timeout
             .unwrap_or(self.ecs.inner.workers.local.limits.stop_timeout)

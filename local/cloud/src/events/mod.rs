@@ -5,15 +5,22 @@ mod transform;
 
 use std::sync::{Arc, OnceLock};
 
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::Response;
 use bytes::Bytes;
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
+use crate::action::{EventBridgeAction, ServiceId};
 use crate::config::Local;
 use crate::error::ServiceError;
+use crate::faults::{Faults, Verdict};
 use crate::lambda::{InvocationType, Lambda};
-use crate::router::JsonService;
+use crate::rest;
+use crate::router::Service;
 use crate::time::{Timestamp, now};
 use stack::{Rule, RuleTarget};
 
@@ -40,6 +47,7 @@ struct Inner {
     local: Local,
     rules: Vec<Rule>,
     lambda: Lambda,
+    faults: Faults,
     start_execution: OnceLock<StartExecution>,
 }
 
@@ -55,7 +63,12 @@ pub struct RuleError {
 
 impl Events {
     /// A service with the rules of a stack; every pattern is checked.
-    pub fn new(local: Local, rules: &[Rule], lambda: Lambda) -> Result<Self, RuleError> {
+    pub fn new(
+        local: Local,
+        rules: &[Rule],
+        lambda: Lambda,
+        faults: Faults,
+    ) -> Result<Self, RuleError> {
         for rule in rules.iter().filter(|rule| !rule.pattern.is_null()) {
             validate(&rule.pattern).map_err(|source| RuleError {
                 rule: rule.name.clone(),
@@ -67,6 +80,7 @@ impl Events {
                 local,
                 rules: rules.to_vec(),
                 lambda,
+                faults,
                 start_execution: OnceLock::new(),
             }),
         })
@@ -153,7 +167,7 @@ impl Events {
         }
     }
 
-    fn put_events(&self, body: &Value) -> Result<Value, ServiceError> {
+    fn put_events(&self, body: &Value, verdict: Verdict) -> Result<Value, ServiceError> {
         let entries = body["Entries"].as_array().map_or(&[][..], Vec::as_slice);
         if entries.is_empty() || entries.len() > ENTRIES_LIMIT {
             let message = format!(
@@ -161,7 +175,10 @@ impl Events {
             );
             return Err(ServiceError::new("ValidationException", message));
         }
-        let results: Vec<Value> = entries.iter().map(|entry| self.put_entry(entry)).collect();
+        let results: Vec<Value> = entries
+            .iter()
+            .map(|entry| self.put_entry(entry, verdict))
+            .collect();
         let failed = results
             .iter()
             .filter(|result| result["ErrorCode"].is_string())
@@ -169,7 +186,7 @@ impl Events {
         Ok(json!({"FailedEntryCount": failed, "Entries": results}))
     }
 
-    fn put_entry(&self, entry: &Value) -> Value {
+    fn put_entry(&self, entry: &Value, verdict: Verdict) -> Value {
         let refuse =
             |code: &str, message: &str| json!({"ErrorCode": code, "ErrorMessage": message});
         let text = |name: &str| entry[name].as_str().filter(|text| !text.is_empty());
@@ -206,7 +223,10 @@ impl Events {
         let id = event["id"].clone();
         // A bus may be named by its ARN: ...:event-bus/<name>.
         let bus = text("EventBusName").unwrap_or("default");
-        self.deliver(bus.rsplit('/').next().unwrap_or(bus), event);
+        match verdict {
+            Verdict::Proceed => self.deliver(bus.rsplit('/').next().unwrap_or(bus), event),
+            Verdict::Lose => {}
+        }
         json!({"EventId": id})
     }
 
@@ -249,17 +269,28 @@ fn target_input(target: &RuleTarget, event: &Value) -> Value {
     }
 }
 
-impl JsonService for Events {
-    fn call<'a>(
-        &'a self,
-        action: &'a str,
-        body: Value,
-    ) -> BoxFuture<'a, Result<Value, ServiceError>> {
-        let result = match action {
-            "PutEvents" => self.put_events(&body),
-            "ListRules" => Ok(self.list_rules()),
-            other => Err(ServiceError::unknown_action("EventBridge", other)),
-        };
-        Box::pin(std::future::ready(result))
+impl Events {
+    /// Carries out an action; the request is the API's.
+    pub fn call(&self, action: EventBridgeAction, body: &Value) -> Result<Value, ServiceError> {
+        match (action, self.inner.faults.strike(action)?) {
+            (EventBridgeAction::PutEvents, verdict) => self.put_events(body, verdict),
+            (EventBridgeAction::ListRules, Verdict::Lose) => Ok(json!({})),
+            (EventBridgeAction::ListRules, Verdict::Proceed) => Ok(self.list_rules()),
+        }
+    }
+}
+
+impl Service for Events {
+    fn id(&self) -> ServiceId {
+        ServiceId::EventBridge
+    }
+
+    fn answer(&self, request: Request) -> BoxFuture<'_, Result<Response<Body>, ServiceError>> {
+        async move {
+            let (action, body) = rest::read_aws_json(request).await?;
+            let action = EventBridgeAction::required(&action)?;
+            Ok(rest::aws_json(&self.call(action, &body)?))
+        }
+        .boxed()
     }
 }

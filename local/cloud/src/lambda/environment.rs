@@ -8,10 +8,11 @@ use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use super::outcome::Outcome;
+use super::pool::Room;
 use super::runtime_api::{Phase, Reply, RuntimeApi, Work};
 use super::{LATEST, Shared};
 use crate::config::missing_binary;
-use crate::faults::Effect;
+use crate::faults::FunctionEffect;
 use crate::logs::LogStream;
 use crate::process::{Exit, Process, Spec};
 use crate::time::now;
@@ -46,6 +47,8 @@ pub(super) struct Environment {
     reported: bool,
     /// End of the last invocation.
     idle_since: Instant,
+    /// Given back when the environment has ended.
+    _room: Room<Environment>,
 }
 
 /// Why an environment could not be started.
@@ -53,6 +56,8 @@ pub(super) struct Environment {
 pub(super) enum StartError {
     #[error("{0}")]
     MissingBinary(String),
+    #[error("the local cloud is shutting down")]
+    Closed,
     #[error("cannot start {program}: {source}")]
     Io {
         program: String,
@@ -69,7 +74,11 @@ enum End {
 }
 
 impl Environment {
-    pub(super) async fn start(function: &Function, shared: &Shared) -> Result<Self, StartError> {
+    pub(super) async fn start(
+        function: &Function,
+        shared: &Shared,
+        room: Room<Environment>,
+    ) -> Result<Self, StartError> {
         let program = shared.local.binary(&function.binary);
         if !program.exists() {
             return Err(StartError::MissingBinary(missing_binary(&program)));
@@ -111,6 +120,7 @@ impl Environment {
             started,
             reported: false,
             idle_since: started,
+            _room: room,
         })
     }
 
@@ -134,7 +144,7 @@ impl Environment {
         &mut self,
         request_id: &str,
         payload: Bytes,
-        fault: Option<Effect>,
+        fault: Option<FunctionEffect>,
     ) -> Outcome {
         let billed_from = now();
         self.mark = self.log.len();
@@ -193,7 +203,7 @@ impl Environment {
     }
 
     /// Hands over one invocation and waits for what comes of it.
-    async fn serve(&self, request_id: &str, payload: Bytes, fault: Option<Effect>) -> End {
+    async fn serve(&self, request_id: &str, payload: Bytes, fault: Option<FunctionEffect>) -> End {
         let limit = self.function.timeout;
         let (reply, replied) = oneshot::channel();
         let deadline_ms = u64::try_from(now().0 / 1_000).unwrap_or(0) + limit.as_millis() as u64;
@@ -205,9 +215,11 @@ impl Environment {
             reply,
         };
         let (limit, crash) = match fault {
-            Some(Effect::TimeOut { after_ms }) => (Duration::from_millis(after_ms), None),
-            Some(Effect::Crash { after_ms }) => (limit, Some(Duration::from_millis(after_ms))),
-            _ => (limit, None),
+            Some(FunctionEffect::TimeOut { after_ms }) => (Duration::from_millis(after_ms), None),
+            Some(FunctionEffect::Crash { after_ms }) => {
+                (limit, Some(Duration::from_millis(after_ms)))
+            }
+            Some(FunctionEffect::Duplicate) | None => (limit, None),
         };
         let served = async {
             self.api.send(work).await;

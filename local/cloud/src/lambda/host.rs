@@ -1,15 +1,15 @@
 //! One function and its execution environments.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 
-use super::environment::Environment;
+use super::environment::{Environment, StartError};
 use super::outcome::Outcome;
+use super::pool::{Grant, Pool};
 use crate::config::Local;
-use crate::faults::{Effect, Faults};
+use crate::faults::{Faults, FunctionEffect};
 use crate::logs::Logs;
 use crate::process::Processes;
 use crate::usage::Meter;
@@ -29,36 +29,35 @@ pub(super) struct Shared {
 pub(super) struct Host {
     pub(super) function: Function,
     pub(super) reserved: Option<Arc<Semaphore>>,
-    idle: Mutex<Vec<Environment>>,
+    /// Its name, as the pool knows it.
+    name: Arc<str>,
+    pool: Arc<Pool<Environment>>,
     shared: Shared,
 }
 
 impl Host {
-    pub(super) fn new(function: &Function, shared: &Shared) -> Self {
+    pub(super) fn new(function: &Function, shared: &Shared, pool: &Arc<Pool<Environment>>) -> Self {
         let reserved = function.reserved_concurrency;
         Host {
             function: function.clone(),
             reserved: reserved.map(|executions| Arc::new(Semaphore::new(executions as usize))),
-            idle: Mutex::default(),
+            name: function.name.as_str().into(),
+            pool: pool.clone(),
             shared: shared.clone(),
         }
     }
 
-    /// Ends the environments that were idle for so long.
-    pub(super) fn give_up_idle(&self, idle: Duration) {
-        self.idle()
-            .retain(|environment| environment.idle_for() < idle);
-    }
-
-    /// Runs one invocation in a warm environment, or in a new one if none is idle.
+    /// Runs one invocation in a warm environment, or in a new one if none is idle; waits for memory where there is
+    /// too little for that.
     pub(super) async fn run(
         self: Arc<Self>,
         request_id: &str,
         payload: Bytes,
         tail: bool,
     ) -> Outcome {
-        let fault = self.fault();
-        if fault == Some(Effect::Duplicate) {
+        let Function { key, name, .. } = &self.function;
+        let fault = self.shared.faults.function(key, name);
+        if fault == Some(FunctionEffect::Duplicate) {
             let (twin, id, payload) = (self.clone(), request_id.to_owned(), payload.clone());
             tokio::spawn(async move { twin.run_in_environment(&id, payload, false, None).await });
         }
@@ -71,11 +70,17 @@ impl Host {
         request_id: &str,
         payload: Bytes,
         tail: bool,
-        fault: Option<Effect>,
+        fault: Option<FunctionEffect>,
     ) -> Outcome {
-        let environment = match self.warm() {
-            Some(environment) => Ok(environment),
-            None => Environment::start(&self.function, &self.shared).await,
+        let memory = self.function.memory_mib;
+        let grant = self
+            .pool
+            .take(&self.name, memory, Environment::is_alive)
+            .await;
+        let environment = match grant {
+            Some(Grant::Warm(environment)) => Ok(environment),
+            Some(Grant::Cold(room)) => Environment::start(&self.function, &self.shared, room).await,
+            None => Err(StartError::Closed),
         };
         let mut environment = match environment {
             Ok(environment) => environment,
@@ -89,24 +94,8 @@ impl Host {
             outcome.log_tail = Some(environment.log_tail());
         }
         if environment.is_alive() {
-            self.idle().push(environment);
+            self.pool.give_back(&self.name, environment);
         }
         outcome
-    }
-
-    /// The most recently used environment that is alive.
-    fn warm(&self) -> Option<Environment> {
-        let mut idle = self.idle();
-        std::iter::from_fn(|| idle.pop()).find(Environment::is_alive)
-    }
-
-    fn idle(&self) -> MutexGuard<'_, Vec<Environment>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn fault(&self) -> Option<Effect> {
-        let faults = &self.shared.faults;
-        let by_key = faults.take(&format!("function:{}", self.function.key));
-        by_key.or_else(|| faults.take(&format!("function:{}", self.function.name)))
     }
 }

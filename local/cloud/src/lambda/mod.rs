@@ -7,6 +7,7 @@
 mod environment;
 mod host;
 mod outcome;
+mod pool;
 mod queue;
 mod rest;
 mod runtime_api;
@@ -20,9 +21,10 @@ use serde::de::IgnoredAny;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
+use crate::action::LambdaAction;
 use crate::config::Local;
 use crate::error::ServiceError;
-use crate::faults::Faults;
+use crate::faults::{Faults, Verdict};
 use crate::logs::Logs;
 use crate::process::Processes;
 use crate::records::Records;
@@ -30,8 +32,11 @@ use crate::usage::Meter;
 use crate::work::Work;
 use stack::Function;
 
+use environment::Environment;
 use host::{Host, Shared};
 pub use outcome::Outcome;
+use pool::Pool;
+pub(crate) use rest::FUNCTIONS;
 
 /// Largest request and response of a synchronous invocation, bytes (6 MB).
 /// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
@@ -120,10 +125,11 @@ impl Lambda {
             faults,
             meter,
         };
+        let pool = Pool::new(shared.local.limits.lambda_memory_mib);
         let functions = functions
             .iter()
             .map(|function| {
-                let host = Host::new(function, &shared);
+                let host = Host::new(function, &shared, &pool);
                 (function.name.clone(), Arc::new(host))
             })
             .collect();
@@ -135,7 +141,7 @@ impl Lambda {
             queued: Records::new(shared.local.data_dir.join("lambda")),
             shared,
         });
-        tokio::spawn(give_up_idle(Arc::downgrade(&inner), idle));
+        tokio::spawn(give_up_idle(Arc::downgrade(&pool), idle));
         let lambda = Lambda { inner };
         lambda.take_up();
         lambda
@@ -164,7 +170,7 @@ impl Lambda {
     ) -> Result<InvokeOutput, ServiceError> {
         let host = self.host(name_or_arn)?;
         check_payload(&invoke)?;
-        self.inner.shared.faults.strike("lambda", "Invoke")?;
+        let verdict = self.faults().strike(LambdaAction::Invoke)?;
         let request_id = Uuid::new_v4().to_string();
         let mut output = InvokeOutput {
             status_code: 200,
@@ -179,13 +185,15 @@ impl Lambda {
         } else {
             invoke.payload
         };
-        match invoke.kind {
-            InvocationType::DryRun => output.status_code = 204,
-            InvocationType::Event => {
+        match (invoke.kind, verdict) {
+            (InvocationType::DryRun, _) => output.status_code = 204,
+            (InvocationType::Event, Verdict::Lose) => output.status_code = 202,
+            (InvocationType::RequestResponse, Verdict::Lose) => return Err(unanswered()),
+            (InvocationType::Event, Verdict::Proceed) => {
                 output.status_code = 202;
                 self.queue(host, request_id, payload)?;
             }
-            InvocationType::RequestResponse => {
+            (InvocationType::RequestResponse, Verdict::Proceed) => {
                 let permit = self.try_permit(&host)?;
                 // A task of its own: the function runs on when the caller goes away, as on AWS.
                 let run = tokio::spawn(async move {
@@ -201,6 +209,10 @@ impl Lambda {
             }
         }
         Ok(output)
+    }
+
+    fn faults(&self) -> &Faults {
+        &self.inner.shared.faults
     }
 
     /// The work under way in all services.
@@ -231,22 +243,27 @@ impl Lambda {
 }
 
 /// Ends environments that were idle for so long, as AWS does after some minutes.
-async fn give_up_idle(lambda: Weak<Inner>, idle: Duration) {
+async fn give_up_idle(pool: Weak<Pool<Environment>>, idle: Duration) {
     let mut look = tokio::time::interval((idle / 10).max(Duration::from_millis(10)));
     loop {
         look.tick().await;
-        let Some(lambda) = lambda.upgrade() else {
+        let Some(pool) = pool.upgrade() else {
             return;
         };
-        for host in lambda.functions.values() {
-            host.give_up_idle(idle);
-        }
+        pool.retain(|environment| environment.idle_for() < idle);
     }
 }
 
 /// `TooManyRequestsException` as Invoke answers it when no execution is free.
 pub fn throttled() -> ServiceError {
     ServiceError::with_status(429, "TooManyRequestsException", "Rate Exceeded.")
+}
+
+/// What the client of a synchronous invocation reports that has waited for its answer in vain.
+/// <https://docs.aws.amazon.com/step-functions/latest/dg/sfn-best-practices.html#bp-lambda-serviceexception>
+fn unanswered() -> ServiceError {
+    let message = "The client gave up waiting for the answer of Invoke";
+    ServiceError::with_status(500, "ClientExecutionTimeoutException", message)
 }
 
 fn check_payload(invoke: &Invoke) -> Result<(), ServiceError> {

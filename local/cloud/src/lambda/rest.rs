@@ -2,64 +2,87 @@
 //! <https://docs.aws.amazon.com/lambda/latest/api/API_Operations.html>
 
 use axum::body::Body;
-use axum::http::request::Parts;
+use axum::extract::Request;
 use axum::http::{HeaderMap, Method, Response, StatusCode};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::{InvocationType, Invoke, InvokeOutput, LATEST, Lambda, function_name};
+use super::{
+    InvocationType, Invoke, InvokeOutput, LATEST, Lambda, SYNC_PAYLOAD_LIMIT, function_name,
+};
+use crate::action::{LambdaAction, ServiceId};
 use crate::error::ServiceError;
-use crate::rest::{decode, json_response};
+use crate::faults::Verdict;
+use crate::rest;
+use crate::router::Service;
 use stack::Function;
 
-const FUNCTIONS: &str = "/2015-03-31/functions";
+/// Path of every function.
+pub(crate) const FUNCTIONS: &str = "/2015-03-31/functions";
 
-impl Lambda {
-    /// Answers one request.
-    pub(crate) async fn rest(
-        &self,
-        parts: &Parts,
-        body: Bytes,
-    ) -> Result<Response<Body>, ServiceError> {
-        let unknown = || {
-            ServiceError::unknown_action(
-                "Lambda",
-                &format!("{} {}", parts.method, parts.uri.path()),
-            )
-        };
-        let path = parts
-            .uri
-            .path()
-            .strip_prefix(FUNCTIONS)
-            .ok_or_else(unknown)?;
-        let segments: Vec<String> = path
-            .split('/')
-            .filter(|s| !s.is_empty())
-            .map(decode)
-            .collect();
-        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-        match (&parts.method, segments.as_slice()) {
-            (&Method::GET, []) => Ok(json_response(StatusCode::OK, &self.list())),
-            (&Method::GET, [name]) => {
-                let configuration = self.configuration(name)?;
-                let location = configuration["FunctionArn"].clone();
-                let code = json!({"RepositoryType": "Local", "Location": location});
-                let answer = json!({"Configuration": configuration, "Code": code, "Tags": {}});
-                Ok(json_response(StatusCode::OK, &answer))
-            }
-            (&Method::GET, [name, "configuration"]) => {
-                Ok(json_response(StatusCode::OK, &self.configuration(name)?))
-            }
-            (&Method::POST, [name, "invocations"]) => {
-                let invoke = invoke_request(&parts.headers, body)?;
-                Ok(invoke_response(self.invoke_with(name, invoke).await?))
-            }
-            _ => Err(unknown()),
-        }
+impl Service for Lambda {
+    fn id(&self) -> ServiceId {
+        ServiceId::Lambda
     }
 
+    fn answer(&self, request: Request) -> BoxFuture<'_, Result<Response<Body>, ServiceError>> {
+        async move {
+            let (parts, body) = request.into_parts();
+            let (method, path) = (&parts.method, parts.uri.path());
+            let (action, name) = asked(method, path).ok_or_else(|| {
+                ServiceError::unknown_action(self.id().prefix(), &format!("{method} {path}"))
+            })?;
+            let document = match action {
+                LambdaAction::Invoke => {
+                    let payload = rest::read(body).await.ok_or_else(too_large)?;
+                    let invoke = invoke_request(&parts.headers, payload)?;
+                    return Ok(invoke_response(self.invoke_with(&name, invoke).await?));
+                }
+                LambdaAction::ListFunctions => self.list(),
+                LambdaAction::GetFunctionConfiguration => self.configuration(&name)?,
+                LambdaAction::GetFunction => {
+                    let configuration = self.configuration(&name)?;
+                    let location = configuration["FunctionArn"].clone();
+                    let code = json!({"RepositoryType": "Local", "Location": location});
+                    json!({"Configuration": configuration, "Code": code, "Tags": {}})
+                }
+            };
+            Ok(rest::json_response(&match self.faults().strike(action)? {
+                Verdict::Proceed => document,
+                Verdict::Lose => json!({}),
+            }))
+        }
+        .boxed()
+    }
+}
+
+/// The action that a request asks for, and the function that its path names.
+fn asked(method: &Method, path: &str) -> Option<(LambdaAction, String)> {
+    let path = path.strip_prefix(FUNCTIONS)?.trim_matches('/');
+    let (name, rest) = path.split_once('/').unwrap_or((path, ""));
+    let action = match (method, name, rest) {
+        (&Method::GET, "", "") => LambdaAction::ListFunctions,
+        (_, "", _) => return None,
+        (&Method::GET, _, "") => LambdaAction::GetFunction,
+        (&Method::GET, _, "configuration") => LambdaAction::GetFunctionConfiguration,
+        (&Method::POST, _, "invocations") => LambdaAction::Invoke,
+        _ => return None,
+    };
+    Some((action, rest::decode(name)))
+}
+
+fn too_large() -> ServiceError {
+    let message = format!(
+        "Request must be smaller than {SYNC_PAYLOAD_LIMIT} bytes for the InvokeFunction operation"
+    );
+    ServiceError::with_status(413, "RequestTooLargeException", message)
+}
+
+impl Lambda {
     fn list(&self) -> Value {
         let functions = self.inner.functions.values();
         let list: Vec<Value> = functions.map(|host| describe(&host.function)).collect();

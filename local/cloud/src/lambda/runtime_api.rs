@@ -4,7 +4,7 @@
 use std::future::pending;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
@@ -13,6 +13,7 @@ use axum::http::{Response, StatusCode, header};
 use axum::middleware::from_fn;
 use axum::routing::{get, post};
 use bytes::Bytes;
+use parking_lot::Mutex;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -119,7 +120,7 @@ impl Drop for RuntimeApi {
 impl Endpoint {
     /// Answers the current invocation, if it is the one with this id.
     fn answer(&self, id: &str, reply: Reply) -> bool {
-        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.current.lock();
         match current.take() {
             Some((expected, sender)) if expected == id => {
                 // The invocation may have been cut off in the meantime.
@@ -158,10 +159,7 @@ async fn next(State(endpoint): State<Arc<Endpoint>>) -> Response<Body> {
         )
         .header("Lambda-Runtime-Trace-Id", &work.trace_id)
         .body(Body::from(work.payload));
-    *endpoint
-        .current
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner) = Some((work.request_id, work.reply));
+    *endpoint.current.lock() = Some((work.request_id, work.reply));
     response.unwrap_or_else(|error| {
         plain(
             StatusCode::INTERNAL_SERVER_ERROR,

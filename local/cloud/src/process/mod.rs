@@ -10,9 +10,10 @@ use std::io;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
@@ -186,9 +187,7 @@ impl Processes {
     }
 
     fn supervisors(&self) -> MutexGuard<'_, JoinSet<()>> {
-        self.supervisors
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.supervisors.lock()
     }
 
     fn supervise(

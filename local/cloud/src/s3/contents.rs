@@ -14,7 +14,7 @@ use s3s::{S3Error, S3Result, TrailingHeaders, s3_error};
 
 use crate::private;
 
-use super::store::{Staged, Store, StoreError, hex};
+use super::store::{Staged, Store, StoreError};
 
 /// Bytes read or sent at once.
 const CHUNK: usize = 256 * 1_024;
@@ -82,7 +82,7 @@ pub(super) async fn stage(
             ));
         }
     }
-    staged.e_tag = hex(digest.as_ref());
+    staged.e_tag = hex::encode(digest);
     let computed = hasher.finalize();
     let computed = sums!(computed);
     expected.check(&computed)?;

@@ -14,13 +14,15 @@ mod store;
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderValue, Method, Response, StatusCode};
+use axum::http::{Response, StatusCode};
 use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use s3s::access::{S3Access, S3AccessContext};
 use s3s::auth::{S3Auth, SecretKey};
 use s3s::crypto::{Checksum as _, Md5};
@@ -28,15 +30,17 @@ use s3s::host::{S3Host, VirtualHost};
 use s3s::service::{S3Service, S3ServiceBuilder};
 use s3s::{S3Result, s3_error};
 
+use crate::action::{S3Action, ServiceId};
 use crate::config::SECRET_KEY;
 use crate::error::ServiceError;
-use crate::faults::Faults;
+use crate::faults::{Faults, Verdict};
 use crate::guard;
 use crate::private;
+use crate::rest;
 pub use crate::rest::encode;
-use crate::rest::{decode, query};
+use crate::router::Service;
 use multipart::Uploads;
-use store::{Attributes, Condition, Staged, Store, StoreError, hex};
+use store::{Attributes, Condition, Staged, Store, StoreError};
 
 /// Age at which the leavings of a writer that was cut off are removed at the next start.
 const LEAVINGS_AGE: Duration = Duration::from_secs(3_600);
@@ -46,7 +50,6 @@ const LEAVINGS_AGE: Duration = Duration::from_secs(3_600);
 pub struct S3 {
     service: S3Service,
     store: Arc<Store>,
-    faults: Faults,
 }
 
 /// What `s3s` calls.
@@ -69,33 +72,29 @@ impl S3 {
             uploads: Uploads::open(root.join(".uploads"))?,
         });
         builder.set_auth(LocalAuth);
-        builder.set_access(LocalAuth);
+        builder.set_access(LocalAccess { faults });
         builder.set_host(LocalHost);
         Ok(S3 {
             service: builder.build(),
             store,
-            faults,
         })
     }
 
     /// Answers one HTTP request.
-    pub async fn http(&self, request: Request) -> Response<Body> {
-        match self.faults.strike("s3", action(&request)) {
-            Err(error) => return error_response(&error),
-            Ok(true) => return Response::new(Body::empty()),
-            Ok(false) => {}
-        }
-        match self
-            .service
-            .call(request.map(s3s::Body::http_body_unsync))
-            .await
-        {
-            Ok(response) => {
+    pub async fn http(&self, mut request: Request) -> Response<Body> {
+        let struck = Struck::default();
+        request.extensions_mut().insert(struck.clone());
+        let request = request.map(s3s::Body::http_body_unsync);
+        let answer = self.service.call(request).await;
+        match (struck.0.get(), answer) {
+            (Some(Ok(Verdict::Lose)), _) => Response::new(Body::empty()),
+            (Some(Err(refused)), _) => error_response(refused),
+            (Some(Ok(Verdict::Proceed)) | None, Ok(response)) => {
                 let mut response = response.map(Body::new);
                 guard::sandbox(&mut response);
                 response
             }
-            Err(error) => {
+            (Some(Ok(Verdict::Proceed)) | None, Err(error)) => {
                 let error = format!("{error:?}");
                 error_response(&ServiceError::with_status(500, "InternalError", error))
             }
@@ -126,7 +125,7 @@ impl S3 {
             let staged = Staged {
                 path: self.store.new_path(),
                 size: body.len() as u64,
-                e_tag: hex(Md5::checksum(&body).as_ref()),
+                e_tag: hex::encode(Md5::checksum(&body)),
             };
             private::write(&staged.path, &body)?;
             let (attributes, always) = (Attributes::default(), Condition::Always);
@@ -161,19 +160,6 @@ fn service_error(error: &StoreError, name: &str) -> ServiceError {
     ServiceError::with_status(status, code, format!("{name}: {error}"))
 }
 
-/// `bucket/key` of either addressing style.
-fn object_name(request: &Request) -> String {
-    let host = request
-        .headers()
-        .get("host")
-        .and_then(|host| host.to_str().ok());
-    let path = decode(request.uri().path());
-    match host.and_then(bucket_of_host) {
-        Some(bucket) => format!("{bucket}{path}"),
-        None => path.trim_start_matches('/').to_owned(),
-    }
-}
-
 /// The bucket in `bucket.localhost:4566`.
 fn bucket_of_host(host: &str) -> Option<&str> {
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
@@ -181,23 +167,6 @@ fn bucket_of_host(host: &str) -> Option<&str> {
         .iter()
         .find_map(|suffix| name.strip_suffix(suffix))
         .filter(|bucket| !bucket.is_empty() && *bucket != "s3")
-}
-
-/// The IAM action of a request, as far as faults may name it.
-fn action(request: &Request) -> &'static str {
-    let query = query(request.uri().query());
-    let in_bucket = object_name(request).trim_end_matches('/').contains('/');
-    match (request.method(), in_bucket) {
-        (&Method::GET, true) => "GetObject",
-        (&Method::HEAD, true) => "HeadObject",
-        (&Method::PUT, true) if query.contains_key("partNumber") => "UploadPart",
-        (&Method::PUT, true) => "PutObject",
-        (&Method::POST, true) if query.contains_key("uploads") => "CreateMultipartUpload",
-        (&Method::POST, true) => "CompleteMultipartUpload",
-        (&Method::DELETE, true) => "DeleteObject",
-        (&Method::GET, false) => "ListBucket",
-        _ => "Bucket",
-    }
 }
 
 fn error_response(error: &ServiceError) -> Response<Body> {
@@ -209,12 +178,9 @@ fn error_response(error: &ServiceError) -> Response<Body> {
     let document = format!(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>"
     );
-    let mut response = Response::new(Body::from(document));
+    let mut response = rest::typed("application/xml", document);
     *response.status_mut() =
         StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response
-        .headers_mut()
-        .insert("content-type", HeaderValue::from_static("application/xml"));
     response
 }
 
@@ -228,17 +194,54 @@ impl S3Auth for LocalAuth {
     }
 }
 
+/// Lets everybody do what is an [`S3Action`], unless a fault strikes.
+struct LocalAccess {
+    faults: Faults,
+}
+
+/// How a request was struck, for the answer that `s3s` cannot give.
+#[derive(Clone, Default)]
+struct Struck(Arc<OnceLock<Result<Verdict, ServiceError>>>);
+
 #[async_trait::async_trait]
-impl S3Access for LocalAuth {
+impl S3Access for LocalAccess {
     async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
+        let name = context.s3_op().name();
         // Other writes cannot come so far without a signature.
-        if context.s3_op().name() == "PostObject" && context.credentials().is_none() {
+        if name == "PostObject" && context.credentials().is_none() {
             return Err(s3_error!(
                 AccessDenied,
                 "a form must carry its signed policy"
             ));
         }
-        Ok(())
+        let Some(action) = S3Action::parse(name) else {
+            return Err(s3_error!(
+                NotImplemented,
+                "the local cloud does not offer s3:{name}"
+            ));
+        };
+        let verdict = self.faults.strike(action);
+        let proceed = matches!(verdict, Ok(Verdict::Proceed));
+        if let Some(struck) = context.extensions_mut().get::<Struck>() {
+            // One request is checked once.
+            let _ = struck.0.set(verdict);
+        }
+        // The answer is made of the verdict.
+        if proceed {
+            Ok(())
+        } else {
+            Err(s3_error!(InternalError))
+        }
+    }
+}
+
+impl Service for S3 {
+    fn id(&self) -> ServiceId {
+        ServiceId::S3
+    }
+
+    fn answer(&self, request: Request) -> BoxFuture<'_, Result<Response<Body>, ServiceError>> {
+        self.http(request).map(Ok).boxed()
     }
 }
 
@@ -257,22 +260,19 @@ impl S3Host for LocalHost {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use axum::http::Method;
 
     #[test]
-    fn both_addressing_styles_name_the_same_object() {
-        for (host, path, name) in [
-            ("127.0.0.1:4566", "/b/k/x", "b/k/x"),
-            ("localhost:4566", "/b/k%20x", "b/k x"),
-            ("b.localhost:4566", "/k/x", "b/k/x"),
-            ("b.s3.localhost:4566", "/k", "b/k"),
-            ("b.127.0.0.1:4566", "/k", "b/k"),
+    fn a_bucket_may_stand_in_the_host() {
+        for (host, bucket) in [
+            ("127.0.0.1:4566", None),
+            ("localhost:4566", None),
+            ("s3.localhost:4566", None),
+            ("b.localhost:4566", Some("b")),
+            ("b.s3.localhost:4566", Some("b")),
+            ("b.127.0.0.1:4566", Some("b")),
         ] {
-            let request = Request::builder()
-                .uri(path)
-                .header("host", host)
-                .body(Body::empty())
-                .unwrap();
-            assert_eq!(object_name(&request), name);
+            assert_eq!(bucket_of_host(host), bucket, "{host}");
         }
     }
 

@@ -6,9 +6,9 @@ use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::SystemTime;
 
+use parking_lot::{Mutex, MutexGuard};
 use s3s::crypto::{Checksum as _, Md5};
 use s3s::dto::*;
 use s3s::{S3Request, S3Response, S3Result, s3_error};
@@ -19,7 +19,7 @@ use crate::private;
 
 use super::Backend;
 use super::contents::{Expected, stage, sums};
-use super::store::{Attributes, Condition, Staged, StoreError, hex};
+use super::store::{Attributes, Condition, Staged, StoreError};
 
 /// Smallest part, bytes; the last may be smaller.
 const SMALLEST_PART: u64 = 5 * 1_024 * 1_024;
@@ -76,7 +76,7 @@ impl Uploads {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Upload>> {
-        self.uploads.lock().unwrap_or_else(PoisonError::into_inner)
+        self.uploads.lock()
     }
 
     fn path(&self, id: &str) -> PathBuf {
@@ -279,9 +279,10 @@ impl Backend {
             let contents = File::open(folder.join(&uploaded.file));
             let mut contents = contents.map_err(StoreError::Io)?;
             whole.size += io::copy(&mut contents, &mut file).map_err(StoreError::Io)?;
-            md5.update(&unhex(&uploaded.e_tag));
+            let digest = hex::decode(&uploaded.e_tag);
+            md5.update(&digest.map_err(|error| s3_error!(error, InternalError))?);
         }
-        whole.e_tag = format!("{}-{}", hex(md5.finalize().as_ref()), wanted.len());
+        whole.e_tag = format!("{}-{}", hex::encode(md5.finalize()), wanted.len());
         Ok(whole)
     }
 
@@ -289,10 +290,4 @@ impl Backend {
         let known = self.uploads.remove(id);
         known.then_some(()).ok_or_else(|| s3_error!(NoSuchUpload))
     }
-}
-
-fn unhex(digits: &str) -> Vec<u8> {
-    let pairs = digits.as_bytes().chunks(2);
-    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
-    pairs.filter_map(byte).collect()
 }

@@ -36,10 +36,7 @@ fn file_name(component: &str) -> String {
         return name;
     }
     let hash = Sha256::digest(component.as_bytes());
-    let hash: String = hash[..16]
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hash = hex::encode(&hash[..16]);
     let start = name.floor_char_boundary(NAME_LIMIT - 40);
     format!("{}%~{hash}", &name[..start])
 }

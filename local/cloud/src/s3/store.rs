@@ -9,9 +9,10 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use parking_lot::{Mutex, MutexGuard};
 use s3s::crypto::{Checksum, Md5};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -185,10 +186,10 @@ impl Store {
             return Ok(None);
         };
         Ok(Some(Object {
-            key: super::decode(key),
+            key: crate::rest::decode(key),
             path: path.to_owned(),
             size: file.len(),
-            e_tag: hex(Md5::checksum(&fs::read(path)?).as_ref()),
+            e_tag: hex::encode(Md5::checksum(&fs::read(path)?)),
             modified: file.modified()?,
             attributes: Attributes::default(),
         }))
@@ -203,7 +204,7 @@ impl Store {
     }
 
     fn buckets(&self) -> MutexGuard<'_, BTreeMap<String, Bucket>> {
-        self.buckets.lock().unwrap_or_else(PoisonError::into_inner)
+        self.buckets.lock()
     }
 
     /// Makes a bucket; whether it is new.
@@ -405,11 +406,6 @@ impl Store {
             }
         }
     }
-}
-
-/// Lower-case hexadecimal digits.
-pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Removes what writers that were cut off have left, after a while in which none can be at work.

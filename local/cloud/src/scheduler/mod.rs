@@ -2,24 +2,34 @@
 
 mod expression;
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::http::Method;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{Method, Response};
 use chrono::{DateTime, Utc};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::{Value, json};
 use tokio::task::AbortHandle;
 
+use crate::action::{SchedulerAction, ServiceId};
 use crate::config::Local;
 use crate::error::ServiceError;
 use crate::events::Events;
-use crate::rest::decode;
+use crate::faults::{Faults, Verdict};
+use crate::rest;
+use crate::router::Service;
 use crate::time::{epoch_seconds, now};
 use stack::{Schedule, Stack};
 
 pub use expression::Expression;
 
+/// Path of every schedule.
+pub(crate) const SCHEDULES: &str = "/schedules";
 /// Longest sleep: the wall clock may be set while we sleep.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
@@ -32,6 +42,7 @@ pub struct Scheduler {
 struct Inner {
     local: Local,
     events: Events,
+    faults: Faults,
     schedules: Mutex<BTreeMap<(String, String), Entry>>,
 }
 
@@ -54,11 +65,17 @@ pub struct ScheduleError {
 impl Scheduler {
     /// A scheduler with the schedules of a stack and its scheduled rules. None is due before
     /// [`Scheduler::start`].
-    pub fn new(local: Local, events: Events, stack: &Stack) -> Result<Self, ScheduleError> {
+    pub fn new(
+        local: Local,
+        events: Events,
+        faults: Faults,
+        stack: &Stack,
+    ) -> Result<Self, ScheduleError> {
         let scheduler = Scheduler {
             inner: Arc::new(Inner {
                 local,
                 events,
+                faults,
                 schedules: Mutex::default(),
             }),
         };
@@ -114,67 +131,41 @@ impl Scheduler {
     }
 
     fn schedules(&self) -> MutexGuard<'_, BTreeMap<(String, String), Entry>> {
-        self.inner
-            .schedules
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        self.inner.schedules.lock()
     }
 
-    /// Answers one request of the REST protocol.
-    /// <https://docs.aws.amazon.com/scheduler/latest/APIReference/API_Operations.html>
-    pub(crate) fn rest(
-        &self,
-        method: &Method,
-        path: &str,
-        query: &HashMap<String, String>,
-        body: &Value,
-    ) -> Result<Value, ServiceError> {
-        let name = path
-            .strip_prefix("/schedules")
-            .unwrap_or_default()
-            .trim_start_matches('/');
-        let name = decode(name);
-        let in_query = query.get("groupName").map(String::as_str);
-        let group = body["GroupName"].as_str().or(in_query).unwrap_or("default");
-        let key = (group.to_owned(), name.clone());
-        match (method, name.is_empty()) {
-            (&Method::GET, true) => Ok(self.list()),
-            (&Method::GET, false) => {
+    /// Carries out an action; the request is the API's, with the members that travel in path and query.
+    pub fn call(&self, action: SchedulerAction, body: &Value) -> Result<Value, ServiceError> {
+        match self.inner.faults.strike(action)? {
+            Verdict::Proceed => {}
+            Verdict::Lose => return Ok(json!({})),
+        }
+        let name = body["Name"].as_str().unwrap_or_default();
+        let group = body["GroupName"].as_str().unwrap_or("default");
+        let key = (group.to_owned(), name.to_owned());
+        let exists = self.schedules().contains_key(&key);
+        match action {
+            SchedulerAction::ListSchedules => Ok(self.list()),
+            SchedulerAction::CreateSchedule if exists => Err(ServiceError::with_status(
+                409,
+                "ConflictException",
+                format!("Schedule {name} already exists."),
+            )),
+            SchedulerAction::CreateSchedule => self.put(key, body),
+            SchedulerAction::UpdateSchedule if exists => self.put(key, body),
+            SchedulerAction::UpdateSchedule => Err(not_found(name)),
+            SchedulerAction::GetSchedule => {
                 let schedules = self.schedules();
-                schedules
-                    .get(&key)
-                    .map(Entry::describe)
-                    .ok_or_else(|| not_found(&name))
+                let entry = schedules.get(&key).ok_or_else(|| not_found(name))?;
+                Ok(entry.describe())
             }
-            (&Method::DELETE, false) => {
-                let removed = self
-                    .schedules()
-                    .remove(&key)
-                    .ok_or_else(|| not_found(&name))?;
-                if let Some(task) = removed.task {
+            SchedulerAction::DeleteSchedule => {
+                let removed = self.schedules().remove(&key);
+                if let Some(task) = removed.ok_or_else(|| not_found(name))?.task {
                     task.abort();
                 }
                 Ok(json!({}))
             }
-            (&Method::POST | &Method::PUT, false) => {
-                let exists = self.schedules().contains_key(&key);
-                match (method == Method::POST, exists) {
-                    (true, true) => {
-                        return Err(ServiceError::with_status(
-                            409,
-                            "ConflictException",
-                            format!("Schedule {name} already exists."),
-                        ));
-                    }
-                    (false, false) => return Err(not_found(&name)),
-                    (true, false) | (false, true) => {}
-                }
-                self.put(key, body)
-            }
-            _ => Err(ServiceError::unknown_action(
-                "Scheduler",
-                &format!("{method} {path}"),
-            )),
         }
     }
 
@@ -230,6 +221,44 @@ impl Scheduler {
             })
             .collect();
         json!({"Schedules": list})
+    }
+}
+
+impl Service for Scheduler {
+    fn id(&self) -> ServiceId {
+        ServiceId::Scheduler
+    }
+
+    fn answer(&self, request: Request) -> BoxFuture<'_, Result<Response<Body>, ServiceError>> {
+        async move {
+            let (parts, body) = request.into_parts();
+            let (method, path) = (&parts.method, parts.uri.path());
+            let name = path.strip_prefix(SCHEDULES).unwrap_or_default();
+            let name = rest::decode(name.trim_start_matches('/'));
+            let action = action(method, &name).ok_or_else(|| {
+                ServiceError::unknown_action(self.id().prefix(), &format!("{method} {path}"))
+            })?;
+            let mut body = rest::read_json(body).await?;
+            body["Name"] = json!(name);
+            let mut query = rest::query(parts.uri.query().unwrap_or_default().as_bytes());
+            if let Some(group) = query.remove("groupName") {
+                body["GroupName"] = json!(group);
+            }
+            Ok(rest::json_response(&self.call(action, &body)?))
+        }
+        .boxed()
+    }
+}
+
+/// The action that a request of the REST protocol asks for, given the schedule's name in its path.
+fn action(method: &Method, name: &str) -> Option<SchedulerAction> {
+    match (method, name.is_empty()) {
+        (&Method::GET, true) => Some(SchedulerAction::ListSchedules),
+        (&Method::GET, false) => Some(SchedulerAction::GetSchedule),
+        (&Method::POST, false) => Some(SchedulerAction::CreateSchedule),
+        (&Method::PUT, false) => Some(SchedulerAction::UpdateSchedule),
+        (&Method::DELETE, false) => Some(SchedulerAction::DeleteSchedule),
+        _ => None,
     }
 }
 

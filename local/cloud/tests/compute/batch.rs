@@ -128,6 +128,26 @@ async fn failed_attempts_are_retried_as_the_strategy_says() {
 }
 
 #[tokio::test]
+async fn a_lost_job_is_answered_and_starts_nothing() {
+    let faults = r#"{"faults": [
+        {"at": "batch:SubmitJob", "do": "lose"},
+        {"at": "batch:DescribeJobs", "do": "throttle", "skip": 1}
+    ]}"#;
+    let cloud = Cloud::with_faults(&stack(), faults).await;
+    cloud.worker("exit 0");
+    let lost = id(submit(&cloud, "lost")).await;
+    let describe = || cloud.batch().describe_jobs().jobs(&lost).send();
+    assert!(describe().await.unwrap().jobs().is_empty());
+    assert_eq!(
+        describe().await.unwrap_err().code(),
+        Some("TooManyRequestsException"),
+        "every action can be struck"
+    );
+    let job = run(&cloud, "again", submit(&cloud, "again")).await;
+    assert_eq!(job.status(), Some(&JobStatus::Succeeded));
+}
+
+#[tokio::test]
 async fn a_spot_interruption_is_retried_by_its_reason() {
     let faults = r#"{"faults": [{"at": "worker:worker", "do": "interrupt", "after_ms": 20, "notice_ms": 50}]}"#;
     let cloud = Cloud::with_faults(&stack(), faults).await;

@@ -175,7 +175,7 @@ impl Cloud {
         };
         let compute = Compute::start(local, stack, faults).unwrap();
         compute.open();
-        let services = compute.services([]);
+        let services = compute.services();
         let (stop, stopped) = oneshot::channel();
         tokio::spawn(cloud::router::serve(listener, services, async move {
             let _ = stopped.await;

@@ -241,13 +241,56 @@ async fn wrong_requests_are_refused_by_name() {
 }
 
 #[tokio::test]
+async fn tasks_beyond_the_pace_wait_for_their_turn() {
+    let cloud = Cloud::with_limits(&stack(), |limits| {
+        limits.task_starts = cloud::config::Rate {
+            burst: 1.0,
+            per_second: 0.001,
+        };
+    })
+    .await;
+    cloud.worker("exit 0");
+    let first = started("first", run_task(&cloud)).await;
+    let second = started("second", run_task(&cloud)).await;
+    assert_eq!(
+        stopped(&cloud, &first).await.containers()[0].exit_code(),
+        Some(0)
+    );
+    let waiting = cloud.compute.ecs.find("second").unwrap();
+    assert_eq!(waiting.describe()["lastStatus"], "PROVISIONING");
+    waiting.stop("never mind");
+    assert_eq!(
+        stopped(&cloud, &second).await.containers()[0].exit_code(),
+        None
+    );
+}
+
+#[tokio::test]
+async fn a_lost_request_is_answered_and_starts_nothing() {
+    let faults = r#"{"faults": [{"at": "ecs:RunTask", "do": "lose"}]}"#;
+    let cloud = Cloud::with_faults(&stack(), faults).await;
+    cloud.worker("exit 0");
+    let lost = started("once", run_task(&cloud)).await;
+    assert_eq!(lost.last_status(), Some("PROVISIONING"));
+    assert!(cloud.compute.ecs.find("once").is_none());
+    let describe = cloud.ecs().describe_tasks().cluster("main");
+    let described = describe.tasks(lost.task_arn().unwrap()).send().await;
+    assert_eq!(described.unwrap().failures()[0].reason(), Some("MISSING"));
+    // Whoever asks again with the same token gets a task that runs.
+    let task = started("once", run_task(&cloud)).await;
+    assert_ne!(task.task_arn(), lost.task_arn());
+    let task = stopped(&cloud, &task).await;
+    assert_eq!(task.containers()[0].exit_code(), Some(0));
+}
+
+#[tokio::test]
 async fn rates_and_start_up_times_are_data() {
     let cloud = Cloud::with_limits(&stack(), |limits| {
         let rate = cloud::config::Rate {
             burst: 1.0,
             per_second: 0.001,
         };
-        limits.rates = [("ecs:RunTask".to_owned(), rate)].into();
+        limits.rates = [(cloud::action::EcsAction::RunTask.into(), rate)].into();
         limits.task_start_up = Duration::from_secs(600);
     })
     .await;

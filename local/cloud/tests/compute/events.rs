@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use cloud::router::JsonService;
+use cloud::action::EventBridgeAction;
 use serde_json::{Value, json};
 use stack::{Rule, RuleTarget, Schedule, Stack};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -113,7 +113,11 @@ async fn put_events_reaches_the_rules_that_match() {
         entry("shop.orders", 1), entry("shop.orders", 2), entry("other", 3), entry("aws.ecs", 4),
         {"Source": "shop.x", "DetailType": "t", "Detail": "[]"},
     ]});
-    let answer = cloud.compute.events.call("PutEvents", body).await.unwrap();
+    let answer = cloud
+        .compute
+        .events
+        .call(EventBridgeAction::PutEvents, &body)
+        .unwrap();
     assert_eq!(answer["FailedEntryCount"], 2);
     assert_eq!(
         answer["Entries"][3]["ErrorCode"],
@@ -138,7 +142,11 @@ async fn a_rule_invokes_a_function() {
     let cloud = Cloud::start(&stack).await;
     let detail = json!({"path": path}).to_string();
     let body = json!({"Entries": [{"Source": "app", "DetailType": "t", "Detail": detail}]});
-    cloud.compute.events.call("PutEvents", body).await.unwrap();
+    cloud
+        .compute
+        .events
+        .call(EventBridgeAction::PutEvents, &body)
+        .unwrap();
     let written = async {
         while !path.exists() {
             tokio::time::sleep(Duration::from_millis(5)).await;

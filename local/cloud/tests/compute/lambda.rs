@@ -501,6 +501,39 @@ async fn faults_strike_functions() {
 }
 
 #[tokio::test]
+async fn many_invocations_at_once_share_the_memory() {
+    let cloud = Cloud::with_limits(&stack(), |limits| limits.lambda_memory_mib = 4 * 128).await;
+    let calls = (0..100).map(|_| cloud.invoke("probe", json!({"do": "sleep", "ms": 1})));
+    let answers = futures::future::join_all(calls).await;
+    let processes: HashSet<u64> = answers
+        .iter()
+        .map(|(answer, _)| answer["pid"].as_u64().unwrap())
+        .collect();
+    assert!(processes.len() <= 4, "{}", processes.len());
+}
+
+#[tokio::test]
+async fn a_lost_invocation_does_not_run() {
+    let faults = r#"{"faults": [{"at": "lambda:Invoke", "do": "lose", "times": 2}]}"#;
+    let cloud = Cloud::with_faults(&stack(), faults).await;
+    let path = cloud.dir.path().join("ran");
+    let payload = json!({"do": "append", "path": path}).to_string();
+    let invoke = |kind| {
+        let lambda = &cloud.compute.lambda;
+        lambda.invoke("probe", payload.clone().into(), kind)
+    };
+    let event = invoke(cloud::lambda::InvocationType::Event).await.unwrap();
+    assert_eq!(event.status_code, 202);
+    let kind = cloud::lambda::InvocationType::RequestResponse;
+    let waited = invoke(kind).await.unwrap_err();
+    assert_eq!(waited.code, "ClientExecutionTimeoutException");
+    assert!(cloud.compute.lambda.work().is_idle(), "nothing is queued");
+    assert!(!path.exists());
+    invoke(kind).await.unwrap();
+    assert!(path.exists());
+}
+
+#[tokio::test]
 async fn shutdown_leaves_no_process() {
     let cloud = Cloud::start(&stack()).await;
     let (answer, _) = cloud.invoke("probe", json!({"do": "sleep"})).await;

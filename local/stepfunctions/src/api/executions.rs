@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 
 use super::super::{Description, Inner, internal, not_found};
 use super::{check_name, listed, page, parse_input, read};
+use cloud::action::StepFunctionsAction;
 use cloud::error::ServiceError;
+use cloud::faults::Verdict;
 use cloud::time::epoch_seconds;
 
 #[derive(Deserialize)]
@@ -36,6 +38,14 @@ pub async fn start_for_call(
     request: Value,
     call: &str,
 ) -> Result<Value, ServiceError> {
+    match sfn
+        .compute
+        .faults
+        .strike(StepFunctionsAction::StartExecution)?
+    {
+        Verdict::Proceed => {}
+        Verdict::Lose => return Ok(json!({})),
+    }
     let request: Start = read(request)?;
     request.name.as_deref().map_or(Ok(()), check_name)?;
     let input = parse_input(request.input.as_deref())?;

@@ -1,6 +1,6 @@
 //! State machines.
 
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use asl::ExecutionType;
 use serde::Deserialize;
@@ -141,7 +141,7 @@ pub async fn delete(sfn: &Arc<Inner>, request: ByArn) -> Result<Value, ServiceEr
         .delete_machine(&request.state_machine_arn)
         .await
         .map_err(internal)?;
-    let mut machines = sfn.machines.write().unwrap_or_else(PoisonError::into_inner);
+    let mut machines = sfn.machines.write();
     machines.remove(&request.state_machine_arn);
     Ok(json!({}))
 }
@@ -176,7 +176,7 @@ pub struct List {
 
 /// ListStateMachines, by name.
 pub fn list(sfn: &Arc<Inner>, request: List) -> Result<Value, ServiceError> {
-    let machines = sfn.machines.read().unwrap_or_else(PoisonError::into_inner);
+    let machines = sfn.machines.read();
     let mut machines: Vec<Arc<Machine>> = machines.values().cloned().collect();
     machines.sort_by(|a, b| a.row.name.cmp(&b.row.name));
     let (machines, next) = page(

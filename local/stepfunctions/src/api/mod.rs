@@ -10,45 +10,20 @@ mod tags;
 
 use std::sync::Arc;
 
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::Response;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{Inner, Sfn};
+use cloud::action::{ServiceId, StepFunctionsAction};
 use cloud::error::ServiceError;
-use cloud::router::JsonService;
-
-/// The actions of this API.
-pub const ACTIONS: &[&str] = &[
-    "CreateStateMachine",
-    "UpdateStateMachine",
-    "DeleteStateMachine",
-    "DescribeStateMachine",
-    "ListStateMachines",
-    "StartExecution",
-    "StartSyncExecution",
-    "StopExecution",
-    "DescribeExecution",
-    "DescribeStateMachineForExecution",
-    "ListExecutions",
-    "GetExecutionHistory",
-    "SendTaskSuccess",
-    "SendTaskFailure",
-    "SendTaskHeartbeat",
-    "CreateActivity",
-    "DeleteActivity",
-    "DescribeActivity",
-    "ListActivities",
-    "GetActivityTask",
-    "ValidateStateMachineDefinition",
-    "TestState",
-    "ListMapRuns",
-    "DescribeMapRun",
-    "TagResource",
-    "UntagResource",
-    "ListTagsForResource",
-];
+use cloud::faults::Verdict;
+use cloud::rest;
+use cloud::router::Service;
 
 /// Most bytes of an input or output: 256 KiB.
 /// <https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html>
@@ -57,15 +32,17 @@ const MAX_DATA: usize = 262_144;
 pub use executions::{describe_json, start_for_call};
 pub use machines::execution_type;
 
-impl JsonService for Sfn {
-    fn call<'a>(
-        &'a self,
-        action: &'a str,
-        body: Value,
-    ) -> BoxFuture<'a, Result<Value, ServiceError>> {
+impl Service for Sfn {
+    fn id(&self) -> ServiceId {
+        ServiceId::StepFunctions
+    }
+
+    fn answer(&self, request: Request) -> BoxFuture<'_, Result<Response<Body>, ServiceError>> {
         async move {
             self.inner.recovered().await;
-            self.inner.action(action, body).await
+            let (action, body) = rest::read_aws_json(request).await?;
+            let action = StepFunctionsAction::required(&action)?;
+            Ok(rest::aws_json(&self.inner.call(action, body).await?))
         }
         .boxed()
     }
@@ -73,43 +50,49 @@ impl JsonService for Sfn {
 
 impl Inner {
     /// Carries out an action of the API.
-    pub(super) async fn action(
+    pub(super) async fn call(
         self: &Arc<Self>,
-        action: &str,
+        action: StepFunctionsAction,
         body: Value,
     ) -> Result<Value, ServiceError> {
+        use StepFunctionsAction as Action;
+        match self.compute.faults.strike(action)? {
+            Verdict::Proceed => {}
+            Verdict::Lose => return Ok(json!({})),
+        }
         match action {
-            "CreateStateMachine" => machines::create(self, read(body)?).await,
-            "UpdateStateMachine" => machines::update(self, read(body)?).await,
-            "DeleteStateMachine" => machines::delete(self, read(body)?).await,
-            "DescribeStateMachine" => machines::describe(self, read(body)?),
+            Action::CreateStateMachine => machines::create(self, read(body)?).await,
+            Action::UpdateStateMachine => machines::update(self, read(body)?).await,
+            Action::DeleteStateMachine => machines::delete(self, read(body)?).await,
+            Action::DescribeStateMachine => machines::describe(self, read(body)?),
             // Every execution here runs the definition it started with: there are no versions to list.
-            "ListStateMachineVersions" => Ok(json!({ "stateMachineVersions": [] })),
-            "ListStateMachineAliases" => Ok(json!({ "stateMachineAliases": [] })),
-            "ListStateMachines" => machines::list(self, read(body)?),
-            "StartExecution" => executions::start(self, read(body)?).await,
-            "StartSyncExecution" => executions::start_sync(self, read(body)?).await,
-            "StopExecution" => executions::stop(self, read(body)?).await,
-            "DescribeExecution" => executions::describe(self, read(body)?),
-            "DescribeStateMachineForExecution" => executions::describe_machine(self, read(body)?),
-            "ListExecutions" => executions::list(self, read(body)?),
-            "GetExecutionHistory" => executions::history(self, read(body)?),
-            "SendTaskSuccess" => callbacks::success(self, read(body)?).await,
-            "SendTaskFailure" => callbacks::failure(self, read(body)?).await,
-            "SendTaskHeartbeat" => callbacks::heartbeat(self, read(body)?).await,
-            "CreateActivity" => callbacks::create_activity(self, read(body)?).await,
-            "DeleteActivity" => callbacks::delete_activity(self, read(body)?).await,
-            "DescribeActivity" => callbacks::describe_activity(self, read(body)?),
-            "ListActivities" => callbacks::list_activities(self, read(body)?),
-            "GetActivityTask" => callbacks::get_activity_task(self, read(body)?).await,
-            "ValidateStateMachineDefinition" => checks::validate(read(body)?),
-            "TestState" => checks::test_state(self, read(body)?).await,
-            "ListMapRuns" => map_runs::list(self, read(body)?),
-            "DescribeMapRun" => map_runs::describe(self, read(body)?),
-            "TagResource" => tags::tag(self, read(body)?).await,
-            "UntagResource" => tags::untag(self, read(body)?).await,
-            "ListTagsForResource" => tags::list(self, read(body)?),
-            other => Err(ServiceError::unknown_action("Step Functions", other)),
+            Action::ListStateMachineVersions => Ok(json!({ "stateMachineVersions": [] })),
+            Action::ListStateMachineAliases => Ok(json!({ "stateMachineAliases": [] })),
+            Action::ListStateMachines => machines::list(self, read(body)?),
+            Action::StartExecution => executions::start(self, read(body)?).await,
+            Action::StartSyncExecution => executions::start_sync(self, read(body)?).await,
+            Action::StopExecution => executions::stop(self, read(body)?).await,
+            Action::DescribeExecution => executions::describe(self, read(body)?),
+            Action::DescribeStateMachineForExecution => {
+                executions::describe_machine(self, read(body)?)
+            }
+            Action::ListExecutions => executions::list(self, read(body)?),
+            Action::GetExecutionHistory => executions::history(self, read(body)?),
+            Action::SendTaskSuccess => callbacks::success(self, read(body)?).await,
+            Action::SendTaskFailure => callbacks::failure(self, read(body)?).await,
+            Action::SendTaskHeartbeat => callbacks::heartbeat(self, read(body)?).await,
+            Action::CreateActivity => callbacks::create_activity(self, read(body)?).await,
+            Action::DeleteActivity => callbacks::delete_activity(self, read(body)?).await,
+            Action::DescribeActivity => callbacks::describe_activity(self, read(body)?),
+            Action::ListActivities => callbacks::list_activities(self, read(body)?),
+            Action::GetActivityTask => callbacks::get_activity_task(self, read(body)?).await,
+            Action::ValidateStateMachineDefinition => checks::validate(read(body)?),
+            Action::TestState => checks::test_state(self, read(body)?).await,
+            Action::ListMapRuns => map_runs::list(self, read(body)?),
+            Action::DescribeMapRun => map_runs::describe(self, read(body)?),
+            Action::TagResource => tags::tag(self, read(body)?).await,
+            Action::UntagResource => tags::untag(self, read(body)?).await,
+            Action::ListTagsForResource => tags::list(self, read(body)?),
         }
     }
 }

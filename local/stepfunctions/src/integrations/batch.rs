@@ -9,7 +9,7 @@ use super::case::{camel, pascal};
 use super::{Accepted, Call, Job, service_error, with_metadata};
 
 /// SubmitJob. With `.sync` the job's description is the result, and a job that ends FAILED fails the state.
-pub async fn submit_job(call: &Call) -> Result<Accepted, TaskError> {
+pub fn submit_job(call: &Call) -> Result<Accepted, TaskError> {
     let batch = &call.sfn.compute.batch;
     let mut request = camel(call.arguments.clone());
     mark(&mut request);
@@ -19,17 +19,19 @@ pub async fn submit_job(call: &Call) -> Result<Accepted, TaskError> {
     let answer = json!({ "JobArn": job.arn, "JobId": job.id, "JobName": job.name });
     let (batch, stopped) = (batch.clone(), job.id.clone());
     let job = (call.pattern == Pattern::Sync).then(|| Job {
-        ended: async move {
-            let description = pascal(job.finished().await);
-            if description["Status"] == "SUCCEEDED" {
-                return Ok(description.into());
+        ended: (!job.is_lost()).then(|| {
+            async move {
+                let description = pascal(job.finished().await);
+                if description["Status"] == "SUCCEEDED" {
+                    return Ok(description.into());
+                }
+                Err(TaskError {
+                    error: "States.TaskFailed".into(),
+                    cause: Some(description.to_string()),
+                })
             }
-            Err(TaskError {
-                error: "States.TaskFailed".into(),
-                cause: Some(description.to_string()),
-            })
-        }
-        .boxed(),
+            .boxed()
+        }),
         stop: Box::new(move || {
             batch.terminate_job(&stopped, "Aborted by Step Functions");
         }),

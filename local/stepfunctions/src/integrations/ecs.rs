@@ -35,7 +35,7 @@ pub fn run_task(call: &Call) -> Result<Accepted, TaskError> {
     let job = (call.pattern == Pattern::Sync).then(|| {
         let stopping = tasks.clone();
         Job {
-            ended: ended(tasks).boxed(),
+            ended: (!output.lost).then(|| ended(tasks).boxed()),
             stop: Box::new(move || {
                 stopping
                     .iter()

@@ -5,15 +5,19 @@ use asl::TaskError;
 use serde_json::{Value, json};
 
 use super::{Accepted, Call, as_text, service_error, with_metadata};
-use cloud::router::JsonService;
+use cloud::action::EventBridgeAction;
 
 /// PutEvents. `Detail` may be a structure; one entry that fails fails the state.
-pub async fn put_events(call: &Call) -> Result<Accepted, TaskError> {
+pub fn put_events(call: &Call) -> Result<Accepted, TaskError> {
     let mut request = call.arguments.clone();
     for entry in request["Entries"].as_array_mut().into_iter().flatten() {
         entry["Detail"] = json!(as_text(&entry["Detail"]));
     }
-    let answer = call.sfn.compute.events.call("PutEvents", request).await;
+    let answer = call
+        .sfn
+        .compute
+        .events
+        .call(EventBridgeAction::PutEvents, &request);
     let answer: Value =
         answer.map_err(|error| service_error("EventBridge", "AmazonEventBridge", &error))?;
     if answer["FailedEntryCount"].as_u64().unwrap_or(0) > 0 {

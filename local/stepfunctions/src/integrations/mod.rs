@@ -19,7 +19,9 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::Inner;
+use cloud::action::Action;
 use cloud::error::ServiceError;
+use sdk::SdkAction;
 
 pub(super) use s3::objects as s3_objects;
 pub(super) use schedule::schedule;
@@ -27,9 +29,8 @@ pub(super) use schedule::schedule;
 /// One call of a service.
 pub(super) struct Call {
     pub sfn: Arc<Inner>,
-    pub action: Arc<str>,
     pub pattern: Pattern,
-    /// The state's Parameters or Arguments.
+    /// The state's Parameters or Arguments: an object.
     pub arguments: Value,
     /// The same for every try to make this call, also after a restart; different for every other call.
     pub token: String,
@@ -45,8 +46,8 @@ pub(super) struct Accepted {
 
 /// Work that goes on after a service took a request.
 pub(super) struct Job {
-    /// Resolves when the job has ended.
-    pub ended: BoxFuture<'static, Result<asl::Value, TaskError>>,
+    /// Resolves when the job has ended; `None` if a fault lost the request, so that it never ends.
+    pub ended: Option<BoxFuture<'static, Result<asl::Value, TaskError>>>,
     /// Stops the job; called when the task is no longer wanted.
     pub stop: Box<dyn FnOnce() + Send>,
 }
@@ -72,22 +73,11 @@ pub(super) async fn call_once(sfn: &Arc<Inner>, task: &Task) -> Result<asl::Valu
         Resource::Lambda { arn } => lambda::invoke_arn(sfn, arn, &task.arguments).await,
         Resource::Activity { .. } => Err(refuse("an activity")),
         Resource::Service {
-            service,
-            action,
             pattern: Pattern::RequestResponse,
+            ..
         } => {
-            let call = Call {
-                sfn: sfn.clone(),
-                action: action.clone(),
-                pattern: Pattern::RequestResponse,
-                arguments: Value::from(&task.arguments),
-                token: uuid::Uuid::new_v4().simple().to_string(),
-            };
-            match request(service, call).await {
-                Ok(accepted) => Ok(accepted.output),
-                Err(Failure::Service(error)) => Err(error),
-                Err(Failure::Unsupported) => Err(unsupported_error(&task.resource)),
-            }
+            let token = uuid::Uuid::new_v4().simple().to_string();
+            Ok(request(sfn, task, token).await?.output)
         }
         Resource::Service { pattern, .. } => {
             Err(refuse(&format!("an integration with {}", pattern.suffix())))
@@ -95,31 +85,86 @@ pub(super) async fn call_once(sfn: &Arc<Inner>, task: &Task) -> Result<asl::Valu
     }
 }
 
-/// Why a request was not accepted.
-pub(super) enum Failure {
-    /// The service refused it.
-    Service(TaskError),
-    /// There is no such integration here.
-    Unsupported,
-}
-
-impl From<TaskError> for Failure {
-    fn from(error: TaskError) -> Failure {
-        Failure::Service(error)
+/// Calls the service that a task names.
+async fn request(sfn: &Arc<Inner>, task: &Task, token: String) -> Result<Accepted, TaskError> {
+    let unsupported = || unsupported_error(&task.resource);
+    let Resource::Service { pattern, .. } = &task.resource else {
+        return Err(unsupported());
+    };
+    let integration = Integration::of(&task.resource).ok_or_else(unsupported)?;
+    let arguments = Value::from(&task.arguments);
+    if !arguments.is_object() {
+        return Err(TaskError {
+            error: "States.Runtime".into(),
+            cause: Some(format!(
+                "The arguments of '{}' must be a JSON object",
+                task.resource
+            )),
+        });
+    }
+    let call = Call {
+        sfn: sfn.clone(),
+        pattern: *pattern,
+        arguments,
+        token,
+    };
+    match integration {
+        Integration::Invoke => lambda::invoke(&call).await,
+        Integration::RunTask => ecs::run_task(&call),
+        Integration::SubmitJob => batch::submit_job(&call),
+        Integration::StartExecution => states::start_execution(&call).await,
+        Integration::PutEvents => events::put_events(&call),
+        Integration::Sdk(action) => action.call(&call).await,
     }
 }
 
-async fn request(service: &str, call: Call) -> Result<Accepted, Failure> {
-    match (service, &*call.action) {
-        ("lambda", "invoke") => Ok(lambda::invoke(&call).await?),
-        ("ecs", "runTask") => Ok(ecs::run_task(&call)?),
-        ("batch", "submitJob") => Ok(batch::submit_job(&call).await?),
-        ("states", "startExecution") => Ok(states::start_execution(&call).await?),
-        ("events", "putEvents") => Ok(events::put_events(&call).await?),
-        _ => match service.strip_prefix("aws-sdk:") {
-            Some(service) => sdk::call(service, &call).await,
-            None => Err(Failure::Unsupported),
-        },
+/// What the local cloud calls for a Resource that names a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Integration {
+    /// `lambda:invoke`.
+    Invoke,
+    /// `ecs:runTask`.
+    RunTask,
+    /// `batch:submitJob`.
+    SubmitJob,
+    /// `states:startExecution`.
+    StartExecution,
+    /// `events:putEvents`.
+    PutEvents,
+    /// `aws-sdk:<service>:<action>`.
+    Sdk(SdkAction),
+}
+
+impl Integration {
+    /// `None` where the local cloud has no such service, action or pattern.
+    fn of(resource: &Resource) -> Option<Integration> {
+        let Resource::Service {
+            service,
+            action,
+            pattern,
+        } = resource
+        else {
+            return None;
+        };
+        let integration = match (&**service, &**action) {
+            ("lambda", "invoke") => Integration::Invoke,
+            ("ecs", "runTask") => Integration::RunTask,
+            ("batch", "submitJob") => Integration::SubmitJob,
+            ("states", "startExecution") => Integration::StartExecution,
+            ("events", "putEvents") => Integration::PutEvents,
+            (service, action) => {
+                let action = Action::of_sdk(service.strip_prefix("aws-sdk:")?, action)?;
+                Integration::Sdk(SdkAction::of(action)?)
+            }
+        };
+        let knows_pattern = match integration {
+            Integration::StartExecution => true,
+            Integration::RunTask | Integration::SubmitJob => *pattern != Pattern::SyncV2,
+            Integration::Invoke | Integration::PutEvents | Integration::Sdk(_) => {
+                !matches!(pattern, Pattern::Sync | Pattern::SyncV2)
+            }
+        };
+        knows_pattern.then_some(integration)
     }
 }
 
@@ -127,28 +172,7 @@ async fn request(service: &str, call: Call) -> Result<Accepted, Failure> {
 fn is_supported(resource: &Resource) -> bool {
     match resource {
         Resource::Lambda { .. } | Resource::Activity { .. } => true,
-        Resource::Service {
-            service,
-            action,
-            pattern,
-        } => match (&**service, &**action) {
-            ("lambda", "invoke") | ("events", "putEvents") => {
-                matches!(
-                    pattern,
-                    Pattern::RequestResponse | Pattern::WaitForTaskToken
-                )
-            }
-            ("states", "startExecution") => true,
-            ("ecs", "runTask") | ("batch", "submitJob") => *pattern != Pattern::SyncV2,
-            (service, action) => {
-                let sdk = service.strip_prefix("aws-sdk:");
-                let pattern = matches!(
-                    pattern,
-                    Pattern::RequestResponse | Pattern::WaitForTaskToken
-                );
-                pattern && sdk.is_some_and(|service| sdk::is_supported(service, action))
-            }
-        },
+        Resource::Service { .. } => Integration::of(resource).is_some(),
     }
 }
 
@@ -231,11 +255,7 @@ fn with_metadata(mut output: Value, request_id: &str) -> Value {
 /// Names a call: 32 hexadecimal digits, the longest that every service takes as a client token.
 fn call_token(execution_arn: &str, task: u64) -> String {
     let digest = Sha256::digest(format!("{execution_arn}#{task}").as_bytes());
-    digest
-        .iter()
-        .take(16)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex::encode(&digest[..16])
 }
 
 /// Text of a member that may be given as text or as a structure.
@@ -258,6 +278,10 @@ mod tests {
             "C": { "Type": "Parallel", "Branches": [{ "States": {
                 "D": { "Type": "Task", "Resource": "arn:aws:states:::aws-sdk:s3:getObject" },
                 "E": { "Type": "Task", "Resource": "arn:aws:states:::aws-sdk:s3:selectObjectContent" },
+                "I": { "Type": "Task", "Resource": "arn:aws:states:::aws-sdk:s3:copyObject" },
+                "J": { "Type": "Task", "Resource": "arn:aws:states:::aws-sdk:sfn:listStateMachineVersions" },
+                "K": { "Type": "Task", "Resource": "arn:aws:states:::aws-sdk:scheduler:createSchedule" },
+                "L": { "Type": "Task", "Resource": "arn:aws:states:::aws-sdk:ecs:RunTask" },
             } }] },
             "F": { "Type": "Map", "ItemProcessor": { "States": {
                 "G": { "Type": "Task", "Resource": "arn:aws:states:::lambda:invoke.sync" },
@@ -267,6 +291,8 @@ mod tests {
         let expected = [
             "B: arn:aws:states:::glue:startJobRun.sync",
             "E: arn:aws:states:::aws-sdk:s3:selectObjectContent",
+            "I: arn:aws:states:::aws-sdk:s3:copyObject",
+            "L: arn:aws:states:::aws-sdk:ecs:RunTask",
             "G: arn:aws:states:::lambda:invoke.sync",
         ];
         assert_eq!(unsupported(&definition.to_string()), expected);

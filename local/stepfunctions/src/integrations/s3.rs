@@ -1,6 +1,5 @@
 //! S3 objects: `aws-sdk:s3:*`, and what Distributed Map reads and writes.
 
-use asl::TaskError;
 use asl::items::Object;
 use axum::body::Body;
 use axum::extract::Request;
@@ -10,47 +9,75 @@ use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
 use super::case::iso;
-use super::{Call, as_text, service_error};
+use super::{Call, as_text};
+use cloud::action::S3Action;
 use cloud::error::ServiceError;
 use cloud::s3::S3;
 
-/// Actions that SDK integrations may call.
-pub const ACTIONS: &[&str] = &[
-    "getObject",
-    "putObject",
-    "deleteObject",
-    "headObject",
-    "listObjectsV2",
-];
+/// An action on objects that SDK integrations can call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ObjectAction {
+    Get,
+    Head,
+    Put,
+    Delete,
+    List,
+}
 
-/// Carries out one of [`ACTIONS`].
+impl ObjectAction {
+    /// `None` for what is served at the endpoint alone.
+    pub fn of(action: S3Action) -> Option<ObjectAction> {
+        match action {
+            S3Action::GetObject => Some(ObjectAction::Get),
+            S3Action::HeadObject => Some(ObjectAction::Head),
+            S3Action::PutObject => Some(ObjectAction::Put),
+            S3Action::DeleteObject => Some(ObjectAction::Delete),
+            S3Action::ListObjectsV2 => Some(ObjectAction::List),
+            S3Action::CopyObject
+            | S3Action::DeleteObjects
+            | S3Action::ListObjects
+            | S3Action::ListBuckets
+            | S3Action::CreateBucket
+            | S3Action::DeleteBucket
+            | S3Action::HeadBucket
+            | S3Action::GetBucketLocation
+            | S3Action::CreateMultipartUpload
+            | S3Action::UploadPart
+            | S3Action::ListParts
+            | S3Action::CompleteMultipartUpload
+            | S3Action::AbortMultipartUpload => None,
+        }
+    }
+}
+
+/// Carries out an action.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html>
-pub async fn call(call: &Call) -> Result<Value, TaskError> {
+pub async fn call(action: ObjectAction, call: &Call) -> Result<Value, ServiceError> {
     let store = &call.sfn.compute.s3;
     let text = |key: &str| call.arguments[key].as_str().unwrap_or_default().to_owned();
     let (bucket, key) = (text("Bucket"), text("Key"));
-    let outcome = match &*call.action {
-        "getObject" => request(store, Method::GET, &bucket, &key, Bytes::new())
+    match action {
+        ObjectAction::Get => request(store, Method::GET, &bucket, &key, Bytes::new())
             .await
             .map(|(headers, body)| {
                 let mut answer = object_headers(&headers);
                 answer["Body"] = json!(String::from_utf8_lossy(&body));
                 answer
             }),
-        "headObject" => {
+        ObjectAction::Head => {
             let answer = request(store, Method::HEAD, &bucket, &key, Bytes::new()).await;
             answer.map(|(headers, _)| object_headers(&headers))
         }
-        "putObject" => {
+        ObjectAction::Put => {
             let body = call.arguments.get("Body").map_or_else(String::new, as_text);
             let answer = request(store, Method::PUT, &bucket, &key, Bytes::from(body)).await;
             answer.map(|(headers, _)| json!({ "ETag": header(&headers, "etag") }))
         }
-        "deleteObject" => {
+        ObjectAction::Delete => {
             let answer = request(store, Method::DELETE, &bucket, &key, Bytes::new()).await;
             answer.map(|_| json!({}))
         }
-        _ => {
+        ObjectAction::List => {
             let prefix = text("Prefix");
             let limit = call.arguments["MaxKeys"]
                 .as_u64()
@@ -72,8 +99,7 @@ pub async fn call(call: &Call) -> Result<Value, TaskError> {
                 })
             })
         }
-    };
-    outcome.map_err(|error| service_error("S3", "S3", &error))
+    }
 }
 
 fn header(headers: &HeaderMap, name: &str) -> Option<String> {

@@ -1,15 +1,16 @@
 //! From a scheduled task to the events that tell of it.
 
+use std::future::pending;
 use std::sync::Arc;
 
 use asl::{Event, Pattern, Resource, Task, TaskError};
-use serde_json::Value;
 
-use super::{Call, Failure, call_token, lambda, request, unsupported_error};
+use super::{call_token, lambda, request, unsupported_error};
 use crate::Inner;
 use crate::activities::ActivityTask;
 use crate::replay::Progress;
 use crate::run::Run;
+use cloud::work::Busy;
 
 /// Calls what the task names. The outcome comes back to the execution as events.
 pub fn schedule(sfn: &Arc<Inner>, run: &Arc<Run>, task: Task, progress: Progress) {
@@ -69,12 +70,12 @@ fn spawn(sfn: &Arc<Inner>, run: &Arc<Run>, task: Task, progress: Progress, has_t
     let token = has_token.then(|| task.task_token.clone());
     run.track(id, token, || {
         let runtime = sfn.runtime.clone();
-        let busy = sfn.clock.busy();
+        let mut busy = Some(sfn.clock.busy());
         let work = runtime.spawn(async move {
             if !progress.started {
                 owner.post(Event::TaskStarted { id, worker: None });
             }
-            match carry_out(&sfn, &owner, &task, &progress).await {
+            match carry_out(&sfn, &owner, &task, &progress, &mut busy).await {
                 Ok(Some(output)) => owner.post(Event::TaskSucceeded { id, output }),
                 // The token brings the result.
                 Ok(None) => {}
@@ -88,38 +89,24 @@ fn spawn(sfn: &Arc<Inner>, run: &Arc<Run>, task: Task, progress: Progress, has_t
     });
 }
 
+/// Calls what the task names, waits for a job that it began; `None` where the token brings the result.
 async fn carry_out(
     sfn: &Arc<Inner>,
     run: &Arc<Run>,
     task: &Task,
     progress: &Progress,
+    busy: &mut Option<Busy>,
 ) -> Result<Option<asl::Value>, TaskError> {
-    let (service, action, pattern) = match &task.resource {
+    let pattern = match &task.resource {
         Resource::Lambda { arn } => {
             return lambda::invoke_arn(sfn, arn, &task.arguments)
                 .await
                 .map(Some);
         }
         Resource::Activity { .. } => return Ok(None),
-        Resource::Service {
-            service,
-            action,
-            pattern,
-        } => (service, action, *pattern),
+        Resource::Service { pattern, .. } => *pattern,
     };
-    let call = Call {
-        sfn: sfn.clone(),
-        action: action.clone(),
-        pattern,
-        arguments: Value::from(&task.arguments),
-        token: call_token(&run.start.arn, task.id.0),
-    };
-    let accepted = request(service, call)
-        .await
-        .map_err(|failure| match failure {
-            Failure::Service(error) => error,
-            Failure::Unsupported => unsupported_error(&task.resource),
-        })?;
+    let accepted = request(sfn, task, call_token(&run.start.arn, task.id.0)).await?;
     if pattern != Pattern::RequestResponse && progress.submitted.is_none() {
         run.post(Event::TaskSubmitted {
             id: task.id,
@@ -133,7 +120,12 @@ async fn carry_out(
                 sfn: sfn.clone(),
                 stop: Some(job.stop),
             };
-            let outcome = job.ended.await;
+            let Some(ended) = job.ended else {
+                // Nothing is going on: the virtual clock may skip to the time limit of the task.
+                drop(busy.take());
+                return pending().await;
+            };
+            let outcome = ended.await;
             stop.stop = None;
             outcome.map(Some)
         }

@@ -2,111 +2,102 @@
 //! the very code that the HTTP endpoint calls.
 //! <https://docs.aws.amazon.com/step-functions/latest/dg/supported-services-awssdk.html>
 
+use asl::TaskError;
 use serde_json::{Value, json};
 
 use super::case::{camel, dates, iso, pascal};
-use super::{Accepted, Call, Failure, as_text, lambda, s3, service_error};
+use super::s3::ObjectAction;
+use super::{Accepted, Call, as_text, lambda, s3, service_error};
 use crate::api;
-use cloud::router::JsonService;
+use cloud::action::{
+    Action, BatchAction, EcsAction, EventBridgeAction, LambdaAction, SchedulerAction,
+    StepFunctionsAction, StsAction,
+};
 
-const ECS: &[&str] = &[
-    "RunTask",
-    "StopTask",
-    "DescribeTasks",
-    "ListTasks",
-    "DescribeTaskDefinition",
-    "ListTaskDefinitions",
-    "DescribeClusters",
-    "ListClusters",
-];
-
-const BATCH: &[&str] = &[
-    "SubmitJob",
-    "DescribeJobs",
-    "ListJobs",
-    "TerminateJob",
-    "CancelJob",
-    "DescribeJobDefinitions",
-    "DescribeJobQueues",
-    "DescribeComputeEnvironments",
-];
-
-/// Whether the local service has this action.
-pub fn is_supported(service: &str, action: &str) -> bool {
-    match service {
-        "sfn" => api::ACTIONS.contains(&wire_action(action).as_str()),
-        "ecs" => ECS.contains(&wire_action(action).as_str()),
-        "batch" => BATCH.contains(&wire_action(action).as_str()),
-        "eventbridge" => ["putEvents", "listRules"].contains(&action),
-        "lambda" => action == "invoke",
-        "s3" => s3::ACTIONS.contains(&action),
-        _ => false,
-    }
+/// An action that an SDK integration can call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SdkAction {
+    StepFunctions(StepFunctionsAction),
+    Ecs(EcsAction),
+    Batch(BatchAction),
+    EventBridge(EventBridgeAction),
+    Scheduler(SchedulerAction),
+    Sts(StsAction),
+    S3(ObjectAction),
+    /// The one action of Lambda that states call.
+    Invoke,
 }
 
-/// Calls an action of a service; `service` is without `aws-sdk:`.
-pub async fn call(service: &str, call: &Call) -> Result<Accepted, Failure> {
-    if !is_supported(service, &call.action) {
-        return Err(Failure::Unsupported);
+impl SdkAction {
+    /// `None` for what is served at the endpoint alone.
+    pub fn of(action: Action) -> Option<SdkAction> {
+        match action {
+            Action::StepFunctions(action) => Some(SdkAction::StepFunctions(action)),
+            Action::Ecs(action) => Some(SdkAction::Ecs(action)),
+            Action::Batch(action) => Some(SdkAction::Batch(action)),
+            Action::EventBridge(action) => Some(SdkAction::EventBridge(action)),
+            Action::Scheduler(action) => Some(SdkAction::Scheduler(action)),
+            Action::Sts(action) => Some(SdkAction::Sts(action)),
+            Action::S3(action) => ObjectAction::of(action).map(SdkAction::S3),
+            Action::Lambda(LambdaAction::Invoke) => Some(SdkAction::Invoke),
+            Action::Lambda(
+                LambdaAction::GetFunction
+                | LambdaAction::GetFunctionConfiguration
+                | LambdaAction::ListFunctions,
+            ) => None,
+        }
     }
-    let action = wire_action(&call.action);
-    let compute = &call.sfn.compute;
-    match service {
-        "sfn" => {
-            let mut request = camel(call.arguments.clone());
-            for key in ["input", "output", "definition"] {
-                if request[key].is_object() || request[key].is_array() {
-                    request[key] = json!(as_text(&request[key]));
+
+    /// Calls the action.
+    pub async fn call(self, call: &Call) -> Result<Accepted, TaskError> {
+        let compute = &call.sfn.compute;
+        // ECS, Batch and Step Functions itself use camelCase on the wire.
+        let camel = || camel(call.arguments.clone());
+        let (service, answer) = match self {
+            SdkAction::Invoke => return lambda::invoke(call).await,
+            SdkAction::S3(action) => ("S3", s3::call(action, call).await),
+            SdkAction::StepFunctions(action) => {
+                let mut request = camel();
+                for key in ["input", "output", "definition"] {
+                    if request[key].is_object() || request[key].is_array() {
+                        request[key] = json!(as_text(&request[key]));
+                    }
                 }
+                let answer = match action {
+                    StepFunctionsAction::StartExecution => {
+                        api::start_for_call(&call.sfn, request, &call.token).await
+                    }
+                    _ => Box::pin(call.sfn.call(action, request)).await,
+                };
+                ("Sfn", answer.map(with_dates))
             }
-            let answer = if action == "StartExecution" {
-                api::start_for_call(&call.sfn, request, &call.token).await
-            } else {
-                call.sfn.clone().action(&action, request).await
-            };
-            let answer = answer.map_err(|error| service_error("Sfn", "Sfn", &error))?;
-            Ok(Accepted::answer(dates(pascal(answer), &iso)))
-        }
-        "ecs" => {
-            let mut request = camel(call.arguments.clone());
-            // As the SDKs do: a request that is made again after a restart starts nothing new.
-            if action == "RunTask" && request["clientToken"].is_null() {
-                request["clientToken"] = json!(call.token);
+            SdkAction::Ecs(action) => {
+                let mut request = camel();
+                // As the SDKs do: a request that is made again after a restart starts nothing new.
+                if action == EcsAction::RunTask && request["clientToken"].is_null() {
+                    request["clientToken"] = json!(call.token);
+                }
+                ("Ecs", compute.ecs.call(action, &request).map(with_dates))
             }
-            let answer = compute.ecs.call(&action, request).await;
-            let answer = answer.map_err(|error| service_error("Ecs", "Ecs", &error))?;
-            Ok(Accepted::answer(dates(pascal(answer), &iso)))
-        }
-        "batch" => {
-            let request = camel(call.arguments.clone());
-            let answer = if action == "SubmitJob" {
-                let job = compute.batch.submit_job_for_call(&request, &call.token);
-                job.map(|job| job.answer())
-            } else {
-                compute.batch.call(&action, &request)
-            };
-            let answer: Value = answer.map_err(|error| service_error("Batch", "Batch", &error))?;
-            Ok(Accepted::answer(pascal(answer)))
-        }
-        "eventbridge" => {
-            let answer = compute.events.call(&action, call.arguments.clone()).await;
-            let answer =
-                answer.map_err(|error| service_error("EventBridge", "EventBridge", &error))?;
-            Ok(Accepted::answer(answer))
-        }
-        "lambda" => Ok(lambda::invoke(call).await?),
-        "s3" => Ok(Accepted::answer(s3::call(call).await?)),
-        _ => Err(Failure::Unsupported),
+            SdkAction::Batch(BatchAction::SubmitJob) => {
+                let job = compute.batch.submit_job_for_call(&camel(), &call.token);
+                ("Batch", job.map(|job| pascal(job.answer())))
+            }
+            SdkAction::Batch(action) => ("Batch", compute.batch.call(action, &camel()).map(pascal)),
+            SdkAction::EventBridge(action) => {
+                ("EventBridge", compute.events.call(action, &call.arguments))
+            }
+            SdkAction::Scheduler(action) => {
+                let answer = compute.scheduler.call(action, &call.arguments);
+                ("Scheduler", answer.map(with_dates))
+            }
+            SdkAction::Sts(action) => ("Sts", compute.sts.call(action)),
+        };
+        let answer = answer.map_err(|error| service_error(service, service, &error))?;
+        Ok(Accepted::answer(answer))
     }
 }
 
-/// `describeTasks` is `DescribeTasks` on the wire.
-fn wire_action(action: &str) -> String {
-    let mut characters = action.chars();
-    characters
-        .next()
-        .map(|first| first.to_ascii_uppercase())
-        .into_iter()
-        .chain(characters)
-        .collect()
+fn with_dates(answer: Value) -> Value {
+    dates(pascal(answer), &iso)
 }

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use super::case::{dates, millis, pascal};
 use super::{Accepted, Call, Job, as_text, service_error, with_metadata};
 use crate::api::describe_json;
+use cloud::action::StepFunctionsAction;
+use cloud::faults::Verdict;
 
 /// StartExecution. With `.sync` the result is the execution's description, its input and output as
 /// text; with `.sync:2` as JSON.
@@ -23,6 +25,15 @@ pub async fn start_execution(call: &Call) -> Result<Accepted, TaskError> {
         cause: Some(format!("Invalid State Machine Execution Input: '{error}'")),
     })?;
     let name = arguments["Name"].as_str();
+    let verdict = call
+        .sfn
+        .compute
+        .faults
+        .strike(StepFunctionsAction::StartExecution);
+    match verdict.map_err(failed)? {
+        Verdict::Proceed => {}
+        Verdict::Lose => return Ok(lost(call, machine, name.unwrap_or(&call.token))),
+    }
     let nested = call
         .sfn
         .start_for_call(machine, name, input, &call.token)
@@ -36,23 +47,26 @@ pub async fn start_execution(call: &Call) -> Result<Accepted, TaskError> {
         let run = sfn.runs.get(&nested.arn);
         let running = run.clone();
         Job {
-            ended: async move {
-                if let Some(run) = running {
-                    run.wait().await;
+            ended: Some(
+                async move {
+                    if let Some(run) = running {
+                        run.wait().await;
+                    }
+                    let description = sfn.describe(&nested.arn);
+                    let nested = description.map_err(|error| {
+                        service_error("StepFunctions", "AWSStepFunctions", &error)
+                    })?;
+                    let description = nested_json(describe_json(&nested), parsed);
+                    match nested.status {
+                        Status::Succeeded { .. } => Ok(description),
+                        _ => Err(TaskError {
+                            error: "States.TaskFailed".into(),
+                            cause: Some(description.to_string()),
+                        }),
+                    }
                 }
-                let description = sfn.describe(&nested.arn);
-                let nested = description
-                    .map_err(|error| service_error("StepFunctions", "AWSStepFunctions", &error))?;
-                let description = nested_json(describe_json(&nested), parsed);
-                match nested.status {
-                    Status::Succeeded { .. } => Ok(description),
-                    _ => Err(TaskError {
-                        error: "States.TaskFailed".into(),
-                        cause: Some(description.to_string()),
-                    }),
-                }
-            }
-            .boxed(),
+                .boxed(),
+            ),
             stop: Box::new(move || {
                 if let Some(run) = run {
                     run.post(Event::Stop {
@@ -64,6 +78,23 @@ pub async fn start_execution(call: &Call) -> Result<Accepted, TaskError> {
         }
     });
     Ok(Accepted { output, job })
+}
+
+/// The answer of a start that nobody carries out.
+fn lost(call: &Call, machine: &str, name: &str) -> Accepted {
+    let machine = machine.rsplit(':').next().unwrap_or_default();
+    let arn = call
+        .sfn
+        .local
+        .arn("states", &format!("execution:{machine}:{name}"));
+    let started = json!({ "ExecutionArn": arn, "StartDate": call.sfn.clock.now().0 / 1_000 });
+    Accepted {
+        output: with_metadata(started, &uuid::Uuid::new_v4().to_string()).into(),
+        job: Some(Job {
+            ended: None,
+            stop: Box::new(|| ()),
+        }),
+    }
 }
 
 fn nested_json(description: Value, parsed: bool) -> asl::Value {

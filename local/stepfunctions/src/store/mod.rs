@@ -11,10 +11,11 @@ mod open;
 mod write;
 
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use asl::{Event, Start, Status, Timestamp};
+use parking_lot::{Mutex, MutexGuard};
 use rusqlite::{Connection, Row};
 use tokio::sync::oneshot;
 
@@ -450,5 +451,5 @@ impl Store {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }

@@ -104,13 +104,18 @@ pub fn stack() -> Stack {
 
 impl Test {
     pub async fn start() -> Test {
+        Self::with(|_| ()).await
+    }
+
+    /// Starts with a changed configuration.
+    pub async fn with(change: impl FnOnce(&mut Config)) -> Test {
         let dir = tempfile::tempdir().unwrap();
         let bin_dir = dir.path().join("bin");
         std::fs::create_dir(&bin_dir).unwrap();
         std::os::unix::fs::symlink(probe(), bin_dir.join("probe")).unwrap();
-        let cloud = Cloud::start(Config::new(stack(), dir.path().join("data"), bin_dir))
-            .await
-            .unwrap();
+        let mut parts = Config::new(stack(), dir.path().join("data"), bin_dir);
+        change(&mut parts);
+        let cloud = Cloud::start(parts).await.unwrap();
         let config = config(cloud.endpoint());
         Test {
             sfn: aws_sdk_sfn::Client::new(&config),

@@ -1,4 +1,6 @@
+use cloud::faults::Faults;
 use serde_json::{Value, json};
+use stepfunctions::ClockMode;
 
 use crate::cloud::{STATES, Test};
 
@@ -110,6 +112,119 @@ async fn an_ecs_task_runs_to_its_end_and_its_exit_code_counts() {
     let caught = test.run(&machine, &json!({})).await.output.unwrap();
     assert_eq!(caught["Containers"][0]["ExitCode"], 3);
     assert_eq!(caught["StopCode"], "EssentialContainerExited");
+}
+
+#[tokio::test]
+async fn what_a_fault_lost_ends_by_the_time_limit_of_its_state() {
+    let actions = [
+        "ecs:RunTask",
+        "batch:SubmitJob",
+        "states:StartExecution",
+        "lambda:Invoke",
+    ];
+    // The first StartExecution of each test is the test's own.
+    let skip = |action: &str| u32::from(action == "states:StartExecution") * 4;
+    let faults = actions.map(|at| json!({ "at": at, "do": "lose", "skip": skip(at) }));
+    let faults = json!({ "faults": faults }).to_string();
+    let test = Test::with(|config| {
+        config.faults = Faults::parse(&faults).unwrap();
+        config.clock = ClockMode::Virtual;
+    })
+    .await;
+    let job = json!({ "JobName": "job", "JobQueue": "queue", "JobDefinition": "worker" });
+    let child =
+        json!({ "StateMachineArn": format!("{STATES}:stateMachine:child"), "Name": "child" });
+    let invoke = json!({ "FunctionName": "probe" });
+    for (name, resource, arguments, error) in [
+        (
+            "task",
+            "ecs:runTask.sync",
+            run_task(&json!({})),
+            "States.Timeout",
+        ),
+        ("job", "batch:submitJob.sync", job, "States.Timeout"),
+        (
+            "invocation",
+            "lambda:invoke",
+            invoke,
+            "Lambda.ClientExecutionTimeoutException",
+        ),
+        (
+            "child",
+            "states:startExecution.sync:2",
+            child,
+            "States.Timeout",
+        ),
+    ] {
+        let resource = format!("arn:aws:states:::{resource}");
+        let state =
+            json!({ "Resource": resource, "Arguments": arguments, "TimeoutSeconds": 86_400 });
+        let ended = test.task(name, state).await;
+        assert_eq!(ended.error.as_deref(), Some(error), "{name}");
+    }
+    assert!(test.cloud.compute().faults.unstruck().is_empty());
+}
+
+#[tokio::test]
+async fn every_local_service_is_called_by_its_sdk_integration() {
+    let test = Test::start().await;
+    let schedule = json!({
+        "Name": "later", "ScheduleExpression": "rate(1 days)",
+        "Target": { "Arn": format!("{STATES}:stateMachine:m"), "RoleArn": "r" },
+    });
+    let machine = json!({ "StateMachineArn": format!("{STATES}:stateMachine:sts") });
+    for (name, action, arguments, member, expected) in [
+        (
+            "sts",
+            "sts:getCallerIdentity",
+            json!({}),
+            "Account",
+            json!("123456789012"),
+        ),
+        (
+            "create",
+            "scheduler:createSchedule",
+            schedule,
+            "ScheduleArn",
+            json!("arn:aws:scheduler:us-east-1:123456789012:schedule/default/later"),
+        ),
+        (
+            "get",
+            "scheduler:getSchedule",
+            json!({ "Name": "later" }),
+            "GroupName",
+            json!("default"),
+        ),
+        (
+            "versions",
+            "sfn:listStateMachineVersions",
+            machine,
+            "StateMachineVersions",
+            json!([]),
+        ),
+        (
+            "rules",
+            "eventbridge:listRules",
+            json!({}),
+            "Rules",
+            Value::Null,
+        ),
+    ] {
+        let resource = format!("arn:aws:states:::aws-sdk:{action}");
+        let state = json!({ "Resource": resource, "Arguments": arguments });
+        let ended = test.task(name, state).await;
+        let output = ended
+            .output
+            .unwrap_or_else(|| panic!("{name}: {:?}", ended.cause));
+        match expected {
+            Value::Null => assert!(output[member].is_array(), "{output}"),
+            expected => assert_eq!(output[member], expected, "{name}"),
+        }
+    }
+    let state =
+        json!({ "Resource": "arn:aws:states:::aws-sdk:ecs:listClusters", "Arguments": [1] });
+    let ended = test.task("array", state).await;
+    assert_eq!(ended.error.as_deref(), Some("States.Runtime"));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ fn put(
 ) -> Result<Arc<Object>, StoreError> {
     let path = store.new_path();
     fs::write(&path, text).unwrap();
-    let e_tag = hex(Md5::checksum(text.as_bytes()).as_ref());
+    let e_tag = hex::encode(Md5::checksum(text.as_bytes()));
     let staged = Staged {
         path,
         size: text.len() as u64,
@@ -82,7 +82,7 @@ fn metadata_are_kept_and_files_put_in_by_hand_are_objects() {
     assert_eq!(again.get("b", "kept").unwrap(), kept);
     assert_eq!(
         again.get("b", "changed").unwrap().e_tag,
-        hex(Md5::checksum(b"other").as_ref())
+        hex::encode(Md5::checksum(b"other"))
     );
     assert_eq!(again.get("b", "data/by-hand").unwrap().size, 1);
 }
