@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use futures::future::join_all;
 use serde_json::{Value, json};
 use stack::{Activity, Stack, StateMachine};
-use stepfunctions::{Cloud, Config};
+use stepfunctions::{Cloud, Config, Durability};
 
 const STATES: &str = "arn:aws:states:us-east-1:123456789012";
 
@@ -124,9 +124,12 @@ async fn worker(endpoint: String, tasks: usize) {
 #[tokio::main]
 async fn main() {
     let dir = tempfile::tempdir().unwrap();
-    let cloud = Cloud::start(Config::new(stack(), dir.path().into(), dir.path().into()))
-        .await
-        .unwrap();
+    let mut config = Config::new(stack(), dir.path().into(), dir.path().into());
+    // The cost of surviving a power failure: `-- --durable`.
+    if std::env::args().any(|argument| argument == "--durable") {
+        config.durability = Durability::PowerFailure;
+    }
+    let cloud = Cloud::start(config).await.unwrap();
     println!("idle: {} KiB resident", resident_kib());
     let before = resident_kib();
     for n in 0..10_000 {
