@@ -43,7 +43,7 @@ pub struct Run {
     /// What goes wrong: a JSON file of faults for the local cloud.
     #[arg(long)]
     faults: Option<PathBuf>,
-    /// Let the history survive a power failure, not only the death of this process.
+    /// Let the history survive a power failure, not only the death of this process, as of `hybrid serve`.
     #[arg(long)]
     durable: bool,
     /// Print one JSON document with status, output, error, cause, events and the report's path.

@@ -20,7 +20,8 @@ pub struct Serve {
     #[arg(long)]
     data: Option<PathBuf>,
     /// Let the history survive a power failure, not only the death of this process: every commit waits
-    /// for the disk.
+    /// for the disk. A commit then takes about 5 ms instead of 0.2; with thousands of executions at
+    /// once, which share commits, half as many end in a second.
     #[arg(long)]
     durable: bool,
     /// Do not build the stack's binaries first.
