@@ -79,6 +79,8 @@ impl Inner {
             };
             self.store.end(row.id, self.clock.now(), &status)?;
         }
+        // Who asks next is to be told of the ends above.
+        self.store.settled().await;
         for execution in rebuilt {
             self.go_on(execution);
         }

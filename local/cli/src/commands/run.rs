@@ -12,8 +12,7 @@ use serde_json::{Value, json};
 use stack::{Stack, StateMachine};
 use stepfunctions::{Cloud, Config};
 
-use super::exec::ClockArgument;
-use super::price::prices_of;
+use super::{exec::ClockArgument, price::prices_of, serve};
 use crate::{
     binaries::Binaries,
     error::{Error, FAILED, INTERRUPTED},
@@ -44,6 +43,9 @@ pub struct Run {
     /// What goes wrong: a JSON file of faults for the local cloud.
     #[arg(long)]
     faults: Option<PathBuf>,
+    /// Let the history survive a power failure, not only the death of this process, as of `hybrid serve`.
+    #[arg(long)]
+    durable: bool,
     /// Print one JSON document with status, output, error, cause, events and the report's path.
     #[arg(long)]
     json: bool,
@@ -89,6 +91,7 @@ impl Run {
         std::fs::create_dir_all(&folder).map_err(Error::file(&folder))?;
         let mut config = Config::new(stack, folder.join("cloud"), binaries.folder());
         config.clock = self.clock.into();
+        config.durability = serve::durability(self.durable);
         if let Some(faults) = &self.faults {
             config.faults =
                 Faults::load(faults).map_err(|error| Error::Usage(error.to_string()))?;

@@ -256,6 +256,17 @@ impl Store {
         )
     }
 
+    /// Waits until what was written before is committed, or could not be.
+    pub async fn settled(&self) {
+        let nothing = Write::Append {
+            execution: 0,
+            first: 0,
+            events: Vec::new(),
+        };
+        // If it fails, so did what came before it, which is tried again.
+        let _ = self.commit(nothing).await;
+    }
+
     /// Creates or replaces a state machine.
     pub async fn put_machine(&self, row: MachineRow) -> Result<(), StoreError> {
         self.commit(Write::PutMachine(Box::new(row))).await

@@ -210,6 +210,8 @@ impl Test {
                 self.cloud.endpoint(),
                 "-H",
                 &format!("X-Amz-Target: AWSStepFunctions.{action}"),
+                "-H",
+                "Content-Type: application/x-amz-json-1.0",
                 "-d",
             ])
             .arg(body.to_string())

@@ -126,7 +126,8 @@ async fn used_folder() -> tempfile::TempDir {
 #[tokio::test]
 async fn a_database_that_is_not_what_was_written_is_refused_by_name() {
     type Damage = fn(&Path);
-    let damages: [(&str, Damage, fn(&StoreError) -> bool); 6] = [
+    type Expected = fn(&StoreError) -> bool;
+    let damages: [(&str, Damage, Expected); 6] = [
         (
             "pages",
             |path| {

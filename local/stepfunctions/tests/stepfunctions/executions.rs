@@ -217,8 +217,8 @@ async fn subscribers_hear_every_event_in_order() {
 async fn the_virtual_clock_skips_waiting_but_not_work() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::create_dir(dir.path().join("bin")).unwrap();
-    let callback = r#"sleep 0.3; curl -s "$AWS_ENDPOINT_URL" -H "X-Amz-Target: AWSStepFunctions.SendTaskSuccess" \
-        -d "{\"taskToken\": \"$TASK_TOKEN\", \"output\": \"1\"}""#;
+    let callback = r#"curl -s "$AWS_ENDPOINT_URL" -H "X-Amz-Target: AWSStepFunctions.SendTaskSuccess" \
+        -H "Content-Type: application/x-amz-json-1.0" -d "{\"taskToken\": \"$TASK_TOKEN\", \"output\": \"1\"}""#;
     crate::cloud::write_worker(dir.path(), callback);
     let mut config = stepfunctions::Config::new(
         crate::cloud::stack(),

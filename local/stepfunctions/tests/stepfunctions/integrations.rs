@@ -458,7 +458,7 @@ async fn a_worker_calls_back_with_its_token() {
     let test = Test::start().await;
     test.worker(
         r#"curl -s "$AWS_ENDPOINT_URL" -H "X-Amz-Target: AWSStepFunctions.SendTaskSuccess" \
-           -d "{\"taskToken\": \"$TASK_TOKEN\", \"output\": \"{\\\"rows\\\": 3}\"}""#,
+           -H "Content-Type: application/x-amz-json-1.0" -d "{\"taskToken\": \"$TASK_TOKEN\", \"output\": \"{\\\"rows\\\": 3}\"}""#,
     );
     let token = json!({ "Name": "TASK_TOKEN", "Value": "{% $states.context.Task.Token %}" });
     let overrides = json!({ "ContainerOverrides": [{ "Name": "worker", "Environment": [token] }] });

@@ -5,6 +5,11 @@ use serde_json::json;
 use crate::cloud::{probe, write_worker};
 use crate::server::{Server, folder, pipe, reader_of};
 
+/// A worker that leaves a line, goes on until it is let go, and answers its token.
+const CALLS_BACK: &str = r#"echo run >> MARKS; cat GO${AWS_BATCH_JOB_ID:+-job}
+curl -s "$AWS_ENDPOINT_URL" -H "X-Amz-Target: AWSStepFunctions.SendTaskSuccess" \
+  -H "Content-Type: application/x-amz-json-1.0" -d "{\"taskToken\": \"$TOKEN\", \"output\": \"1\"}""#;
+
 #[tokio::test]
 async fn callbacks_timers_and_history_survive_a_kill() {
     let dir = folder();
@@ -124,4 +129,59 @@ async fn an_interrupted_function_is_invoked_again() {
     ];
     assert_eq!(server.types(&execution).await, expected);
     assert_eq!(std::fs::read_to_string(&lines).unwrap().lines().count(), 1);
+}
+
+/// Jobs of the dispatcher's kind: no state asks for them again, their token is all that is known.
+#[tokio::test]
+async fn jobs_that_nobody_asks_for_again_run_after_an_orderly_stop() {
+    let dir = folder();
+    let (marks, go) = (dir.path().join("marks"), dir.path().join("go"));
+    let pipes = [go.clone(), dir.path().join("go-job")];
+    pipes.iter().for_each(|path| pipe(path));
+    let script = CALLS_BACK
+        .replace("MARKS", marks.to_str().unwrap())
+        .replace("GO", go.to_str().unwrap());
+    write_worker(dir.path(), &script);
+    let token = json!([{ "Name": "TOKEN", "Value": "{% $states.context.Task.Token %}" }]);
+    let task = json!({
+        "Cluster": "main", "TaskDefinition": "worker", "LaunchType": "FARGATE",
+        "NetworkConfiguration": { "AwsvpcConfiguration": { "Subnets": ["subnet-1"] } },
+        "Overrides": { "ContainerOverrides": [{ "Name": "worker", "Environment": token }] },
+    });
+    let job = json!({
+        "JobName": "job", "JobQueue": "queue", "JobDefinition": "worker",
+        "ContainerOverrides": { "Environment": token },
+    });
+    let branch = |name: &str, resource: &str, arguments| {
+        json!({ "StartAt": name, "States": { name: {
+            "Type": "Task", "Resource": format!("arn:aws:states:::{resource}.waitForTaskToken"),
+            "Arguments": arguments, "End": true,
+        } } })
+    };
+    let definition = json!({ "QueryLanguage": "JSONata", "StartAt": "Both", "States": { "Both": {
+        "Type": "Parallel", "End": true,
+        "Branches": [branch("Task", "ecs:runTask", task), branch("Job", "aws-sdk:batch:submitJob", job)],
+    } } });
+    let server = Server::start(dir.path());
+    let machine = server.machine(&definition).await;
+    let execution = server.execution(&machine, &json!({})).await;
+    let [task, job] = [reader_of(&pipes[0]).await, reader_of(&pipes[1]).await];
+    // Else it might be stopped before the service's answer is in its log, and is asked for again.
+    for _ in 0..2 {
+        server.event("TaskSubmitted").await;
+    }
+    assert!(server.stop().success());
+    drop((task, job));
+
+    let server = Server::start(dir.path());
+    for pipe in &pipes {
+        drop(reader_of(pipe).await);
+    }
+    assert_eq!(server.output(&execution).await, json!([1, 1]));
+    let runs = std::fs::read_to_string(&marks).unwrap();
+    assert_eq!(
+        runs.lines().count(),
+        4,
+        "each was started once before and once after"
+    );
 }
