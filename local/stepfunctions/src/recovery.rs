@@ -252,16 +252,4 @@ impl Inner {
             seen,
         ))
     }
-
-    pub(super) fn history(&self, arn: &str) -> Result<Vec<asl::HistoryEvent>, ServiceError> {
-        if let Some(run) = self.runs.get(arn) {
-            return Ok(run.history());
-        }
-        let row = self
-            .store
-            .execution(arn)
-            .map_err(internal)?
-            .ok_or_else(|| not_found(arn))?;
-        Ok(self.replay(&row, |_| {})?.execution.history().to_vec())
-    }
 }

@@ -445,9 +445,9 @@ impl Run {
         self.lock().stopped
     }
 
-    /// The history so far, in the shape of GetExecutionHistory.
-    pub fn history(&self) -> Vec<asl::HistoryEvent> {
-        self.lock().execution.history().to_vec()
+    /// Looks at the history so far.
+    pub fn with_history<T>(&self, look: impl FnOnce(&[asl::HistoryEvent]) -> T) -> T {
+        look(self.lock().execution.history())
     }
 
     /// Marks the history so far as known to subscribers: after a replay.
