@@ -98,8 +98,9 @@ async fn post(
     body: Value,
 ) -> Value {
     use http_body_util::BodyExt;
-    let request =
-        http::Request::post(endpoint).header("x-amz-target", format!("AWSStepFunctions.{action}"));
+    let request = http::Request::post(endpoint)
+        .header("content-type", "application/x-amz-json-1.0")
+        .header("x-amz-target", format!("AWSStepFunctions.{action}"));
     let response = client
         .request(request.body(Body::from(body.to_string())).unwrap())
         .await

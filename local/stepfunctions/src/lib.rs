@@ -4,6 +4,7 @@ mod activities;
 pub mod api;
 mod clock;
 mod commands;
+mod evaluators;
 mod facade;
 mod histories;
 mod integrations;
@@ -43,6 +44,7 @@ pub use subscribers::ExecutionEvent;
 
 use activities::Activities;
 use clock::Clock;
+use evaluators::{Effort, Evaluators};
 use histories::Histories;
 use registry::compile;
 use run::Posted;
@@ -59,6 +61,7 @@ pub struct Machine {
     row: MachineRow,
     hash: String,
     compiled: asl::StateMachine,
+    effort: Arc<Effort>,
     /// Whether the store has the definition.
     stored: AtomicBool,
 }
@@ -75,6 +78,7 @@ pub struct Inner {
     compute: Compute,
     store: Store,
     clock: Arc<Clock>,
+    evaluators: Evaluators,
     machines: RwLock<BTreeMap<String, Arc<Machine>>>,
     activities: Activities,
     tokens: Tokens,
@@ -137,6 +141,7 @@ impl Sfn {
             compute,
             store,
             clock: clock.clone(),
+            evaluators: Evaluators::default(),
             machines: RwLock::default(),
             activities: Activities::default(),
             tokens: Tokens::default(),

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use asl::{Command, Event, Status};
 
+use super::evaluators::{Account, Effort};
 use super::replay::{Progress, Replay};
 use super::run::{Parent, Parts, Run};
 use super::store::ExecutionRow;
@@ -22,6 +23,7 @@ type Unclaimed = HashMap<Arc<str>, ExecutionRow>;
 struct Known {
     row: ExecutionRow,
     machine: asl::StateMachine,
+    account: Arc<Account>,
     parent: Option<Parent>,
     /// Its parent has told it to stop.
     stopped: bool,
@@ -54,6 +56,7 @@ impl Inner {
                 Ok(machine) => {
                     machines.entry(hash).or_insert_with(|| machine.clone());
                     let root = Known {
+                        account: Account::new(self.effort_of(&row)),
                         row,
                         machine,
                         parent: None,
@@ -106,6 +109,7 @@ impl Inner {
                             family.push(Known {
                                 row,
                                 machine: child.machine,
+                                account: parent.run.account(),
                                 parent: Some(Parent {
                                     run: Arc::downgrade(&parent.run),
                                     arn: parent.run.start.arn.clone(),
@@ -135,6 +139,7 @@ impl Inner {
         let Known {
             row,
             machine,
+            account,
             parent,
             stopped,
         } = known;
@@ -154,7 +159,8 @@ impl Inner {
             parent,
             started: row.started,
             durable: true,
-            execution: replay.execution,
+            execution: Some(replay.execution),
+            account,
             logged,
             last: replay.last,
         };
@@ -192,6 +198,15 @@ impl Inner {
             run.settle(self, Vec::new());
         }
         run.release(self, busy);
+    }
+
+    /// What a recorded execution's definition may take: as its machine's if that has not changed, else anything.
+    fn effort_of(&self, row: &ExecutionRow) -> Arc<Effort> {
+        let machine = self.machine(&row.start.state_machine_arn);
+        let same = machine
+            .ok()
+            .filter(|machine| row.definition.as_ref() == Some(&machine.hash));
+        same.map_or_else(Effort::unknown, |machine| machine.effort.clone())
     }
 
     /// The machine of a recorded execution: its own definition, or a part of its parent's.

@@ -130,6 +130,44 @@ async fn executions_are_described_listed_and_paged() {
     assert_eq!(running.send().await.unwrap().executions.len(), 1);
 }
 
+/// An expression that uses all of its five seconds.
+fn endless() -> Value {
+    let expression = "{% $sum([1..800000].($sum([1..1000]))) %}";
+    json!({ "StartAt": "Pass", "QueryLanguage": "JSONata", "States": {
+        "Pass": { "Type": "Pass", "Output": expression, "End": true },
+    } })
+}
+
+// All services and this test share one thread: what it did not leave would hold up everything.
+#[tokio::test]
+async fn long_evaluations_hold_up_nobody() {
+    let test = Test::start().await;
+    let long = test.machine("long", &endless()).await;
+    let mut running = Vec::new();
+    for _ in 0..6 {
+        running.push(test.start_execution(&long, &json!({})).await);
+    }
+    let short = json!({ "StartAt": "Pass", "QueryLanguage": "JSONata", "States": {
+        "Pass": { "Type": "Pass", "Output": "{% $sum([1, 2]) %}", "End": true },
+    } });
+    let short = test.machine("short", &short).await;
+    assert_eq!(test.run(&short, &json!({})).await.output, Some(json!(3)));
+    let plain = test.machine("plain", &pass()).await;
+    assert_eq!(test.run(&plain, &json!({})).await.status, "SUCCEEDED");
+    for arn in &running {
+        let found = test.sfn.describe_execution().execution_arn(arn);
+        assert_eq!(found.send().await.unwrap().status, ExecutionStatus::Running);
+        assert!(test.events(arn).await.len() <= 1);
+    }
+    let list = test.sfn.list_executions().state_machine_arn(&long);
+    let list = list
+        .status_filter(ExecutionStatus::Running)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(list.executions.len(), running.len());
+}
+
 #[tokio::test]
 async fn pages_go_on_where_they_were_and_tokens_are_checked() {
     let test = Test::start().await;
