@@ -1,6 +1,7 @@
 //! How fast the durable driver is: executions of five Pass states, activity tasks with their
-//! callbacks, and what waiting executions cost. `cargo run --release -p stepfunctions --example throughput`,
-//! with `-- --durable` the cost of surviving a power failure.
+//! callbacks, what waiting executions cost, and the listing of 100,000.
+//! `cargo run --release -p stepfunctions --example throughput -- [driver|listing]`, with `--durable` the cost of
+//! surviving a power failure.
 
 #![allow(clippy::unwrap_used)]
 
@@ -29,6 +30,10 @@ fn stack() -> Stack {
         "A": pass(json!("B")), "B": pass(json!("C")), "C": pass(json!("D")), "D": pass(json!("E")),
         "E": { "Type": "Pass", "End": true },
     } });
+    let jsonata = json!({ "StartAt": "A", "QueryLanguage": "JSONata", "States": {
+        "A": { "Type": "Pass", "Output": { "n": "{% $sum([1, 2, 3]) %}" }, "Next": "B" },
+        "B": { "Type": "Pass", "Output": "{% $states.input.n + 1 %}", "End": true },
+    } });
     let wait = json!({ "StartAt": "W", "States": { "W": { "Type": "Wait", "Seconds": 86_400, "End": true } } });
     let activity = format!("{STATES}:activity:work");
     let task = json!({ "StartAt": "T", "States": { "T": { "Type": "Task", "Resource": activity, "End": true } } });
@@ -41,6 +46,7 @@ fn stack() -> Stack {
         account: "123456789012".into(),
         state_machines: vec![
             machine("chain", &chain),
+            machine("jsonata", &jsonata),
             machine("wait", &wait),
             machine("task", &task),
             machine("map", &map),
@@ -123,8 +129,84 @@ async fn worker(endpoint: String, tasks: usize) {
     }
 }
 
+/// Lists all executions of a machine, page by page, for some seconds while others start.
+async fn listing(cloud: &Cloud, count: usize) {
+    for batch in 0..count / 1_000 {
+        join_all((0..1_000).map(|n| run(cloud, "chain", format!("list-{batch}-{n}")))).await;
+    }
+    let before = resident_kib();
+    let endpoint = cloud.endpoint().to_owned();
+    let pages = tokio::spawn(async move {
+        let client =
+            hyper_util::client::legacy::Client::builder(hyper_util::rt::TokioExecutor::new())
+                .build_http();
+        let (mut token, mut times) = (Value::Null, Vec::new());
+        let end = Instant::now() + Duration::from_secs(5);
+        while Instant::now() < end {
+            let mut question = json!({ "stateMachineArn": arn("chain") });
+            if !token.is_null() {
+                question["nextToken"] = token;
+            }
+            let start = Instant::now();
+            let mut page = post(&client, &endpoint, "ListExecutions", question).await;
+            times.push(start.elapsed());
+            assert_eq!(page["executions"].as_array().unwrap().len(), 100);
+            token = page["nextToken"].take();
+        }
+        times
+    });
+    let mut starts = Vec::new();
+    while !pages.is_finished() {
+        let start = Instant::now();
+        cloud
+            .start_execution(
+                &arn("wait"),
+                &format!("meanwhile-{}", starts.len()),
+                &json!({}),
+            )
+            .await
+            .unwrap();
+        starts.push(start.elapsed());
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let mut times = pages.await.unwrap();
+    println!(
+        "pages of 100 out of {count}: {}, {} KiB resident more than before",
+        spread(&mut times),
+        resident_kib().saturating_sub(before)
+    );
+    println!("starts meanwhile: {}", spread(&mut starts));
+}
+
+fn spread(times: &mut [Duration]) -> String {
+    times.sort();
+    let at = |share: usize| times[(times.len() - 1) * share / 100];
+    format!(
+        "{} in all, median {:?}, 99 in 100 within {:?}, worst {:?}",
+        times.len(),
+        at(50),
+        at(99),
+        at(100)
+    )
+}
+
 #[tokio::main]
 async fn main() {
+    let part = std::env::args().nth(1);
+    if part.as_deref() != Some("listing") {
+        driver().await;
+    }
+    if part.as_deref() != Some("driver") {
+        let dir = tempfile::tempdir().unwrap();
+        let cloud = Cloud::start(Config::new(stack(), dir.path().into(), dir.path().into()))
+            .await
+            .unwrap();
+        listing(&cloud, 100_000).await;
+        cloud.shutdown().await;
+    }
+}
+
+async fn driver() {
     let dir = tempfile::tempdir().unwrap();
     let mut config = Config::new(stack(), dir.path().into(), dir.path().into());
     // The cost of surviving a power failure: `-- --durable`.
@@ -159,6 +241,24 @@ async fn main() {
         10_000,
         async {
             join_all((0..10_000).map(|n| run(&cloud, "chain", format!("many-{n}")))).await;
+        },
+    )
+    .await;
+    rate(
+        "executions of two JSONata expressions, one after the other",
+        2_000,
+        async {
+            for n in 0..2_000 {
+                run(&cloud, "jsonata", format!("one-{n}")).await;
+            }
+        },
+    )
+    .await;
+    rate(
+        "executions of two JSONata expressions, 10,000 at once",
+        10_000,
+        async {
+            join_all((0..10_000).map(|n| run(&cloud, "jsonata", format!("many-{n}")))).await;
         },
     )
     .await;

@@ -1,7 +1,8 @@
 //! Activities: tasks that workers fetch. A waiting worker is woken the moment a task arrives.
 //! <https://docs.aws.amazon.com/step-functions/latest/dg/concepts-activities.html>
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 
 use asl::Value;
@@ -37,10 +38,10 @@ pub enum Fetch {
 
 /// All activities by ARN.
 #[derive(Default)]
-pub struct Activities(Mutex<HashMap<String, Queue>>);
+pub struct Activities(Mutex<BTreeMap<String, Queue>>);
 
 impl Activities {
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Queue>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Queue>> {
         self.0.lock()
     }
 
@@ -66,15 +67,15 @@ impl Activities {
         self.lock().get(arn).map(|queue| queue.row.clone())
     }
 
-    /// All activities by name.
-    pub fn list(&self) -> Vec<ActivityRow> {
-        let mut rows: Vec<ActivityRow> = self
-            .lock()
-            .values()
-            .map(|queue| queue.row.clone())
-            .collect();
-        rows.sort_by(|a, b| a.name.cmp(&b.name));
-        rows
+    /// As many activities that come after an ARN, in its order.
+    pub fn list(&self, after: Option<&str>, count: usize) -> Vec<ActivityRow> {
+        let queues = self.lock();
+        let after = after.map_or(Unbounded, Excluded);
+        queues
+            .range::<str, _>((after, Unbounded))
+            .take(count)
+            .map(|(_, queue)| queue.row.clone())
+            .collect()
     }
 
     /// Hands a task to the worker that has waited longest, else lets it wait behind the others;

@@ -5,6 +5,7 @@ use std::io;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use asl::Status;
 use bytes::Bytes;
@@ -44,10 +45,12 @@ pub struct Config {
     pub clock: ClockMode,
     /// What the history survives.
     pub durability: Durability,
+    /// How long ended executions are kept; none for as long as the folder is there.
+    pub keep: Option<Duration>,
 }
 
 impl Config {
-    /// A free port, no faults, the default limits, the real clock.
+    /// A free port, no faults, the default limits, the real clock; executions are kept.
     pub fn new(stack: Stack, data_dir: PathBuf, bin_dir: PathBuf) -> Config {
         Config {
             stack,
@@ -58,6 +61,7 @@ impl Config {
             limits: Limits::default(),
             clock: ClockMode::Real,
             durability: Durability::default(),
+            keep: None,
         }
     }
 }
@@ -152,6 +156,7 @@ impl Cloud {
             limits,
             clock,
             durability,
+            keep,
         } = config;
         let lock = lock_folder(&data_dir)?;
         let folder = data_dir.clone();
@@ -190,6 +195,9 @@ impl Cloud {
         // What goes on calls the endpoint at once; requests to Step Functions wait until all of it does.
         sfn.recover().await?;
         compute.open();
+        if let Some(keep) = keep {
+            sfn.keep_for(keep);
+        }
         Ok(Cloud {
             endpoint,
             compute,
@@ -246,7 +254,12 @@ impl Cloud {
 
     /// All history events of an execution, in the shape of GetExecutionHistory.
     pub async fn history(&self, arn: &str) -> Result<Vec<Value>, ServiceError> {
-        self.sfn.history(arn)
+        self.sfn.history(arn).await
+    }
+
+    /// Removes the executions that ended before a moment; how many.
+    pub async fn remove_ended(&self, before: asl::Timestamp) -> Result<usize, ServiceError> {
+        self.sfn.remove_ended(before).await
     }
 
     /// Task states of a machine whose Resource cannot be called here, as `State: resource`.
@@ -312,7 +325,7 @@ const DATABASE: &[&str] = &[
 
 /// Two local clouds on one folder would run every execution twice. The lock ends with this process,
 /// however it ends.
-fn lock_folder(path: &Path) -> Result<File, CloudError> {
+pub(crate) fn lock_folder(path: &Path) -> Result<File, CloudError> {
     let data = |source| CloudError::Data {
         path: path.to_owned(),
         source,

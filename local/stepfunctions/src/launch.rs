@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use asl::{Child, ChildId, Event, Execution, ExecutionType, Start, Status};
+use asl::{Child, ChildId, Event, ExecutionType, Start, Status};
 
+use super::evaluators::Account;
 use super::run::{Parent, Parts, Run};
 use super::runs::Claim;
 use super::store::{Definition, ExecutionRow};
@@ -18,6 +19,7 @@ struct Launch {
     start: Start,
     parent: Option<Parent>,
     call: Option<String>,
+    account: Arc<Account>,
 }
 
 impl Inner {
@@ -105,6 +107,7 @@ impl Inner {
             start,
             parent: None,
             call,
+            account: Account::new(machine.effort.clone()),
         };
         let run = self.launch(claim, launch).await?;
         if run.durable {
@@ -125,6 +128,7 @@ impl Inner {
             start,
             parent,
             call,
+            account,
         } = launch;
         let busy = self.clock.busy();
         let now = self.clock.now();
@@ -144,20 +148,19 @@ impl Inner {
             let begun = self.store.begin(row, definition, call).await;
             begun.map_err(internal)?;
         }
-        let (execution, commands) = Execution::start(&machine, start.clone(), now);
         let parts = Parts {
             id,
             start,
             parent,
             started: now,
             durable,
-            execution,
+            execution: None,
+            account,
             logged: 0,
             last: now,
         };
         let run = Run::new(self, claim, parts);
-        run.settle(self, commands);
-        run.release(self, busy);
+        run.begin(self, machine, busy).await;
         Ok(run)
     }
 
@@ -175,7 +178,7 @@ impl Inner {
             child: id,
             map_run: child.map_run_arn.clone(),
         };
-        match self.launch_child(child, parent).await {
+        match self.launch_child(child, parent, run.account()).await {
             Ok(started) => {
                 run.adopt(id, &started);
                 if stopped {
@@ -196,6 +199,7 @@ impl Inner {
         self: &Arc<Self>,
         child: Box<Child>,
         parent: Parent,
+        account: Arc<Account>,
     ) -> Result<Arc<Run>, ServiceError> {
         let arn = child.start.arn.clone();
         let Ok(claim) = self.runs.claim(&arn).await else {
@@ -207,6 +211,7 @@ impl Inner {
             start: child.start,
             parent: Some(parent),
             call: None,
+            account,
         };
         self.launch(claim, launch).await
     }

@@ -4,22 +4,26 @@ mod activities;
 pub mod api;
 mod clock;
 mod commands;
+mod evaluators;
 mod facade;
+mod histories;
 mod integrations;
 mod launch;
 mod map_run;
 mod recovery;
 mod registry;
 mod replay;
+mod retention;
 mod run;
 mod runs;
 mod store;
 mod subscribers;
 mod tokens;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
 
 use asl::{Event, ExecutionType, Status, Timestamp};
 use parking_lot::RwLock;
@@ -35,11 +39,14 @@ use stack::Stack;
 
 pub use clock::ClockMode;
 pub use facade::{Cloud, CloudError, Config, ExecutionDescription};
+pub use retention::{Removed, remove_ended};
 pub use store::{Durability, StoreError};
 pub use subscribers::ExecutionEvent;
 
 use activities::Activities;
 use clock::Clock;
+use evaluators::{Effort, Evaluators};
+use histories::Histories;
 use registry::compile;
 use run::Posted;
 use runs::Runs;
@@ -47,11 +54,15 @@ use store::{ExecutionRow, MachineRow, Store};
 use subscribers::Subscribers;
 use tokens::Tokens;
 
+/// The history's file in the data folder.
+const DATABASE: &str = "stepfunctions.db";
+
 /// A state machine: what is kept of it, and its compiled definition.
 pub struct Machine {
     row: MachineRow,
     hash: String,
     compiled: asl::StateMachine,
+    effort: Arc<Effort>,
     /// Whether the store has the definition.
     stored: AtomicBool,
 }
@@ -68,10 +79,12 @@ pub struct Inner {
     compute: Compute,
     store: Store,
     clock: Arc<Clock>,
-    machines: RwLock<HashMap<String, Arc<Machine>>>,
+    evaluators: Evaluators,
+    machines: RwLock<BTreeMap<String, Arc<Machine>>>,
     activities: Activities,
     tokens: Tokens,
     runs: Runs,
+    histories: Histories,
     subscribers: Subscribers,
     next_id: AtomicI64,
     recovered: SetOnce<()>,
@@ -121,7 +134,7 @@ impl Sfn {
         mode: ClockMode,
         durability: Durability,
     ) -> Result<Sfn, SfnError> {
-        let store = Store::open(&local.data_dir.join("stepfunctions.db"), durability)?;
+        let store = Store::open(&local.data_dir.join(DATABASE), durability)?;
         let next_id = AtomicI64::new(store.last_id()? + 1);
         let clock = Clock::new(mode, compute.processes.work.clone());
         let inner = Arc::new(Inner {
@@ -129,10 +142,12 @@ impl Sfn {
             compute,
             store,
             clock: clock.clone(),
+            evaluators: Evaluators::default(),
             machines: RwLock::default(),
             activities: Activities::default(),
             tokens: Tokens::default(),
             runs: Runs::default(),
+            histories: Histories::default(),
             subscribers: Subscribers::default(),
             next_id,
             recovered: SetOnce::new(),
@@ -154,6 +169,20 @@ impl Sfn {
         // Only the first time is there anybody to tell.
         let _ = self.inner.recovered.set(());
         Ok(())
+    }
+
+    /// Removes executions in the background once they have been over for `keep`.
+    pub fn keep_for(&self, keep: Duration) {
+        self.inner.keep_for(keep);
+    }
+
+    /// Removes the executions that ended before a moment; how many.
+    ///
+    /// # Errors
+    /// The history cannot be written.
+    pub async fn remove_ended(&self, before: Timestamp) -> Result<usize, ServiceError> {
+        let remove = move |sfn: &Arc<Inner>| sfn.forget_ended(before);
+        self.inner.apart(remove).await
     }
 
     /// A receiver of every history event as it is recorded, child executions' included.
@@ -200,9 +229,12 @@ impl Sfn {
     }
 
     /// All events of an execution, in the shape of GetExecutionHistory.
-    pub fn history(&self, arn: &str) -> Result<Vec<serde_json::Value>, ServiceError> {
-        let events = self.inner.history(arn)?;
-        Ok(events.iter().map(|event| event.to_json().into()).collect())
+    pub async fn history(&self, arn: &str) -> Result<Vec<serde_json::Value>, ServiceError> {
+        let render = |events: &[asl::HistoryEvent]| {
+            let events = events.iter().map(|event| event.to_json().into());
+            events.collect()
+        };
+        self.inner.history(arn, render).await
     }
 
     /// Task states of a machine whose Resource the local cloud cannot call, as `State: resource`.
@@ -271,6 +303,16 @@ impl Inner {
         }
         let description = self.describe(arn)?;
         Ok(description.stopped.unwrap_or_else(|| self.clock.now()))
+    }
+
+    /// Does what may take long on a thread where that holds up nobody.
+    async fn apart<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Arc<Inner>) -> Result<T, ServiceError> + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        let sfn = self.clone();
+        let done = self.runtime.spawn_blocking(move || work(&sfn));
+        done.await.map_err(internal)?
     }
 
     fn describe(&self, arn: &str) -> Result<Description, ServiceError> {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use asl::{Command, Event, Status};
 
+use super::evaluators::{Account, Effort};
 use super::replay::{Progress, Replay};
 use super::run::{Parent, Parts, Run};
 use super::store::ExecutionRow;
@@ -22,6 +23,7 @@ type Unclaimed = HashMap<Arc<str>, ExecutionRow>;
 struct Known {
     row: ExecutionRow,
     machine: asl::StateMachine,
+    account: Arc<Account>,
     parent: Option<Parent>,
     /// Its parent has told it to stop.
     stopped: bool,
@@ -54,6 +56,7 @@ impl Inner {
                 Ok(machine) => {
                     machines.entry(hash).or_insert_with(|| machine.clone());
                     let root = Known {
+                        account: Account::new(self.effort_of(&row)),
                         row,
                         machine,
                         parent: None,
@@ -80,7 +83,8 @@ impl Inner {
             self.store.end(row.id, self.clock.now(), &status)?;
         }
         // Who asks next is to be told of the ends above.
-        self.store.settled().await;
+        // If it fails, so did what came before it, which is tried again.
+        let _ = self.store.settled().await;
         for execution in rebuilt {
             self.go_on(execution);
         }
@@ -108,6 +112,7 @@ impl Inner {
                             family.push(Known {
                                 row,
                                 machine: child.machine,
+                                account: parent.run.account(),
                                 parent: Some(Parent {
                                     run: Arc::downgrade(&parent.run),
                                     arn: parent.run.start.arn.clone(),
@@ -137,6 +142,7 @@ impl Inner {
         let Known {
             row,
             machine,
+            account,
             parent,
             stopped,
         } = known;
@@ -156,7 +162,8 @@ impl Inner {
             parent,
             started: row.started,
             durable: true,
-            execution: replay.execution,
+            execution: Some(replay.execution),
+            account,
             logged,
             last: replay.last,
         };
@@ -194,6 +201,15 @@ impl Inner {
             run.settle(self, Vec::new());
         }
         run.release(self, busy);
+    }
+
+    /// What a recorded execution's definition may take: as its machine's if that has not changed, else anything.
+    fn effort_of(&self, row: &ExecutionRow) -> Arc<Effort> {
+        let machine = self.machine(&row.start.state_machine_arn);
+        let same = machine
+            .ok()
+            .filter(|machine| row.definition.as_ref() == Some(&machine.hash));
+        same.map_or_else(Effort::unknown, |machine| machine.effort.clone())
     }
 
     /// The machine of a recorded execution: its own definition, or a part of its parent's.
@@ -253,17 +269,5 @@ impl Inner {
             events,
             seen,
         ))
-    }
-
-    pub(super) fn history(&self, arn: &str) -> Result<Vec<asl::HistoryEvent>, ServiceError> {
-        if let Some(run) = self.runs.get(arn) {
-            return Ok(run.history());
-        }
-        let row = self
-            .store
-            .execution(arn)
-            .map_err(internal)?
-            .ok_or_else(|| not_found(arn))?;
-        Ok(self.replay(&row, |_| {})?.execution.history().to_vec())
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicBool;
 
 use asl::ExecutionType;
 
+use super::evaluators::Effort;
 use super::store::{ActivityRow, MachineRow};
 use super::{Inner, Machine, SfnError, definition_hash};
 use cloud::error::ServiceError;
@@ -97,6 +98,7 @@ impl Inner {
     ) -> Arc<Machine> {
         let machine = Arc::new(Machine {
             hash: definition_hash(&row.definition),
+            effort: Effort::of(&row.definition),
             row,
             compiled,
             stored: AtomicBool::new(false),

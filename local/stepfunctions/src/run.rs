@@ -8,18 +8,25 @@ use std::collections::HashMap;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use asl::{ChildId, Command, Event, Execution, Start, Status, TaskId, TimerId, Timestamp};
+use asl::{
+    ChildId, Command, Event, Execution, HistoryEvent, Start, StateMachine, Status, TaskId, TimerId,
+    Timestamp,
+};
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 
 use super::clock::Wake;
+use super::evaluators::Account;
 use super::runs::Claim;
 use super::{ExecutionEvent, Inner};
 use cloud::work::Busy;
 
 /// Time until a log that could not be written is tried again.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// How long a start waits for the first states, so that whoever has started an execution finds it begun.
+const SOON: Duration = Duration::from_millis(20);
 
 /// An execution.
 pub struct Run {
@@ -34,6 +41,10 @@ pub struct Run {
     /// Whether its log is kept: Standard executions' are.
     pub durable: bool,
     sfn: Weak<Inner>,
+    account: Arc<Account>,
+    /// Belongs to whoever attends the mailbox, for as long as an evaluation takes; nobody else waits for it. None
+    /// before the first and after the last.
+    interpreter: Mutex<Option<Execution>>,
     state: Mutex<State>,
     ended: Notify,
 }
@@ -51,7 +62,9 @@ pub struct Parent {
 }
 
 struct State {
-    execution: Execution,
+    status: Status,
+    /// What the interpreter has recorded so far.
+    history: Vec<HistoryEvent>,
     inbox: Vec<Letter>,
     attended: bool,
     next_seq: i64,
@@ -90,6 +103,9 @@ pub enum Posted {
     Refused(Arc<str>),
 }
 
+/// Who waits to be told of an event, and what.
+type Answer = (oneshot::Sender<Posted>, Posted);
+
 struct InFlight {
     token: Option<Arc<str>>,
     work: Option<AbortHandle>,
@@ -107,8 +123,10 @@ pub struct Parts {
     pub started: Timestamp,
     /// Whether its log is kept.
     pub durable: bool,
-    /// The interpreter.
-    pub execution: Execution,
+    /// The interpreter, if it has begun.
+    pub execution: Option<Execution>,
+    /// What it may take.
+    pub account: Arc<Account>,
     /// Number of logged events so far.
     pub logged: i64,
     /// Moment of the last event.
@@ -119,8 +137,10 @@ impl Run {
     /// An execution whose mailbox is attended by the caller, who must end with [`Run::release`]. It
     /// takes the place that was claimed for it among the runs.
     pub fn new(sfn: &Arc<Inner>, claim: Claim<'_>, parts: Parts) -> Arc<Run> {
+        let execution = parts.execution.as_ref();
         let state = State {
-            execution: parts.execution,
+            status: execution.map_or(Status::Running, |execution| execution.status().clone()),
+            history: execution.map_or_else(Vec::new, |execution| execution.history().to_vec()),
             inbox: Vec::new(),
             attended: true,
             next_seq: parts.logged,
@@ -139,6 +159,8 @@ impl Run {
             started: parts.started,
             durable: parts.durable,
             sfn: Arc::downgrade(sfn),
+            account: parts.account,
+            interpreter: Mutex::new(parts.execution),
             state: Mutex::new(state),
             ended: Notify::new(),
         });
@@ -205,7 +227,10 @@ impl Run {
                 tokio::time::sleep(RETRY).await;
                 continue;
             }
-            let (commands, answers) = self.apply(batch);
+            let (events, answers) = self.note_all(batch);
+            let Some(commands) = self.evaluate(sfn, move |run| run.apply(events)).await else {
+                return;
+            };
             self.settle(sfn, commands);
             for (sender, posted) in answers {
                 // The sender may have gone; the event stands.
@@ -259,18 +284,32 @@ impl Run {
         state.inbox = kept;
     }
 
-    fn apply(&self, batch: Batch) -> (Vec<Command>, Vec<(oneshot::Sender<Posted>, Posted)>) {
+    /// Lets go of what the events end; the events, and what is to be told of them.
+    fn note_all(&self, batch: Batch) -> (Vec<(Event, Timestamp)>, Vec<Answer>) {
         let mut state = self.lock();
         if state.stands_still.take().is_some() {
             tracing::info!(execution = %self.start.arn, "the execution goes on");
         }
-        let (mut commands, mut answers) = (Vec::new(), Vec::new());
-        for ((event, at), sender) in batch.events.into_iter().zip(batch.senders) {
-            let heard = self.note(&mut state, &event);
+        let mut answers = Vec::new();
+        for ((event, _), sender) in batch.events.iter().zip(batch.senders) {
+            let heard = self.note(&mut state, event);
             answers.extend(sender.map(|sender| (sender, heard)));
-            commands.extend(state.execution.apply(event, at));
         }
-        (commands, answers)
+        (batch.events, answers)
+    }
+
+    /// Lets the interpreter work where that holds up nobody; none if it panicked.
+    async fn evaluate(
+        self: &Arc<Run>,
+        sfn: &Inner,
+        work: impl FnOnce(&Run) -> Vec<Command> + Send + 'static,
+    ) -> Option<Vec<Command>> {
+        let run = self.clone();
+        let commands = sfn.evaluators.run(&self.account, move || work(&run)).await;
+        if commands.is_none() {
+            tracing::error!(execution = %self.start.arn, "the interpreter has failed; the execution stands still");
+        }
+        commands
     }
 
     /// Lets go of what the event ends. Of two answers to one task only the first is heard.
@@ -295,6 +334,59 @@ impl Run {
         if known { Posted::Heard } else { Posted::Late }
     }
 
+    fn interpreter(&self) -> MutexGuard<'_, Option<Execution>> {
+        self.interpreter.lock()
+    }
+
+    /// Starts the interpreter.
+    fn start(&self, machine: &StateMachine) -> Vec<Command> {
+        let (execution, commands) = Execution::start(machine, self.start.clone(), self.started);
+        self.show(&execution);
+        *self.interpreter() = Some(execution);
+        commands
+    }
+
+    fn apply(&self, events: Vec<(Event, Timestamp)>) -> Vec<Command> {
+        let mut interpreter = self.interpreter();
+        let Some(execution) = interpreter.as_mut() else {
+            return Vec::new();
+        };
+        let mut commands = Vec::new();
+        for (event, at) in events {
+            commands.extend(execution.apply(event, at));
+        }
+        self.show(execution);
+        commands
+    }
+
+    /// Shows to others what the interpreter has come to.
+    fn show(&self, execution: &Execution) {
+        let mut state = self.lock();
+        let known = state.history.len();
+        // Both only grow, and the one is copied from the other.
+        let news = execution.history().get(known..).unwrap_or_default();
+        state.history.extend_from_slice(news);
+        state.status = execution.status().clone();
+    }
+
+    /// Begins a new execution. Returns when its first states are done, or soon if they take long.
+    pub async fn begin(self: &Arc<Run>, sfn: &Arc<Inner>, machine: StateMachine, busy: Busy) {
+        let (run, inner) = (self.clone(), sfn.clone());
+        let first = async move {
+            let start = move |run: &Run| run.start(&machine);
+            if let Some(commands) = run.evaluate(&inner, start).await {
+                run.settle(&inner, commands);
+                run.release(&inner, busy);
+            }
+        };
+        if self.account.is_quick() {
+            first.await;
+        } else {
+            // It goes on when nobody waits for it any more.
+            let _ = tokio::time::timeout(SOON, sfn.runtime.spawn(first)).await;
+        }
+    }
+
     fn forget_token(&self, task: Option<InFlight>) {
         if let (Some(token), Some(sfn)) = (task.and_then(|task| task.token), self.sfn.upgrade()) {
             sfn.tokens.remove(&token);
@@ -303,6 +395,10 @@ impl Run {
 
     /// Tells subscribers what happened, ends the execution if it is over, else carries out the commands.
     pub fn settle(self: &Arc<Run>, sfn: &Arc<Inner>, commands: Vec<Command>) {
+        if sfn.is_closed() {
+            // An evaluation may have outlasted the service. The next start finds all this in the log.
+            return;
+        }
         self.publish(sfn);
         if matches!(self.status(), Status::Running) {
             commands
@@ -315,12 +411,12 @@ impl Run {
 
     fn publish(&self, sfn: &Inner) {
         let mut state = self.lock();
-        let news = state.published..state.execution.history().len();
+        let news = state.published..state.history.len();
         state.published = news.end;
         if sfn.subscribers.is_empty() {
             return;
         }
-        for event in &state.execution.history()[news] {
+        for event in &state.history[news] {
             sfn.subscribers.send(&ExecutionEvent {
                 execution_arn: self.start.arn.to_string(),
                 event: event.to_json().into(),
@@ -338,8 +434,9 @@ impl Run {
             std::mem::take(&mut state.timers),
         );
         let children = std::mem::take(&mut state.children);
-        let status = state.execution.status().clone();
+        let status = state.status.clone();
         drop(state);
+        self.interpreter().take();
         for task in tasks.into_values() {
             if let Some(work) = &task.work {
                 work.abort();
@@ -431,9 +528,14 @@ impl Run {
         }
     }
 
+    /// That of its children is the same.
+    pub fn account(&self) -> Arc<Account> {
+        self.account.clone()
+    }
+
     /// Where the execution stands.
     pub fn status(&self) -> Status {
-        self.lock().execution.status().clone()
+        self.lock().status.clone()
     }
 
     /// Why it stands still, if events wait that cannot be written to its log.
@@ -446,15 +548,15 @@ impl Run {
         self.lock().stopped
     }
 
-    /// The history so far, in the shape of GetExecutionHistory.
-    pub fn history(&self) -> Vec<asl::HistoryEvent> {
-        self.lock().execution.history().to_vec()
+    /// Looks at the history so far.
+    pub fn with_history<T>(&self, look: impl FnOnce(&[asl::HistoryEvent]) -> T) -> T {
+        look(&self.lock().history)
     }
 
     /// Marks the history so far as known to subscribers: after a replay.
     pub fn skip_published(&self) {
         let mut state = self.lock();
-        state.published = state.execution.history().len();
+        state.published = state.history.len();
     }
 
     /// Waits for the end.

@@ -75,11 +75,23 @@ impl Runs {
     /// Notes that an execution has ended, and lets go of the oldest that have.
     pub fn finished(&self, run: &Run) {
         let mut table = self.lock();
+        if !table.by_arn.contains_key(&run.start.arn) {
+            return;
+        }
         table.ended.push_back(run.start.arn.clone());
         if table.ended.len() > KEPT
             && let Some(oldest) = table.ended.pop_front()
         {
             table.by_arn.remove(&oldest);
+        }
+    }
+
+    /// Lets go of an ended execution that has been removed from the store.
+    pub fn forget(&self, arn: &str) {
+        let mut table = self.lock();
+        if table.by_arn.remove(arn).is_some() {
+            // Its name may be used again, and that execution must not be let go of in its place.
+            table.ended.retain(|ended| **ended != *arn);
         }
     }
 

@@ -5,6 +5,7 @@ mod exec;
 mod history;
 mod load;
 mod price;
+mod prune;
 mod run;
 mod serve;
 mod test_state;
@@ -29,6 +30,8 @@ pub enum Command {
     Load(Box<load::LoadArguments>),
     /// Say what a job, or each job of a pipeline, costs on every placement, and which it would get.
     Price(price::Price),
+    /// Remove ended executions from a data folder of `serve`.
+    Prune(prune::Prune),
     /// Run a pipeline of this project on this machine.
     Run(run::Run),
     /// Serve the local cloud on one endpoint, for any SDK or the AWS CLI.
@@ -51,6 +54,7 @@ impl Command {
             Command::History(command) => command.execute(),
             Command::Load(command) => command.execute().await,
             Command::Price(command) => command.execute(),
+            Command::Prune(command) => command.execute().await,
             Command::Run(command) => command.execute().await,
             Command::Serve(command) => command.execute().await,
             Command::TestState(command) => command.execute(),

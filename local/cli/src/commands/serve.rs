@@ -1,6 +1,6 @@
 //! `hybrid serve`: the local cloud on one endpoint, for any SDK, the AWS CLI or Terraform.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Args;
 use cloud::config::{ACCESS_KEY, SECRET_KEY};
@@ -24,6 +24,10 @@ pub struct Serve {
     /// once, which share commits, half as many end in a second.
     #[arg(long)]
     durable: bool,
+    /// Days for which ended executions are kept; AWS keeps them for 90. `hybrid prune` removes them at once.
+    /// <https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html>
+    #[arg(long, value_name = "DAYS", default_value_t = 90)]
+    keep_days: u16,
     /// Do not build the stack's binaries first.
     #[arg(long)]
     no_build: bool,
@@ -55,6 +59,7 @@ impl Serve {
         let mut config = Config::new(stack, data, binaries.folder());
         config.port = self.port;
         config.durability = durability(self.durable);
+        config.keep = Some(Duration::from_secs(86_400 * u64::from(self.keep_days)));
         let cloud = Cloud::start(config).await?;
         cloud.compute().scheduler.start();
         if self.json {

@@ -13,7 +13,8 @@ use super::super::activities::{ActivityTask, Fetch};
 use super::super::run::Posted;
 use super::super::store::ActivityRow;
 use super::super::{Inner, internal};
-use super::{MAX_DATA, check_name, listed, page, tags};
+use super::pages::{Page, Paging};
+use super::{MAX_DATA, check_name, tags};
 use cloud::error::ServiceError;
 use cloud::time::epoch_seconds;
 
@@ -176,26 +177,11 @@ fn no_activity(arn: &str) -> ServiceError {
     )
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct List {
-    max_results: Option<usize>,
-    next_token: Option<String>,
-}
-
 /// ListActivities, by name.
-pub fn list_activities(sfn: &Arc<Inner>, request: List) -> Result<Value, ServiceError> {
-    let (rows, next) = page(
-        sfn.activities.list(),
-        request.max_results,
-        request.next_token.as_deref(),
-        100,
-    )?;
-    Ok(listed(
-        "activities",
-        rows.iter().map(activity_json).collect(),
-        next,
-    ))
+pub fn list_activities(sfn: &Arc<Inner>, request: Paging) -> Result<Value, ServiceError> {
+    let page: Page<String> = request.page("ListActivities".into(), sfn.clock.now())?;
+    let rows = sfn.activities.list(page.after.as_deref(), page.fetch());
+    Ok(page.response("activities", rows, |row| row.arn.clone(), activity_json))
 }
 
 #[derive(Deserialize)]

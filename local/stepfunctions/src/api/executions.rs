@@ -1,13 +1,16 @@
 //! Executions.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use asl::Status;
+use asl::{HistoryEvent, Status};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::super::store::{ListedRow, Listing};
 use super::super::{Description, Inner, internal, not_found};
-use super::{check_name, listed, page, parse_input, read};
+use super::pages::{Page, Paging};
+use super::{check_name, parse_input, read};
 use cloud::action::StepFunctionsAction;
 use cloud::error::ServiceError;
 use cloud::faults::Verdict;
@@ -186,94 +189,148 @@ pub fn describe_machine(sfn: &Arc<Inner>, request: ByArn) -> Result<Value, Servi
 pub struct List {
     state_machine_arn: Option<String>,
     map_run_arn: Option<String>,
-    status_filter: Option<String>,
-    max_results: Option<usize>,
-    next_token: Option<String>,
+    status_filter: Option<StatusFilter>,
+    #[serde(flatten)]
+    paging: Paging,
 }
+
+/// The statuses that can be asked for.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum StatusFilter {
+    Running,
+    Succeeded,
+    Failed,
+    TimedOut,
+    Aborted,
+    /// That of children whose Map Run is redriven; nothing is redriven here.
+    PendingRedrive,
+}
+
+impl StatusFilter {
+    fn name(self) -> &'static str {
+        match self {
+            StatusFilter::Running => "RUNNING",
+            StatusFilter::Succeeded => "SUCCEEDED",
+            StatusFilter::Failed => "FAILED",
+            StatusFilter::TimedOut => "TIMED_OUT",
+            StatusFilter::Aborted => "ABORTED",
+            StatusFilter::PendingRedrive => "PENDING_REDRIVE",
+        }
+    }
+}
+
+/// How long a list waits for ends that are not yet in the store. AWS's is only eventually consistent.
+const SETTLE: Duration = Duration::from_secs(1);
 
 /// ListExecutions, newest first, of a machine or of a Map Run.
 /// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_ListExecutions.html>
-pub fn list(sfn: &Arc<Inner>, request: List) -> Result<Value, ServiceError> {
-    let rows = match (&request.state_machine_arn, &request.map_run_arn) {
+pub async fn list(sfn: &Arc<Inner>, request: List) -> Result<Value, ServiceError> {
+    let of = match (request.state_machine_arn, request.map_run_arn) {
         (Some(machine), None) => {
-            let known = sfn.machine(machine)?;
-            if known.row.kind == "EXPRESS" {
+            if sfn.machine(&machine)?.row.kind == "EXPRESS" {
                 let message = "This operation is not supported by this type of state machine";
                 return Err(ServiceError::new("StateMachineTypeNotSupported", message));
             }
-            sfn.store.executions_of(machine).map_err(internal)?
+            machine
         }
-        (None, Some(map_run)) => sfn.store.executions_of_map_run(map_run).map_err(internal)?,
-        _ => {
+        (None, Some(map_run)) => map_run,
+        (Some(_), Some(_)) | (None, None) => {
             return Err(super::invalid(
                 "Exactly one of stateMachineArn and mapRunArn must be given".into(),
             ));
         }
     };
-    let mut executions = Vec::new();
-    for row in rows {
-        // The end of an execution reaches the store a moment after the execution itself.
-        let live = sfn.runs.get(&row.start.arn);
-        let description = match live {
-            Some(_) => sfn.describe(&row.start.arn)?,
-            None => Description::from(row),
+    let status = request.status_filter.map(StatusFilter::name);
+    let name = format!("ListExecutions {of} {}", status.unwrap_or_default());
+    let page: Page<(i64, i64)> = request.paging.page(name, sfn.clock.now())?;
+    settle(sfn).await;
+    let (after, limit) = (page.after, page.fetch());
+    let rows = sfn.apart(move |sfn| {
+        let listing = Listing {
+            of: &of,
+            status,
+            after,
+            limit,
         };
-        if request
-            .status_filter
-            .as_deref()
-            .is_none_or(|wanted| wanted == description.status_name())
-        {
-            executions.push(description);
-        }
-    }
-    let (executions, next) = page(
-        executions,
-        request.max_results,
-        request.next_token.as_deref(),
-        100,
-    )?;
-    let items = executions.iter().map(|description| {
-        let mut item = json!({
-            "executionArn": description.arn,
-            "stateMachineArn": description.state_machine_arn,
-            "name": description.name,
-            "status": description.status_name(),
-            "startDate": epoch_seconds(description.started),
-        });
-        if let Some(stopped) = description.stopped {
-            item["stopDate"] = epoch_seconds(stopped);
-        }
-        if let Some(map_run) = &description.map_run {
-            item["mapRunArn"] = json!(map_run);
-        }
-        item
+        sfn.store.list(listing).map_err(internal)
     });
-    Ok(listed("executions", items.collect(), next))
+    Ok(page.response(
+        "executions",
+        rows.await?,
+        |row| (row.started.0, row.id),
+        listed_json,
+    ))
+}
+
+/// The end of an execution reaches the store a moment after whoever waits for it is told.
+pub async fn settle(sfn: &Inner) {
+    // Where the store cannot write now, the list is as old as the store.
+    let _ = tokio::time::timeout(SETTLE, sfn.store.settled()).await;
+}
+
+fn listed_json(row: &ListedRow) -> Value {
+    let name = row.arn.rsplit(':').next().unwrap_or_default();
+    let mut item = json!({
+        "executionArn": row.arn,
+        "stateMachineArn": row.machine,
+        "name": name,
+        "status": row.status,
+        "startDate": epoch_seconds(row.started),
+    });
+    if let Some(stopped) = row.stopped {
+        item["stopDate"] = epoch_seconds(stopped);
+    }
+    if let Some(map_run) = &row.map_run {
+        item["mapRunArn"] = json!(map_run);
+    }
+    item
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct History {
     execution_arn: String,
-    max_results: Option<usize>,
     #[serde(default)]
     reverse_order: bool,
-    next_token: Option<String>,
+    #[serde(flatten)]
+    paging: Paging,
 }
 
 /// GetExecutionHistory.
 /// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_GetExecutionHistory.html>
-pub fn history(sfn: &Arc<Inner>, request: History) -> Result<Value, ServiceError> {
-    let mut events = sfn.history(&request.execution_arn)?;
-    if request.reverse_order {
-        events.reverse();
+pub async fn history(sfn: &Arc<Inner>, request: History) -> Result<Value, ServiceError> {
+    let (arn, reverse) = (request.execution_arn, request.reverse_order);
+    let order = if reverse { "reverse" } else { "forward" };
+    let name = format!("GetExecutionHistory {arn} {order}");
+    let page: Page<u64> = request.paging.page(name, sfn.clock.now())?;
+    let (after, count) = (page.after, page.fetch());
+    let events = sfn.history(&arn, move |history| part(history, reverse, after, count));
+    Ok(page.response(
+        "events",
+        events.await?,
+        |event| event.id,
+        |event| Value::from(event.to_json()),
+    ))
+}
+
+/// So many events after the one with that id. Ids count from 1 in the order of the history.
+fn part(
+    history: &[HistoryEvent],
+    reverse: bool,
+    after: Option<u64>,
+    count: usize,
+) -> Vec<HistoryEvent> {
+    let after = after.map(|id| usize::try_from(id).unwrap_or(usize::MAX));
+    if reverse {
+        let end = after.map_or(history.len(), |id| id.saturating_sub(1).min(history.len()));
+        history[..end].iter().rev().take(count).cloned().collect()
+    } else {
+        history
+            .iter()
+            .skip(after.unwrap_or(0))
+            .take(count)
+            .cloned()
+            .collect()
     }
-    let (events, next) = page(
-        events,
-        request.max_results,
-        request.next_token.as_deref(),
-        100,
-    )?;
-    let events = events.iter().map(|event| Value::from(event.to_json()));
-    Ok(listed("events", events.collect(), next))
 }

@@ -1,5 +1,6 @@
 //! State machines.
 
+use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 
 use asl::ExecutionType;
@@ -8,7 +9,8 @@ use serde_json::{Value, json};
 
 use super::super::store::MachineRow;
 use super::super::{Inner, Machine, internal};
-use super::{check_name, listed, page, tags};
+use super::pages::{Page, Paging};
+use super::{check_name, tags};
 use cloud::error::ServiceError;
 use cloud::time::epoch_seconds;
 
@@ -167,32 +169,29 @@ pub fn describe(sfn: &Arc<Inner>, request: ByArn) -> Result<Value, ServiceError>
     Ok(response)
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct List {
-    max_results: Option<usize>,
-    next_token: Option<String>,
-}
-
 /// ListStateMachines, by name.
-pub fn list(sfn: &Arc<Inner>, request: List) -> Result<Value, ServiceError> {
+pub fn list(sfn: &Arc<Inner>, request: Paging) -> Result<Value, ServiceError> {
+    let page: Page<String> = request.page("ListStateMachines".into(), sfn.clock.now())?;
+    // The ARNs differ in the name alone.
+    let after = page.after.as_deref().map_or(Unbounded, Excluded);
     let machines = sfn.machines.read();
-    let mut machines: Vec<Arc<Machine>> = machines.values().cloned().collect();
-    machines.sort_by(|a, b| a.row.name.cmp(&b.row.name));
-    let (machines, next) = page(
+    let machines = machines.range::<str, _>((after, Unbounded));
+    let machines: Vec<Arc<Machine>> = machines
+        .take(page.fetch())
+        .map(|(_, machine)| machine.clone())
+        .collect();
+    Ok(page.response(
+        "stateMachines",
         machines,
-        request.max_results,
-        request.next_token.as_deref(),
-        100,
-    )?;
-    let machines = machines.iter().map(|machine| {
-        let row = &machine.row;
-        json!({
-            "stateMachineArn": row.arn,
-            "name": row.name,
-            "type": row.kind,
-            "creationDate": epoch_seconds(row.created),
-        })
-    });
-    Ok(listed("stateMachines", machines.collect(), next))
+        |machine| machine.row.arn.clone(),
+        |machine| {
+            let row = &machine.row;
+            json!({
+                "stateMachineArn": row.arn,
+                "name": row.name,
+                "type": row.kind,
+                "creationDate": epoch_seconds(row.created),
+            })
+        },
+    ))
 }

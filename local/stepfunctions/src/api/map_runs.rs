@@ -3,12 +3,13 @@
 
 use std::sync::Arc;
 
-use asl::EventKind;
+use asl::{EventKind, HistoryEvent};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::{Description, Inner, internal};
-use super::{listed, page};
+use super::super::{Inner, internal, status_name};
+use super::executions::settle;
+use super::pages::{Page, Paging};
 use cloud::error::ServiceError;
 use cloud::time::{Timestamp, epoch_seconds};
 
@@ -16,8 +17,8 @@ use cloud::time::{Timestamp, epoch_seconds};
 #[serde(rename_all = "camelCase")]
 pub struct List {
     execution_arn: String,
-    max_results: Option<usize>,
-    next_token: Option<String>,
+    #[serde(flatten)]
+    paging: Paging,
 }
 
 /// When a Map Run began and how it ended, as its execution's history tells.
@@ -28,11 +29,15 @@ struct MapRun {
     status: &'static str,
 }
 
-fn map_runs(sfn: &Arc<Inner>, execution: &str) -> Result<Vec<MapRun>, ServiceError> {
-    let history = sfn.history(execution)?;
+async fn map_runs(sfn: &Arc<Inner>, execution: &str) -> Result<Vec<MapRun>, ServiceError> {
     let ended = sfn.describe(execution)?.stopped;
+    sfn.history(execution, move |history| from_history(history, ended))
+        .await
+}
+
+fn from_history(history: &[HistoryEvent], ended: Option<Timestamp>) -> Vec<MapRun> {
     let mut runs: Vec<(u64, MapRun)> = Vec::new();
-    for event in &history {
+    for event in history {
         let status = match &event.kind {
             EventKind::MapRunStarted { arn } => {
                 let run = MapRun {
@@ -49,7 +54,7 @@ fn map_runs(sfn: &Arc<Inner>, execution: &str) -> Result<Vec<MapRun>, ServiceErr
             EventKind::MapRunAborted => "ABORTED",
             _ => continue,
         };
-        if let Some(run) = open_run(&history, &mut runs, event.previous_event_id) {
+        if let Some(run) = open_run(history, &mut runs, event.previous_event_id) {
             run.status = status;
             run.stopped = Some(event.timestamp);
         }
@@ -61,7 +66,7 @@ fn map_runs(sfn: &Arc<Inner>, execution: &str) -> Result<Vec<MapRun>, ServiceErr
         }
         run
     });
-    Ok(runs.collect())
+    runs.collect()
 }
 
 /// The open run whose start is among the predecessors of the event `id`.
@@ -85,29 +90,34 @@ fn open_run<'a>(
     None
 }
 
-/// ListMapRuns of an execution.
-pub fn list(sfn: &Arc<Inner>, request: List) -> Result<Value, ServiceError> {
-    let machine = sfn.describe(&request.execution_arn)?.state_machine_arn;
-    let runs = map_runs(sfn, &request.execution_arn)?;
-    let (runs, next) = page(
+/// ListMapRuns of an execution, in the order of their start.
+pub async fn list(sfn: &Arc<Inner>, request: List) -> Result<Value, ServiceError> {
+    let execution = request.execution_arn;
+    let machine = sfn.describe(&execution)?.state_machine_arn;
+    let page: Page<usize> = request
+        .paging
+        .page(format!("ListMapRuns {execution}"), sfn.clock.now())?;
+    // Their places do not change: a history only grows.
+    let runs = map_runs(sfn, &execution).await?.into_iter().enumerate();
+    let runs = runs.skip(page.after.map_or(0, |last| last.saturating_add(1)));
+    let runs = runs.take(page.fetch()).collect();
+    Ok(page.response(
+        "mapRuns",
         runs,
-        request.max_results,
-        request.next_token.as_deref(),
-        100,
-    )?;
-    let runs = runs.iter().map(|run| {
-        let mut item = json!({
-            "executionArn": request.execution_arn,
-            "mapRunArn": run.arn,
-            "stateMachineArn": machine,
-            "startDate": epoch_seconds(run.started),
-        });
-        if let Some(stopped) = run.stopped {
-            item["stopDate"] = epoch_seconds(stopped);
-        }
-        item
-    });
-    Ok(listed("mapRuns", runs.collect(), next))
+        |(place, _)| *place,
+        |(_, run): &(usize, MapRun)| {
+            let mut item = json!({
+                "executionArn": execution,
+                "mapRunArn": run.arn,
+                "stateMachineArn": machine,
+                "startDate": epoch_seconds(run.started),
+            });
+            if let Some(stopped) = run.stopped {
+                item["stopDate"] = epoch_seconds(stopped);
+            }
+            item
+        },
+    ))
 }
 
 #[derive(Deserialize)]
@@ -117,45 +127,21 @@ pub struct Describe {
 }
 
 /// DescribeMapRun.
-pub fn describe(sfn: &Arc<Inner>, request: Describe) -> Result<Value, ServiceError> {
-    let arn = &request.map_run_arn;
-    let live = sfn.runs.filter(|run| {
-        run.parent
-            .as_ref()
-            .is_some_and(|parent| *parent.map_run == **arn)
-    });
-    let rows = sfn.store.executions_of_map_run(arn).map_err(internal)?;
-    let parent = live
-        .iter()
-        .filter_map(|run| run.parent.as_ref())
-        .map(|parent| parent.arn.to_string())
-        .next();
-    let parent = parent.or_else(|| rows.iter().find_map(|row| row.parent.clone()));
-    let parent = parent.ok_or_else(|| {
-        ServiceError::new("ResourceNotFound", format!("Resource not found: '{arn}'"))
-    })?;
-    let run = map_runs(sfn, &parent)?
-        .into_iter()
-        .find(|run| run.arn == *arn);
-    let run = run.ok_or_else(|| {
-        ServiceError::new("ResourceNotFound", format!("Resource not found: '{arn}'"))
-    })?;
-    // Express children are in memory only, Standard ones in the store too.
-    let mut children: Vec<Description> = live
-        .iter()
-        .map(|run| sfn.describe(&run.start.arn))
-        .collect::<Result<_, _>>()?;
-    let stored = rows.into_iter().map(Description::from);
-    children.extend(stored.filter(|row| !live.iter().any(|run| *run.start.arn == *row.arn)));
+pub async fn describe(sfn: &Arc<Inner>, request: Describe) -> Result<Value, ServiceError> {
+    let arn = request.map_run_arn;
+    let missing = || ServiceError::new("ResourceNotFound", format!("Resource not found: '{arn}'"));
+    let (parent, children) = children(sfn, &arn).await?;
+    let parent = parent.ok_or_else(missing)?;
+    let mut runs = map_runs(sfn, &parent).await?.into_iter();
+    let run = runs.find(|run| run.arn == arn).ok_or_else(missing)?;
     let count = |status: &str| {
-        children
-            .iter()
-            .filter(|child| child.status_name() == status)
-            .count()
+        let found = children.iter().filter(|(name, _)| name == status);
+        found.map(|(_, count)| count).sum::<usize>()
     };
+    let total: usize = children.iter().map(|(_, count)| count).sum();
     let counts = json!({
         "pending": 0, "running": count("RUNNING"), "succeeded": count("SUCCEEDED"), "failed": count("FAILED"),
-        "timedOut": count("TIMED_OUT"), "aborted": count("ABORTED"), "total": children.len(),
+        "timedOut": count("TIMED_OUT"), "aborted": count("ABORTED"), "total": total,
         "resultsWritten": if run.status == "SUCCEEDED" { count("SUCCEEDED") } else { 0 },
         "failuresNotRedrivable": 0, "pendingRedrive": 0,
     });
@@ -168,4 +154,31 @@ pub fn describe(sfn: &Arc<Inner>, request: Describe) -> Result<Value, ServiceErr
         response["stopDate"] = epoch_seconds(stopped);
     }
     Ok(response)
+}
+
+/// The parent of a Map Run's children, and how many of them have which status. Express children are in memory only,
+/// Standard ones in the store.
+async fn children(
+    sfn: &Arc<Inner>,
+    map_run: &str,
+) -> Result<(Option<String>, Vec<(String, usize)>), ServiceError> {
+    settle(sfn).await;
+    let map_run = map_run.to_owned();
+    sfn.apart(move |sfn| {
+        let mut counts = sfn.store.count_by_status(&map_run).map_err(internal)?;
+        let mut parent = sfn.store.parent_of(&map_run).map_err(internal)?;
+        let express = sfn.runs.filter(|run| {
+            !run.durable
+                && run
+                    .parent
+                    .as_ref()
+                    .is_some_and(|parent| *parent.map_run == *map_run)
+        });
+        for run in express {
+            counts.push((status_name(&run.status()).to_owned(), 1));
+            parent = parent.or_else(|| run.parent.as_ref().map(|parent| parent.arn.to_string()));
+        }
+        Ok((parent, counts))
+    })
+    .await
 }

@@ -6,6 +6,7 @@ mod checks;
 mod executions;
 mod machines;
 mod map_runs;
+mod pages;
 mod tags;
 
 use std::sync::Arc;
@@ -76,8 +77,8 @@ impl Inner {
             Action::DescribeStateMachineForExecution => {
                 executions::describe_machine(self, read(body)?)
             }
-            Action::ListExecutions => executions::list(self, read(body)?),
-            Action::GetExecutionHistory => executions::history(self, read(body)?),
+            Action::ListExecutions => executions::list(self, read(body)?).await,
+            Action::GetExecutionHistory => executions::history(self, read(body)?).await,
             Action::SendTaskSuccess => callbacks::success(self, read(body)?).await,
             Action::SendTaskFailure => callbacks::failure(self, read(body)?).await,
             Action::SendTaskHeartbeat => callbacks::heartbeat(self, read(body)?).await,
@@ -88,8 +89,8 @@ impl Inner {
             Action::GetActivityTask => callbacks::get_activity_task(self, read(body)?).await,
             Action::ValidateStateMachineDefinition => checks::validate(read(body)?),
             Action::TestState => checks::test_state(self, read(body)?).await,
-            Action::ListMapRuns => map_runs::list(self, read(body)?),
-            Action::DescribeMapRun => map_runs::describe(self, read(body)?),
+            Action::ListMapRuns => map_runs::list(self, read(body)?).await,
+            Action::DescribeMapRun => map_runs::describe(self, read(body)?).await,
             Action::TagResource => tags::tag(self, read(body)?).await,
             Action::UntagResource => tags::untag(self, read(body)?).await,
             Action::ListTagsForResource => tags::list(self, read(body)?),
@@ -105,37 +106,6 @@ fn read<T: DeserializeOwned>(body: Value) -> Result<T, ServiceError> {
 
 fn invalid(message: String) -> ServiceError {
     ServiceError::new("ValidationException", message)
-}
-
-/// One page of a list and the token of the next. The token is the offset.
-fn page<T>(
-    items: Vec<T>,
-    limit: Option<usize>,
-    token: Option<&str>,
-    default: usize,
-) -> Result<(Vec<T>, Option<String>), ServiceError> {
-    let start = match token {
-        None => 0,
-        Some(token) => token
-            .parse()
-            .map_err(|_| ServiceError::new("InvalidToken", format!("Invalid Token: '{token}'")))?,
-    };
-    // AWS reads 0 as the default and never gives more than 1,000.
-    let limit = limit
-        .filter(|limit| *limit > 0)
-        .unwrap_or(default)
-        .min(1_000);
-    let end = start + limit;
-    let next = (end < items.len()).then(|| end.to_string());
-    Ok((items.into_iter().skip(start).take(limit).collect(), next))
-}
-
-/// A response of a list: the page, and `nextToken` where there is more.
-fn listed(key: &str, items: Vec<Value>, next: Option<String>) -> Value {
-    match next {
-        Some(next) => json!({ key: items, "nextToken": next }),
-        None => json!({ key: items }),
-    }
 }
 
 /// Checks a name of a state machine, an execution or an activity.

@@ -8,6 +8,10 @@
 //! [`Durability::PowerFailure`]: <https://www.sqlite.org/pragma.html#pragma_synchronous>
 
 mod open;
+mod read;
+mod retention;
+#[cfg(test)]
+mod tests;
 mod write;
 
 use std::path::{Path, PathBuf};
@@ -15,10 +19,12 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 
 use asl::{Event, Start, Status, Timestamp};
-use parking_lot::{Mutex, MutexGuard};
-use rusqlite::{Connection, Row};
+use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
+pub use read::{ListedRow, Listing};
+
+use read::Readers;
 use write::{Acknowledge, Begin, Request, Write, Writer};
 
 /// What the history survives.
@@ -151,9 +157,9 @@ pub struct ActivityRow {
     pub created: Timestamp,
 }
 
-/// The database: one writer thread and one reading connection.
+/// The database: one writer thread, and connections for reading.
 pub struct Store {
-    reader: Mutex<Connection>,
+    readers: Readers,
     writes: Mutex<Option<mpsc::Sender<Request>>>,
     writer: Mutex<Option<JoinHandle<()>>>,
 }
@@ -164,7 +170,7 @@ impl Store {
     /// # Errors
     /// The file is damaged, empty, of another program or of a later version, or cannot be used.
     pub fn open(path: &Path, durability: Durability) -> Result<Store, StoreError> {
-        let (connection, reader) = open::open(path, durability)?;
+        let (connection, readers) = open::open(path, durability)?;
         let (sender, receiver) = mpsc::channel();
         let writer = Writer::new(connection, path);
         let writer = std::thread::Builder::new()
@@ -172,7 +178,7 @@ impl Store {
             .spawn(move || writer.write_all(&receiver))
             .map_err(|_| StoreError::Closed)?;
         Ok(Store {
-            reader: Mutex::new(reader),
+            readers,
             writes: Mutex::new(Some(sender)),
             writer: Mutex::new(Some(writer)),
         })
@@ -180,15 +186,16 @@ impl Store {
 
     /// Commits what is outstanding and stops recording.
     pub fn close(&self) {
-        lock(&self.writes).take();
-        if let Some(writer) = lock(&self.writer).take() {
+        self.writes.lock().take();
+        if let Some(writer) = self.writer.lock().take() {
             // A panicked writer has nothing left to commit.
             let _ = writer.join();
         }
+        self.readers.close();
     }
 
     fn send(&self, write: Write, acknowledge: Option<Acknowledge>) -> Result<(), StoreError> {
-        let writes = lock(&self.writes);
+        let writes = self.writes.lock();
         let sender = writes.as_ref().ok_or(StoreError::Closed)?;
         sender
             .send((write, acknowledge))
@@ -199,6 +206,17 @@ impl Store {
         let (acknowledge, committed) = oneshot::channel();
         self.send(write, Some(acknowledge))?;
         committed.await.map_err(|_| StoreError::Closed)?
+    }
+
+    fn commit_and_wait(&self, write: Write) -> Result<(), StoreError> {
+        let (acknowledge, committed) = oneshot::channel();
+        self.send(write, Some(acknowledge))?;
+        committed.blocking_recv().map_err(|_| StoreError::Closed)?
+    }
+
+    /// Returns once everything that was sent before is committed, what is not awaited included.
+    pub async fn settled(&self) -> Result<(), StoreError> {
+        self.commit(Write::Nothing).await
     }
 
     /// Records a new execution with its definition and the call of a Task state that started it, if
@@ -245,26 +263,16 @@ impl Store {
         stopped: Timestamp,
         status: &Status,
     ) -> Result<(), StoreError> {
-        let status = serde_json::to_string(status)?;
+        let ending = serde_json::to_string(status)?;
         self.send(
             Write::End {
                 execution,
                 stopped,
-                status,
+                status: status.name(),
+                ending,
             },
             None,
         )
-    }
-
-    /// Waits until what was written before is committed, or could not be.
-    pub async fn settled(&self) {
-        let nothing = Write::Append {
-            execution: 0,
-            first: 0,
-            events: Vec::new(),
-        };
-        // If it fails, so did what came before it, which is tried again.
-        let _ = self.commit(nothing).await;
     }
 
     /// Creates or replaces a state machine.
@@ -304,163 +312,4 @@ impl Store {
         })
         .await
     }
-
-    /// Tags of a resource.
-    pub fn tags(&self, arn: &str) -> Result<Vec<(String, String)>, StoreError> {
-        self.query(
-            "SELECT key, value FROM tags WHERE arn = ?1 ORDER BY key",
-            [arn],
-            |row| Ok((row.get(0)?, row.get(1)?)),
-        )
-    }
-
-    /// All state machines, by name.
-    pub fn machines(&self) -> Result<Vec<MachineRow>, StoreError> {
-        self.query("SELECT * FROM state_machines ORDER BY name", [], |row| {
-            Ok(MachineRow {
-                arn: row.get("arn")?,
-                name: row.get("name")?,
-                kind: row.get("kind")?,
-                role_arn: row.get("role_arn")?,
-                definition: row.get("definition")?,
-                revision: row.get("revision")?,
-                created: Timestamp(row.get("created")?),
-                updated: Timestamp(row.get("updated")?),
-            })
-        })
-    }
-
-    /// All activities, by name.
-    pub fn activities(&self) -> Result<Vec<ActivityRow>, StoreError> {
-        self.query(
-            "SELECT arn, name, created FROM activities ORDER BY name",
-            [],
-            |row| {
-                Ok(ActivityRow {
-                    arn: row.get(0)?,
-                    name: row.get(1)?,
-                    created: Timestamp(row.get(2)?),
-                })
-            },
-        )
-    }
-
-    /// The definition kept under `hash`.
-    pub fn definition(&self, hash: &str) -> Result<Option<String>, StoreError> {
-        let rows = self.query(
-            "SELECT text FROM definitions WHERE hash = ?1",
-            [hash],
-            |row| row.get(0),
-        )?;
-        Ok(rows.into_iter().next())
-    }
-
-    /// The execution with that ARN.
-    pub fn execution(&self, arn: &str) -> Result<Option<ExecutionRow>, StoreError> {
-        Ok(self.executions("WHERE arn = ?1", [arn])?.into_iter().next())
-    }
-
-    /// The execution that a call of a Task state has started.
-    pub fn execution_of_call(&self, call: &str) -> Result<Option<ExecutionRow>, StoreError> {
-        Ok(self
-            .executions("WHERE call = ?1", [call])?
-            .into_iter()
-            .next())
-    }
-
-    /// Executions that have not ended, parents before their children.
-    pub fn running(&self) -> Result<Vec<ExecutionRow>, StoreError> {
-        self.executions("WHERE stopped IS NULL ORDER BY id", [])
-    }
-
-    /// Executions of a state machine, newest first.
-    pub fn executions_of(&self, machine: &str) -> Result<Vec<ExecutionRow>, StoreError> {
-        self.executions(
-            "WHERE machine = ?1 AND parent IS NULL ORDER BY started DESC, id DESC",
-            [machine],
-        )
-    }
-
-    /// Child executions of a Map Run, newest first.
-    pub fn executions_of_map_run(&self, map_run: &str) -> Result<Vec<ExecutionRow>, StoreError> {
-        self.executions(
-            "WHERE map_run = ?1 ORDER BY started DESC, id DESC",
-            [map_run],
-        )
-    }
-
-    /// The highest execution number so far.
-    pub fn last_id(&self) -> Result<i64, StoreError> {
-        let rows = self.query("SELECT COALESCE(MAX(id), 0) FROM executions", [], |row| {
-            row.get(0)
-        })?;
-        Ok(rows.into_iter().next().unwrap_or(0))
-    }
-
-    /// The log of an execution.
-    pub fn events(&self, execution: i64) -> Result<Vec<(Event, Timestamp)>, StoreError> {
-        let sql = "SELECT at, event FROM events WHERE execution = ?1 ORDER BY seq";
-        let rows = self.query(sql, [execution], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
-        })?;
-        rows.into_iter()
-            .map(|(at, event)| Ok((serde_json::from_str(&event)?, Timestamp(at))))
-            .collect()
-    }
-
-    fn query<T>(
-        &self,
-        sql: &str,
-        parameters: impl rusqlite::Params,
-        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
-    ) -> Result<Vec<T>, StoreError> {
-        let reader = lock(&self.reader);
-        let mut statement = reader.prepare_cached(sql)?;
-        let rows = statement
-            .query_map(parameters, read)?
-            .collect::<Result<_, _>>()?;
-        Ok(rows)
-    }
-
-    fn executions(
-        &self,
-        filter: &str,
-        parameters: impl rusqlite::Params,
-    ) -> Result<Vec<ExecutionRow>, StoreError> {
-        let sql = format!(
-            "SELECT id, start, definition, parent, map_run, started, stopped, status FROM executions {filter}"
-        );
-        let rows = self.query(&sql, parameters, |row| {
-            let (start, status): (String, Option<String>) = (row.get(1)?, row.get(7)?);
-            let row = (
-                row.get(0)?,
-                row.get(2)?,
-                row.get(3)?,
-                row.get(4)?,
-                row.get(5)?,
-                row.get::<_, Option<i64>>(6)?,
-            );
-            Ok((start, status, row))
-        })?;
-        let rows = rows.into_iter().map(
-            |(start, status, (id, definition, parent, map_run, started, stopped))| {
-                Ok(ExecutionRow {
-                    id,
-                    start: serde_json::from_str(&start)?,
-                    definition,
-                    parent,
-                    map_run,
-                    started: Timestamp(started),
-                    stopped: stopped.map(Timestamp),
-                    status: status
-                        .map_or(Ok(Status::Running), |status| serde_json::from_str(&status))?,
-                })
-            },
-        );
-        rows.collect()
-    }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock()
 }

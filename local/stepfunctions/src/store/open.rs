@@ -8,13 +8,14 @@ use std::path::{Path, PathBuf};
 use cloud::private;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
+use super::read::Readers;
 use super::{Durability, StoreError};
 
 /// Marks the file as ours, "hypi" in ASCII: <https://www.sqlite.org/pragma.html#pragma_application_id>
 const APPLICATION: i32 = 0x6879_7069;
 
 /// Version of the schema, `PRAGMA user_version`. 0 is what was written before versions were.
-const VERSION: i32 = 1;
+const VERSION: i32 = 2;
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS definitions (hash TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
@@ -40,13 +41,41 @@ const UPGRADES: [&str; VERSION as usize] = [
     // The call of a Task state that started a nested execution, so that it is started once.
     "ALTER TABLE executions ADD COLUMN call TEXT;
      CREATE UNIQUE INDEX executions_by_call ON executions (call) WHERE call IS NOT NULL;",
+    // The name of the status, and what lists need before input and output, which may be long: who reads a list reads
+    // none of their pages. An execution is listed under its Map Run if it has one, else under its machine. `removed`
+    // has the executions whose events are still to be deleted.
+    "DROP INDEX executions_by_machine;
+     DROP INDEX executions_by_map_run;
+     DROP INDEX executions_running;
+     DROP INDEX executions_by_call;
+     ALTER TABLE executions RENAME TO executions_1;
+     CREATE TABLE executions (
+       id INTEGER PRIMARY KEY, arn TEXT NOT NULL UNIQUE, machine TEXT NOT NULL, map_run TEXT, parent TEXT, call TEXT,
+       definition TEXT, started INTEGER NOT NULL, stopped INTEGER, status TEXT NOT NULL, start TEXT NOT NULL,
+       ending TEXT);
+     INSERT INTO executions
+       SELECT id, arn, machine, map_run, parent, call, definition, started, stopped,
+         CASE (SELECT key FROM json_each(status)) WHEN 'Succeeded' THEN 'SUCCEEDED' WHEN 'Failed' THEN 'FAILED'
+           WHEN 'TimedOut' THEN 'TIMED_OUT' WHEN 'Aborted' THEN 'ABORTED' ELSE 'RUNNING' END,
+         start, status
+       FROM executions_1;
+     DROP TABLE executions_1;
+     CREATE INDEX executions_listed ON executions (COALESCE(map_run, machine), started, id);
+     CREATE INDEX executions_filtered ON executions (COALESCE(map_run, machine), status, started, id);
+     CREATE INDEX executions_running ON executions (id) WHERE stopped IS NULL;
+     CREATE INDEX executions_ended ON executions (stopped) WHERE stopped IS NOT NULL;
+     CREATE UNIQUE INDEX executions_by_call ON executions (call) WHERE call IS NOT NULL;
+     CREATE TABLE removed (execution INTEGER PRIMARY KEY);",
 ];
 
-/// A writing and a reading connection to the database at `path`, which is created if it is not there.
+/// What `PRAGMA auto_vacuum` says of a file whose free pages can be given back piece by piece.
+const INCREMENTAL: i64 = 2;
+
+/// A writing connection to the database at `path`, which is created if it is not there, and the readers.
 pub(super) fn open(
     path: &Path,
     durability: Durability,
-) -> Result<(Connection, Connection), StoreError> {
+) -> Result<(Connection, Readers), StoreError> {
     match fs::metadata(path) {
         Ok(file) if file.len() == 0 => return Err(StoreError::Emptied { path: path.into() }),
         Ok(_) => {}
@@ -67,8 +96,8 @@ pub(super) fn open(
 fn prepare(
     path: &Path,
     durability: Durability,
-    vfs: Option<&str>,
-) -> Result<(Connection, Connection), StoreError> {
+    vfs: Option<&'static str>,
+) -> Result<(Connection, Readers), StoreError> {
     let failed = |error| at(path, error);
     let writer = connect(path, vfs).map_err(failed)?;
     look_over(&writer, path)?;
@@ -77,14 +106,18 @@ fn prepare(
         Durability::PowerFailure => "FULL",
     };
     let pragmas = format!(
-        "PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous}; PRAGMA cache_size = -2000;"
+        "PRAGMA journal_mode = WAL; PRAGMA journal_size_limit = 16777216;
+         PRAGMA synchronous = {synchronous}; PRAGMA cache_size = -2000;"
     );
     writer.execute_batch(&pragmas).map_err(failed)?;
     upgrade(&writer).map_err(failed)?;
-    let reader = connect(path, vfs).map_err(failed)?;
-    let pragmas = "PRAGMA query_only = ON; PRAGMA cache_size = -2000;";
-    reader.execute_batch(pragmas).map_err(failed)?;
-    Ok((writer, reader))
+    if pragma(&writer, "auto_vacuum").map_err(failed)? != INCREMENTAL
+        && let Err(error) = writer.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; VACUUM;")
+    {
+        tracing::warn!(%error, "the history database cannot be packed; what is removed leaves it as large as it is");
+    }
+    let readers = Readers::new(path, vfs).map_err(failed)?;
+    Ok((writer, readers))
 }
 
 /// Writes a new database beside the path and gives it its name at the end: a file of that name has
@@ -105,6 +138,8 @@ fn create(path: &Path) -> Result<(), StoreError> {
     private::create(&new).map_err(|source| unreadable(&new, source))?;
     let write = || -> rusqlite::Result<()> {
         let connection = Connection::open(&new)?;
+        // Before anything is written, else the file does not take it.
+        connection.execute_batch("PRAGMA auto_vacuum = INCREMENTAL;")?;
         connection.pragma_update(None, "application_id", APPLICATION)?;
         connection.execute_batch(SCHEMA)?;
         upgrade(&connection)?;
@@ -114,7 +149,13 @@ fn create(path: &Path) -> Result<(), StoreError> {
     fs::rename(&new, path).map_err(|source| unreadable(path, source))
 }
 
-fn connect(path: &Path, vfs: Option<&str>) -> rusqlite::Result<Connection> {
+/// A number that SQLite tells of the file.
+pub(super) fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
+    connection.pragma_query_value(None, name, |row| row.get(0))
+}
+
+/// Opens what is there.
+pub(super) fn connect(path: &Path, vfs: Option<&str>) -> rusqlite::Result<Connection> {
     // Without SQLITE_OPEN_CREATE: a file that vanishes now must not come back empty.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     match vfs {

@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-use super::{ActivityRow, ExecutionRow, MachineRow, StoreError, open};
+use super::{ActivityRow, ExecutionRow, MachineRow, StoreError, open, retention};
 
 /// Time until writes that could not be committed are tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -26,7 +26,8 @@ pub(super) enum Write {
     End {
         execution: i64,
         stopped: Timestamp,
-        status: String,
+        status: &'static str,
+        ending: String,
     },
     PutMachine(Box<MachineRow>),
     DeleteMachine(String),
@@ -40,6 +41,17 @@ pub(super) enum Write {
         arn: String,
         keys: Vec<String>,
     },
+    Remove {
+        executions: Vec<i64>,
+    },
+    DeleteEvents {
+        count: i64,
+    },
+    Shrink {
+        pages: u32,
+    },
+    /// Its commit tells that of everything before it.
+    Nothing,
 }
 
 pub(super) type Acknowledge = oneshot::Sender<Result<(), StoreError>>;
@@ -170,8 +182,8 @@ fn apply(connection: &Connection, write: &Write) -> Result<(), StoreError> {
                 run("INSERT OR IGNORE INTO definitions (hash, text) VALUES (?1, ?2)", params![hash, text])?;
             }
             run(
-            "INSERT INTO executions (id, arn, machine, start, definition, parent, map_run, started, call)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+            "INSERT INTO executions (id, arn, machine, start, definition, parent, map_run, started, call, status)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
             params![
                 row.id,
                 &*row.start.arn,
@@ -181,7 +193,8 @@ fn apply(connection: &Connection, write: &Write) -> Result<(), StoreError> {
                 row.parent,
                 row.map_run,
                 row.started.0,
-                call
+                call,
+                row.status.name()
             ],
             )
         }
@@ -189,9 +202,9 @@ fn apply(connection: &Connection, write: &Write) -> Result<(), StoreError> {
             let sql = "INSERT INTO events (execution, seq, at, event) VALUES (?1, ?2, ?3, ?4)";
             (*first..).zip(events).try_for_each(|(seq, (at, event))| run(sql, params![execution, seq, at.0, event]))
         }
-        Write::End { execution, stopped, status } => run(
-            "UPDATE executions SET stopped = ?2, status = ?3 WHERE id = ?1",
-            params![execution, stopped.0, status],
+        Write::End { execution, stopped, status, ending } => run(
+            "UPDATE executions SET stopped = ?2, status = ?3, ending = ?4 WHERE id = ?1",
+            params![execution, stopped.0, status, ending],
         ),
         Write::PutMachine(row) => run(
             "INSERT OR REPLACE INTO state_machines (arn, name, kind, role_arn, definition, revision, created, updated)
@@ -219,5 +232,9 @@ fn apply(connection: &Connection, write: &Write) -> Result<(), StoreError> {
         Write::Untag { arn, keys } => {
             keys.iter().try_for_each(|key| run("DELETE FROM tags WHERE arn = ?1 AND key = ?2", params![arn, key]))
         }
+        Write::Remove { executions } => retention::remove(connection, executions),
+        Write::DeleteEvents { count } => retention::delete_events(connection, *count),
+        Write::Shrink { pages } => retention::shrink(connection, *pages),
+        Write::Nothing => Ok(()),
     }
 }

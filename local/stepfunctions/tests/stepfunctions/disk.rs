@@ -203,7 +203,17 @@ async fn a_database_of_before_there_were_versions_goes_on() {
     let dir = used_folder().await;
     database(dir.path())
         .execute_batch(
-            "DROP INDEX executions_by_call; ALTER TABLE executions DROP COLUMN call;
+            "DROP TABLE removed;
+             ALTER TABLE executions RENAME TO newer;
+             CREATE TABLE executions (
+               id INTEGER PRIMARY KEY, arn TEXT NOT NULL UNIQUE, machine TEXT NOT NULL, start TEXT NOT NULL,
+               definition TEXT, parent TEXT, map_run TEXT, started INTEGER NOT NULL, stopped INTEGER, status TEXT);
+             INSERT INTO executions
+               SELECT id, arn, machine, start, definition, parent, map_run, started, stopped, ending FROM newer;
+             DROP TABLE newer;
+             CREATE INDEX executions_by_machine ON executions (machine, started);
+             CREATE INDEX executions_by_map_run ON executions (map_run) WHERE map_run IS NOT NULL;
+             CREATE INDEX executions_running ON executions (id) WHERE stopped IS NULL;
              PRAGMA application_id = 0; PRAGMA user_version = 0;",
         )
         .unwrap();

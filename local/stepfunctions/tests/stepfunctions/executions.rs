@@ -130,6 +130,177 @@ async fn executions_are_described_listed_and_paged() {
     assert_eq!(running.send().await.unwrap().executions.len(), 1);
 }
 
+/// An expression that uses all of its five seconds.
+fn endless() -> Value {
+    let expression = "{% $sum([1..800000].($sum([1..1000]))) %}";
+    json!({ "StartAt": "Pass", "QueryLanguage": "JSONata", "States": {
+        "Pass": { "Type": "Pass", "Output": expression, "End": true },
+    } })
+}
+
+// All services and this test share one thread: what it did not leave would hold up everything.
+#[tokio::test]
+async fn long_evaluations_hold_up_nobody() {
+    let test = Test::start().await;
+    let long = test.machine("long", &endless()).await;
+    let mut running = Vec::new();
+    for _ in 0..6 {
+        running.push(test.start_execution(&long, &json!({})).await);
+    }
+    let short = json!({ "StartAt": "Pass", "QueryLanguage": "JSONata", "States": {
+        "Pass": { "Type": "Pass", "Output": "{% $sum([1, 2]) %}", "End": true },
+    } });
+    let short = test.machine("short", &short).await;
+    assert_eq!(test.run(&short, &json!({})).await.output, Some(json!(3)));
+    let plain = test.machine("plain", &pass()).await;
+    assert_eq!(test.run(&plain, &json!({})).await.status, "SUCCEEDED");
+    for arn in &running {
+        let found = test.sfn.describe_execution().execution_arn(arn);
+        assert_eq!(found.send().await.unwrap().status, ExecutionStatus::Running);
+        assert!(test.events(arn).await.len() <= 1);
+    }
+    let list = test.sfn.list_executions().state_machine_arn(&long);
+    let list = list
+        .status_filter(ExecutionStatus::Running)
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(list.executions.len(), running.len());
+}
+
+#[tokio::test]
+async fn pages_go_on_where_they_were_and_tokens_are_checked() {
+    let test = Test::start().await;
+    let machine = test.machine("machine", &pass()).await;
+    let other = test.machine("other", &pass()).await;
+    let mut started = Vec::new();
+    for n in 0..5 {
+        started.push(test.run(&machine, &json!({ "n": n })).await.arn);
+    }
+    let list = |machine: &str| {
+        let list = test.sfn.list_executions().state_machine_arn(machine);
+        list.max_results(3)
+    };
+    let arns = |page: &aws_sdk_sfn::operation::list_executions::ListExecutionsOutput| {
+        let executions = page.executions.iter();
+        let arns: Vec<String> = executions
+            .map(|found| found.execution_arn.clone())
+            .collect();
+        arns
+    };
+    let first = list(&machine).send().await.unwrap();
+    let token = first.next_token.clone().unwrap();
+    // What starts meanwhile is before the first page, and moves nothing behind it.
+    for n in 5..7 {
+        test.run(&machine, &json!({ "n": n })).await;
+    }
+    let second = list(&machine).next_token(&token).send().await.unwrap();
+    assert_eq!(second.next_token, None);
+    let mut all = [arns(&first), arns(&second)].concat();
+    all.reverse();
+    assert_eq!(all, started);
+    let refused = [
+        list(&other).next_token(&token),
+        list(&machine)
+            .status_filter(ExecutionStatus::Failed)
+            .next_token(&token),
+        list(&machine).next_token("3"),
+        list(&machine).next_token(format!("{token}x")),
+    ];
+    for list in refused {
+        let error = list.send().await.unwrap_err().into_service_error();
+        assert_eq!(error.code(), Some("InvalidToken"), "{error}");
+    }
+    let unknown = list(&machine).status_filter("DONE".into()).send().await;
+    let unknown = unknown.unwrap_err().into_service_error();
+    assert_eq!(unknown.code(), Some("ValidationException"));
+    assert!(unknown.message().unwrap().contains("DONE"), "{unknown}");
+}
+
+#[tokio::test]
+async fn machines_are_paged_by_name() {
+    let test = Test::start().await;
+    for name in ["b", "a", "d", "c"] {
+        test.machine(name, &pass()).await;
+    }
+    let list = || test.sfn.list_state_machines().max_results(2);
+    let names = |machines: &[aws_sdk_sfn::types::StateMachineListItem]| {
+        let names: Vec<String> = machines
+            .iter()
+            .map(|machine| machine.name.clone())
+            .collect();
+        names
+    };
+    let first = list().send().await.unwrap();
+    assert_eq!(names(&first.state_machines), ["a", "b"]);
+    // Neither a machine before the place nor the end of the last one moves it.
+    test.machine("aa", &pass()).await;
+    let last = &first.state_machines[1].state_machine_arn;
+    let delete = test.sfn.delete_state_machine().state_machine_arn(last);
+    delete.send().await.unwrap();
+    let second = list()
+        .next_token(first.next_token.unwrap())
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(names(&second.state_machines), ["c", "d"]);
+}
+
+#[tokio::test]
+async fn ended_executions_are_removed_and_their_names_are_free_again() {
+    let test = Test::start().await;
+    let machine = test.machine("machine", &wait(600)).await;
+    let start = |name: &str| {
+        let start = test.sfn.start_execution().state_machine_arn(&machine);
+        start.name(name).send()
+    };
+    let (running, ended) = (start("runs").await.unwrap(), start("ends").await.unwrap());
+    let stop = test
+        .sfn
+        .stop_execution()
+        .execution_arn(&ended.execution_arn);
+    stop.send().await.unwrap();
+    let stopped = test
+        .cloud
+        .wait(&ended.execution_arn)
+        .await
+        .unwrap()
+        .stopped
+        .unwrap();
+    // It ended at that moment, not before it.
+    assert_eq!(test.cloud.remove_ended(stopped).await.unwrap(), 0);
+    let later = asl::Timestamp(stopped.0 + 1);
+    assert_eq!(test.cloud.remove_ended(later).await.unwrap(), 1);
+    let list = test.sfn.list_executions().state_machine_arn(&machine);
+    let list = list.send().await.unwrap().executions;
+    assert_eq!(
+        (list.len(), &list[0].execution_arn),
+        (1, &running.execution_arn)
+    );
+    let gone = test
+        .sfn
+        .describe_execution()
+        .execution_arn(&ended.execution_arn);
+    let gone = gone.send().await.unwrap_err().into_service_error();
+    assert_eq!(gone.code(), Some("ExecutionDoesNotExist"));
+    let again = start("ends").await.unwrap();
+    assert_eq!(again.execution_arn, ended.execution_arn);
+    let data = test.dir.path().join("data");
+    let in_use = stepfunctions::remove_ended(&data, later)
+        .await
+        .err()
+        .unwrap();
+    assert!(
+        matches!(in_use, stepfunctions::CloudError::InUse { .. }),
+        "{in_use}"
+    );
+    test.cloud.shutdown().await;
+    let removed = stepfunctions::remove_ended(&data, asl::Timestamp(i64::MAX))
+        .await
+        .unwrap();
+    assert_eq!(removed.executions, 0);
+}
+
 #[tokio::test]
 async fn the_history_is_paged_in_both_directions() {
     let test = Test::start().await;
@@ -152,6 +323,13 @@ async fn the_history_is_paged_in_both_directions() {
     assert_eq!((second.events.len(), second.next_token), (1, None));
     let reverse = history().reverse_order(true).send().await.unwrap();
     assert_eq!(reverse.events[0].r#type.as_str(), "ExecutionSucceeded");
+    let token = reverse.next_token.unwrap();
+    let last = history().reverse_order(true).next_token(&token);
+    let last = last.send().await.unwrap();
+    let ids: Vec<i64> = last.events.iter().map(|event| event.id).collect();
+    assert_eq!((ids, last.next_token), (vec![1], None));
+    let forward = history().next_token(token).send().await.unwrap_err();
+    assert_eq!(forward.into_service_error().code(), Some("InvalidToken"));
 }
 
 #[tokio::test]

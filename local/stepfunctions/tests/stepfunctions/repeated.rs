@@ -4,10 +4,12 @@
 use std::sync::Arc;
 
 use aws_sdk_sfn::error::ProvideErrorMetadata;
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
 use cloud::compute::Compute;
 use cloud::config::{Limits, Local};
 use cloud::faults::Faults;
-use cloud::router::JsonService;
+use cloud::router::Service as _;
 use futures::FutureExt;
 use serde_json::{Value, json};
 use stack::Stack;
@@ -153,14 +155,23 @@ async fn requests_wait_until_everything_is_taken_up() {
     let sfn = Sfn::open(compute, local, &stack, mode, durability)
         .await
         .unwrap();
+    let call = |action: &str, body: Value| {
+        let request =
+            Request::builder().header("x-amz-target", format!("AWSStepFunctions.{action}"));
+        sfn.answer(request.body(Body::from(body.to_string())).unwrap())
+    };
     let again = json!({ "stateMachineArn": machine, "name": "one" });
-    let mut again = sfn.call("StartExecution", again);
+    let mut again = call("StartExecution", again);
     let success = json!({ "taskToken": token, "output": "1" });
-    let mut success = sfn.call("SendTaskSuccess", success);
+    let mut success = call("SendTaskSuccess", success);
     assert!((&mut again).now_or_never().is_none());
     assert!((&mut success).now_or_never().is_none());
     sfn.recover().await.unwrap();
-    assert_eq!(again.await.unwrap()["executionArn"], *execution);
+    let answer = to_bytes(again.await.unwrap().into_body(), 65_536)
+        .await
+        .unwrap();
+    let answer: Value = serde_json::from_slice(&answer).unwrap();
+    assert_eq!(answer["executionArn"], *execution);
     success.await.unwrap();
     let ended = sfn.wait(&execution).await.unwrap();
     assert_eq!(ended.status_name(), "SUCCEEDED");

@@ -264,7 +264,7 @@ pub fn cut_log(dir: &Path, execution: &str, after: &str) {
     assert!(cut > 0, "nothing comes after {after}");
     database
         .execute(
-            "UPDATE executions SET stopped = NULL, status = NULL WHERE id = ?1",
+            "UPDATE executions SET stopped = NULL, status = 'RUNNING', ending = NULL WHERE id = ?1",
             [id],
         )
         .unwrap();

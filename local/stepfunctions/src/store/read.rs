@@ -1,0 +1,300 @@
+//! Reading: on connections of its own, so that neither writers nor other readers wait for a long read.
+
+use std::path::{Path, PathBuf};
+
+use asl::{Event, Status, Timestamp};
+use parking_lot::Mutex;
+use rusqlite::{Connection, Row, params};
+
+use super::{ActivityRow, ExecutionRow, MachineRow, Store, StoreError, open};
+
+/// Connections that stay open while nobody reads.
+const KEPT: usize = 4;
+
+/// Every thread that reads has a connection to itself.
+pub(super) struct Readers {
+    path: PathBuf,
+    /// How SQLite reaches the file: all connections of a process must do it in the same way.
+    vfs: Option<&'static str>,
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl Readers {
+    /// Opens the first connection, which shows that the file can be read.
+    pub(super) fn new(path: &Path, vfs: Option<&'static str>) -> rusqlite::Result<Readers> {
+        let readers = Readers {
+            path: path.to_owned(),
+            vfs,
+            idle: Mutex::default(),
+        };
+        let first = readers.open()?;
+        readers.idle.lock().push(first);
+        Ok(readers)
+    }
+
+    fn open(&self) -> rusqlite::Result<Connection> {
+        let connection = self.connect()?;
+        connection.execute_batch("PRAGMA query_only = ON; PRAGMA cache_size = -2000;")?;
+        Ok(connection)
+    }
+
+    /// A connection of the caller's own.
+    pub(super) fn connect(&self) -> rusqlite::Result<Connection> {
+        open::connect(&self.path, self.vfs)
+    }
+
+    pub(super) fn with<T>(
+        &self,
+        read: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let idle = self.idle.lock().pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => self.open()?,
+        };
+        let outcome = read(&connection);
+        let mut idle = self.idle.lock();
+        if idle.len() < KEPT {
+            idle.push(connection);
+        }
+        outcome
+    }
+
+    pub(super) fn close(&self) {
+        self.idle.lock().clear();
+    }
+}
+
+/// An execution as a list shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedRow {
+    /// Number within this database.
+    pub id: i64,
+    /// ARN.
+    pub arn: String,
+    /// ARN of its state machine.
+    pub machine: String,
+    /// ARN of its Map Run, if it is a child of one.
+    pub map_run: Option<String>,
+    /// When it started.
+    pub started: Timestamp,
+    /// When it ended; none while it runs.
+    pub stopped: Option<Timestamp>,
+    /// Name of its status.
+    pub status: String,
+}
+
+/// Which executions are wanted, newest first.
+#[derive(Debug, Clone, Copy)]
+pub struct Listing<'a> {
+    /// ARN of a state machine, or of a Map Run.
+    pub of: &'a str,
+    /// Name of a status that they must have.
+    pub status: Option<&'a str>,
+    /// Start and number of the execution that the wanted ones come after.
+    pub after: Option<(i64, i64)>,
+    /// How many at most.
+    pub limit: usize,
+}
+
+impl Listing<'_> {
+    /// `?1` of, `?2` and `?3` after, `?4` limit, `?5` status.
+    pub(super) fn sql(&self) -> &'static str {
+        match self.status {
+            None => {
+                "SELECT id, arn, machine, map_run, started, stopped, status FROM executions
+                 WHERE COALESCE(map_run, machine) = ?1 AND (started, id) < (?2, ?3)
+                 ORDER BY started DESC, id DESC LIMIT ?4"
+            }
+            Some(_) => {
+                "SELECT id, arn, machine, map_run, started, stopped, status FROM executions
+                 WHERE COALESCE(map_run, machine) = ?1 AND status = ?5 AND (started, id) < (?2, ?3)
+                 ORDER BY started DESC, id DESC LIMIT ?4"
+            }
+        }
+    }
+}
+
+impl Store {
+    /// Tags of a resource.
+    pub fn tags(&self, arn: &str) -> Result<Vec<(String, String)>, StoreError> {
+        self.query(
+            "SELECT key, value FROM tags WHERE arn = ?1 ORDER BY key",
+            [arn],
+            |row| Ok((row.get(0)?, row.get(1)?)),
+        )
+    }
+
+    /// All state machines, by name.
+    pub fn machines(&self) -> Result<Vec<MachineRow>, StoreError> {
+        self.query("SELECT * FROM state_machines ORDER BY name", [], |row| {
+            Ok(MachineRow {
+                arn: row.get("arn")?,
+                name: row.get("name")?,
+                kind: row.get("kind")?,
+                role_arn: row.get("role_arn")?,
+                definition: row.get("definition")?,
+                revision: row.get("revision")?,
+                created: Timestamp(row.get("created")?),
+                updated: Timestamp(row.get("updated")?),
+            })
+        })
+    }
+
+    /// All activities, by name.
+    pub fn activities(&self) -> Result<Vec<ActivityRow>, StoreError> {
+        self.query(
+            "SELECT arn, name, created FROM activities ORDER BY name",
+            [],
+            |row| {
+                Ok(ActivityRow {
+                    arn: row.get(0)?,
+                    name: row.get(1)?,
+                    created: Timestamp(row.get(2)?),
+                })
+            },
+        )
+    }
+
+    /// The definition kept under `hash`.
+    pub fn definition(&self, hash: &str) -> Result<Option<String>, StoreError> {
+        let rows = self.query(
+            "SELECT text FROM definitions WHERE hash = ?1",
+            [hash],
+            |row| row.get(0),
+        )?;
+        Ok(rows.into_iter().next())
+    }
+
+    /// The execution with that ARN.
+    pub fn execution(&self, arn: &str) -> Result<Option<ExecutionRow>, StoreError> {
+        Ok(self.executions("WHERE arn = ?1", [arn])?.into_iter().next())
+    }
+
+    /// The execution that a call of a Task state has started.
+    pub fn execution_of_call(&self, call: &str) -> Result<Option<ExecutionRow>, StoreError> {
+        Ok(self
+            .executions("WHERE call = ?1", [call])?
+            .into_iter()
+            .next())
+    }
+
+    /// Executions that have not ended, parents before their children.
+    pub fn running(&self) -> Result<Vec<ExecutionRow>, StoreError> {
+        self.executions("WHERE stopped IS NULL ORDER BY id", [])
+    }
+
+    /// Executions of a state machine or of a Map Run, newest first. Reads as many rows as it returns.
+    pub fn list(&self, listing: Listing<'_>) -> Result<Vec<ListedRow>, StoreError> {
+        let (started, id) = listing.after.unwrap_or((i64::MAX, i64::MAX));
+        let limit = i64::try_from(listing.limit).unwrap_or(i64::MAX);
+        let read = |row: &Row<'_>| {
+            Ok(ListedRow {
+                id: row.get(0)?,
+                arn: row.get(1)?,
+                machine: row.get(2)?,
+                map_run: row.get(3)?,
+                started: Timestamp(row.get(4)?),
+                stopped: row.get::<_, Option<i64>>(5)?.map(Timestamp),
+                status: row.get(6)?,
+            })
+        };
+        match listing.status {
+            None => self.query(listing.sql(), params![listing.of, started, id, limit], read),
+            Some(status) => self.query(
+                listing.sql(),
+                params![listing.of, started, id, limit, status],
+                read,
+            ),
+        }
+    }
+
+    /// How many child executions of a Map Run have which status.
+    pub fn count_by_status(&self, map_run: &str) -> Result<Vec<(String, usize)>, StoreError> {
+        let sql = "SELECT status, COUNT(*) FROM executions WHERE COALESCE(map_run, machine) = ?1 GROUP BY status";
+        self.query(sql, [map_run], |row| {
+            let count: i64 = row.get(1)?;
+            Ok((row.get(0)?, usize::try_from(count).unwrap_or(0)))
+        })
+    }
+
+    /// ARN of the execution whose Map Run that is, if it has a child in the store.
+    pub fn parent_of(&self, map_run: &str) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT parent FROM executions WHERE COALESCE(map_run, machine) = ?1 LIMIT 1";
+        let rows = self.query(sql, [map_run], |row| row.get(0))?;
+        Ok(rows.into_iter().next().flatten())
+    }
+
+    /// The highest execution number that is in use, be it by what is left of a removed execution.
+    pub fn last_id(&self) -> Result<i64, StoreError> {
+        let sql = "SELECT MAX(COALESCE((SELECT MAX(id) FROM executions), 0),
+                              COALESCE((SELECT MAX(execution) FROM events), 0),
+                              COALESCE((SELECT MAX(execution) FROM removed), 0))";
+        let rows = self.query(sql, [], |row| row.get(0))?;
+        Ok(rows.into_iter().next().unwrap_or(0))
+    }
+
+    /// The log of an execution.
+    pub fn events(&self, execution: i64) -> Result<Vec<(Event, Timestamp)>, StoreError> {
+        let sql = "SELECT at, event FROM events WHERE execution = ?1 ORDER BY seq";
+        let rows = self.query(sql, [execution], |row| {
+            Ok((row.get::<_, i64>(0)?, row.get::<_, String>(1)?))
+        })?;
+        rows.into_iter()
+            .map(|(at, event)| Ok((serde_json::from_str(&event)?, Timestamp(at))))
+            .collect()
+    }
+
+    pub(super) fn query<T>(
+        &self,
+        sql: &str,
+        parameters: impl rusqlite::Params,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>, StoreError> {
+        self.readers.with(|connection| {
+            let mut statement = connection.prepare_cached(sql)?;
+            let rows = statement
+                .query_map(parameters, read)?
+                .collect::<Result<_, _>>()?;
+            Ok(rows)
+        })
+    }
+
+    fn executions(
+        &self,
+        filter: &str,
+        parameters: impl rusqlite::Params,
+    ) -> Result<Vec<ExecutionRow>, StoreError> {
+        let sql = format!(
+            "SELECT id, start, definition, parent, map_run, started, stopped, ending FROM executions {filter}"
+        );
+        let rows = self.query(&sql, parameters, |row| {
+            let (start, ending): (String, Option<String>) = (row.get(1)?, row.get(7)?);
+            let row = (
+                row.get(0)?,
+                row.get(2)?,
+                row.get(3)?,
+                row.get(4)?,
+                row.get(5)?,
+                row.get::<_, Option<i64>>(6)?,
+            );
+            Ok((start, ending, row))
+        })?;
+        let rows = rows.into_iter().map(
+            |(start, ending, (id, definition, parent, map_run, started, stopped))| {
+                Ok(ExecutionRow {
+                    id,
+                    start: serde_json::from_str(&start)?,
+                    definition,
+                    parent,
+                    map_run,
+                    started: Timestamp(started),
+                    stopped: stopped.map(Timestamp),
+                    status: ending
+                        .map_or(Ok(Status::Running), |ending| serde_json::from_str(&ending))?,
+                })
+            },
+        );
+        rows.collect()
+    }
+}
