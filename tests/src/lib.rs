@@ -22,26 +22,33 @@ pub fn root() -> &'static Path {
 /// The `hybrid` binary, built once for all tests of a process.
 pub fn hybrid() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| {
-        // A test binary lies in <target>/<profile>/deps.
-        let test = std::env::current_exe().unwrap();
-        let folder = test.ancestors().nth(2).unwrap();
-        let mut cargo = Command::new(env!("CARGO"));
-        // Build scripts that watch what cargo says of this package would run again, and all after them.
-        for (name, _) in std::env::vars().filter(|(name, _)| {
-            name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")
-        }) {
-            cargo.env_remove(name);
-        }
-        let status = cargo
-            .current_dir(root())
-            .args(["build", "--quiet", "-p", "hybrid", "--target-dir"])
-            .arg(folder.parent().unwrap())
-            .status()
-            .unwrap();
-        assert!(status.success(), "cargo build -p hybrid failed");
-        folder.join("hybrid")
-    })
+    BINARY.get_or_init(|| binaries(&["hybrid"]).join("hybrid"))
+}
+
+/// The folder with the binaries of these packages: what `HYBRID_BINARIES` names, else beside this test, built now.
+pub fn binaries(packages: &[&str]) -> PathBuf {
+    if let Some(folder) = std::env::var_os("HYBRID_BINARIES") {
+        return std::fs::canonicalize(folder).expect("HYBRID_BINARIES names a folder");
+    }
+    // A test binary lies in <target>/<profile>/deps.
+    let test = std::env::current_exe().unwrap();
+    let folder = test.ancestors().nth(2).unwrap();
+    let mut cargo = Command::new(env!("CARGO"));
+    // Build scripts that watch what cargo says of this package would run again, and all after them.
+    for (name, _) in std::env::vars()
+        .filter(|(name, _)| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
+    {
+        cargo.env_remove(name);
+    }
+    let status = cargo
+        .current_dir(root())
+        .args(["build", "--quiet", "--target-dir"])
+        .arg(folder.parent().unwrap())
+        .args(packages.iter().flat_map(|package| ["-p", package]))
+        .status()
+        .unwrap();
+    assert!(status.success(), "cargo build of {packages:?} failed");
+    folder.to_path_buf()
 }
 
 /// A finished `hybrid` call.
@@ -174,4 +181,33 @@ pub fn children(pid: u32) -> Vec<u32> {
 fn comm(pid: u32) -> Option<String> {
     let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
     Some(name.trim_end().to_owned())
+}
+
+/// What differs from run to run without meaning anything: times, and ids made of a task token.
+const VOLATILE: &[&str] = &[
+    "generatedAt",
+    "startedAtMs",
+    "durationMs",
+    "trainSeconds",
+    "predictMicros",
+    "microsPerRecord",
+    "meanLatencyMs",
+    "transformSeconds",
+    // The price of a measured time.
+    "usd",
+];
+
+/// Takes out of an output or a report what differs from run to run; where task tokens name the jobs, their names too.
+pub fn strip(value: &mut Value, tokens: bool) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|key, _| !VOLATILE.contains(&key.as_str()));
+            if tokens {
+                map.retain(|key, _| !["jobId", "outcome"].contains(&key.as_str()));
+            }
+            map.values_mut().for_each(|value| strip(value, tokens));
+        }
+        Value::Array(items) => items.iter_mut().for_each(|value| strip(value, tokens)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }

@@ -7,25 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
-use end_to_end::{Run, root};
+use end_to_end::{Run, root, strip};
 use serde_json::{Value, json};
 
 /// One name for all executions, so that job ids and URIs are the same in each run.
 const EXECUTION: &str = "run";
 /// Runs at the same time: they wait more than they compute.
 const LANES: usize = 5;
-/// What differs from run to run without meaning anything: times, and ids made of a task token.
-const VOLATILE: &[&str] = &[
-    "generatedAt",
-    "startedAtMs",
-    "durationMs",
-    "trainSeconds",
-    "predictMicros",
-    "microsPerRecord",
-    "meanLatencyMs",
-    "transformSeconds",
-];
-
 /// A pipeline with a small input, and what of it can fail.
 struct Pipeline {
     name: &'static str,
@@ -297,20 +285,6 @@ fn counted(output: &Value) -> Value {
         "unserved": output["unserved"],
         "requests": requests.iter().sum::<u64>(),
     })
-}
-
-fn strip(value: &mut Value, tokens: bool) {
-    match value {
-        Value::Object(map) => {
-            map.retain(|key, _| !VOLATILE.contains(&key.as_str()));
-            if tokens {
-                map.retain(|key, _| !["jobId", "outcome"].contains(&key.as_str()));
-            }
-            map.values_mut().for_each(|value| strip(value, tokens));
-        }
-        Value::Array(items) => items.iter_mut().for_each(|value| strip(value, tokens)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
 }
 
 #[test]

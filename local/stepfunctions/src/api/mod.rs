@@ -43,7 +43,17 @@ impl Service for Sfn {
             self.inner.recovered().await;
             let (action, body) = rest::read_aws_json(request).await?;
             let action = StepFunctionsAction::required(&action)?;
-            Ok(rest::aws_json(&self.inner.call(action, body).await?))
+            match self.inner.call(action, body).await {
+                Ok(answer) => Ok(rest::aws_json(&answer)),
+                // What is refused now may only be refused because everything stops: a valid token is
+                // not to be taken for a late one. SDKs ask again after a 503.
+                Err(_) if self.inner.is_closed() => Err(ServiceError::with_status(
+                    503,
+                    "ServiceUnavailable",
+                    "The local cloud is shutting down; ask again",
+                )),
+                Err(error) => Err(error),
+            }
         }
         .boxed()
     }

@@ -311,3 +311,43 @@ async fn a_worker_that_goes_away_loses_no_task() {
         "SUCCEEDED"
     );
 }
+
+#[tokio::test]
+async fn a_token_is_not_late_because_everything_stops() {
+    let test = Test::start().await;
+    // The endpoint serves until the worker is killed.
+    let up = test.dir.path().join("up");
+    test.worker(&format!("trap '' TERM\necho > {}\nsleep 30", up.display()));
+    let run = json!({ "StartAt": "Run", "States": { "Run": {
+        "Type": "Task", "Resource": "arn:aws:states:::ecs:runTask.sync", "End": true,
+        "Parameters": {
+            "Cluster": "main", "TaskDefinition": "worker", "LaunchType": "FARGATE",
+            "NetworkConfiguration": { "AwsvpcConfiguration": { "Subnets": ["subnet-1"] } },
+        },
+    } } });
+    let run = test.machine("run", &run).await;
+    test.start_execution(&run, &json!({})).await;
+    let activity = test.activity("work").await;
+    let ask = test
+        .machine("ask", &two_activities(&activity, &activity))
+        .await;
+    test.start_execution(&ask, &json!({})).await;
+    let task = test.sfn.get_activity_task().activity_arn(&activity).send();
+    let token = task.await.unwrap().task_token.unwrap();
+    // Nothing tells another process of a file.
+    while !up.exists() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    let send = test
+        .sfn
+        .send_task_success()
+        .task_token(token)
+        .output("1")
+        .send();
+    let ((), answer) = tokio::join!(test.cloud.shutdown(), send);
+    let error = answer.unwrap_err();
+    let status = error
+        .raw_response()
+        .map(|response| response.status().as_u16());
+    assert_eq!(status, Some(503), "{error:?}");
+}

@@ -1,0 +1,177 @@
+//! The project that is served: the product's own stack, with a function, a task and a job of this test added. It lies
+//! in a folder of its own, so that the processes of this test are told from all others.
+
+use std::fs;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+
+use end_to_end::{binaries, root};
+use stack::Stack;
+use tempfile::TempDir;
+
+/// Resources beside the product's own; the worker's image is a script of this test.
+const RESOURCES: &str = r#"
+Resources:
+  ChaosTaskDefinition:
+    Type: AWS::ECS::TaskDefinition
+    Properties:
+      Family: chaos-worker
+      RequiresCompatibilities: [FARGATE]
+      NetworkMode: awsvpc
+      Cpu: "256"
+      Memory: "512"
+      ContainerDefinitions: [{ Name: worker, Image: chaos-worker, Essential: true }]
+  ChaosJobDefinition:
+    Type: AWS::Batch::JobDefinition
+    Properties:
+      JobDefinitionName: chaos-worker
+      Type: container
+      RetryStrategy: { Attempts: 1 }
+      Timeout: { AttemptDurationSeconds: 600 }
+      ContainerProperties:
+        Image: chaos-worker
+        ResourceRequirements: [{ Type: VCPU, Value: "1" }, { Type: MEMORY, Value: "256" }]
+"#;
+
+/// Binary of the function of this test, which is this test itself.
+const OWN_FUNCTION: &str = "chaos-function";
+const FUNCTION: &str = "
+functions:
+  chaos:
+    handler: chaos-function
+    timeout: 60
+";
+
+/// Does what its environment says, and notes each start, stop and end. A start that was noted has its stop noted too:
+/// the trap looks into the file, for the signal may come between two commands.
+const WORKER: &str = r#"#!/bin/sh
+me="$WORK start $$"
+trap 'grep -qx "$me" "NOTES" && echo "$WORK stop $$" >> "NOTES"; exit 143' TERM
+echo "$me" >> "NOTES"
+if [ -n "$TASK_TOKEN" ]; then
+  printf %s "$TASK_TOKEN" > "TOKENS/$WORK.$$" && mv "TOKENS/$WORK.$$" "TOKENS/$WORK"
+fi
+sleep "$LASTS" &
+wait $!
+echo "$WORK end $$" >> "NOTES"
+exit "$EXIT"
+"#;
+
+/// The binaries of the product, built now or brought along; the folder they are in.
+pub fn build() -> PathBuf {
+    let stack = Stack::load(&root().join("serverless.yml"), &stack::Options::default()).unwrap();
+    let functions = stack
+        .functions
+        .iter()
+        .map(|function| function.binary.as_str());
+    let names: Vec<&str> = CONTAINERS
+        .into_iter()
+        .chain(["hybrid"])
+        .chain(functions)
+        .collect();
+    binaries(&names)
+}
+
+/// Workers that are no functions too.
+const CONTAINERS: [&str; 1] = ["transformer"];
+
+/// A project of its own for one round.
+pub struct Project {
+    folder: TempDir,
+    /// The stack that is served.
+    pub stack: Stack,
+}
+
+impl Project {
+    /// Lays out a project beside the binaries, so that `hybrid` can be a second name of the same file: where it was
+    /// not built it looks for the others in the project.
+    pub fn new(built: &Path) -> Self {
+        let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+        let path = folder.path();
+        for shared in ["deploy", "statemachines", "data"] {
+            symlink(root().join(shared), path.join(shared)).unwrap();
+        }
+        let text = fs::read_to_string(root().join("serverless.yml")).unwrap();
+        let resources = "\nresources:\n";
+        let own = text.replacen("\nfunctions:\n", FUNCTION, 1).replacen(
+            resources,
+            &format!("{resources}  - ${{file(chaos.yml)}}\n"),
+            1,
+        );
+        assert_eq!(
+            own.matches("chaos").count(),
+            3,
+            "serverless.yml has other sections now"
+        );
+        fs::write(path.join("serverless.yml"), own).unwrap();
+        fs::write(path.join("chaos.yml"), RESOURCES).unwrap();
+        let stack = Stack::load(&path.join("serverless.yml"), &stack::Options::default()).unwrap();
+        let project = Self { folder, stack };
+        fs::create_dir_all(project.binary("")).unwrap();
+        let functions = project
+            .stack
+            .functions
+            .iter()
+            .map(|function| function.binary.as_str());
+        for name in functions
+            .chain(CONTAINERS)
+            .filter(|name| *name != OWN_FUNCTION)
+        {
+            symlink(built.join(name), project.binary(name)).unwrap();
+        }
+        fs::hard_link(built.join("hybrid"), project.hybrid()).unwrap();
+        project.write_scripts();
+        project
+    }
+
+    fn binary(&self, name: &str) -> PathBuf {
+        self.path().join("target/release").join(name)
+    }
+
+    /// The project's folder.
+    pub fn path(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The `hybrid` binary.
+    pub fn hybrid(&self) -> PathBuf {
+        self.binary("hybrid")
+    }
+
+    /// Where function and workers note what they do.
+    pub fn notes(&self) -> PathBuf {
+        self.path().join("notes")
+    }
+
+    /// Where workers put their task tokens down, each in a file of the work's name.
+    pub fn tokens(&self) -> PathBuf {
+        self.path().join("tokens")
+    }
+
+    /// Keeps the folder as this one.
+    pub fn keep_as(self, path: &Path) {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::rename(self.folder.keep(), path).unwrap();
+    }
+
+    fn write_scripts(&self) {
+        fs::create_dir_all(self.tokens()).unwrap();
+        fs::write(self.notes(), "").unwrap();
+        let worker = WORKER
+            .replace("NOTES", self.notes().to_str().unwrap())
+            .replace("TOKENS", self.tokens().to_str().unwrap());
+        self.script("chaos-worker", &worker);
+        let function = format!(
+            "#!/bin/sh\nCHAOS_NOTES='{}' exec '{}' --exact function --ignored --nocapture\n",
+            self.notes().display(),
+            std::env::current_exe().unwrap().display()
+        );
+        self.script(OWN_FUNCTION, &function);
+    }
+
+    fn script(&self, name: &str, text: &str) {
+        let path = self.binary(name);
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+}
