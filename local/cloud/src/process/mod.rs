@@ -372,6 +372,12 @@ impl Supervisor {
                 Some(stop) = self.stops.recv() => stop,
                 Ok(_) = self.phase.wait_for(|phase| *phase == Phase::Closing), if !closing => {
                     closing = true;
+                    if let Some(record) = &self.spec.record
+                        && !record.begin_stop()
+                    {
+                        // It has ended by itself, which is heard of in a moment.
+                        continue;
+                    }
                     (Cause::Shutdown, SHUTDOWN_GRACE.min(self.spec.grace))
                 }
                 () = at(term_at) => {

@@ -8,7 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::process::Pid;
+use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::private;
 
@@ -80,7 +80,34 @@ impl Record {
         self.find() != Found::Nothing
     }
 
+    /// Notes that the local cloud is about to stop the process, so that the end that follows does not
+    /// count as its own, even if the local cloud is killed meanwhile. False if it has ended before.
+    pub(super) fn begin_stop(&self) -> bool {
+        let stopping = self.file("stopping");
+        // Without the note a kill within the next two seconds would tell the stop as the process's own end.
+        if let Err(error) = private::write(&stopping, b"") {
+            tracing::warn!(%error, path = %stopping.display(), "cannot note that a process is stopped");
+        }
+        let ended = self.exit_code().is_some();
+        if ended {
+            let _ = fs::remove_file(stopping);
+        }
+        !ended
+    }
+
+    /// What became of the process. One that an orderly stop had begun on is ended and forgotten: it is
+    /// to start again.
     pub(super) fn find(&self) -> Found {
+        if self.file("stopping").exists() {
+            if let Some(pid) = read_number(&self.file("pid")).filter(|pid| self.is_of(*pid))
+                && let Some(pid) = Pid::from_raw(pid)
+            {
+                // ESRCH: it has ended meanwhile.
+                let _ = kill_process_group(pid, Signal::KILL);
+            }
+            self.remove();
+            return Found::Nothing;
+        }
         if let Some(code) = self.exit_code() {
             return Found::Ended(code);
         }
@@ -119,6 +146,8 @@ impl Record {
         // What is not there needs no removing.
         let _ = fs::remove_file(self.file("pid"));
         let _ = fs::remove_file(self.file("exit"));
+        // Last: while it is there, the others mean nothing.
+        let _ = fs::remove_file(self.file("stopping"));
     }
 
     fn file(&self, extension: &str) -> PathBuf {
@@ -131,4 +160,29 @@ impl Record {
 
 fn read_number(path: &Path) -> Option<i32> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_end_counts_as_the_process_own_unless_a_stop_came_before_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let note = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+
+        note("ended.pid", "1");
+        note("ended.exit", "3\n");
+        let ended = Record::new(folder.path(), "ended");
+        assert!(!ended.begin_stop());
+        assert_eq!(ended.find(), Found::Ended(3));
+
+        note("stopped.pid", "1");
+        let stopped = Record::new(folder.path(), "stopped");
+        assert!(stopped.begin_stop());
+        // The local cloud is killed before it has seen the end.
+        note("stopped.exit", "143\n");
+        assert_eq!(stopped.find(), Found::Nothing);
+        assert!(!stopped.is_known());
+    }
 }

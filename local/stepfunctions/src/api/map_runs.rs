@@ -126,7 +126,8 @@ pub struct Describe {
     map_run_arn: String,
 }
 
-/// DescribeMapRun.
+/// DescribeMapRun. A Map Run of Express children is known to the process that ran them alone: after a restart it is
+/// answered `ResourceNotFound`.
 pub async fn describe(sfn: &Arc<Inner>, request: Describe) -> Result<Value, ServiceError> {
     let arn = request.map_run_arn;
     let missing = || ServiceError::new("ResourceNotFound", format!("Resource not found: '{arn}'"));

@@ -140,7 +140,9 @@ impl Round<'_> {
         };
         for execution in &listed {
             count(execution.status().as_str(), 1);
-            if !scenario.name.starts_with("distributed") {
+            // Express children are known to the process that ran them alone: DescribeMapRun refuses
+            // their Map Run after a restart.
+            if !scenario.name.starts_with("distributed") || scenario.name.contains("express") {
                 continue;
             }
             let runs = sfn.list_map_runs().execution_arn(execution.execution_arn());
