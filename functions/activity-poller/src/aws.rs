@@ -38,7 +38,7 @@ impl Invoke for LambdaInvoker {
             .function_name(&call.function)
             .invocation_type(kind);
         let patient = TimeoutConfig::builder()
-            .operation_timeout(crate::HAND_OVER - Duration::from_secs(2))
+            .operation_timeout(crate::HAND_OVER.checked_sub(Duration::from_secs(2)).unwrap())
             .build();
         let config = aws_sdk_lambda::config::Builder::new().timeout_config(patient);
         let request = request.payload(call.payload.to_string().into_bytes().into());

@@ -1,4 +1,3 @@
-#![allow(clippy::unwrap_used)]
 use super::*;
 use jobs::artifacts::MemoryStore;
 use serde_json::{Value, json};

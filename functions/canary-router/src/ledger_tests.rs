@@ -1,4 +1,3 @@
-#![allow(clippy::unwrap_used)]
 use super::*;
 use jobs::artifacts::{ListObjects, MemoryStore, PutObject};
 use std::sync::Arc;

@@ -1,4 +1,3 @@
-#![allow(clippy::unwrap_used)]
 use super::*;
 use crate::canary::{LatencyGuard, Role};
 use crate::ledger::Outcome;

@@ -273,7 +273,6 @@ fn start_error(
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use jobs::artifacts::job_uri;
     use jobs::job::{Job, Origin};

@@ -1,4 +1,3 @@
-#![allow(clippy::unwrap_used)]
 use std::sync::Arc;
 
 use jobs::artifacts::{MemoryStore, job_uri, outcome_uri, put_json};

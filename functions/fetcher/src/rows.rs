@@ -49,20 +49,17 @@ fn read_plain(source: &Source, plain: impl Read) -> Result<Rows, InvalidInput> {
     let mut accept = |line: u64, values: &[Option<String>]| -> Result<(), InvalidInput> {
         let mut record = Vec::with_capacity(readers.len());
         for ((reader, field), value) in readers.iter().zip(&source.fields).zip(values) {
-            match value.as_deref().and_then(|value| reader.read(value)) {
-                Some(text) => record.push(text),
-                None => {
-                    rows.rejected += 1;
-                    if rows.complaints.len() < COMPLAINTS {
-                        let found = value.as_deref().map_or_else(
-                            || "nothing".to_owned(),
-                            |value| format!("`{}`", shorten(value, CELL)),
-                        );
-                        rows.complaints
-                            .push(format!("row {line}: {} is {found}", field.origin()));
-                    }
-                    return Ok(());
+            if let Some(text) = value.as_deref().and_then(|value| reader.read(value)) { record.push(text) } else {
+                rows.rejected += 1;
+                if rows.complaints.len() < COMPLAINTS {
+                    let found = value.as_deref().map_or_else(
+                        || "nothing".to_owned(),
+                        |value| format!("`{}`", shorten(value, CELL)),
+                    );
+                    rows.complaints
+                        .push(format!("row {line}: {} is {found}", field.origin()));
                 }
+                return Ok(());
             }
         }
         rows.accepted += 1;
@@ -184,7 +181,6 @@ fn unreadable(error: &dyn std::error::Error) -> InvalidInput {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

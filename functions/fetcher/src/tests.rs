@@ -1,4 +1,3 @@
-#![allow(clippy::unwrap_used)]
 use std::io::Write;
 use std::sync::atomic::{AtomicU32, Ordering};
 

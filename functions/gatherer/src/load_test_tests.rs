@@ -1,7 +1,5 @@
 //! The report of a load test, from what generators wrote to the page.
 
-#![allow(clippy::unwrap_used)]
-
 use jobs::artifacts::{GetObject as _, MemoryStore, S3Uri, When, put_json};
 use jobs::task::Named as _;
 use load::histogram::Latencies;

@@ -198,10 +198,7 @@ fn status(branch: &Branch) -> Markup {
 }
 
 fn badge(placement: Option<Placement>) -> Markup {
-    match placement {
-        Some(placement) => html! { span.badge { i class=(placement.class()) {} (placement) } },
-        None => html! { "–" },
-    }
+    if let Some(placement) = placement { html! { span.badge { i class=(placement.class()) {} (placement) } } } else { html! { "–" } }
 }
 
 fn best_of(section: &Section, rank: &Rank) -> Option<usize> {

@@ -1,4 +1,3 @@
-#![allow(clippy::unwrap_used)]
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use jobs::artifacts::{MemoryStore, Put, Tagged, outcome_uri, put_json};

@@ -1,4 +1,3 @@
-#![allow(clippy::unwrap_used)]
 use jobs::artifacts::{MemoryStore, S3Uri, When, put_json};
 use jobs::job::JobResult;
 use jobs::task::{MemoryCallback, TaskToken};

@@ -146,7 +146,6 @@ fn respond(mut listener: TcpListener, done: &AtomicBool) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use load::arrivals::{Spread, Stage};
     use proptest::prelude::*;

@@ -99,7 +99,7 @@ async fn planned_generators_make_the_whole_test_together() {
         assert!(
             (start - plan["startAtMs"].as_f64().unwrap()).abs() < 5.0,
             "{starts:?}"
-        )
+        );
     });
 }
 

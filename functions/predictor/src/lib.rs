@@ -235,7 +235,6 @@ async fn load<Store: GetObject>(
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use jobs::artifacts::{MemoryStore, put_json};
     use serde_json::{Value, json};

@@ -1,4 +1,3 @@
-#![allow(clippy::unwrap_used)]
 use jobs::artifacts::{MemoryStore, When, put_json};
 use proptest::prelude::*;
 use serde_json::{Value, json};

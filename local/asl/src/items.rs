@@ -243,7 +243,6 @@ fn delimiter(config: &Value) -> Result<u8, TaskError> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn items(config: &str, body: &str) -> Result<String, Option<String>> {

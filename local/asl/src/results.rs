@@ -203,7 +203,6 @@ fn details(child: &ChildResult) -> Value {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::timestamp::Timestamp;
 

@@ -113,8 +113,6 @@ fn spinner(packages: usize) -> ProgressBar {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     #[test]

@@ -322,8 +322,6 @@ fn exited(status: &std::process::ExitStatus) -> TaskError {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
     use asl::Status;
 

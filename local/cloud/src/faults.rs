@@ -400,7 +400,6 @@ fn throttled(service: ServiceId) -> ServiceError {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::action::EcsAction;
 

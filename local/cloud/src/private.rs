@@ -97,7 +97,6 @@ fn tighten(path: &Path) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn mode(path: &Path) -> u32 {

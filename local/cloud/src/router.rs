@@ -120,7 +120,6 @@ async fn route(State(services): State<Arc<Services>>, request: Request) -> Respo
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

@@ -298,12 +298,9 @@ impl Template {
     }
 
     fn substitute(&self, argument: &Value, at: &str) -> Result<Value, StackError> {
-        let (text, names) = match argument {
-            Value::String(text) => (text.clone(), Value::Null),
-            _ => {
-                let [text, names] = self.arguments(argument, "Fn::Sub", at)?;
-                (self.text(&text, at)?, names)
-            }
+        let (text, names) = if let Value::String(text) = argument { (text.clone(), Value::Null) } else {
+            let [text, names] = self.arguments(argument, "Fn::Sub", at)?;
+            (self.text(&text, at)?, names)
         };
         let text = self.text(&Value::String(text), at)?;
         let mut out = String::new();

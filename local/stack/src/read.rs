@@ -117,7 +117,7 @@ fn read_resource(template: &Template, id: &str, stack: &mut Stack) -> Result<(),
         "AWS::Batch::JobQueue" => {
             stack
                 .job_queues
-                .push(read_job_queue(template, id, &properties()?)?)
+                .push(read_job_queue(template, id, &properties()?)?);
         }
         "AWS::Batch::ComputeEnvironment" => {
             let (properties, name) = (properties()?, template.physical_name(id)?);
@@ -143,7 +143,7 @@ fn read_resource(template: &Template, id: &str, stack: &mut Stack) -> Result<(),
         "AWS::Scheduler::Schedule" => {
             stack
                 .schedules
-                .push(read_schedule(template, id, &properties()?)?)
+                .push(read_schedule(template, id, &properties()?)?);
         }
         // Roles, networks, alarms and so on have nothing to do on one machine.
         _ => {}

@@ -1,4 +1,3 @@
-#![allow(clippy::unwrap_used)]
 use std::time::Duration;
 
 use serde_json::json;
@@ -86,7 +85,7 @@ resources:
         Properties: {X: '${ssm:/only/on/aws}', Y: !ImportValue Elsewhere}
 "#;
 
-const FRAGMENT: &str = r#"
+const FRAGMENT: &str = r"
 Resources:
   StatesRole: {Type: AWS::IAM::Role, Properties: {}}
   SubnetA: {Type: AWS::EC2::Subnet, Condition: OwnNetwork}
@@ -129,7 +128,7 @@ Resources:
   Spot:
     Type: AWS::Batch::ComputeEnvironment
     Properties: {Type: MANAGED, ComputeEnvironmentName: spot, ComputeResources: {Type: FARGATE_SPOT, MaxvCpus: 8}}
-"#;
+";
 
 fn load(serverless: &str, options: &Options) -> Result<Stack, StackError> {
     let folder = tempfile::tempdir().unwrap();

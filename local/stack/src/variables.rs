@@ -280,7 +280,6 @@ pub(super) fn invalid(at: &str, message: String) -> StackError {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use serde_json::json;
 

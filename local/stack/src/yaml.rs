@@ -109,7 +109,6 @@ fn convert_tagged(tag: &str, value: Value) -> Result<Value, String> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

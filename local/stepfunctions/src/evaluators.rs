@@ -306,8 +306,6 @@ impl Line {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use std::sync::mpsc;
 
     use tokio::task::JoinSet;

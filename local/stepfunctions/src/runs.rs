@@ -130,7 +130,6 @@ impl Drop for Claim<'_> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use futures::FutureExt;
 

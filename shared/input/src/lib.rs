@@ -63,7 +63,6 @@ pub fn parse<T: DeserializeOwned>(value: Value) -> Result<T, InvalidInput> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use serde::Deserialize;
     use serde_json::json;

@@ -343,7 +343,7 @@ async fn answer<C: CallBack>(
 ) -> Ending {
     match &ending {
         Ending::Succeeded(receipt) => {
-            info!(job = job_id, duration_ms = receipt.duration_ms, "succeeded")
+            info!(job = job_id, duration_ms = receipt.duration_ms, "succeeded");
         }
         Ending::Refused(failure) | Ending::Failed(failure) | Ending::Unheard(failure) => {
             error!(job = job_id, error = failure.error, "{}", failure.cause);

@@ -253,7 +253,6 @@ impl Iterator for Arrivals {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use proptest::prelude::*;
 

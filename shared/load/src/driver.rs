@@ -390,7 +390,7 @@ impl<'a> Driver<'a> {
                 Err(error) if would_block(&error) => break,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                    self.fail(id, Failure::Tls)
+                    self.fail(id, Failure::Tls);
                 }
                 Err(_) => self.fail(id, Failure::Closed),
             }
@@ -426,7 +426,7 @@ impl<'a> Driver<'a> {
                 self.complete(id, fed.consumed == offered);
             }
             Ok(fed) if connection.head.is_empty() => {
-                connection.head.extend_from_slice(&bytes[fed.consumed..])
+                connection.head.extend_from_slice(&bytes[fed.consumed..]);
             }
             Ok(fed) => drop(connection.head.drain(..fed.consumed)),
         }

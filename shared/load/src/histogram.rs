@@ -152,7 +152,6 @@ impl<'de> Deserialize<'de> for Latencies {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use proptest::prelude::*;
 

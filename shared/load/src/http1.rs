@@ -230,7 +230,6 @@ fn ends_with_ignore_case(text: &[u8], end: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use proptest::prelude::*;
 

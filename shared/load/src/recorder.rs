@@ -159,7 +159,6 @@ fn count<K: PartialEq>(counts: &mut Vec<(K, u64)>, key: K) {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use std::sync::mpsc::channel;
 

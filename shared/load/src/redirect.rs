@@ -144,7 +144,6 @@ fn absolute(target: &Target, location: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::spec::{Ceilings, Load};
     use crate::target::TargetError;

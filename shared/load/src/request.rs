@@ -169,7 +169,6 @@ fn line(head: &mut Vec<u8>, name: &str, value: &[u8]) {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::spec::Load;
     use crate::target::AllowedTargets;

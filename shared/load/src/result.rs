@@ -490,7 +490,6 @@ fn parse_bound(metric: Metric, text: &str) -> Option<f64> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use proptest::prelude::*;
     use serde_json::{Value, json};

@@ -442,7 +442,6 @@ const fn five_hundred() -> u32 {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use jobs::task::Named as _;
     use serde_json::json;

@@ -289,7 +289,6 @@ fn take_apart(url: &str) -> Result<UrlParts, TargetError> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn resolve(list: &str, url: &str, addresses: &[&str]) -> Result<IpAddr, TargetError> {

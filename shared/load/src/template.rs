@@ -120,7 +120,6 @@ fn placeholder(text: &str) -> Result<Part, TemplateError> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use rand::SeedableRng as _;
 

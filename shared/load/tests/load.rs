@@ -64,7 +64,7 @@ fn an_open_loop_makes_exactly_the_schedule() {
     )
     .unwrap();
     let result = load::run(&plan, &Timing::default(), &mut |progress| {
-        seconds.push(progress.second)
+        seconds.push(progress.second);
     })
     .unwrap();
     let measured = &result.measured;
@@ -235,7 +235,7 @@ fn a_stall_is_seen_by_every_request_that_it_would_have_hit() {
         let (from, until) = (Duration::from_millis(600), Duration::from_secs(1));
         let since = BEGUN.get_or_init(Instant::now).elapsed();
         if (from..until).contains(&since) {
-            std::thread::sleep(until - since);
+            std::thread::sleep(until.checked_sub(since).unwrap());
         }
         (ok(""), false)
     });

@@ -105,7 +105,6 @@ impl FromIterator<(Vec<f32>, u32)> for Table {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

@@ -1,6 +1,5 @@
 //! The table against the files that must agree with it: schemas, task and job definitions, permissions.
 
-#![allow(clippy::unwrap_used)]
 use std::fs;
 use std::path::PathBuf;
 

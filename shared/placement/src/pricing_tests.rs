@@ -1,4 +1,3 @@
-#![allow(clippy::unwrap_used)]
 use super::*;
 
 fn resources(vcpu: f64, memory_mib: u32) -> Resources {

@@ -1,4 +1,3 @@
-#![allow(clippy::unwrap_used)]
 use jobs::artifacts::{MemoryStore, get_json, job_uri};
 use jobs::job::{Job, Origin};
 use placement::Placement;

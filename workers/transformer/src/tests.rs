@@ -1,4 +1,3 @@
-#![allow(clippy::unwrap_used)]
 use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Date32Type, Float64Type, Int64Type};

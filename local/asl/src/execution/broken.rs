@@ -22,7 +22,6 @@ impl Broken {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use crate::command::Command;
     use crate::definition::StateMachine;
     use crate::event::Event;

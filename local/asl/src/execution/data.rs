@@ -204,7 +204,6 @@ fn consume(value: &Value, left: &mut usize, depth: usize) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

@@ -97,17 +97,14 @@ impl Template {
             Value::String(text) => Expression::compile(text),
             _ => Err(SyntaxError::new("the value is not a string")),
         };
-        let part = match compiled {
-            Ok(expression) => Template::Query(expression, Arc::clone(key)),
-            Err(_) => {
-                errors.push(
-                    SyntaxError::new(format!(
-                        "The value for the field '{key}' must be a valid JSONPath or a valid intrinsic function call"
-                    ))
-                    .under(key),
-                );
-                Template::Constant(Value::Null)
-            }
+        let part = if let Ok(expression) = compiled { Template::Query(expression, Arc::clone(key)) } else {
+            errors.push(
+                SyntaxError::new(format!(
+                    "The value for the field '{key}' must be a valid JSONPath or a valid intrinsic function call"
+                ))
+                .under(key),
+            );
+            Template::Constant(Value::Null)
         };
         (name.into(), part)
     }
@@ -170,7 +167,6 @@ fn nested<R>(
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::super::testing::{Fixture, parse};
     use super::*;
 

@@ -155,7 +155,6 @@ pub(super) fn fault(
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

@@ -21,12 +21,9 @@ pub(super) fn known(members: &Map, at: &str, fields: &[&str], findings: &mut Fin
 /// The object in the field, if the field is there.
 fn object<'a>(state: &State<'a>, field: &str, findings: &mut Findings) -> Option<&'a Map> {
     let value = state.members.get(field)?;
-    match value {
-        Value::Object(members) => Some(members),
-        _ => {
-            findings.typed(value, &state.at(field), JsonType::Object);
-            None
-        }
+    if let Value::Object(members) = value { Some(members) } else {
+        findings.typed(value, &state.at(field), JsonType::Object);
+        None
     }
 }
 

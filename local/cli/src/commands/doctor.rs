@@ -259,7 +259,7 @@ fn answer(command: &[&str]) -> Option<String> {
         match child.try_wait() {
             Ok(Some(status)) => break status,
             Ok(None) if started.elapsed() < PATIENCE => {
-                std::thread::sleep(Duration::from_millis(20))
+                std::thread::sleep(Duration::from_millis(20));
             }
             Ok(None) | Err(_) => {
                 // A tool that hangs is as good as none; its own end does not matter.
@@ -288,7 +288,6 @@ fn version(text: &str) -> Option<(u32, u32)> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

@@ -157,14 +157,11 @@ fn parts(status: &Status) -> (Option<&Value>, Option<&str>, Option<&str>) {
 /// The output alone on standard output, so that it can be piped; what went wrong on standard error.
 fn print(status: &Status) {
     let (output, error, cause) = parts(status);
-    match output {
-        Some(output) => println!("{output}"),
-        None => {
-            eprintln!("{}", name(status));
-            for (what, text) in [("error", error), ("cause", cause)] {
-                if let Some(text) = text {
-                    eprintln!("{what}: {text}");
-                }
+    if let Some(output) = output { println!("{output}") } else {
+        eprintln!("{}", name(status));
+        for (what, text) in [("error", error), ("cause", cause)] {
+            if let Some(text) = text {
+                eprintln!("{what}: {text}");
             }
         }
     }
@@ -172,8 +169,6 @@ fn print(status: &Status) {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     #[test]

@@ -308,7 +308,6 @@ fn status(text: &str) -> Result<StatusSet, String> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

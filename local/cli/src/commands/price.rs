@@ -267,7 +267,6 @@ fn document(jobs: &[Job], decisions: &[Result<Decision, String>], prices: &Price
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     fn job(value: Value) -> Result<Job, Error> {

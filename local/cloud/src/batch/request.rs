@@ -166,7 +166,7 @@ impl SubmitJob {
         job.vcpus = overrides.vcpus.unwrap_or(job.vcpus);
         job.memory_mib = overrides.memory.unwrap_or(job.memory_mib);
         for requirement in &overrides.resource_requirements {
-            let invalid = |_| {
+            let invalid = |()| {
                 client_error(format!(
                     "resourceRequirements: {} '{}' is not a number",
                     requirement.kind, requirement.value
@@ -233,7 +233,6 @@ pub(super) fn fill(command: &[String], parameters: &BTreeMap<String, String>) ->
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use serde_json::json;
 

@@ -1,5 +1,3 @@
-#![allow(clippy::unwrap_used)]
-
 use super::*;
 use axum::body::to_bytes;
 use axum::http::StatusCode;

@@ -296,7 +296,6 @@ fn in_range((network, bits): (IpAddr, u32), address: IpAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use serde_json::json;
 

@@ -115,7 +115,7 @@ pub(crate) fn sandbox(response: &mut Response<Body>) {
 
 /// Every name by which the request says that it calls us must be ours.
 fn check_host(parts: &Parts) -> Result<Name, Refusal> {
-    let of_target = parts.uri.authority().map(|authority| authority.as_str());
+    let of_target = parts.uri.authority().map(http::uri::Authority::as_str);
     let of_headers = values(&parts.headers, &header::HOST);
     let mut found = None;
     for host in of_target.into_iter().chain(of_headers) {

@@ -1,5 +1,3 @@
-#![allow(clippy::unwrap_used)]
-
 use super::*;
 use Protocol::{AwsJson, Query, RestBlob, RestJson, S3};
 

@@ -218,7 +218,6 @@ fn signed(mib: u64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use futures::FutureExt;
 

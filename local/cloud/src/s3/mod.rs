@@ -258,7 +258,6 @@ impl S3Host for LocalHost {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
     use axum::http::Method;
 

@@ -133,7 +133,6 @@ fn open_steps(field: &str, end: u32) -> String {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]

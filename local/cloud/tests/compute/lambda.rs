@@ -239,7 +239,7 @@ async fn an_initialisation_error_is_handed_to_the_caller() {
 #[tokio::test]
 async fn idle_environments_are_given_up() {
     let cloud = Cloud::with_limits(&stack(), |limits| {
-        limits.lambda_idle = Duration::from_millis(100)
+        limits.lambda_idle = Duration::from_millis(100);
     })
     .await;
     let pid = async || {

@@ -115,8 +115,6 @@ impl<P: Serialize> Page<P> {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
     use super::*;
 
     fn page(token: Option<&str>, limit: Option<usize>, list: &str, now: i64) -> Option<Page<u64>> {

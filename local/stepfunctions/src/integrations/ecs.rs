@@ -39,7 +39,7 @@ pub fn run_task(call: &Call) -> Result<Accepted, TaskError> {
             stop: Box::new(move || {
                 stopping
                     .iter()
-                    .for_each(|task| task.stop("Aborted by Step Functions"))
+                    .for_each(|task| task.stop("Aborted by Step Functions"));
             }),
         }
     });

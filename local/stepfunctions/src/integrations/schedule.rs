@@ -27,7 +27,7 @@ pub fn schedule(sfn: &Arc<Inner>, run: &Arc<Run>, task: Task, progress: Progress
             }
         }
         Resource::Lambda { .. } | Resource::Service { .. } => {
-            spawn(sfn, run, task, progress, false)
+            spawn(sfn, run, task, progress, false);
         }
     }
 }
@@ -80,7 +80,7 @@ fn spawn(sfn: &Arc<Inner>, run: &Arc<Run>, task: Task, progress: Progress, has_t
                 // The token brings the result.
                 Ok(None) => {}
                 Err(TaskError { error, cause }) => {
-                    owner.post(Event::TaskFailed { id, error, cause })
+                    owner.post(Event::TaskFailed { id, error, cause });
                 }
             }
             drop(busy);

@@ -200,7 +200,6 @@ async fn refuse(callback: &impl CallBack, task: &ActivityTask, failure: Failure)
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use std::sync::Arc;
     use std::time::Duration;
 

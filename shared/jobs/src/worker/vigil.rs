@@ -124,7 +124,6 @@ fn interruption(placement: Placement, job_id: &str) -> Failure {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
     use std::sync::Arc;
 
     use super::*;

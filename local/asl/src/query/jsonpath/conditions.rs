@@ -104,47 +104,41 @@ fn value(parser: &mut Parser) -> Result<Operand, SyntaxError> {
 /// A number, `true`, `false`, `null`, or a JSON array or object, whose strings may stand in single quotes.
 fn literal(parser: &mut Parser) -> Result<Operand, SyntaxError> {
     let start = parser.at;
-    let text = match parser.peek() {
-        Some('[' | '{') => {
-            let mut json = String::new();
-            let mut depth = 0usize;
-            loop {
-                match parser.bump() {
-                    Some(quote @ ('\'' | '"')) => {
-                        let quoted = parser.quoted(quote)?;
-                        json.push_str(&Value::from(quoted).to_string());
-                    }
-                    Some(c) => {
-                        json.push(c);
-                        match c {
-                            '[' | '{' => depth += 1,
-                            ']' | '}' => depth -= 1,
-                            _ => {}
-                        }
-                    }
-                    None => return Err(parser.unexpected()),
+    let text = if let Some('[' | '{') = parser.peek() {
+        let mut json = String::new();
+        let mut depth = 0usize;
+        loop {
+            match parser.bump() {
+                Some(quote @ ('\'' | '"')) => {
+                    let quoted = parser.quoted(quote)?;
+                    json.push_str(&Value::from(quoted).to_string());
                 }
-                if depth == 0 {
-                    break json;
+                Some(c) => {
+                    json.push(c);
+                    match c {
+                        '[' | '{' => depth += 1,
+                        ']' | '}' => depth -= 1,
+                        _ => {}
+                    }
                 }
+                None => return Err(parser.unexpected()),
+            }
+            if depth == 0 {
+                break json;
             }
         }
-        _ => {
-            while parser
-                .peek()
-                .is_some_and(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '+'))
-            {
-                parser.bump();
-            }
-            parser.text[start..parser.at].to_string()
+    } else {
+        while parser
+            .peek()
+            .is_some_and(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '+'))
+        {
+            parser.bump();
         }
+        parser.text[start..parser.at].to_string()
     };
-    match Value::parse(&text) {
-        Ok(value) => Ok(Operand::Literal(value)),
-        Err(_) => {
-            parser.at = start;
-            Err(parser.error("expected a path, a string, a number, true, false or null"))
-        }
+    if let Ok(value) = Value::parse(&text) { Ok(Operand::Literal(value)) } else {
+        parser.at = start;
+        Err(parser.error("expected a path, a string, a number, true, false or null"))
     }
 }
 
