@@ -38,7 +38,7 @@ impl Invoke for LambdaInvoker {
             .function_name(&call.function)
             .invocation_type(kind);
         let patient = TimeoutConfig::builder()
-            .operation_timeout(crate::HAND_OVER.checked_sub(Duration::from_secs(2)).unwrap())
+            .operation_timeout(crate::HAND_OVER.saturating_sub(Duration::from_secs(2)))
             .build();
         let config = aws_sdk_lambda::config::Builder::new().timeout_config(patient);
         let request = request.payload(call.payload.to_string().into_bytes().into());

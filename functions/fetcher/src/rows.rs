@@ -49,7 +49,9 @@ fn read_plain(source: &Source, plain: impl Read) -> Result<Rows, InvalidInput> {
     let mut accept = |line: u64, values: &[Option<String>]| -> Result<(), InvalidInput> {
         let mut record = Vec::with_capacity(readers.len());
         for ((reader, field), value) in readers.iter().zip(&source.fields).zip(values) {
-            if let Some(text) = value.as_deref().and_then(|value| reader.read(value)) { record.push(text) } else {
+            if let Some(text) = value.as_deref().and_then(|value| reader.read(value)) {
+                record.push(text);
+            } else {
                 rows.rejected += 1;
                 if rows.complaints.len() < COMPLAINTS {
                     let found = value.as_deref().map_or_else(

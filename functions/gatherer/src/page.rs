@@ -198,7 +198,11 @@ fn status(branch: &Branch) -> Markup {
 }
 
 fn badge(placement: Option<Placement>) -> Markup {
-    if let Some(placement) = placement { html! { span.badge { i class=(placement.class()) {} (placement) } } } else { html! { "–" } }
+    if let Some(placement) = placement {
+        html! { span.badge { i class=(placement.class()) {} (placement) } }
+    } else {
+        html! { "–" }
+    }
 }
 
 fn best_of(section: &Section, rank: &Rank) -> Option<usize> {

@@ -298,7 +298,9 @@ impl Template {
     }
 
     fn substitute(&self, argument: &Value, at: &str) -> Result<Value, StackError> {
-        let (text, names) = if let Value::String(text) = argument { (text.clone(), Value::Null) } else {
+        let (text, names) = if let Value::String(text) = argument {
+            (text.clone(), Value::Null)
+        } else {
             let [text, names] = self.arguments(argument, "Fn::Sub", at)?;
             (self.text(&text, at)?, names)
         };

@@ -33,10 +33,10 @@ impl Event {
     pub fn of(event: &HistoryEvent) -> Self {
         let entered = event
             .state_entered_event_details()
-            .map(|details| details.name());
+            .map(aws_sdk_sfn::types::StateEnteredEventDetails::name);
         let exited = event
             .state_exited_event_details()
-            .map(|details| details.name());
+            .map(aws_sdk_sfn::types::StateExitedEventDetails::name);
         Self {
             id: event.id(),
             previous: event.previous_event_id(),

@@ -135,7 +135,7 @@ impl Server {
             match self.process.try_wait().unwrap() {
                 Some(status) => break status,
                 None if started.elapsed() < PATIENCE => {
-                    tokio::time::sleep(Duration::from_millis(5)).await
+                    tokio::time::sleep(Duration::from_millis(5)).await;
                 }
                 None => {
                     self.kill();

@@ -97,7 +97,9 @@ impl Template {
             Value::String(text) => Expression::compile(text),
             _ => Err(SyntaxError::new("the value is not a string")),
         };
-        let part = if let Ok(expression) = compiled { Template::Query(expression, Arc::clone(key)) } else {
+        let part = if let Ok(expression) = compiled {
+            Template::Query(expression, Arc::clone(key))
+        } else {
             errors.push(
                 SyntaxError::new(format!(
                     "The value for the field '{key}' must be a valid JSONPath or a valid intrinsic function call"

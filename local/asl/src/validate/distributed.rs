@@ -21,7 +21,9 @@ pub(super) fn known(members: &Map, at: &str, fields: &[&str], findings: &mut Fin
 /// The object in the field, if the field is there.
 fn object<'a>(state: &State<'a>, field: &str, findings: &mut Findings) -> Option<&'a Map> {
     let value = state.members.get(field)?;
-    if let Value::Object(members) = value { Some(members) } else {
+    if let Value::Object(members) = value {
+        Some(members)
+    } else {
         findings.typed(value, &state.at(field), JsonType::Object);
         None
     }

@@ -157,7 +157,9 @@ fn parts(status: &Status) -> (Option<&Value>, Option<&str>, Option<&str>) {
 /// The output alone on standard output, so that it can be piped; what went wrong on standard error.
 fn print(status: &Status) {
     let (output, error, cause) = parts(status);
-    if let Some(output) = output { println!("{output}") } else {
+    if let Some(output) = output {
+        println!("{output}");
+    } else {
         eprintln!("{}", name(status));
         for (what, text) in [("error", error), ("cause", cause)] {
             if let Some(text) = text {

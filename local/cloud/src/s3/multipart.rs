@@ -10,7 +10,11 @@ use std::time::SystemTime;
 
 use parking_lot::{Mutex, MutexGuard};
 use s3s::crypto::{Checksum as _, Md5};
-use s3s::dto::{CreateMultipartUploadInput, CreateMultipartUploadOutput, UploadPartInput, UploadPartOutput, ETag, ListPartsInput, ListPartsOutput, Part, CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CompletedPart};
+use s3s::dto::{
+    CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CompletedPart,
+    CreateMultipartUploadInput, CreateMultipartUploadOutput, ETag, ListPartsInput, ListPartsOutput,
+    Part, UploadPartInput, UploadPartOutput,
+};
 use s3s::{S3Request, S3Response, S3Result, s3_error};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;

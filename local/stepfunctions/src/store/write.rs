@@ -125,7 +125,9 @@ impl Writer {
             Err(StoreError::Unusable { path, reason }) => {
                 tracing::error!(path = %path.display(), reason, "the history cannot be written");
                 for (write, sender) in requests {
-                    if let None = sender { self.owed.push(write) } else {
+                    if sender.is_none() {
+                        self.owed.push(write);
+                    } else {
                         let (path, reason) = (path.clone(), reason.clone());
                         acknowledge(sender, Err(StoreError::Unusable { path, reason }));
                     }

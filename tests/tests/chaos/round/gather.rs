@@ -34,7 +34,7 @@ impl Round<'_> {
                 });
                 match described.await.answer {
                     Ok(execution) if execution.status == ExecutionStatus::Running => {
-                        running.push((name, arn))
+                        running.push((name, arn));
                     }
                     // One that is lost was found before.
                     Ok(_) | Err(_) => {}

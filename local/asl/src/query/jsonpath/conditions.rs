@@ -136,7 +136,9 @@ fn literal(parser: &mut Parser) -> Result<Operand, SyntaxError> {
         }
         parser.text[start..parser.at].to_string()
     };
-    if let Ok(value) = Value::parse(&text) { Ok(Operand::Literal(value)) } else {
+    if let Ok(value) = Value::parse(&text) {
+        Ok(Operand::Literal(value))
+    } else {
         parser.at = start;
         Err(parser.error("expected a path, a string, a number, true, false or null"))
     }
