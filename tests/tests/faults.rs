@@ -354,7 +354,9 @@ fn declared(pipeline: &str, fault: &str) -> &'static [&'static str] {
         ("activity", "Spot interruption") => {
             &["Job.Interrupted", "Job.SpotReclaimed", "Job.Crashed"]
         }
-        ("activity", "poller time-out" | "function crash" | "lost callback") => &["States.Timeout"],
+        ("activity", "poller time-out" | "function crash" | "lost callback" | "lost start") => {
+            &["States.Timeout"]
+        }
         _ => &[],
     }
 }
