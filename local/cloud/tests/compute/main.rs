@@ -8,5 +8,7 @@ mod ecs;
 mod events;
 mod guard;
 mod lambda;
+mod members;
+mod resources;
 mod restart;
 mod s3;
