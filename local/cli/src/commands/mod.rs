@@ -8,10 +8,13 @@ mod price;
 mod prune;
 mod run;
 mod serve;
+mod test;
 mod test_state;
 mod validate;
 
 use std::process::ExitCode;
+
+pub use validate::line;
 
 use clap::Subcommand;
 
@@ -36,6 +39,8 @@ pub enum Command {
     Run(run::Run),
     /// Serve the local cloud on one endpoint, for any SDK or the AWS CLI.
     Serve(serve::Serve),
+    /// Run the test cases of state machines: mocked services, a virtual clock, coverage.
+    Test(test::Test),
     /// Test one state with an input, as the TestState API does; its task needs a mock.
     TestState(test_state::TestState),
     /// Check state machine definitions as CreateStateMachine does, all errors at once.
@@ -57,6 +62,7 @@ impl Command {
             Command::Prune(command) => command.execute().await,
             Command::Run(command) => command.execute().await,
             Command::Serve(command) => command.execute().await,
+            Command::Test(command) => command.execute(),
             Command::TestState(command) => command.execute(),
             Command::Validate(command) => command.execute(),
         }
