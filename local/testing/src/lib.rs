@@ -24,11 +24,12 @@
 //! ```
 //!
 //! In the order of reading: [`Definition`], the mocks ([`MockFile`] reads AWS's `MockConfigFile.json`), [`rehearse`],
-//! [`Expect`], [`Suite`] (a `NAME.test.json`), [`Coverage`], and [`explore`].
+//! [`Expect`], [`Suite`] (a `NAME.test.json`), [`Coverage`], and [`mod@explore`].
 
 mod coverage;
 mod definition;
 mod expect;
+pub mod explore;
 mod mocks;
 mod outline;
 mod problem;

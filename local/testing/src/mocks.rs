@@ -80,6 +80,28 @@ impl Responses {
         }
     }
 
+    /// A response for each invocation, and the last one for all that follow.
+    pub fn sequence(responses: Vec<Response>) -> Responses {
+        let last = responses.len().saturating_sub(1);
+        let ranges = responses.into_iter().enumerate().map(|(at, response)| {
+            let end = if at == last { u32::MAX } else { at as u32 };
+            (at as u32, end, response)
+        });
+        Responses {
+            ranges: ranges.collect(),
+            path: String::new(),
+        }
+    }
+
+    /// The same, with the last response for all invocations that have none.
+    #[must_use]
+    pub fn without_end(mut self) -> Responses {
+        if let Some((_, last, _)) = self.ranges.last_mut() {
+            *last = u32::MAX;
+        }
+        self
+    }
+
     /// The response to an invocation, if it has one.
     pub fn at(&self, invocation: u32) -> Option<&Response> {
         let at = self.ranges.iter();
@@ -102,6 +124,21 @@ fn range(key: &str) -> Option<(u32, u32)> {
 }
 
 impl Response {
+    /// The response as a file has it.
+    pub fn to_json(&self) -> Value {
+        let mut json = match &self.outcome {
+            Ok(result) => serde_json::json!({"Return": Value::from(result)}),
+            Err(TaskError { error, cause: None }) => serde_json::json!({"Throw": {"Error": error}}),
+            Err(TaskError { error, cause }) => {
+                serde_json::json!({"Throw": {"Error": error, "Cause": cause}})
+            }
+        };
+        if self.after_seconds > 0.0 {
+            json["AfterSeconds"] = self.after_seconds.into();
+        }
+        json
+    }
+
     /// A response that comes at once.
     pub fn now(outcome: Result<asl::Value, TaskError>) -> Response {
         Response {

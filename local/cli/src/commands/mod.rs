@@ -2,6 +2,7 @@
 
 mod doctor;
 mod exec;
+mod explore;
 mod history;
 mod load;
 mod price;
@@ -27,6 +28,8 @@ pub enum Command {
     Doctor(doctor::Doctor),
     /// Run any definition by itself, with commands in place of its functions.
     Exec(exec::Exec),
+    /// Tell what each failure of a state machine comes to, and find those that nobody thought of.
+    Explore(explore::Explore),
     /// Tell what happened in an execution, event by event.
     History(history::History),
     /// Put a URL under load and measure its latency, in an open or a closed loop.
@@ -56,6 +59,7 @@ impl Command {
         match self {
             Command::Doctor(command) => command.execute(),
             Command::Exec(command) => command.execute().await,
+            Command::Explore(command) => command.execute(),
             Command::History(command) => command.execute(),
             Command::Load(command) => command.execute().await,
             Command::Price(command) => command.execute(),

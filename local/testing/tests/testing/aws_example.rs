@@ -5,54 +5,10 @@ use asl::Value;
 use testing::{Definition, MockFile, Options, Run, Substitutions, rehearse};
 
 /// A function, then a queue, as the page's state machine `LambdaSQSIntegration`.
-const DEFINITION: &str = r#"{
-  "StartAt": "LambdaState",
-  "States": {
-    "LambdaState": {
-      "Type": "Task",
-      "Resource": "arn:aws:states:::lambda:invoke",
-      "Parameters": {"Payload.$": "$", "FunctionName": "HelloWorldFunction"},
-      "Retry": [{"ErrorEquals": ["States.ALL"], "IntervalSeconds": 2, "MaxAttempts": 3, "BackoffRate": 2}],
-      "OutputPath": "$.Payload",
-      "Next": "SQSState"
-    },
-    "SQSState": {
-      "Type": "Task",
-      "Resource": "arn:aws:states:::sqs:sendMessage",
-      "Parameters": {"QueueUrl": "https://sqs.us-east-1.amazonaws.com/123456789012/myQueue", "MessageBody.$": "$"},
-      "End": true
-    }
-  }
-}"#;
+const DEFINITION: &str = include_str!("../../../../bench/workloads/mocked.asl.json");
 
 /// The names, numbers and shapes of the page's file.
-const MOCKS: &str = r#"{
-  "StateMachines": {
-    "LambdaSQSIntegration": {
-      "TestCases": {
-        "HappyPath": {"LambdaState": "MockedLambdaSuccess", "SQSState": "MockedSQSSuccess"},
-        "RetryPath": {"LambdaState": "MockedLambdaRetry", "SQSState": "MockedSQSSuccess"},
-        "HybridPath": {"LambdaState": "MockedLambdaSuccess"}
-      }
-    }
-  },
-  "MockedResponses": {
-    "MockedLambdaSuccess": {
-      "0": {"Return": {"StatusCode": 200, "Payload": {"StatusCode": 200, "body": "Hello from Lambda!"}}}
-    },
-    "LambdaMockedResourceNotReady": {
-      "0": {"Throw": {"Error": "Lambda.ResourceNotReadyException", "Cause": "Lambda resource is not ready."}}
-    },
-    "MockedSQSSuccess": {
-      "0": {"Return": {"MD5OfMessageBody": "3bcb6e8e-7h85-4375-b0bc-1a59812c6e51", "MessageId": "3bcb6e8e-8b51-4375-b0bc-1a59812c6e51"}}
-    },
-    "MockedLambdaRetry": {
-      "0": {"Throw": {"Error": "Lambda.ResourceNotReadyException", "Cause": "Lambda resource is not ready."}},
-      "1-2": {"Throw": {"Error": "Lambda.TimeoutException", "Cause": "Lambda timed out."}},
-      "3": {"Return": {"StatusCode": 200, "Payload": {"StatusCode": 200, "body": "Hello from Lambda!"}}}
-    }
-  }
-}"#;
+const MOCKS: &str = include_str!("../../../../bench/workloads/MockConfigFile.json");
 
 fn run(case: &str) -> Run {
     let definition =
