@@ -22,11 +22,11 @@ pub fn root() -> &'static Path {
 /// The `hybrid` binary, built once for all tests of a process.
 pub fn hybrid() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| binaries(&["hybrid"]).join("hybrid"))
+    BINARY.get_or_init(|| binaries().join("hybrid"))
 }
 
-/// The folder with the binaries of these packages: what `HYBRID_BINARIES` names, else beside this test, built now.
-pub fn binaries(packages: &[&str]) -> PathBuf {
+/// The folder with all binaries of the workspace: what `HYBRID_BINARIES` names, else beside this test, built now.
+pub fn binaries() -> PathBuf {
     if let Some(folder) = std::env::var_os("HYBRID_BINARIES") {
         return std::fs::canonicalize(folder).expect("HYBRID_BINARIES names a folder");
     }
@@ -42,12 +42,11 @@ pub fn binaries(packages: &[&str]) -> PathBuf {
     }
     let status = cargo
         .current_dir(root())
-        .args(["build", "--quiet", "--target-dir"])
+        .args(["build", "--quiet", "--workspace", "--bins", "--target-dir"])
         .arg(folder.parent().unwrap())
-        .args(packages.iter().flat_map(|package| ["-p", package]))
         .status()
         .unwrap();
-    assert!(status.success(), "cargo build of {packages:?} failed");
+    assert!(status.success(), "cargo build of the binaries failed");
     folder.to_path_buf()
 }
 

@@ -14,7 +14,7 @@ pub(crate) const EXPRESS_EVENTS: u64 = 1_000_000;
 
 /// The most bytes of a state's or task's input or result
 /// (<https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html#service-limits-task-executions>).
-pub(crate) const PAYLOAD_BYTES: usize = 256 * 1024;
+pub const PAYLOAD_BYTES: usize = 256 * 1024;
 
 /// How many iterations of an inline Map run at once at most
 /// (<https://docs.aws.amazon.com/step-functions/latest/dg/state-map-inline.html>).

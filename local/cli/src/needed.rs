@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use stack::{Stack, StateMachine};
+use stack::{Stack, StateMachine, binary_of_image};
 
 /// The packages that a run of `machine` on `input` reaches: functions, task and job definitions
 /// named in its definition (and in those of the state machines that it starts), workers that
@@ -27,16 +27,16 @@ pub fn packages(stack: &Stack, machine: &StateMachine, input: &Value) -> Vec<Str
     }
     for task in &stack.task_definitions {
         for container in &task.containers {
-            let worker = worker(&container.image);
-            if names(&text, &task.family, &worker) || text.contains(&task.arn) {
-                packages.insert(worker);
+            let worker = binary_of_image(&container.image);
+            if names(&text, &task.family, worker) || text.contains(&task.arn) {
+                packages.insert(worker.to_owned());
             }
         }
     }
     for job in &stack.job_definitions {
-        let worker = worker(&job.image);
-        if names(&text, &job.name, &worker) || text.contains(&job.arn) {
-            packages.insert(worker);
+        let worker = binary_of_image(&job.image);
+        if names(&text, &job.name, worker) || text.contains(&job.arn) {
+            packages.insert(worker.to_owned());
         }
     }
     packages.into_iter().collect()
@@ -55,15 +55,10 @@ pub fn all(stack: &Stack) -> Vec<String> {
     let images = tasks
         .map(|container| &container.image)
         .chain(stack.job_definitions.iter().map(|job| &job.image));
-    let packages: BTreeSet<String> = functions.chain(images.map(|image| worker(image))).collect();
+    let packages: BTreeSet<String> = functions
+        .chain(images.map(|image| binary_of_image(image).to_owned()))
+        .collect();
     packages.into_iter().collect()
-}
-
-/// The worker of an image: its last path segment without tag or digest.
-pub fn worker(image: &str) -> String {
-    let last = image.rsplit('/').next().unwrap_or(image);
-    let end = last.find([':', '@']).unwrap_or(last.len());
-    last[..end].to_owned()
 }
 
 /// As a whole JSON string, so that `train` is not found in `trainer`.
@@ -154,16 +149,5 @@ mod tests {
         let input = json!({"worker": "trainer"});
         let found = packages(&stack, &machine("arn:x", "{}"), &input);
         assert_eq!(found, ["trainer"]);
-    }
-
-    #[test]
-    fn an_image_names_its_worker() {
-        for (image, name) in [
-            ("trainer", "trainer"),
-            ("host/path/trainer:latest", "trainer"),
-            ("host:5000/trainer@sha256:00", "trainer"),
-        ] {
-            assert_eq!(worker(image), name);
-        }
     }
 }

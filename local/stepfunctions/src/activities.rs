@@ -9,7 +9,7 @@ use asl::Value;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
-use super::store::ActivityRow;
+use crate::store::ActivityRow;
 
 /// A task for an activity worker.
 #[derive(Debug, Clone)]

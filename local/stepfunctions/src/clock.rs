@@ -62,6 +62,13 @@ impl Clock {
         Timestamp(now().0.saturating_add(offset))
     }
 
+    /// Moves forward.
+    pub fn skip(&self, by: Duration) {
+        let micros = i64::try_from(by.as_micros()).unwrap_or(i64::MAX);
+        self.offset.fetch_add(micros, Ordering::Relaxed);
+        self.changed.notify_one();
+    }
+
     /// Marks something real as going on.
     pub fn busy(&self) -> Busy {
         self.work.begin()

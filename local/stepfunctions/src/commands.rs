@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use asl::{Command, Event};
 
-use super::replay::Progress;
-use super::run::Run;
-use super::{Inner, integrations, map_run};
+use crate::engine::Engine;
+use crate::replay::Progress;
+use crate::run::Run;
+use crate::{integrations, map_run};
 
-impl Inner {
+impl Engine {
     /// Carries out a command.
     pub(super) fn perform(self: &Arc<Self>, run: &Arc<Run>, command: Command) {
         match command {
@@ -21,14 +22,14 @@ impl Inner {
 
     /// Carries out a command that begins something, or goes on with it after a restart.
     pub(super) fn take_up(self: &Arc<Self>, run: &Arc<Run>, command: Command, progress: Progress) {
-        let (sfn, owner) = (self.clone(), run.clone());
+        let (engine, owner) = (self.clone(), run.clone());
         match command {
             Command::ScheduleTask(task) => integrations::schedule(self, run, task, progress),
             Command::StartTimer { id, at } => run.start_timer(self, id, at),
             Command::ReadItems { id, reader } => {
                 let busy = self.clock.busy();
                 let work = async move {
-                    let result = map_run::read_items(&sfn, &reader).await;
+                    let result = map_run::read_items(&engine, &reader).await;
                     owner.post(Event::ItemsRead { id, result });
                     drop(busy);
                 };
@@ -41,7 +42,7 @@ impl Inner {
             } => {
                 let busy = self.clock.busy();
                 let work = async move {
-                    let result = map_run::write_results(&sfn, &writer, &results).await;
+                    let result = map_run::write_results(&engine, &writer, &results).await;
                     owner.post(Event::ResultsWritten { id, result });
                     drop(busy);
                 };
@@ -50,7 +51,9 @@ impl Inner {
             Command::StartChild { id, child } => {
                 let busy = self.clock.busy();
                 self.runtime.spawn(async move {
-                    sfn.start_child(&owner, id, child, progress.stopped).await;
+                    engine
+                        .start_child(&owner, id, child, progress.stopped)
+                        .await;
                     drop(busy);
                 });
             }

@@ -1,13 +1,11 @@
 //! The local cloud as one thing: every service behind one endpoint.
 
-use std::fs::{File, TryLockError};
-use std::io;
+use std::fs::File;
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use asl::Status;
 use bytes::Bytes;
 use futures::FutureExt;
 use parking_lot::Mutex;
@@ -16,8 +14,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::{ClockMode, Description, Durability, ExecutionEvent, Sfn, SfnError};
-use cloud::compute::{Compute, ComputeError};
+use cloud::compute::Compute;
 use cloud::config::{Limits, Local};
 use cloud::error::ServiceError;
 use cloud::faults::Faults;
@@ -25,6 +22,13 @@ use cloud::private;
 use cloud::router;
 use cloud::usage::Usage;
 use stack::Stack;
+
+use crate::clock::ClockMode;
+use crate::description::ExecutionDescription;
+use crate::folder::{CloudError, DATABASE_FILES, lock_folder};
+use crate::service::Sfn;
+use crate::store::Durability;
+use crate::subscribers::ExecutionEvent;
 
 /// What a local cloud is made of.
 #[derive(Debug, Clone)]
@@ -64,64 +68,6 @@ impl Config {
             keep: None,
         }
     }
-}
-
-/// Why the local cloud cannot start.
-#[derive(Debug, thiserror::Error)]
-pub enum CloudError {
-    /// The data folder cannot be made.
-    #[error("cannot use the data folder {}: {source}", path.display())]
-    Data {
-        /// The folder.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Another local cloud works on the same folder.
-    #[error("{} is in use by another local cloud; stop it, or choose another folder", path.display())]
-    InUse {
-        /// The folder.
-        path: PathBuf,
-    },
-    /// The port is taken, or may not be used.
-    #[error("cannot listen on 127.0.0.1:{port}: {source}; choose another port")]
-    Listen {
-        /// The port.
-        port: u16,
-        /// Why.
-        source: io::Error,
-    },
-    /// A part of the stack cannot run.
-    #[error(transparent)]
-    Compute(#[from] ComputeError),
-    /// The state machines or their history cannot be used.
-    #[error(transparent)]
-    StepFunctions(#[from] SfnError),
-}
-
-/// An execution as the command line shows it.
-#[derive(Debug, Clone)]
-pub struct ExecutionDescription {
-    /// Execution ARN.
-    pub arn: String,
-    /// Execution name.
-    pub name: String,
-    /// State machine ARN.
-    pub state_machine_arn: String,
-    /// `RUNNING`, `SUCCEEDED`, `FAILED`, `TIMED_OUT` or `ABORTED`.
-    pub status: String,
-    /// Input.
-    pub input: Value,
-    /// Output of one that succeeded.
-    pub output: Option<Value>,
-    /// Error name of one that did not.
-    pub error: Option<String>,
-    /// Cause of one that did not.
-    pub cause: Option<String>,
-    /// When it started.
-    pub started: asl::Timestamp,
-    /// When it ended.
-    pub stopped: Option<asl::Timestamp>,
 }
 
 /// What ends with the local cloud.
@@ -176,7 +122,7 @@ impl Cloud {
         let compute = Compute::start(local.clone(), &stack, faults)?;
         let sfn = Sfn::open(compute.clone(), local, &stack, clock, durability).await?;
         // SQLite makes its files readable for all; those to come take the mode of the first.
-        private::take(&folder, DATABASE).map_err(|source| CloudError::Data {
+        private::take(&folder, DATABASE_FILES).map_err(|source| CloudError::Data {
             path: folder,
             source,
         })?;
@@ -244,17 +190,22 @@ impl Cloud {
 
     /// Waits for the end of an execution.
     pub async fn wait(&self, arn: &str) -> Result<ExecutionDescription, ServiceError> {
-        self.sfn.wait(arn).await.map(ExecutionDescription::from)
+        self.sfn.wait(arn).await
     }
 
     /// Describes an execution.
     pub async fn describe(&self, arn: &str) -> Result<ExecutionDescription, ServiceError> {
-        self.sfn.describe(arn).map(ExecutionDescription::from)
+        self.sfn.describe(arn)
     }
 
     /// All history events of an execution, in the shape of GetExecutionHistory.
     pub async fn history(&self, arn: &str) -> Result<Vec<Value>, ServiceError> {
         self.sfn.history(arn).await
+    }
+
+    /// Moves the clock that executions see forward, for who has no time to wait.
+    pub fn skip(&self, by: Duration) {
+        self.sfn.skip(by);
     }
 
     /// Removes the executions that ended before a moment; how many.
@@ -314,35 +265,6 @@ impl Cloud {
     }
 }
 
-/// The file that is locked while the data folder is in use.
-const LOCK: &str = "lock";
-/// The files of the history.
-const DATABASE: &[&str] = &[
-    "stepfunctions.db",
-    "stepfunctions.db-wal",
-    "stepfunctions.db-shm",
-];
-
-/// Two local clouds on one folder would run every execution twice. The lock ends with this process,
-/// however it ends.
-pub(crate) fn lock_folder(path: &Path) -> Result<File, CloudError> {
-    let data = |source| CloudError::Data {
-        path: path.to_owned(),
-        source,
-    };
-    let mut entries = vec![LOCK, "s3", "logs", "workers", "ecs", "batch"];
-    entries.extend(DATABASE);
-    private::data_folder(path, &entries).map_err(data)?;
-    let lock = private::create(&path.join(LOCK)).map_err(data)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(CloudError::InUse {
-            path: path.to_owned(),
-        }),
-        Err(TryLockError::Error(source)) => Err(data(source)),
-    }
-}
-
 /// Rules and schedules may start state machines.
 fn start_targets(compute: &Compute, sfn: &Sfn) {
     let sfn = sfn.clone();
@@ -357,33 +279,4 @@ fn start_targets(compute: &Compute, sfn: &Sfn) {
             }
             .boxed()
         }));
-}
-
-impl From<Description> for ExecutionDescription {
-    fn from(description: Description) -> ExecutionDescription {
-        let status = description.status_name().to_owned();
-        let (output, error, cause) = match description.status {
-            Status::Running => (None, None, None),
-            Status::Succeeded { output } => (Some(Value::from(output)), None, None),
-            Status::Failed { error, cause }
-            | Status::TimedOut { error, cause }
-            | Status::Aborted { error, cause } => (
-                None,
-                error.map(|text| text.to_string()),
-                cause.map(|text| text.to_string()),
-            ),
-        };
-        ExecutionDescription {
-            arn: description.arn,
-            name: description.name,
-            state_machine_arn: description.state_machine_arn,
-            status,
-            input: description.input.into(),
-            output,
-            error,
-            cause,
-            started: description.started,
-            stopped: description.stopped,
-        }
-    }
 }

@@ -3,14 +3,41 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use asl::{Child, ChildId, Event, ExecutionType, Start, Status};
-
-use super::evaluators::Account;
-use super::run::{Parent, Parts, Run};
-use super::runs::Claim;
-use super::store::{Definition, ExecutionRow};
-use super::{Description, Inner, Machine, already_exists, internal};
+use asl::{Child, ChildId, Event, ExecutionType, Start, Status, Timestamp};
+use cloud::action::StepFunctionsAction as Action;
 use cloud::error::ServiceError;
+use cloud::faults::Verdict;
+
+use crate::engine::Engine;
+use crate::errors::{execution_exists, internal};
+use crate::evaluators::Account;
+use crate::machine::Machine;
+use crate::names::check_name;
+use crate::run::{Parent, Parts, Run};
+use crate::runs::Claim;
+use crate::store::{Definition, ExecutionRow};
+
+/// What is asked of StartExecution.
+pub(crate) struct StartRequest<'a> {
+    /// ARN of the state machine.
+    pub machine: &'a str,
+    /// Without one a name is made.
+    pub name: Option<&'a str>,
+    /// The input.
+    pub input: asl::Value,
+    /// The call of a Task state.
+    pub call: Option<&'a str>,
+}
+
+/// What StartExecution answers.
+pub(crate) struct Started {
+    /// ARN of the execution.
+    pub arn: Arc<str>,
+    /// When it started.
+    pub at: Timestamp,
+    /// A fault has lost the start: there is no such execution.
+    pub lost: bool,
+}
 
 /// How an execution is to be started.
 struct Launch {
@@ -22,7 +49,7 @@ struct Launch {
     account: Arc<Account>,
 }
 
-impl Inner {
+impl Engine {
     /// Starts an execution of a registered machine. A name makes it idempotent, as StartExecution is:
     /// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html>
     pub(super) async fn start_execution(
@@ -35,25 +62,53 @@ impl Inner {
         self.start_machine(&machine, name, input, None).await
     }
 
-    /// Starts an execution for a call of a Task state, or gives the one that the same call has
+    /// StartExecution: by the API, or for a call of a Task state, which is given the execution that the same call has
     /// started before a restart, also if it has ended meanwhile.
-    pub(super) async fn start_for_call(
+    pub(crate) async fn start_requested(
         self: &Arc<Self>,
-        machine_arn: &str,
-        name: Option<&str>,
-        input: asl::Value,
-        call: &str,
-    ) -> Result<Description, ServiceError> {
-        if let Some(row) = self.store.execution_of_call(call).map_err(internal)? {
-            return self.describe(&row.start.arn);
+        request: StartRequest<'_>,
+    ) -> Result<Started, ServiceError> {
+        match self.compute.faults.strike(Action::StartExecution)? {
+            Verdict::Proceed => {}
+            Verdict::Lose => return Ok(self.lose(&request)),
         }
-        let machine = self.machine(machine_arn)?;
+        request.name.map_or(Ok(()), check_name)?;
+        if let Some(call) = request.call
+            && let Some(row) = self.store.execution_of_call(call).map_err(internal)?
+        {
+            return Ok(Started {
+                arn: row.start.arn,
+                at: row.started,
+                lost: false,
+            });
+        }
+        let machine = self.machine(request.machine)?;
         // A name of the call's own, as StartExecution makes one too.
-        let name = name.unwrap_or(call);
+        let name = request.name.or(request.call);
+        let call = request.call.map(str::to_owned);
         let run = self
-            .start_machine(&machine, Some(name), input, Some(call.to_owned()))
+            .start_machine(&machine, name, request.input, call)
             .await?;
-        self.describe(&run.start.arn)
+        Ok(Started {
+            arn: run.start.arn.clone(),
+            at: run.started,
+            lost: false,
+        })
+    }
+
+    /// The answer to a start that a fault has lost: it names an execution that nobody runs.
+    fn lose(&self, request: &StartRequest<'_>) -> Started {
+        let machine = request.machine.rsplit(':').next().unwrap_or_default();
+        let name = request.name.or(request.call).map(str::to_owned);
+        let name = name.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
+        let arn = self
+            .local
+            .arn("states", &format!("execution:{machine}:{name}"));
+        Started {
+            arn: arn.into(),
+            at: self.clock.now(),
+            lost: true,
+        }
     }
 
     async fn start_machine(
@@ -67,7 +122,7 @@ impl Inner {
         let is_named = name.is_some();
         let name = name.map_or_else(|| unique.to_string(), str::to_owned);
         let machine_name = &machine.row.name;
-        let arn: Arc<str> = match machine.kind() {
+        let arn: Arc<str> = match machine.row.kind {
             ExecutionType::Standard => self
                 .local
                 .arn("states", &format!("execution:{machine_name}:{name}")),
@@ -79,11 +134,11 @@ impl Inner {
         let claim = match self.runs.claim(&arn).await {
             Ok(claim) => claim,
             Err(run) if run.stopped().is_none() && run.start.input == input => return Ok(run),
-            Err(_) => return Err(already_exists(&arn)),
+            Err(_) => return Err(execution_exists(&arn)),
         };
         // What runs is in memory; what is only in the store has ended.
         if is_named && self.store.execution(&arn).map_err(internal)?.is_some() {
-            return Err(already_exists(&arn));
+            return Err(execution_exists(&arn));
         }
         let start = Start {
             arn: arn.clone(),
@@ -91,7 +146,7 @@ impl Inner {
             role_arn: machine.row.role_arn.as_str().into(),
             state_machine_arn: machine.row.arn.as_str().into(),
             state_machine_name: machine_name.as_str().into(),
-            kind: machine.kind(),
+            kind: machine.row.kind,
             input,
             // Half of a random UUID is 64 bits of which 62 are random.
             seed: unique.as_u64_pair().1,
@@ -203,7 +258,7 @@ impl Inner {
     ) -> Result<Arc<Run>, ServiceError> {
         let arn = child.start.arn.clone();
         let Ok(claim) = self.runs.claim(&arn).await else {
-            return Err(already_exists(&arn));
+            return Err(execution_exists(&arn));
         };
         let launch = Launch {
             machine: child.machine,

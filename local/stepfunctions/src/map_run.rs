@@ -6,11 +6,13 @@ use std::io::Read;
 use asl::{ItemReader, MapRunResults, Resource, ResultWriter, TaskError, Value, items, results};
 use bytes::Bytes;
 
-use super::{Inner, integrations};
 use cloud::error::ServiceError;
 
+use crate::engine::Engine;
+use crate::integrations;
+
 /// Fetches and parses the items.
-pub async fn read_items(sfn: &Inner, reader: &ItemReader) -> Result<Vec<Value>, TaskError> {
+pub async fn read_items(engine: &Engine, reader: &ItemReader) -> Result<Vec<Value>, TaskError> {
     let text = |key: &str| {
         reader
             .arguments
@@ -21,17 +23,18 @@ pub async fn read_items(sfn: &Inner, reader: &ItemReader) -> Result<Vec<Value>, 
     let bucket = text("Bucket");
     match action(&reader.resource) {
         Some("listObjectsV2") => {
-            let objects = integrations::s3_objects(&sfn.compute.s3, bucket, text("Prefix")).await;
+            let objects =
+                integrations::s3_objects(&engine.compute.s3, bucket, text("Prefix")).await;
             Ok(items::objects(
                 &reader.config,
                 objects.map_err(reader_failed)?,
             ))
         }
         Some("getObject") => {
-            let body = fetch(sfn, bucket, text("Key")).await?;
+            let body = fetch(engine, bucket, text("Key")).await?;
             let kind = reader.config.get("InputType").and_then(Value::as_str);
             match kind {
-                Some("MANIFEST") => read_manifest(sfn, reader, bucket, &body).await,
+                Some("MANIFEST") => read_manifest(engine, reader, bucket, &body).await,
                 _ => items::parse(&reader.config, &body),
             }
         }
@@ -55,8 +58,8 @@ fn action(resource: &Resource) -> Option<&str> {
 }
 
 /// An object, unpacked if its name ends in `.gz`.
-async fn fetch(sfn: &Inner, bucket: &str, key: &str) -> Result<Bytes, TaskError> {
-    let body = sfn
+async fn fetch(engine: &Engine, bucket: &str, key: &str) -> Result<Bytes, TaskError> {
+    let body = engine
         .compute
         .s3
         .get(bucket, key)
@@ -75,7 +78,7 @@ async fn fetch(sfn: &Inner, bucket: &str, key: &str) -> Result<Bytes, TaskError>
 }
 
 async fn read_manifest(
-    sfn: &Inner,
+    engine: &Engine,
     reader: &ItemReader,
     bucket: &str,
     body: &[u8],
@@ -88,7 +91,7 @@ async fn read_manifest(
     };
     let mut items = Vec::new();
     for key in &manifest.files {
-        let body = fetch(sfn, bucket, key).await?;
+        let body = fetch(engine, bucket, key).await?;
         if !manifest.read(&reader.config, &body, &mut items)? {
             break;
         }
@@ -105,7 +108,7 @@ fn reader_failed(error: ServiceError) -> TaskError {
 
 /// Stores the results; the state's result says where.
 pub async fn write_results(
-    sfn: &Inner,
+    engine: &Engine,
     writer: &ResultWriter,
     results: &MapRunResults,
 ) -> Result<Value, TaskError> {
@@ -126,7 +129,7 @@ pub async fn write_results(
         .unwrap_or_default();
     let (files, result) = results::files(results, &writer.arguments, &writer.config);
     for file in files {
-        let stored = sfn
+        let stored = engine
             .compute
             .s3
             .put(bucket, &file.key, Bytes::from(file.body))

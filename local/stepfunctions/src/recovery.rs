@@ -8,13 +8,15 @@ use std::sync::Arc;
 
 use asl::{Command, Event, Status};
 
-use super::evaluators::{Account, Effort};
-use super::replay::{Progress, Replay};
-use super::run::{Parent, Parts, Run};
-use super::store::ExecutionRow;
-use super::{Inner, SfnError, internal, not_found};
 use cloud::error::ServiceError;
 use cloud::work::Busy;
+
+use crate::engine::Engine;
+use crate::errors::{SfnError, internal, no_execution};
+use crate::evaluators::{Account, Effort};
+use crate::replay::{Progress, Replay};
+use crate::run::{Parent, Parts, Run};
+use crate::store::ExecutionRow;
 
 /// Executions that were running when the last process ended, by ARN.
 type Unclaimed = HashMap<Arc<str>, ExecutionRow>;
@@ -36,7 +38,7 @@ struct Rebuilt {
     busy: Busy,
 }
 
-impl Inner {
+impl Engine {
     /// Goes on with what was running.
     pub(super) async fn recover(self: &Arc<Self>) -> Result<(), SfnError> {
         let rows = self.store.running()?;
@@ -168,7 +170,7 @@ impl Inner {
             last: replay.last,
         };
         let run = Run::new(self, claim, parts);
-        run.skip_published();
+        run.skip_published(self);
         if let Some(parent) = &run.parent
             && let Some(of) = parent.run.upgrade()
         {
@@ -228,7 +230,7 @@ impl Inner {
                 found = Some(child.machine.clone());
             }
         })?;
-        found.ok_or_else(|| not_found(&row.start.arn))
+        found.ok_or_else(|| no_execution(&row.start.arn))
     }
 
     /// The definition that a recorded execution was started with; a child of a Distributed Map has
@@ -252,7 +254,7 @@ impl Inner {
             .map(|arn| self.store.execution(arn))
             .transpose()
             .map_err(internal)?;
-        parent.flatten().ok_or_else(|| not_found(&row.start.arn))
+        parent.flatten().ok_or_else(|| no_execution(&row.start.arn))
     }
 
     pub(super) fn replay(

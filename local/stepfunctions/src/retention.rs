@@ -9,10 +9,12 @@ use std::time::Duration;
 
 use asl::Timestamp;
 
-use super::facade::{CloudError, lock_folder};
-use super::store::{Durability, Store, StoreError};
-use super::{DATABASE, Inner, SfnError, internal};
 use cloud::error::ServiceError;
+
+use crate::engine::Engine;
+use crate::errors::{SfnError, internal};
+use crate::folder::{CloudError, DATABASE, lock_folder};
+use crate::store::{Durability, Store, StoreError};
 
 /// How often the executions that have been kept long enough are looked for.
 const PERIOD: Duration = Duration::from_secs(3_600);
@@ -64,21 +66,21 @@ fn remove_from(data_dir: &Path, before: Timestamp) -> Result<Removed, CloudError
     })
 }
 
-impl Inner {
+impl Engine {
     /// Removes ended executions once they have been kept for `keep`, until this service ends.
     pub(super) fn keep_for(self: &Arc<Self>, keep: Duration) {
-        let sfn = Arc::downgrade(self);
+        let engine = Arc::downgrade(self);
         self.runtime.spawn(async move {
             let mut periods = tokio::time::interval(PERIOD);
             loop {
                 periods.tick().await;
-                let Some(sfn) = sfn.upgrade().filter(|sfn| !sfn.is_closed()) else {
+                let Some(engine) = engine.upgrade().filter(|engine| !engine.is_closed()) else {
                     return;
                 };
-                let before = sfn.clock.now().plus_seconds(-keep.as_secs_f64());
-                let outcome = sfn.apart(move |sfn| sfn.forget_ended(before)).await;
+                let before = engine.clock.now().plus_seconds(-keep.as_secs_f64());
+                let outcome = engine.apart(move |engine| engine.forget_ended(before)).await;
                 if let Err(error) = outcome
-                    && !sfn.is_closed()
+                    && !engine.is_closed()
                 {
                     tracing::error!(%error, "ended executions cannot be removed; tried again in an hour");
                 }

@@ -9,18 +9,20 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use asl::{
-    ChildId, Command, Event, Execution, HistoryEvent, Start, StateMachine, Status, TaskId, TimerId,
-    Timestamp,
+    ChildId, Command, Event, EventKind, Execution, HistoryEvent, MapRunReport, Start, StateMachine,
+    Status, TaskId, TimerId, Timestamp,
 };
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, oneshot};
 use tokio::task::AbortHandle;
 
-use super::clock::Wake;
-use super::evaluators::Account;
-use super::runs::Claim;
-use super::{ExecutionEvent, Inner};
 use cloud::work::Busy;
+
+use crate::clock::Wake;
+use crate::engine::Engine;
+use crate::evaluators::Account;
+use crate::runs::Claim;
+use crate::subscribers::ExecutionEvent;
 
 /// Time until a log that could not be written is tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -40,7 +42,7 @@ pub struct Run {
     pub started: Timestamp,
     /// Whether its log is kept: Standard executions' are.
     pub durable: bool,
-    sfn: Weak<Inner>,
+    engine: Weak<Engine>,
     account: Arc<Account>,
     /// Belongs to whoever attends the mailbox, for as long as an evaluation takes; nobody else waits for it. None
     /// before the first and after the last.
@@ -65,6 +67,7 @@ struct State {
     status: Status,
     /// What the interpreter has recorded so far.
     history: Vec<HistoryEvent>,
+    map_runs: Vec<MapRunReport>,
     inbox: Vec<Letter>,
     attended: bool,
     next_seq: i64,
@@ -136,11 +139,12 @@ pub struct Parts {
 impl Run {
     /// An execution whose mailbox is attended by the caller, who must end with [`Run::release`]. It
     /// takes the place that was claimed for it among the runs.
-    pub fn new(sfn: &Arc<Inner>, claim: Claim<'_>, parts: Parts) -> Arc<Run> {
+    pub fn new(engine: &Arc<Engine>, claim: Claim<'_>, parts: Parts) -> Arc<Run> {
         let execution = parts.execution.as_ref();
         let state = State {
             status: execution.map_or(Status::Running, |execution| execution.status().clone()),
             history: execution.map_or_else(Vec::new, |execution| execution.history().to_vec()),
+            map_runs: execution.map_or_else(Vec::new, |execution| execution.map_runs().to_vec()),
             inbox: Vec::new(),
             attended: true,
             next_seq: parts.logged,
@@ -158,7 +162,7 @@ impl Run {
             parent: parts.parent,
             started: parts.started,
             durable: parts.durable,
-            sfn: Arc::downgrade(sfn),
+            engine: Arc::downgrade(engine),
             account: parts.account,
             interpreter: Mutex::new(parts.execution),
             state: Mutex::new(state),
@@ -185,7 +189,7 @@ impl Run {
     }
 
     fn deliver(self: &Arc<Run>, event: Event, sender: Option<oneshot::Sender<Posted>>) {
-        let Some(sfn) = self.sfn.upgrade().filter(|sfn| !sfn.is_closed()) else {
+        let Some(engine) = self.engine.upgrade().filter(|engine| !engine.is_closed()) else {
             return;
         };
         let mut state = self.lock();
@@ -196,42 +200,47 @@ impl Run {
         if !state.attended {
             state.attended = true;
             drop(state);
-            let (busy, run) = (sfn.clock.busy(), self.clone());
-            sfn.runtime
+            let (busy, run) = (engine.clock.busy(), self.clone());
+            engine
+                .runtime
                 .clone()
-                .spawn(async move { run.attend(&sfn, busy).await });
+                .spawn(async move { run.attend(&engine, busy).await });
         }
     }
 
     /// Leaves the mailbox to whoever posts next, or to a task if something has come in.
-    pub fn release(self: &Arc<Run>, sfn: &Arc<Inner>, busy: Busy) {
+    pub fn release(self: &Arc<Run>, engine: &Arc<Engine>, busy: Busy) {
         let mut state = self.lock();
         if state.inbox.is_empty() {
             state.attended = false;
             return;
         }
         drop(state);
-        let (sfn, run) = (sfn.clone(), self.clone());
-        sfn.runtime
+        let (engine, run) = (engine.clone(), self.clone());
+        engine
+            .runtime
             .clone()
-            .spawn(async move { run.attend(&sfn, busy).await });
+            .spawn(async move { run.attend(&engine, busy).await });
     }
 
     /// Drains the mailbox until it is empty. What cannot be written now is tried again until it can.
-    async fn attend(self: &Arc<Run>, sfn: &Arc<Inner>, _busy: Busy) {
-        while let Some(batch) = self.take_inbox(sfn) {
+    async fn attend(self: &Arc<Run>, engine: &Arc<Engine>, _busy: Busy) {
+        while let Some(batch) = self.take_inbox(engine) {
             if self.durable
-                && let Err(error) = sfn.store.append(self.id, batch.first, &batch.events).await
+                && let Err(error) = engine
+                    .store
+                    .append(self.id, batch.first, &batch.events)
+                    .await
             {
                 self.stand_still(batch, error.to_string().into());
                 tokio::time::sleep(RETRY).await;
                 continue;
             }
             let (events, answers) = self.note_all(batch);
-            let Some(commands) = self.evaluate(sfn, move |run| run.apply(events)).await else {
+            let Some(commands) = self.evaluate(engine, move |run| run.apply(events)).await else {
                 return;
             };
-            self.settle(sfn, commands);
+            self.settle(engine, commands);
             for (sender, posted) in answers {
                 // The sender may have gone; the event stands.
                 let _ = sender.send(posted);
@@ -239,13 +248,13 @@ impl Run {
         }
     }
 
-    fn take_inbox(&self, sfn: &Inner) -> Option<Batch> {
+    fn take_inbox(&self, engine: &Engine) -> Option<Batch> {
         let mut state = self.lock();
-        if state.inbox.is_empty() || state.stopped.is_some() || sfn.is_closed() {
+        if state.inbox.is_empty() || state.stopped.is_some() || engine.is_closed() {
             state.attended = false;
             return None;
         }
-        let now = sfn.clock.now().max(state.last);
+        let now = engine.clock.now().max(state.last);
         state.last = now;
         let letters = std::mem::take(&mut state.inbox).into_iter();
         let (events, senders): (Vec<_>, Vec<_>) = letters
@@ -301,11 +310,14 @@ impl Run {
     /// Lets the interpreter work where that holds up nobody; none if it panicked.
     async fn evaluate(
         self: &Arc<Run>,
-        sfn: &Inner,
+        engine: &Engine,
         work: impl FnOnce(&Run) -> Vec<Command> + Send + 'static,
     ) -> Option<Vec<Command>> {
         let run = self.clone();
-        let commands = sfn.evaluators.run(&self.account, move || work(&run)).await;
+        let commands = engine
+            .evaluators
+            .run(&self.account, move || work(&run))
+            .await;
         if commands.is_none() {
             tracing::error!(execution = %self.start.arn, "the interpreter has failed; the execution stands still");
         }
@@ -366,12 +378,13 @@ impl Run {
         // Both only grow, and the one is copied from the other.
         let news = execution.history().get(known..).unwrap_or_default();
         state.history.extend_from_slice(news);
+        state.map_runs = execution.map_runs().to_vec();
         state.status = execution.status().clone();
     }
 
     /// Begins a new execution. Returns when its first states are done, or soon if they take long.
-    pub async fn begin(self: &Arc<Run>, sfn: &Arc<Inner>, machine: StateMachine, busy: Busy) {
-        let (run, inner) = (self.clone(), sfn.clone());
+    pub async fn begin(self: &Arc<Run>, engine: &Arc<Engine>, machine: StateMachine, busy: Busy) {
+        let (run, inner) = (self.clone(), engine.clone());
         let first = async move {
             let start = move |run: &Run| run.start(&machine);
             if let Some(commands) = run.evaluate(&inner, start).await {
@@ -383,48 +396,62 @@ impl Run {
             first.await;
         } else {
             // It goes on when nobody waits for it any more.
-            let _ = tokio::time::timeout(SOON, sfn.runtime.spawn(first)).await;
+            let _ = tokio::time::timeout(SOON, engine.runtime.spawn(first)).await;
         }
     }
 
     fn forget_token(&self, task: Option<InFlight>) {
-        if let (Some(token), Some(sfn)) = (task.and_then(|task| task.token), self.sfn.upgrade()) {
-            sfn.tokens.remove(&token);
+        if let (Some(token), Some(engine)) =
+            (task.and_then(|task| task.token), self.engine.upgrade())
+        {
+            engine.tokens.remove(&token);
         }
     }
 
     /// Tells subscribers what happened, ends the execution if it is over, else carries out the commands.
-    pub fn settle(self: &Arc<Run>, sfn: &Arc<Inner>, commands: Vec<Command>) {
-        if sfn.is_closed() {
+    pub fn settle(self: &Arc<Run>, engine: &Arc<Engine>, commands: Vec<Command>) {
+        if engine.is_closed() {
             // An evaluation may have outlasted the service. The next start finds all this in the log.
             return;
         }
-        self.publish(sfn);
+        self.publish(engine);
         if matches!(self.status(), Status::Running) {
             commands
                 .into_iter()
-                .for_each(|command| sfn.perform(self, command));
+                .for_each(|command| engine.perform(self, command));
         } else {
-            self.end(sfn);
+            self.end(engine);
         }
     }
 
-    fn publish(&self, sfn: &Inner) {
+    fn publish(&self, engine: &Engine) {
         let mut state = self.lock();
         let news = state.published..state.history.len();
         state.published = news.end;
-        if sfn.subscribers.is_empty() {
+        self.keep_map_runs(engine, &state.history[news.clone()]);
+        if engine.subscribers.is_empty() {
             return;
         }
         for event in &state.history[news] {
-            sfn.subscribers.send(&ExecutionEvent {
+            engine.subscribers.send(&ExecutionEvent {
                 execution_arn: self.start.arn.to_string(),
                 event: event.to_json().into(),
             });
         }
     }
 
-    fn end(self: &Arc<Run>, sfn: &Arc<Inner>) {
+    /// Keeps which Map Runs are of this execution. Not awaited: the log already implies it, recovery finds it again.
+    fn keep_map_runs(&self, engine: &Engine, events: &[HistoryEvent]) {
+        for event in events {
+            if let EventKind::MapRunStarted { arn } = &event.kind
+                && let Err(error) = engine.store.put_map_run(arn, self.id)
+            {
+                tracing::error!(execution = %self.start.arn, %error, "a Map Run was not recorded; a restart finds it again");
+            }
+        }
+    }
+
+    fn end(self: &Arc<Run>, engine: &Arc<Engine>) {
         let mut state = self.lock();
         let stopped = state.last;
         state.stopped = Some(stopped);
@@ -444,7 +471,7 @@ impl Run {
             self.forget_token(Some(task));
         }
         for (timer, at) in timers {
-            sfn.clock.cancel(self.number(), timer, at);
+            engine.clock.cancel(self.number(), timer, at);
         }
         for child in children.into_values().filter_map(|child| child.upgrade()) {
             child.post(Event::Stop {
@@ -453,7 +480,7 @@ impl Run {
             });
         }
         if self.durable
-            && let Err(error) = sfn.store.end(self.id, stopped, &status)
+            && let Err(error) = engine.store.end(self.id, stopped, &status)
         {
             tracing::error!(execution = %self.start.arn, %error, "the end was not recorded; a restart finds it again");
         }
@@ -465,7 +492,7 @@ impl Run {
                 status,
             });
         }
-        sfn.runs.finished(self);
+        engine.runs.finished(self);
         self.ended.notify_waiters();
     }
 
@@ -498,17 +525,18 @@ impl Run {
     }
 
     /// Arms a timer.
-    pub fn start_timer(self: &Arc<Run>, sfn: &Inner, id: TimerId, at: Timestamp) {
+    pub fn start_timer(self: &Arc<Run>, engine: &Engine, id: TimerId, at: Timestamp) {
         self.lock().timers.insert(id, at);
         let wake: Arc<dyn Wake> = self.clone();
-        sfn.clock
+        engine
+            .clock
             .start(self.number(), id, at, Arc::downgrade(&wake));
     }
 
     /// Disarms a timer.
-    pub fn cancel_timer(&self, sfn: &Inner, id: TimerId) {
+    pub fn cancel_timer(&self, engine: &Engine, id: TimerId) {
         if let Some(at) = self.lock().timers.remove(&id) {
-            sfn.clock.cancel(self.number(), id, at);
+            engine.clock.cancel(self.number(), id, at);
         }
     }
 
@@ -553,9 +581,15 @@ impl Run {
         look(&self.lock().history)
     }
 
+    /// Its Map Runs so far.
+    pub fn map_runs(&self) -> Vec<MapRunReport> {
+        self.lock().map_runs.clone()
+    }
+
     /// Marks the history so far as known to subscribers: after a replay.
-    pub fn skip_published(&self) {
+    pub fn skip_published(&self, engine: &Engine) {
         let mut state = self.lock();
+        self.keep_map_runs(engine, &state.history);
         state.published = state.history.len();
     }
 

@@ -3,10 +3,10 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
-use super::run::Run;
-use parking_lot::{Mutex, MutexGuard};
+use crate::run::Run;
 
 /// Ended executions that stay in memory. Older Standard ones are rebuilt from the log when asked
 /// for; an Express execution's history ends here, as it does on AWS without CloudWatch Logs.
@@ -93,16 +93,6 @@ impl Runs {
             // Its name may be used again, and that execution must not be let go of in its place.
             table.ended.retain(|ended| **ended != *arn);
         }
-    }
-
-    /// Executions of which `wanted` holds.
-    pub fn filter(&self, wanted: impl Fn(&Run) -> bool) -> Vec<Arc<Run>> {
-        self.lock()
-            .by_arn
-            .values()
-            .filter(|run| wanted(run))
-            .cloned()
-            .collect()
     }
 
     /// Lets go of all.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Weak};
 use asl::TaskId;
 use parking_lot::{Mutex, MutexGuard};
 
-use super::run::Run;
+use crate::run::Run;
 
 /// What a token stands for.
 type Meaning = (Weak<Run>, TaskId);

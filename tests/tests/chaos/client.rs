@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use aws_sdk_sfn::config::retry::RetryConfig;
 use aws_sdk_sfn::config::{BehaviorVersion, Credentials, Region};
 use aws_sdk_sfn::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_sfn::operation::describe_execution::DescribeExecutionOutput;
 
 /// How long an answer may be outstanding, over any number of servers.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -79,6 +80,15 @@ impl Client {
     /// Counts a sign of life.
     pub fn sign(&self) {
         self.signs.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Asks for an execution.
+    pub async fn describe(&self, arn: &str) -> Answered<DescribeExecutionOutput> {
+        let describe = async || {
+            let describe = self.sfn.describe_execution().execution_arn(arn);
+            describe.send().await
+        };
+        self.ask(describe).await
     }
 
     /// Sends a request until it is answered. A 5xx is no answer: it promises nothing.

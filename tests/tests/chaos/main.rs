@@ -47,7 +47,7 @@ async fn every_execution_ends_as_if_nothing_had_happened() {
         .unwrap_or(KILLS)
         .div_ceil(BLOWS as u64);
     let lanes = number("CHAOS_LANES").unwrap_or(LANES) as usize;
-    let built = project::build();
+    let built = end_to_end::binaries();
     let may_fill = SmallDisk::is_possible();
     if !may_fill {
         // Not by a macro, whose words are only shown when a test fails.

@@ -5,7 +5,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
-use end_to_end::{binaries, root};
+use end_to_end::root;
 use stack::Stack;
 use tempfile::TempDir;
 
@@ -56,21 +56,6 @@ wait $!
 echo "$WORK end $$" >> "NOTES"
 exit "$EXIT"
 "#;
-
-/// The binaries of the product, built now or brought along; the folder they are in.
-pub fn build() -> PathBuf {
-    let stack = Stack::load(&root().join("serverless.yml"), &stack::Options::default()).unwrap();
-    let functions = stack
-        .functions
-        .iter()
-        .map(|function| function.binary.as_str());
-    let names: Vec<&str> = CONTAINERS
-        .into_iter()
-        .chain(["hybrid"])
-        .chain(functions)
-        .collect();
-    binaries(&names)
-}
 
 /// Workers that are no functions too.
 const CONTAINERS: [&str; 1] = ["transformer"];

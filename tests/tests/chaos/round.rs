@@ -238,15 +238,7 @@ impl Round<'_> {
     /// Every start that was answered is there.
     async fn all_there(&self) {
         for (name, arn) in self.started() {
-            let described = self.client.ask(async || {
-                self.client
-                    .sfn
-                    .describe_execution()
-                    .execution_arn(&arn)
-                    .send()
-                    .await
-            });
-            if let Err(Refusal { code, .. }) = described.await.answer {
+            if let Err(Refusal { code, .. }) = self.client.describe(&arn).await.answer {
                 self.find(format!(
                     "{name}: its start was answered, and after a restart it is lost: {code}"
                 ));

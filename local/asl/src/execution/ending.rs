@@ -10,6 +10,7 @@ use crate::start::Status;
 use super::activity::{Activity, FrameKey};
 use super::broken::Broken;
 use super::ledger::Execution;
+use super::map_run::report::MapRunStatus;
 
 impl Execution {
     /// The state machine's TimeoutSeconds ran out. Only the event tells the error; the execution's own stays empty.
@@ -71,6 +72,9 @@ impl Execution {
     /// The execution is over: whatever still runs is called off.
     pub(super) fn end(&mut self, status: Status) {
         self.status = status;
+        for run in &mut self.map_runs {
+            run.close(MapRunStatus::Aborted, self.now);
+        }
         self.ready.clear();
         self.frames.clear();
         let sorted = |ids: Vec<u64>| {
@@ -111,7 +115,7 @@ impl Execution {
                 }
             }
             Activity::MapRun(run) => {
-                self.call_off_run(&run);
+                self.call_off_run(&run, MapRunStatus::Aborted);
                 self.record(previous, EventKind::MapRunAborted);
             }
         }

@@ -15,6 +15,7 @@ use crate::value::Value;
 use super::activity::{FrameKey, Ids};
 use super::broken::Broken;
 use super::frame::{Frame, Frames};
+use super::map_run::report::MapRunReport;
 use super::observe::{Observation, Observer};
 
 /// One execution of a state machine. Holds no clock: time arrives with every call.
@@ -37,6 +38,8 @@ pub struct Execution {
     pub(super) tasks: Ids<FrameKey>,
     pub(super) timers: Ids<TimerUse>,
     pub(super) children: Ids<FrameKey>,
+    /// All Map Runs so far, in the order of their start.
+    pub(super) map_runs: Vec<MapRunReport>,
     pub(super) last_id: u64,
     pub(super) random: Random,
     /// `$$.Execution` and `$$.StateMachine`, built when first read.
@@ -109,6 +112,7 @@ impl Execution {
             tasks: Ids::default(),
             timers: Ids::default(),
             children: Ids::default(),
+            map_runs: Vec::new(),
             last_id: 0,
             identity: OnceCell::new(),
             context_given: None,
@@ -119,6 +123,11 @@ impl Execution {
     /// The history so far. It only ever grows.
     pub fn history(&self) -> &[HistoryEvent] {
         &self.history
+    }
+
+    /// Its Map Runs so far, in the order of their start.
+    pub fn map_runs(&self) -> &[MapRunReport] {
+        &self.map_runs
     }
 
     /// Where the execution stands.

@@ -34,6 +34,7 @@ use std::sync::Arc;
 
 pub(crate) use alone::{Alone, Circumstances, StandIn};
 pub use ledger::Execution;
+pub use map_run::report::{MapRunCounts, MapRunReport, MapRunStatus};
 pub use observe::{Observation, Seen};
 
 use crate::command::{Command, TimerId};

@@ -89,7 +89,7 @@ impl Exec {
             let (output, error, cause) = parts(status);
             println!(
                 "{}",
-                json!({"status": name(status), "output": output, "error": error, "cause": cause, "events": events})
+                json!({"status": status.name(), "output": output, "error": error, "cause": cause, "events": events})
             );
         } else {
             print(status);
@@ -134,16 +134,6 @@ fn functions(arguments: &[String]) -> Result<Functions, Error> {
         .map(Functions::new)
 }
 
-fn name(status: &Status) -> &'static str {
-    match status {
-        Status::Running => "RUNNING",
-        Status::Succeeded { .. } => "SUCCEEDED",
-        Status::Failed { .. } => "FAILED",
-        Status::TimedOut { .. } => "TIMED_OUT",
-        Status::Aborted { .. } => "ABORTED",
-    }
-}
-
 fn parts(status: &Status) -> (Option<&Value>, Option<&str>, Option<&str>) {
     match status {
         Status::Running => (None, None, None),
@@ -160,7 +150,7 @@ fn print(status: &Status) {
     if let Some(output) = output {
         println!("{output}");
     } else {
-        eprintln!("{}", name(status));
+        eprintln!("{}", status.name());
         for (what, text) in [("error", error), ("cause", cause)] {
             if let Some(text) = text {
                 eprintln!("{what}: {text}");

@@ -143,7 +143,7 @@ impl Price {
         };
         let packages = needed::packages(stack, machine, input);
         let reached = stack.task_definitions.iter().filter_map(|task| {
-            let worker = needed::worker(&task.containers.first()?.image);
+            let worker = stack::binary_of_image(&task.containers.first()?.image).to_owned();
             packages.contains(&worker).then_some((worker, task))
         });
         let job = |(worker, task): (String, &stack::TaskDefinition)| {

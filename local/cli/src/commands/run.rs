@@ -75,7 +75,7 @@ impl Run {
             .clone()
             .unwrap_or_else(|| default_name(&self.pipeline));
         // Before the name becomes a folder.
-        stepfunctions::api::check_name(&name).map_err(|error| Error::Usage(error.to_string()))?;
+        stepfunctions::check_name(&name).map_err(|error| Error::Usage(error.to_string()))?;
         let stack = Stack::load(&project.serverless_yml(), &stack::Options::default())?;
         let machine = machine(&stack, &self.pipeline)?;
         let executable = std::env::current_exe().map_err(Error::file("hybrid"))?;
@@ -158,7 +158,7 @@ async fn run(
     progress.clear();
     let execution = cloud.describe(&arn).await?;
     let events = cloud.history(&arn).await?;
-    let report = match (&execution.output, &bucket) {
+    let report = match (&execution.output(), &bucket) {
         (Some(output), _) => report(&cloud, output, &folder).await?,
         // A run that failed may have gathered a report before.
         (None, Some(bucket)) => {
@@ -221,7 +221,7 @@ impl Ended {
     fn exit_code(&self) -> ExitCode {
         if self.interrupted {
             ExitCode::from(INTERRUPTED)
-        } else if self.execution.status == "SUCCEEDED" {
+        } else if matches!(self.execution.status, asl::Status::Succeeded { .. }) {
             ExitCode::SUCCESS
         } else {
             ExitCode::from(FAILED)
@@ -242,11 +242,11 @@ impl Ended {
             &summary::placements(&self.usage, prices),
             prices,
         ));
-        text.push_str(&format!("\n{}\n", execution.status));
-        if let Some(error) = &execution.error {
+        text.push_str(&format!("\n{}\n", execution.status.name()));
+        if let Some(error) = execution.error() {
             text.push_str(&format!("error: {error}\n"));
         }
-        if let Some(cause) = &execution.cause {
+        if let Some(cause) = execution.cause() {
             text.push_str(&format!("cause: {cause}\n"));
         }
         if !self.unstruck.is_empty() {
@@ -264,10 +264,10 @@ impl Ended {
 
     fn document(&self) -> Value {
         json!({
-            "status": self.execution.status,
-            "output": self.execution.output,
-            "error": self.execution.error,
-            "cause": self.execution.cause,
+            "status": self.execution.status.name(),
+            "output": self.execution.output(),
+            "error": self.execution.error(),
+            "cause": self.execution.cause(),
             "events": self.events,
             "usage": self.usage,
             "report": self.report,

@@ -1,22 +1,20 @@
 //! A local cloud for one test, and the clients that talk to it.
 
-use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_smithy_http_client::{Builder, tls};
+use aws_config::SdkConfig;
 use cloud::compute::Compute;
 use cloud::config::{Limits, Local};
 use cloud::faults::Faults;
 use serde_json::Value;
-use stack::{
-    Cluster, ComputeEnvironment, ContainerDefinition, Function, JobDefinition, JobQueue, Stack,
-    TaskDefinition,
-};
+use stack::Stack;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
+
+use crate::support::{config, make_binaries, write_worker};
+pub use crate::support::{function, stack};
 
 pub struct Cloud {
     pub compute: Compute,
@@ -24,82 +22,6 @@ pub struct Cloud {
     pub dir: Folder,
     pub endpoint: String,
     _stop: oneshot::Sender<()>,
-}
-
-/// A stack with one function `probe`, one cluster, and the worker `worker` as task and job.
-pub fn stack() -> Stack {
-    let arn =
-        |service: &str, rest: &str| format!("arn:aws:{service}:us-east-1:123456789012:{rest}");
-    Stack {
-        region: "us-east-1".into(),
-        account: "123456789012".into(),
-        functions: vec![function("probe", 3)],
-        buckets: vec!["bucket".into()],
-        clusters: vec![Cluster {
-            name: "main".into(),
-            arn: arn("ecs", "cluster/main"),
-            ..Cluster::default()
-        }],
-        task_definitions: vec![TaskDefinition {
-            family: "worker".into(),
-            revision: 1,
-            arn: arn("ecs", "task-definition/worker:1"),
-            cpu: Some(256),
-            memory_mib: Some(512),
-            requires_compatibilities: vec!["FARGATE".into()],
-            containers: vec![ContainerDefinition {
-                name: "worker".into(),
-                image: "registry/worker:latest".into(),
-                essential: true,
-                environment: [("FROM_DEFINITION".to_owned(), "yes".to_owned())].into(),
-                stop_timeout: Some(Duration::from_millis(300)),
-                ..ContainerDefinition::default()
-            }],
-            ..TaskDefinition::default()
-        }],
-        job_definitions: vec![JobDefinition {
-            name: "worker".into(),
-            revision: 1,
-            arn: arn("batch", "job-definition/worker:1"),
-            image: "worker".into(),
-            vcpus: 1.0,
-            memory_mib: 512,
-            attempts: 1,
-            ..JobDefinition::default()
-        }],
-        job_queues: ["on-demand", "spot"]
-            .map(|name| JobQueue {
-                name: name.into(),
-                arn: arn("batch", &format!("job-queue/{name}")),
-                priority: 1,
-                state: "ENABLED".into(),
-                compute_environments: vec![name.into()],
-                ..JobQueue::default()
-            })
-            .into(),
-        compute_environments: [("on-demand", "EC2"), ("spot", "SPOT")]
-            .map(|(name, kind)| ComputeEnvironment {
-                name: name.into(),
-                arn: arn("batch", &format!("compute-environment/{name}")),
-                kind: kind.into(),
-                ..ComputeEnvironment::default()
-            })
-            .into(),
-        ..Stack::default()
-    }
-}
-
-pub fn function(name: &str, timeout_seconds: u64) -> Function {
-    Function {
-        key: name.into(),
-        name: name.into(),
-        arn: format!("arn:aws:lambda:us-east-1:123456789012:function:{name}"),
-        binary: "probe".into(),
-        handler: "probe".into(),
-        memory_mib: 128,
-        timeout: Duration::from_secs(timeout_seconds),
-        ..Function::default()
-    }
 }
 
 /// Where a cloud keeps its binaries and data.
@@ -113,8 +35,7 @@ impl Folder {
     /// A new folder with the test's function in it.
     pub fn new() -> Self {
         let owned = tempfile::tempdir().unwrap();
-        std::fs::create_dir(owned.path().join("bin")).unwrap();
-        std::os::unix::fs::symlink(probe(), owned.path().join("bin/probe")).unwrap();
+        make_binaries(owned.path(), "probe");
         Folder {
             path: owned.path().to_owned(),
             _owned: Some(owned),
@@ -135,9 +56,7 @@ impl Folder {
 
     /// Puts a shell script into the bin dir as a worker.
     pub fn worker(&self, script: &str) {
-        let path = self.path.join("bin/worker");
-        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
+        write_worker(&self.path, script);
     }
 }
 
@@ -264,39 +183,4 @@ fn limits() -> Limits {
         stop_timeout: Duration::from_millis(300),
         ..Limits::default()
     }
-}
-
-fn config(endpoint: &str) -> SdkConfig {
-    let http = Builder::new().tls_provider(tls::Provider::Rustls(
-        tls::rustls_provider::CryptoMode::Ring,
-    ));
-    let credentials = aws_sdk_s3::config::Credentials::new("test", "test", None, None, "test");
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .endpoint_url(endpoint)
-        .credentials_provider(aws_sdk_s3::config::SharedCredentialsProvider::new(
-            credentials,
-        ))
-        .http_client(http.build_https())
-        // A refusal is what a test looks at: the client must not try again by itself.
-        .retry_config(aws_sdk_s3::config::retry::RetryConfig::disabled())
-        .build()
-}
-
-/// The example beside this test's binary.
-fn probe() -> PathBuf {
-    let deps = std::env::current_exe().unwrap();
-    let path = deps
-        .parent()
-        .unwrap()
-        .parent()
-        .unwrap()
-        .join("examples/probe");
-    assert!(
-        path.exists(),
-        "{} is built with `cargo build -p cloud --examples`",
-        path.display()
-    );
-    path
 }

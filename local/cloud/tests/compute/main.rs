@@ -10,3 +10,5 @@ mod guard;
 mod lambda;
 mod restart;
 mod s3;
+#[path = "../support/mod.rs"]
+mod support;

@@ -5,16 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use asl::Event;
+use asl::PAYLOAD_BYTES;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
-use super::super::activities::{ActivityTask, Fetch};
-use super::super::run::Posted;
-use super::super::store::ActivityRow;
-use super::super::{Inner, internal};
 use super::pages::{Page, Paging};
-use super::{MAX_DATA, check_name, tags};
+use super::tags;
+use crate::activities::{ActivityTask, Fetch};
+use crate::engine::Engine;
+use crate::errors::internal;
+use crate::names::check_name;
+use crate::run::Posted;
+use crate::store::ActivityRow;
 use cloud::error::ServiceError;
 use cloud::time::epoch_seconds;
 
@@ -31,16 +34,16 @@ pub struct Success {
 
 /// SendTaskSuccess: answered once the result is in the log, so it is never lost after that.
 /// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskSuccess.html>
-pub async fn success(sfn: &Arc<Inner>, request: Success) -> Result<Value, ServiceError> {
+pub async fn success(engine: &Arc<Engine>, request: Success) -> Result<Value, ServiceError> {
     check_token(&request.task_token)?;
-    if request.output.len() > MAX_DATA {
-        let message = format!("Invalid Output: 'output is longer than {MAX_DATA} bytes'");
+    if request.output.len() > PAYLOAD_BYTES {
+        let message = format!("Invalid Output: 'output is longer than {PAYLOAD_BYTES} bytes'");
         return Err(ServiceError::new("InvalidOutput", message));
     }
     let output = asl::Value::parse(&request.output).map_err(|error| {
         ServiceError::new("InvalidOutput", format!("Invalid Output: '{error}'"))
     })?;
-    let (run, id) = sfn.tokens.find(&request.task_token).ok_or_else(gone)?;
+    let (run, id) = engine.tokens.find(&request.task_token).ok_or_else(gone)?;
     answer(run.post_durably(Event::TaskSucceeded { id, output }).await)
 }
 
@@ -54,9 +57,9 @@ pub struct Failure {
 
 /// SendTaskFailure.
 /// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskFailure.html>
-pub async fn failure(sfn: &Arc<Inner>, request: Failure) -> Result<Value, ServiceError> {
+pub async fn failure(engine: &Arc<Engine>, request: Failure) -> Result<Value, ServiceError> {
     check_token(&request.task_token)?;
-    let (run, id) = sfn.tokens.find(&request.task_token).ok_or_else(gone)?;
+    let (run, id) = engine.tokens.find(&request.task_token).ok_or_else(gone)?;
     let event = Event::TaskFailed {
         id,
         error: request.error.unwrap_or_default(),
@@ -73,9 +76,9 @@ pub struct Heartbeat {
 
 /// SendTaskHeartbeat.
 /// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_SendTaskHeartbeat.html>
-pub async fn heartbeat(sfn: &Arc<Inner>, request: Heartbeat) -> Result<Value, ServiceError> {
+pub async fn heartbeat(engine: &Arc<Engine>, request: Heartbeat) -> Result<Value, ServiceError> {
     check_token(&request.task_token)?;
-    let (run, id) = sfn.tokens.find(&request.task_token).ok_or_else(gone)?;
+    let (run, id) = engine.tokens.find(&request.task_token).ok_or_else(gone)?;
     answer(run.post_durably(Event::TaskHeartbeat { id }).await)
 }
 
@@ -119,25 +122,26 @@ pub struct CreateActivity {
 
 /// CreateActivity: idempotent by name.
 pub async fn create_activity(
-    sfn: &Arc<Inner>,
+    engine: &Arc<Engine>,
     request: CreateActivity,
 ) -> Result<Value, ServiceError> {
     check_name(&request.name)?;
-    let arn = sfn
+    let arn = engine
         .local
         .arn("states", &format!("activity:{}", request.name));
     let row = ActivityRow {
         arn: arn.clone(),
         name: request.name,
-        created: sfn.clock.now(),
+        created: engine.clock.now(),
     };
-    let row = sfn.activities.get(&arn).unwrap_or(row);
-    sfn.store
+    let row = engine.activities.get(&arn).unwrap_or(row);
+    engine
+        .store
         .put_activity(row.clone())
         .await
         .map_err(internal)?;
-    let row = sfn.activities.create(row);
-    tags::set(sfn, &arn, request.tags).await?;
+    let row = engine.activities.create(row);
+    tags::set(engine, &arn, request.tags).await?;
     Ok(json!({ "activityArn": row.arn, "creationDate": epoch_seconds(row.created) }))
 }
 
@@ -148,18 +152,19 @@ pub struct ByArn {
 }
 
 /// DeleteActivity: one that does not exist is no error.
-pub async fn delete_activity(sfn: &Arc<Inner>, request: ByArn) -> Result<Value, ServiceError> {
-    sfn.store
+pub async fn delete_activity(engine: &Arc<Engine>, request: ByArn) -> Result<Value, ServiceError> {
+    engine
+        .store
         .delete_activity(&request.activity_arn)
         .await
         .map_err(internal)?;
-    sfn.activities.delete(&request.activity_arn);
+    engine.activities.delete(&request.activity_arn);
     Ok(json!({}))
 }
 
 /// DescribeActivity.
-pub fn describe_activity(sfn: &Arc<Inner>, request: ByArn) -> Result<Value, ServiceError> {
-    let row = sfn
+pub fn describe_activity(engine: &Arc<Engine>, request: ByArn) -> Result<Value, ServiceError> {
+    let row = engine
         .activities
         .get(&request.activity_arn)
         .ok_or_else(|| no_activity(&request.activity_arn))?;
@@ -178,9 +183,9 @@ fn no_activity(arn: &str) -> ServiceError {
 }
 
 /// ListActivities, by name.
-pub fn list_activities(sfn: &Arc<Inner>, request: Paging) -> Result<Value, ServiceError> {
-    let page: Page<String> = request.page("ListActivities".into(), sfn.clock.now())?;
-    let rows = sfn.activities.list(page.after.as_deref(), page.fetch());
+pub fn list_activities(engine: &Arc<Engine>, request: Paging) -> Result<Value, ServiceError> {
+    let page: Page<String> = request.page("ListActivities".into(), engine.clock.now())?;
+    let rows = engine.activities.list(page.after.as_deref(), page.fetch());
     Ok(page.response("activities", rows, |row| row.arn.clone(), activity_json))
 }
 
@@ -192,17 +197,19 @@ pub struct GetTask {
 }
 
 /// GetActivityTask: a long poll that a scheduled task ends at once. Without a task the answer is empty.
-pub async fn get_activity_task(sfn: &Arc<Inner>, request: GetTask) -> Result<Value, ServiceError> {
-    let inner = sfn;
-    let wanted = |token: &str| inner.tokens.is_valid(token);
+pub async fn get_activity_task(
+    engine: &Arc<Engine>,
+    request: GetTask,
+) -> Result<Value, ServiceError> {
+    let wanted = |token: &str| engine.tokens.is_valid(token);
     let deadline = tokio::time::Instant::now() + LONG_POLL;
     loop {
-        let task = match inner.activities.fetch(&request.activity_arn, wanted) {
+        let task = match engine.activities.fetch(&request.activity_arn, wanted) {
             Fetch::Unknown => return Err(no_activity(&request.activity_arn)),
             Fetch::Now(task) => task,
             Fetch::Later(receiver) => {
                 let mut place = Place {
-                    sfn,
+                    engine,
                     arn: &request.activity_arn,
                     receiver,
                 };
@@ -213,7 +220,7 @@ pub async fn get_activity_task(sfn: &Arc<Inner>, request: GetTask) -> Result<Val
                 }
             }
         };
-        let Some((run, id)) = inner.tokens.find(&task.token) else {
+        let Some((run, id)) = engine.tokens.find(&task.token) else {
             continue;
         };
         let started = Event::TaskStarted {
@@ -226,7 +233,7 @@ pub async fn get_activity_task(sfn: &Arc<Inner>, request: GetTask) -> Result<Val
             }
             Posted::Late => {}
             Posted::Refused(reason) => {
-                sfn.activities.put_back(&request.activity_arn, task);
+                engine.activities.put_back(&request.activity_arn, task);
                 return Err(internal(reason));
             }
         }
@@ -235,7 +242,7 @@ pub async fn get_activity_task(sfn: &Arc<Inner>, request: GetTask) -> Result<Val
 
 /// A worker's place in the line. If the worker goes away just as its task arrives, the task goes to the next.
 struct Place<'a> {
-    sfn: &'a Arc<Inner>,
+    engine: &'a Arc<Engine>,
     arn: &'a str,
     receiver: oneshot::Receiver<ActivityTask>,
 }
@@ -244,7 +251,7 @@ impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.receiver.close();
         if let Ok(task) = self.receiver.try_recv() {
-            self.sfn.activities.put_back(self.arn, task);
+            self.engine.activities.put_back(self.arn, task);
         }
     }
 }

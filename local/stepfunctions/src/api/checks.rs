@@ -4,22 +4,24 @@ use std::sync::Arc;
 
 use asl::simulate::{Answer, Services};
 use asl::{
-    FieldValidation, InspectionLevel, Mock, StateConfiguration, Task, TaskError, TestError,
-    TestRequest,
+    ExecutionType, FieldValidation, InspectionLevel, Mock, StateConfiguration, Task, TaskError,
+    TestError, TestRequest,
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::{Inner, integrations, internal};
-use super::{machines, parse_input};
+use super::request::parse_input;
+use crate::engine::Engine;
+use crate::errors::{internal, invalid};
+use crate::integrations;
 use cloud::error::ServiceError;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Validate {
     definition: String,
-    #[serde(rename = "type")]
-    kind: Option<String>,
+    #[serde(rename = "type", default)]
+    kind: ExecutionType,
     severity: Option<String>,
     max_results: Option<usize>,
 }
@@ -28,8 +30,7 @@ pub struct Validate {
 /// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_ValidateStateMachineDefinition.html>
 pub fn validate(request: Validate) -> Result<Value, ServiceError> {
     let warnings = request.severity.as_deref() == Some("WARNING");
-    let kind = machines::execution_type(request.kind.as_deref().unwrap_or_default());
-    let mut findings = asl::validate_as(&request.definition, kind);
+    let mut findings = asl::validate_as(&request.definition, request.kind);
     findings.retain(|finding| warnings || finding.severity == asl::Severity::Error);
     let valid = findings
         .iter()
@@ -96,11 +97,11 @@ struct TestConfiguration {
 
 /// TestState. Without a mock, a task calls the local service.
 /// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_TestState.html>
-pub async fn test_state(sfn: &Arc<Inner>, request: Test) -> Result<Value, ServiceError> {
-    let request = test_request(sfn, request)?;
-    let (mut services, now) = (LiveServices(sfn.clone()), sfn.clock.now());
+pub async fn test_state(engine: &Arc<Engine>, request: Test) -> Result<Value, ServiceError> {
+    let request = test_request(engine, request)?;
+    let (mut services, now) = (LiveServices(engine.clone()), engine.clock.now());
     // The interpreter's test waits for its task, so it gets a thread on which waiting is allowed.
-    let test = sfn
+    let test = engine
         .runtime
         .spawn_blocking(move || asl::test_state(&request, now, &mut services));
     match test.await.map_err(internal)? {
@@ -112,11 +113,11 @@ pub async fn test_state(sfn: &Arc<Inner>, request: Test) -> Result<Value, Servic
             error @ (TestError::NoSuchState(_)
             | TestError::MockNeeded(_)
             | TestError::MockInvalid(_)),
-        ) => Err(super::invalid(error.to_string())),
+        ) => Err(invalid(error.to_string())),
     }
 }
 
-fn test_request(sfn: &Inner, request: Test) -> Result<TestRequest, ServiceError> {
+fn test_request(engine: &Engine, request: Test) -> Result<TestRequest, ServiceError> {
     let parse = |text: Option<String>| text.map(|text| parse_input(Some(&text))).transpose();
     let mock = match request.mock {
         None => None,
@@ -131,7 +132,7 @@ fn test_request(sfn: &Inner, request: Test) -> Result<TestRequest, ServiceError>
                 Some("PRESENT") => Mock::Checked(result, FieldValidation::Present),
                 Some("NONE") => Mock::Result(result),
                 Some(other) => {
-                    return Err(super::invalid(format!(
+                    return Err(invalid(format!(
                         "fieldValidationMode is one of STRICT, PRESENT, NONE, not {other}"
                     )));
                 }
@@ -146,16 +147,14 @@ fn test_request(sfn: &Inner, request: Test) -> Result<TestRequest, ServiceError>
             cause: error.cause,
         })),
         Some(_) => {
-            return Err(super::invalid(
-                "mock takes one of result and errorOutput".into(),
-            ));
+            return Err(invalid("mock takes one of result and errorOutput"));
         }
     };
     let variables = match parse(request.variables)? {
         None => asl::Map::default(),
         Some(asl::Value::Object(variables)) => (*variables).clone(),
         Some(other) => {
-            return Err(super::invalid(format!(
+            return Err(invalid(format!(
                 "variables must be a JSON object, not {other}"
             )));
         }
@@ -165,7 +164,7 @@ fn test_request(sfn: &Inner, request: Test) -> Result<TestRequest, ServiceError>
         state_name: request.state_name,
         input: parse(request.input)?,
         role_arn: request.role_arn.map(Arc::from),
-        place: Some(format!("{}:{}", sfn.local.region, sfn.local.account).into()),
+        place: Some(format!("{}:{}", engine.local.region, engine.local.account).into()),
         inspection_level: match request.inspection_level.as_deref() {
             Some("DEBUG") => InspectionLevel::Debug,
             Some("TRACE") => InspectionLevel::Trace,
@@ -184,7 +183,7 @@ fn test_request(sfn: &Inner, request: Test) -> Result<TestRequest, ServiceError>
 }
 
 /// The local services, for the task of a test.
-struct LiveServices(Arc<Inner>);
+struct LiveServices(Arc<Engine>);
 
 impl Services for LiveServices {
     fn run(&mut self, task: &Task) -> Answer {

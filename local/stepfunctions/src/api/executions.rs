@@ -3,17 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use asl::{HistoryEvent, Status};
+use asl::{ExecutionType, HistoryEvent};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::store::{ListedRow, Listing};
-use super::super::{Description, Inner, internal, not_found};
 use super::pages::{Page, Paging};
-use super::{check_name, parse_input, read};
-use cloud::action::StepFunctionsAction;
+use super::request::parse_input;
+use crate::engine::Engine;
+use crate::errors::{internal, invalid, no_execution, not_of_this_type};
+use crate::launch::StartRequest;
+use crate::names::check_name;
+use crate::store::{ListedRow, Listing};
 use cloud::error::ServiceError;
-use cloud::faults::Verdict;
 use cloud::time::epoch_seconds;
 
 #[derive(Deserialize)]
@@ -24,61 +25,39 @@ pub struct Start {
     input: Option<String>,
 }
 
-/// StartExecution.
+/// StartExecution; `call` names the call of a Task state that asks for it.
 /// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html>
-pub async fn start(sfn: &Arc<Inner>, request: Start) -> Result<Value, ServiceError> {
-    request.name.as_deref().map_or(Ok(()), check_name)?;
-    let input = parse_input(request.input.as_deref())?;
-    let run = sfn
-        .start_execution(&request.state_machine_arn, request.name.as_deref(), input)
-        .await?;
-    Ok(json!({ "executionArn": &*run.start.arn, "startDate": epoch_seconds(run.started) }))
-}
-
-/// StartExecution for a call of a Task state: made again after a restart, it starts nothing new.
-pub async fn start_for_call(
-    sfn: &Arc<Inner>,
-    request: Value,
-    call: &str,
+pub async fn start(
+    engine: &Arc<Engine>,
+    request: Start,
+    call: Option<&str>,
 ) -> Result<Value, ServiceError> {
-    match sfn
-        .compute
-        .faults
-        .strike(StepFunctionsAction::StartExecution)?
-    {
-        Verdict::Proceed => {}
-        Verdict::Lose => return Ok(json!({})),
-    }
-    let request: Start = read(request)?;
     request.name.as_deref().map_or(Ok(()), check_name)?;
-    let input = parse_input(request.input.as_deref())?;
-    let started = sfn
-        .start_for_call(
-            &request.state_machine_arn,
-            request.name.as_deref(),
-            input,
-            call,
-        )
-        .await?;
-    Ok(json!({ "executionArn": started.arn, "startDate": epoch_seconds(started.started) }))
+    let request = StartRequest {
+        machine: &request.state_machine_arn,
+        name: request.name.as_deref(),
+        input: parse_input(request.input.as_deref())?,
+        call,
+    };
+    let started = engine.start_requested(request).await?;
+    Ok(json!({ "executionArn": started.arn, "startDate": epoch_seconds(started.at) }))
 }
 
 /// StartSyncExecution: Express machines only; answers with the outcome.
 /// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartSyncExecution.html>
-pub async fn start_sync(sfn: &Arc<Inner>, request: Start) -> Result<Value, ServiceError> {
+pub async fn start_sync(engine: &Arc<Engine>, request: Start) -> Result<Value, ServiceError> {
     request.name.as_deref().map_or(Ok(()), check_name)?;
-    let machine = sfn.machine(&request.state_machine_arn)?;
-    if machine.row.kind != "EXPRESS" {
-        let message = "This operation is not supported by this type of state machine";
-        return Err(ServiceError::new("StateMachineTypeNotSupported", message));
+    let machine = engine.machine(&request.state_machine_arn)?;
+    if machine.row.kind != ExecutionType::Express {
+        return Err(not_of_this_type());
     }
     let input = parse_input(request.input.as_deref())?;
-    let run = sfn
+    let run = engine
         .start_execution(&request.state_machine_arn, request.name.as_deref(), input)
         .await?;
     run.wait().await;
-    let description = sfn.describe(&run.start.arn)?;
-    let mut response = describe_json(&description);
+    let description = engine.describe(&run.start.arn)?;
+    let mut response = description.to_json();
     let elapsed = description.stopped.map_or(0, |stopped| {
         (stopped.0 - description.started.0).unsigned_abs() / 1_000
     });
@@ -96,8 +75,8 @@ pub struct Stop {
 }
 
 /// StopExecution; one that has ended is no error.
-pub async fn stop(sfn: &Arc<Inner>, request: Stop) -> Result<Value, ServiceError> {
-    let stopped = sfn
+pub async fn stop(engine: &Arc<Engine>, request: Stop) -> Result<Value, ServiceError> {
+    let stopped = engine
         .stop_execution(&request.execution_arn, request.error, request.cause)
         .await?;
     Ok(json!({ "stopDate": epoch_seconds(stopped) }))
@@ -111,64 +90,24 @@ pub struct ByArn {
 
 /// DescribeExecution.
 /// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeExecution.html>
-pub fn describe(sfn: &Arc<Inner>, request: ByArn) -> Result<Value, ServiceError> {
-    let description = sfn.describe(&request.execution_arn)?;
-    let mut response = describe_json(&description);
+pub fn describe(engine: &Arc<Engine>, request: ByArn) -> Result<Value, ServiceError> {
+    let description = engine.describe(&request.execution_arn)?;
+    let mut response = description.to_json();
     response["redriveCount"] = json!(0);
     Ok(response)
 }
 
-/// The members that DescribeExecution, StartSyncExecution and the nested-execution integration share.
-pub fn describe_json(description: &Description) -> Value {
-    let mut response = json!({
-        "executionArn": description.arn,
-        "stateMachineArn": description.state_machine_arn,
-        "name": description.name,
-        "status": description.status_name(),
-        "startDate": epoch_seconds(description.started),
-        "input": description.input.to_string(),
-        "inputDetails": { "included": true },
-    });
-    if let Some(stopped) = description.stopped {
-        response["stopDate"] = epoch_seconds(stopped);
-    }
-    if let Some(map_run) = &description.map_run {
-        response["mapRunArn"] = json!(map_run);
-    }
-    match &description.status {
-        Status::Running => {
-            if let Some(reason) = &description.stands_still {
-                response["cause"] = json!(format!("The execution stands still: {reason}"));
-            }
-        }
-        Status::Succeeded { output } => {
-            response["output"] = json!(output.to_string());
-            response["outputDetails"] = json!({ "included": true });
-        }
-        Status::Failed { error, cause }
-        | Status::TimedOut { error, cause }
-        | Status::Aborted { error, cause } => {
-            for (key, text) in [("error", error), ("cause", cause)] {
-                if let Some(text) = text {
-                    response[key] = json!(&**text);
-                }
-            }
-        }
-    }
-    response
-}
-
 /// DescribeStateMachineForExecution: the definition the execution runs, not the machine's latest.
-pub fn describe_machine(sfn: &Arc<Inner>, request: ByArn) -> Result<Value, ServiceError> {
+pub fn describe_machine(engine: &Arc<Engine>, request: ByArn) -> Result<Value, ServiceError> {
     let arn = &request.execution_arn;
-    let description = sfn.describe(arn)?;
-    let row = sfn
+    let description = engine.describe(arn)?;
+    let row = engine
         .store
         .execution(arn)
         .map_err(internal)?
-        .ok_or_else(|| not_found(arn))?;
-    let definition = sfn.definition_of(&row)?;
-    let updated = sfn
+        .ok_or_else(|| no_execution(arn))?;
+    let definition = engine.definition_of(&row)?;
+    let updated = engine
         .machine(&description.state_machine_arn)
         .map_or(row.started, |machine| machine.row.updated);
     let mut response = json!({
@@ -225,35 +164,34 @@ const SETTLE: Duration = Duration::from_secs(1);
 
 /// ListExecutions, newest first, of a machine or of a Map Run.
 /// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_ListExecutions.html>
-pub async fn list(sfn: &Arc<Inner>, request: List) -> Result<Value, ServiceError> {
+pub async fn list(engine: &Arc<Engine>, request: List) -> Result<Value, ServiceError> {
     let of = match (request.state_machine_arn, request.map_run_arn) {
         (Some(machine), None) => {
-            if sfn.machine(&machine)?.row.kind == "EXPRESS" {
-                let message = "This operation is not supported by this type of state machine";
-                return Err(ServiceError::new("StateMachineTypeNotSupported", message));
+            if engine.machine(&machine)?.row.kind == ExecutionType::Express {
+                return Err(not_of_this_type());
             }
             machine
         }
         (None, Some(map_run)) => map_run,
         (Some(_), Some(_)) | (None, None) => {
-            return Err(super::invalid(
-                "Exactly one of stateMachineArn and mapRunArn must be given".into(),
+            return Err(invalid(
+                "Exactly one of stateMachineArn and mapRunArn must be given",
             ));
         }
     };
     let status = request.status_filter.map(StatusFilter::name);
     let name = format!("ListExecutions {of} {}", status.unwrap_or_default());
-    let page: Page<(i64, i64)> = request.paging.page(name, sfn.clock.now())?;
-    settle(sfn).await;
+    let page: Page<(i64, i64)> = request.paging.page(name, engine.clock.now())?;
+    settle(engine).await;
     let (after, limit) = (page.after, page.fetch());
-    let rows = sfn.apart(move |sfn| {
+    let rows = engine.apart(move |engine| {
         let listing = Listing {
             of: &of,
             status,
             after,
             limit,
         };
-        sfn.store.list(listing).map_err(internal)
+        engine.store.list(listing).map_err(internal)
     });
     Ok(page.response(
         "executions",
@@ -264,9 +202,9 @@ pub async fn list(sfn: &Arc<Inner>, request: List) -> Result<Value, ServiceError
 }
 
 /// The end of an execution reaches the store a moment after whoever waits for it is told.
-pub async fn settle(sfn: &Inner) {
+pub async fn settle(engine: &Engine) {
     // Where the store cannot write now, the list is as old as the store.
-    let _ = tokio::time::timeout(SETTLE, sfn.store.settled()).await;
+    let _ = tokio::time::timeout(SETTLE, engine.store.settled()).await;
 }
 
 fn listed_json(row: &ListedRow) -> Value {
@@ -299,13 +237,13 @@ pub struct History {
 
 /// GetExecutionHistory.
 /// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_GetExecutionHistory.html>
-pub async fn history(sfn: &Arc<Inner>, request: History) -> Result<Value, ServiceError> {
+pub async fn history(engine: &Arc<Engine>, request: History) -> Result<Value, ServiceError> {
     let (arn, reverse) = (request.execution_arn, request.reverse_order);
     let order = if reverse { "reverse" } else { "forward" };
     let name = format!("GetExecutionHistory {arn} {order}");
-    let page: Page<u64> = request.paging.page(name, sfn.clock.now())?;
+    let page: Page<u64> = request.paging.page(name, engine.clock.now())?;
     let (after, count) = (page.after, page.fetch());
-    let events = sfn.history(&arn, move |history| part(history, reverse, after, count));
+    let events = engine.history(&arn, move |history| part(history, reverse, after, count));
     Ok(page.response(
         "events",
         events.await?,

@@ -7,10 +7,13 @@ use asl::ExecutionType;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::store::MachineRow;
-use super::super::{Inner, Machine, internal};
 use super::pages::{Page, Paging};
-use super::{check_name, tags};
+use super::tags;
+use crate::engine::Engine;
+use crate::errors::internal;
+use crate::machine::Machine;
+use crate::names::check_name;
+use crate::store::MachineRow;
 use cloud::error::ServiceError;
 use cloud::time::epoch_seconds;
 
@@ -20,29 +23,22 @@ pub struct Create {
     name: String,
     definition: String,
     role_arn: String,
-    #[serde(rename = "type")]
-    kind: Option<String>,
+    #[serde(rename = "type", default)]
+    kind: ExecutionType,
     #[serde(default)]
     tags: Vec<tags::Tag>,
 }
 
 /// CreateStateMachine: idempotent for the same name, definition, type and role.
 /// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_CreateStateMachine.html>
-pub async fn create(sfn: &Arc<Inner>, request: Create) -> Result<Value, ServiceError> {
+pub async fn create(engine: &Arc<Engine>, request: Create) -> Result<Value, ServiceError> {
     check_name(&request.name)?;
-    let kind = request.kind.unwrap_or_else(|| "STANDARD".into());
-    if kind != "STANDARD" && kind != "EXPRESS" {
-        let message = format!(
-            "1 validation error detected: Value '{kind}' at 'type' failed to satisfy constraint: \
-             Member must satisfy enum value set: [STANDARD, EXPRESS]"
-        );
-        return Err(super::invalid(message));
-    }
-    let compiled = compile(&request.definition, &kind)?;
-    let arn = sfn
+    let kind = request.kind;
+    let compiled = compile(&request.definition, kind)?;
+    let arn = engine
         .local
         .arn("states", &format!("stateMachine:{}", request.name));
-    if let Ok(existing) = sfn.machine(&arn) {
+    if let Ok(existing) = engine.machine(&arn) {
         let row = &existing.row;
         if (&row.definition, &row.kind, &row.role_arn)
             == (&request.definition, &kind, &request.role_arn)
@@ -52,7 +48,7 @@ pub async fn create(sfn: &Arc<Inner>, request: Create) -> Result<Value, ServiceE
         let message = format!("State Machine Already Exists: '{arn}'");
         return Err(ServiceError::new("StateMachineAlreadyExists", message));
     }
-    let now = sfn.clock.now();
+    let now = engine.clock.now();
     let row = MachineRow {
         arn: arn.clone(),
         name: request.name,
@@ -63,17 +59,21 @@ pub async fn create(sfn: &Arc<Inner>, request: Create) -> Result<Value, ServiceE
         created: now,
         updated: now,
     };
-    sfn.store.put_machine(row.clone()).await.map_err(internal)?;
-    tags::set(sfn, &arn, request.tags).await?;
-    Ok(created(&sfn.insert_machine(row, compiled)))
+    engine
+        .store
+        .put_machine(row.clone())
+        .await
+        .map_err(internal)?;
+    tags::set(engine, &arn, request.tags).await?;
+    Ok(created(&engine.insert_machine(row, compiled)))
 }
 
 fn created(machine: &Machine) -> Value {
     json!({ "stateMachineArn": machine.row.arn, "creationDate": epoch_seconds(machine.row.created) })
 }
 
-fn compile(definition: &str, kind: &str) -> Result<asl::StateMachine, ServiceError> {
-    super::super::compile(definition, execution_type(kind)).map_err(|invalid| {
+fn compile(definition: &str, kind: ExecutionType) -> Result<asl::StateMachine, ServiceError> {
+    crate::machine::compile(definition, kind).map_err(|invalid| {
         let findings: Vec<String> = invalid
             .diagnostics
             .iter()
@@ -87,14 +87,6 @@ fn compile(definition: &str, kind: &str) -> Result<asl::StateMachine, ServiceErr
     })
 }
 
-/// `EXPRESS` or, whatever else is said, `STANDARD`.
-pub fn execution_type(kind: &str) -> ExecutionType {
-    match kind {
-        "EXPRESS" => ExecutionType::Express,
-        _ => ExecutionType::Standard,
-    }
-}
-
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Update {
@@ -105,8 +97,8 @@ pub struct Update {
 
 /// UpdateStateMachine: running executions keep the definition they started with.
 /// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_UpdateStateMachine.html>
-pub async fn update(sfn: &Arc<Inner>, request: Update) -> Result<Value, ServiceError> {
-    let machine = sfn.machine(&request.state_machine_arn)?;
+pub async fn update(engine: &Arc<Engine>, request: Update) -> Result<Value, ServiceError> {
+    let machine = engine.machine(&request.state_machine_arn)?;
     if request.definition.is_none() && request.role_arn.is_none() {
         let message = "Either the definition, the role ARN, the LoggingConfiguration, or the TracingConfiguration \
                        must be specified";
@@ -115,17 +107,21 @@ pub async fn update(sfn: &Arc<Inner>, request: Update) -> Result<Value, ServiceE
     let mut row = machine.row.clone();
     let compiled = match request.definition {
         Some(definition) => {
-            let compiled = compile(&definition, &row.kind)?;
+            let compiled = compile(&definition, row.kind)?;
             row.definition = definition;
             compiled
         }
         None => machine.compiled.clone(),
     };
     row.role_arn = request.role_arn.unwrap_or(row.role_arn);
-    row.updated = sfn.clock.now();
+    row.updated = engine.clock.now();
     row.revision = uuid::Uuid::new_v4().to_string();
-    sfn.store.put_machine(row.clone()).await.map_err(internal)?;
-    let machine = sfn.insert_machine(row, compiled);
+    engine
+        .store
+        .put_machine(row.clone())
+        .await
+        .map_err(internal)?;
+    let machine = engine.insert_machine(row, compiled);
     Ok(
         json!({ "updateDate": epoch_seconds(machine.row.updated), "revisionId": machine.row.revision }),
     )
@@ -138,19 +134,20 @@ pub struct ByArn {
 }
 
 /// DeleteStateMachine: one that does not exist is no error.
-pub async fn delete(sfn: &Arc<Inner>, request: ByArn) -> Result<Value, ServiceError> {
-    sfn.store
+pub async fn delete(engine: &Arc<Engine>, request: ByArn) -> Result<Value, ServiceError> {
+    engine
+        .store
         .delete_machine(&request.state_machine_arn)
         .await
         .map_err(internal)?;
-    let mut machines = sfn.machines.write();
+    let mut machines = engine.machines.write();
     machines.remove(&request.state_machine_arn);
     Ok(json!({}))
 }
 
 /// DescribeStateMachine.
-pub fn describe(sfn: &Arc<Inner>, request: ByArn) -> Result<Value, ServiceError> {
-    let machine = sfn.machine(&request.state_machine_arn)?;
+pub fn describe(engine: &Arc<Engine>, request: ByArn) -> Result<Value, ServiceError> {
+    let machine = engine.machine(&request.state_machine_arn)?;
     let row = &machine.row;
     let mut response = json!({
         "stateMachineArn": row.arn,
@@ -170,11 +167,11 @@ pub fn describe(sfn: &Arc<Inner>, request: ByArn) -> Result<Value, ServiceError>
 }
 
 /// ListStateMachines, by name.
-pub fn list(sfn: &Arc<Inner>, request: Paging) -> Result<Value, ServiceError> {
-    let page: Page<String> = request.page("ListStateMachines".into(), sfn.clock.now())?;
+pub fn list(engine: &Arc<Engine>, request: Paging) -> Result<Value, ServiceError> {
+    let page: Page<String> = request.page("ListStateMachines".into(), engine.clock.now())?;
     // The ARNs differ in the name alone.
     let after = page.after.as_deref().map_or(Unbounded, Excluded);
-    let machines = sfn.machines.read();
+    let machines = engine.machines.read();
     let machines = machines.range::<str, _>((after, Unbounded));
     let machines: Vec<Arc<Machine>> = machines
         .take(page.fetch())

@@ -3,15 +3,16 @@
 
 use std::sync::Arc;
 
-use asl::{EventKind, HistoryEvent};
+use asl::{MapRunCounts, MapRunReport};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::{Inner, internal, status_name};
 use super::executions::settle;
 use super::pages::{Page, Paging};
+use crate::engine::Engine;
+use crate::errors::internal;
 use cloud::error::ServiceError;
-use cloud::time::{Timestamp, epoch_seconds};
+use cloud::time::epoch_seconds;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -21,94 +22,25 @@ pub struct List {
     paging: Paging,
 }
 
-/// When a Map Run began and how it ended, as its execution's history tells.
-struct MapRun {
-    arn: String,
-    started: Timestamp,
-    stopped: Option<Timestamp>,
-    status: &'static str,
-}
-
-async fn map_runs(sfn: &Arc<Inner>, execution: &str) -> Result<Vec<MapRun>, ServiceError> {
-    let ended = sfn.describe(execution)?.stopped;
-    sfn.history(execution, move |history| from_history(history, ended))
-        .await
-}
-
-fn from_history(history: &[HistoryEvent], ended: Option<Timestamp>) -> Vec<MapRun> {
-    let mut runs: Vec<(u64, MapRun)> = Vec::new();
-    for event in history {
-        let status = match &event.kind {
-            EventKind::MapRunStarted { arn } => {
-                let run = MapRun {
-                    arn: arn.to_string(),
-                    started: event.timestamp,
-                    stopped: None,
-                    status: "RUNNING",
-                };
-                runs.push((event.id, run));
-                continue;
-            }
-            EventKind::MapRunSucceeded => "SUCCEEDED",
-            EventKind::MapRunFailed(_) => "FAILED",
-            EventKind::MapRunAborted => "ABORTED",
-            _ => continue,
-        };
-        if let Some(run) = open_run(history, &mut runs, event.previous_event_id) {
-            run.status = status;
-            run.stopped = Some(event.timestamp);
-        }
-    }
-    let runs = runs.into_iter().map(|(_, mut run)| {
-        if let (None, Some(ended)) = (run.stopped, ended) {
-            run.status = "ABORTED";
-            run.stopped = Some(ended);
-        }
-        run
-    });
-    runs.collect()
-}
-
-/// The open run whose start is among the predecessors of the event `id`.
-fn open_run<'a>(
-    history: &[asl::HistoryEvent],
-    runs: &'a mut [(u64, MapRun)],
-    mut id: u64,
-) -> Option<&'a mut MapRun> {
-    while id > 0 {
-        if let Some(position) = runs
-            .iter()
-            .position(|(start, run)| *start == id && run.stopped.is_none())
-        {
-            return runs.get_mut(position).map(|(_, run)| run);
-        }
-        // Ids count from 1 in the order of the history.
-        id = history
-            .get(usize::try_from(id - 1).ok()?)?
-            .previous_event_id;
-    }
-    None
-}
-
 /// ListMapRuns of an execution, in the order of their start.
-pub async fn list(sfn: &Arc<Inner>, request: List) -> Result<Value, ServiceError> {
+pub async fn list(engine: &Arc<Engine>, request: List) -> Result<Value, ServiceError> {
     let execution = request.execution_arn;
-    let machine = sfn.describe(&execution)?.state_machine_arn;
+    let machine = engine.describe(&execution)?.state_machine_arn;
     let page: Page<usize> = request
         .paging
-        .page(format!("ListMapRuns {execution}"), sfn.clock.now())?;
+        .page(format!("ListMapRuns {execution}"), engine.clock.now())?;
     // Their places do not change: a history only grows.
-    let runs = map_runs(sfn, &execution).await?.into_iter().enumerate();
+    let runs = engine.map_runs(&execution).await?.into_iter().enumerate();
     let runs = runs.skip(page.after.map_or(0, |last| last.saturating_add(1)));
     let runs = runs.take(page.fetch()).collect();
     Ok(page.response(
         "mapRuns",
         runs,
         |(place, _)| *place,
-        |(_, run): &(usize, MapRun)| {
+        |(_, run): &(usize, MapRunReport)| {
             let mut item = json!({
                 "executionArn": execution,
-                "mapRunArn": run.arn,
+                "mapRunArn": &*run.arn,
                 "stateMachineArn": machine,
                 "startDate": epoch_seconds(run.started),
             });
@@ -126,30 +58,26 @@ pub struct Describe {
     map_run_arn: String,
 }
 
-/// DescribeMapRun. A Map Run of Express children is known to the process that ran them alone: after a restart it is
-/// answered `ResourceNotFound`.
-pub async fn describe(sfn: &Arc<Inner>, request: Describe) -> Result<Value, ServiceError> {
+/// DescribeMapRun.
+pub async fn describe(engine: &Arc<Engine>, request: Describe) -> Result<Value, ServiceError> {
     let arn = request.map_run_arn;
     let missing = || ServiceError::new("ResourceNotFound", format!("Resource not found: '{arn}'"));
-    let (parent, children) = children(sfn, &arn).await?;
-    let parent = parent.ok_or_else(missing)?;
-    let mut runs = map_runs(sfn, &parent).await?.into_iter();
-    let run = runs.find(|run| run.arn == arn).ok_or_else(missing)?;
-    let count = |status: &str| {
-        let found = children.iter().filter(|(name, _)| name == status);
-        found.map(|(_, count)| count).sum::<usize>()
-    };
-    let total: usize = children.iter().map(|(_, count)| count).sum();
-    let counts = json!({
-        "pending": 0, "running": count("RUNNING"), "succeeded": count("SUCCEEDED"), "failed": count("FAILED"),
-        "timedOut": count("TIMED_OUT"), "aborted": count("ABORTED"), "total": total,
-        "resultsWritten": if run.status == "SUCCEEDED" { count("SUCCEEDED") } else { 0 },
-        "failuresNotRedrivable": 0, "pendingRedrive": 0,
-    });
+    settle(engine).await;
+    let execution = engine.store.execution_of_map_run(&arn).map_err(internal)?;
+    let execution = execution.ok_or_else(missing)?;
+    let mut runs = engine.map_runs(&execution).await?.into_iter();
+    let run = runs.find(|run| *run.arn == *arn).ok_or_else(missing)?;
     let mut response = json!({
-        "mapRunArn": arn, "executionArn": parent, "status": run.status, "startDate": epoch_seconds(run.started),
-        "maxConcurrency": 0, "toleratedFailurePercentage": 0.0, "toleratedFailureCount": 0,
-        "itemCounts": counts, "executionCounts": counts, "redriveCount": 0,
+        "mapRunArn": arn,
+        "executionArn": execution,
+        "status": run.status.name(),
+        "startDate": epoch_seconds(run.started),
+        "maxConcurrency": run.max_concurrency,
+        "toleratedFailurePercentage": run.tolerated_percentage,
+        "toleratedFailureCount": run.tolerated_count,
+        "itemCounts": counts_json(&run.items),
+        "executionCounts": counts_json(&run.executions),
+        "redriveCount": 0,
     });
     if let Some(stopped) = run.stopped {
         response["stopDate"] = epoch_seconds(stopped);
@@ -157,29 +85,17 @@ pub async fn describe(sfn: &Arc<Inner>, request: Describe) -> Result<Value, Serv
     Ok(response)
 }
 
-/// The parent of a Map Run's children, and how many of them have which status. Express children are in memory only,
-/// Standard ones in the store.
-async fn children(
-    sfn: &Arc<Inner>,
-    map_run: &str,
-) -> Result<(Option<String>, Vec<(String, usize)>), ServiceError> {
-    settle(sfn).await;
-    let map_run = map_run.to_owned();
-    sfn.apart(move |sfn| {
-        let mut counts = sfn.store.count_by_status(&map_run).map_err(internal)?;
-        let mut parent = sfn.store.parent_of(&map_run).map_err(internal)?;
-        let express = sfn.runs.filter(|run| {
-            !run.durable
-                && run
-                    .parent
-                    .as_ref()
-                    .is_some_and(|parent| *parent.map_run == *map_run)
-        });
-        for run in express {
-            counts.push((status_name(&run.status()).to_owned(), 1));
-            parent = parent.or_else(|| run.parent.as_ref().map(|parent| parent.arn.to_string()));
-        }
-        Ok((parent, counts))
+fn counts_json(counts: &MapRunCounts) -> Value {
+    json!({
+        "pending": counts.pending,
+        "running": counts.running,
+        "succeeded": counts.succeeded,
+        "failed": counts.failed,
+        "timedOut": counts.timed_out,
+        "aborted": counts.aborted,
+        "total": counts.total(),
+        "resultsWritten": counts.results_written,
+        "failuresNotRedrivable": 0,
+        "pendingRedrive": 0,
     })
-    .await
 }

@@ -7,6 +7,7 @@ mod executions;
 mod machines;
 mod map_runs;
 mod pages;
+mod request;
 mod tags;
 
 use std::sync::Arc;
@@ -16,22 +17,17 @@ use axum::extract::Request;
 use axum::http::Response;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Inner, Sfn};
 use cloud::action::{ServiceId, StepFunctionsAction};
 use cloud::error::ServiceError;
 use cloud::faults::Verdict;
 use cloud::rest;
 use cloud::router::Service;
 
-/// Most bytes of an input or output: 256 KiB.
-/// <https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html>
-const MAX_DATA: usize = 262_144;
-
-pub use executions::{describe_json, start_for_call};
-pub use machines::execution_type;
+use crate::engine::Engine;
+use crate::service::Sfn;
+use request::read;
 
 impl Service for Sfn {
     fn id(&self) -> ServiceId {
@@ -40,14 +36,14 @@ impl Service for Sfn {
 
     fn answer(&self, request: Request) -> BoxFuture<'_, Result<Response<Body>, ServiceError>> {
         async move {
-            self.inner.recovered().await;
+            self.engine.recovered().await;
             let (action, body) = rest::read_aws_json(request).await?;
             let action = StepFunctionsAction::required(&action)?;
-            match self.inner.call(action, body).await {
+            match self.engine.call(action, body, None).await {
                 Ok(answer) => Ok(rest::aws_json(&answer)),
                 // What is refused now may only be refused because everything stops: a valid token is
                 // not to be taken for a late one. SDKs ask again after a 503.
-                Err(_) if self.inner.is_closed() => Err(ServiceError::with_status(
+                Err(_) if self.engine.is_closed() => Err(ServiceError::with_status(
                     503,
                     "ServiceUnavailable",
                     "The local cloud is shutting down; ask again",
@@ -59,14 +55,20 @@ impl Service for Sfn {
     }
 }
 
-impl Inner {
-    /// Carries out an action of the API.
-    pub(super) async fn call(
+impl Engine {
+    /// Carries out an action of the API. A Task state says which of its calls it is, so that one that is made again
+    /// after a restart starts nothing new.
+    pub(crate) async fn call(
         self: &Arc<Self>,
         action: StepFunctionsAction,
         body: Value,
+        call: Option<&str>,
     ) -> Result<Value, ServiceError> {
         use StepFunctionsAction as Action;
+        // All that start an execution share what becomes of a start that is struck.
+        if action == Action::StartExecution {
+            return executions::start(self, read(body)?, call).await;
+        }
         match self.compute.faults.strike(action)? {
             Verdict::Proceed => {}
             Verdict::Lose => return Ok(json!({})),
@@ -80,7 +82,7 @@ impl Inner {
             Action::ListStateMachineVersions => Ok(json!({ "stateMachineVersions": [] })),
             Action::ListStateMachineAliases => Ok(json!({ "stateMachineAliases": [] })),
             Action::ListStateMachines => machines::list(self, read(body)?),
-            Action::StartExecution => executions::start(self, read(body)?).await,
+            Action::StartExecution => executions::start(self, read(body)?, call).await,
             Action::StartSyncExecution => executions::start_sync(self, read(body)?).await,
             Action::StopExecution => executions::stop(self, read(body)?).await,
             Action::DescribeExecution => executions::describe(self, read(body)?),
@@ -106,48 +108,4 @@ impl Inner {
             Action::ListTagsForResource => tags::list(self, read(body)?),
         }
     }
-}
-
-/// Reads a request. A missing or misshapen member is a `ValidationException` that names it.
-fn read<T: DeserializeOwned>(body: Value) -> Result<T, ServiceError> {
-    serde_json::from_value(body)
-        .map_err(|error| invalid(format!("1 validation error detected: {error}")))
-}
-
-fn invalid(message: String) -> ServiceError {
-    ServiceError::new("ValidationException", message)
-}
-
-/// Checks a name of a state machine, an execution or an activity.
-/// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html>
-///
-/// # Errors
-/// `InvalidName`.
-pub fn check_name(name: &str) -> Result<(), ServiceError> {
-    const FORBIDDEN: &str = "?*<>{}[]\"#%\\^|~`$&,;:/";
-    let length = name.chars().count();
-    let bad = |c: char| c.is_whitespace() || c.is_control() || FORBIDDEN.contains(c);
-    if (1..=80).contains(&length) && !name.contains(bad) {
-        return Ok(());
-    }
-    Err(ServiceError::new(
-        "InvalidName",
-        format!("Invalid Name: '{name}'"),
-    ))
-}
-
-fn parse_input(input: Option<&str>) -> Result<asl::Value, ServiceError> {
-    let input = input.unwrap_or("{}");
-    if input.len() > MAX_DATA {
-        return Err(invalid(format!(
-            "1 validation error detected: Value at 'input' failed to satisfy constraint: \
-             Member must have length less than or equal to {MAX_DATA}"
-        )));
-    }
-    asl::Value::parse(input).map_err(|error| {
-        ServiceError::new(
-            "InvalidExecutionInput",
-            format!("Invalid State Machine Execution Input: '{error}'"),
-        )
-    })
 }

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::super::{Inner, internal};
+use crate::engine::Engine;
+use crate::errors::internal;
 use cloud::error::ServiceError;
 
 #[derive(Deserialize)]
@@ -24,18 +25,18 @@ pub struct Set {
 }
 
 /// TagResource.
-pub async fn tag(sfn: &Arc<Inner>, request: Set) -> Result<Value, ServiceError> {
-    set(sfn, &request.resource_arn, request.tags).await?;
+pub async fn tag(engine: &Arc<Engine>, request: Set) -> Result<Value, ServiceError> {
+    set(engine, &request.resource_arn, request.tags).await?;
     Ok(json!({}))
 }
 
 /// Sets tags of a resource.
-pub async fn set(sfn: &Arc<Inner>, arn: &str, tags: Vec<Tag>) -> Result<(), ServiceError> {
+pub async fn set(engine: &Arc<Engine>, arn: &str, tags: Vec<Tag>) -> Result<(), ServiceError> {
     if tags.is_empty() {
         return Ok(());
     }
     let tags = tags.into_iter().map(|tag| (tag.key, tag.value)).collect();
-    sfn.store.tag(arn, tags).await.map_err(internal)
+    engine.store.tag(arn, tags).await.map_err(internal)
 }
 
 #[derive(Deserialize)]
@@ -46,8 +47,9 @@ pub struct Unset {
 }
 
 /// UntagResource.
-pub async fn untag(sfn: &Arc<Inner>, request: Unset) -> Result<Value, ServiceError> {
-    sfn.store
+pub async fn untag(engine: &Arc<Engine>, request: Unset) -> Result<Value, ServiceError> {
+    engine
+        .store
         .untag(&request.resource_arn, request.tag_keys)
         .await
         .map_err(internal)?;
@@ -61,8 +63,8 @@ pub struct ByArn {
 }
 
 /// ListTagsForResource.
-pub fn list(sfn: &Arc<Inner>, request: ByArn) -> Result<Value, ServiceError> {
-    let tags = sfn.store.tags(&request.resource_arn).map_err(internal)?;
+pub fn list(engine: &Arc<Engine>, request: ByArn) -> Result<Value, ServiceError> {
+    let tags = engine.store.tags(&request.resource_arn).map_err(internal)?;
     let tags: Vec<Value> = tags
         .into_iter()
         .map(|(key, value)| json!({ "key": key, "value": value }))

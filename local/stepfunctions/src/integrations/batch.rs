@@ -5,12 +5,12 @@ use asl::{Pattern, TaskError};
 use futures::FutureExt;
 use serde_json::{Value, json};
 
+use super::call::{Accepted, Call, Job, service_error, with_metadata};
 use super::case::{camel, pascal};
-use super::{Accepted, Call, Job, service_error, with_metadata};
 
 /// SubmitJob. With `.sync` the job's description is the result, and a job that ends FAILED fails the state.
 pub fn submit_job(call: &Call) -> Result<Accepted, TaskError> {
-    let batch = &call.sfn.compute.batch;
+    let batch = &call.engine.compute.batch;
     let mut request = camel(call.arguments.clone());
     mark(&mut request);
     let job = batch

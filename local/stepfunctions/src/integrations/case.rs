@@ -91,8 +91,8 @@ mod tests {
 
     #[test]
     fn dates_are_found_by_name() {
-        let value = json!({ "CreatedAt": 1.5, "Inner": [{ "StopDate": 2 }], "Count": 3 });
-        let expected = json!({ "CreatedAt": 1_500, "Inner": [{ "StopDate": 2_000 }], "Count": 3 });
+        let value = json!({ "CreatedAt": 1.5, "Engine": [{ "StopDate": 2 }], "Count": 3 });
+        let expected = json!({ "CreatedAt": 1_500, "Engine": [{ "StopDate": 2_000 }], "Count": 3 });
         assert_eq!(dates(value, &millis), expected);
     }
 }

@@ -6,8 +6,8 @@ use futures::FutureExt;
 use futures::future::join_all;
 use serde_json::{Value, json};
 
+use super::call::{Accepted, Call, Job, service_error, with_metadata};
 use super::case::{camel, dates, millis, pascal};
-use super::{Accepted, Call, Job, service_error, with_metadata};
 use cloud::ecs::TaskHandle;
 
 /// RunTask. With `.sync` the task's own description is the result, and a container that ends with
@@ -20,7 +20,7 @@ pub fn run_task(call: &Call) -> Result<Accepted, TaskError> {
     if request["startedBy"].is_null() {
         request["startedBy"] = json!("AWS Step Functions");
     }
-    let output = call.sfn.compute.ecs.run_task(&request);
+    let output = call.engine.compute.ecs.run_task(&request);
     let output = output.map_err(|error| service_error("ECS", "AmazonECS", &error))?;
     let answer = task_json(output.response);
     let placed = answer["Failures"].as_array().is_none_or(Vec::is_empty);

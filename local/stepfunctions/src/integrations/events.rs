@@ -4,7 +4,7 @@
 use asl::TaskError;
 use serde_json::{Value, json};
 
-use super::{Accepted, Call, as_text, service_error, with_metadata};
+use super::call::{Accepted, Call, as_text, service_error, with_metadata};
 use cloud::action::EventBridgeAction;
 
 /// PutEvents. `Detail` may be a structure; one entry that fails fails the state.
@@ -14,7 +14,7 @@ pub fn put_events(call: &Call) -> Result<Accepted, TaskError> {
         entry["Detail"] = json!(as_text(&entry["Detail"]));
     }
     let answer = call
-        .sfn
+        .engine
         .compute
         .events
         .call(EventBridgeAction::PutEvents, &request);

@@ -5,18 +5,18 @@ use asl::TaskError;
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::{Accepted, Call, service_error};
-use crate::Inner;
+use super::call::{Accepted, Call, service_error};
+use crate::engine::Engine;
 use cloud::lambda::{InvocationType, InvokeOutput};
 
 /// Invokes the function that is itself the Resource; the result is its payload.
 pub async fn invoke_arn(
-    sfn: &Inner,
+    engine: &Engine,
     arn: &str,
     arguments: &asl::Value,
 ) -> Result<asl::Value, TaskError> {
     let output = call(
-        sfn,
+        engine,
         arn,
         arguments.to_string(),
         InvocationType::RequestResponse,
@@ -44,7 +44,7 @@ pub async fn invoke(request: &Call) -> Result<Accepted, TaskError> {
         .cloned()
         .unwrap_or_else(|| json!({}));
     let output = call(
-        &request.sfn,
+        &request.engine,
         &function,
         asl::Value::from(input).to_string(),
         kind,
@@ -58,12 +58,12 @@ pub async fn invoke(request: &Call) -> Result<Accepted, TaskError> {
 }
 
 async fn call(
-    sfn: &Inner,
+    engine: &Engine,
     function: &str,
     payload: String,
     kind: InvocationType,
 ) -> Result<InvokeOutput, TaskError> {
-    let output = sfn
+    let output = engine
         .compute
         .lambda
         .invoke(function, Bytes::from(payload), kind)

@@ -8,8 +8,8 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use serde_json::{Value, json};
 
+use super::call::{Call, as_text};
 use super::case::iso;
-use super::{Call, as_text};
 use cloud::action::S3Action;
 use cloud::error::ServiceError;
 use cloud::s3::S3;
@@ -53,7 +53,7 @@ impl ObjectAction {
 /// Carries out an action.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html>
 pub async fn call(action: ObjectAction, call: &Call) -> Result<Value, ServiceError> {
-    let store = &call.sfn.compute.s3;
+    let store = &call.engine.compute.s3;
     let text = |key: &str| call.arguments[key].as_str().unwrap_or_default().to_owned();
     let (bucket, key) = (text("Bucket"), text("Key"));
     match action {

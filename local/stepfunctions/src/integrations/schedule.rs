@@ -5,49 +5,50 @@ use std::sync::Arc;
 
 use asl::{Event, Pattern, Resource, Task, TaskError};
 
-use super::{call_token, lambda, request, unsupported_error};
-use crate::Inner;
+use super::lambda;
+use super::request::{call_token, request, unsupported_error};
 use crate::activities::ActivityTask;
+use crate::engine::Engine;
 use crate::replay::Progress;
 use crate::run::Run;
 use cloud::work::Busy;
 
 /// Calls what the task names. The outcome comes back to the execution as events.
-pub fn schedule(sfn: &Arc<Inner>, run: &Arc<Run>, task: Task, progress: Progress) {
+pub fn schedule(engine: &Arc<Engine>, run: &Arc<Run>, task: Task, progress: Progress) {
     match &task.resource {
-        Resource::Activity { arn } => schedule_activity(sfn, run, arn, &task, &progress),
+        Resource::Activity { arn } => schedule_activity(engine, run, arn, &task, &progress),
         Resource::Service {
             pattern: Pattern::WaitForTaskToken,
             ..
         } => {
-            await_token(sfn, run, &task);
+            await_token(engine, run, &task);
             // After a restart the request is not made again if the service took it: its callback is on the way.
             if progress.submitted.is_none() {
-                spawn(sfn, run, task, progress, true);
+                spawn(engine, run, task, progress, true);
             }
         }
         Resource::Lambda { .. } | Resource::Service { .. } => {
-            spawn(sfn, run, task, progress, false);
+            spawn(engine, run, task, progress, false);
         }
     }
 }
 
-fn await_token(sfn: &Arc<Inner>, run: &Arc<Run>, task: &Task) {
+fn await_token(engine: &Arc<Engine>, run: &Arc<Run>, task: &Task) {
     let token = task.task_token.clone();
     run.track(task.id, Some(token.clone()), || {
-        sfn.tokens.insert(token, run, task.id);
+        engine.tokens.insert(token, run, task.id);
         None
     });
 }
 
 fn schedule_activity(
-    sfn: &Arc<Inner>,
+    engine: &Arc<Engine>,
     run: &Arc<Run>,
     arn: &str,
     task: &Task,
     progress: &Progress,
 ) {
-    await_token(sfn, run, task);
+    await_token(engine, run, task);
     // After a restart a task that a worker has fetched stays with that worker.
     if progress.started {
         return;
@@ -56,7 +57,7 @@ fn schedule_activity(
         token: task.task_token.clone(),
         input: task.arguments.clone(),
     };
-    if !sfn.activities.offer(arn, offered) {
+    if !engine.activities.offer(arn, offered) {
         run.post(Event::TaskFailed {
             id: task.id,
             error: "ActivityDoesNotExist".into(),
@@ -65,17 +66,17 @@ fn schedule_activity(
     }
 }
 
-fn spawn(sfn: &Arc<Inner>, run: &Arc<Run>, task: Task, progress: Progress, has_token: bool) {
-    let (sfn, owner, id) = (sfn.clone(), run.clone(), task.id);
+fn spawn(engine: &Arc<Engine>, run: &Arc<Run>, task: Task, progress: Progress, has_token: bool) {
+    let (engine, owner, id) = (engine.clone(), run.clone(), task.id);
     let token = has_token.then(|| task.task_token.clone());
     run.track(id, token, || {
-        let runtime = sfn.runtime.clone();
-        let mut busy = Some(sfn.clock.busy());
+        let runtime = engine.runtime.clone();
+        let mut busy = Some(engine.clock.busy());
         let work = runtime.spawn(async move {
             if !progress.started {
                 owner.post(Event::TaskStarted { id, worker: None });
             }
-            match carry_out(&sfn, &owner, &task, &progress, &mut busy).await {
+            match carry_out(&engine, &owner, &task, &progress, &mut busy).await {
                 Ok(Some(output)) => owner.post(Event::TaskSucceeded { id, output }),
                 // The token brings the result.
                 Ok(None) => {}
@@ -91,7 +92,7 @@ fn spawn(sfn: &Arc<Inner>, run: &Arc<Run>, task: Task, progress: Progress, has_t
 
 /// Calls what the task names, waits for a job that it began; `None` where the token brings the result.
 async fn carry_out(
-    sfn: &Arc<Inner>,
+    engine: &Arc<Engine>,
     run: &Arc<Run>,
     task: &Task,
     progress: &Progress,
@@ -99,14 +100,14 @@ async fn carry_out(
 ) -> Result<Option<asl::Value>, TaskError> {
     let pattern = match &task.resource {
         Resource::Lambda { arn } => {
-            return lambda::invoke_arn(sfn, arn, &task.arguments)
+            return lambda::invoke_arn(engine, arn, &task.arguments)
                 .await
                 .map(Some);
         }
         Resource::Activity { .. } => return Ok(None),
         Resource::Service { pattern, .. } => *pattern,
     };
-    let accepted = request(sfn, task, call_token(&run.start.arn, task.id.0)).await?;
+    let accepted = request(engine, task, call_token(&run.start.arn, task.id.0)).await?;
     if pattern != Pattern::RequestResponse && progress.submitted.is_none() {
         run.post(Event::TaskSubmitted {
             id: task.id,
@@ -117,7 +118,7 @@ async fn carry_out(
         (Pattern::WaitForTaskToken, _) => Ok(None),
         (Pattern::Sync | Pattern::SyncV2, Some(job)) => {
             let mut stop = StopOnDrop {
-                sfn: sfn.clone(),
+                engine: engine.clone(),
                 stop: Some(job.stop),
             };
             let Some(ended) = job.ended else {
@@ -137,14 +138,14 @@ async fn carry_out(
 /// Stops a job when the task that waits for it is dropped: it timed out or was aborted. When the
 /// whole cloud shuts down, the job is to go on after the restart.
 struct StopOnDrop {
-    sfn: Arc<Inner>,
+    engine: Arc<Engine>,
     stop: Option<Box<dyn FnOnce() + Send>>,
 }
 
 impl Drop for StopOnDrop {
     fn drop(&mut self) {
         if let Some(stop) = self.stop.take()
-            && !self.sfn.is_closed()
+            && !self.engine.is_closed()
         {
             stop();
         }

@@ -5,10 +5,10 @@
 use asl::TaskError;
 use serde_json::{Value, json};
 
+use super::call::{Accepted, Call, as_text, service_error};
 use super::case::{camel, dates, iso, pascal};
 use super::s3::ObjectAction;
-use super::{Accepted, Call, as_text, lambda, s3, service_error};
-use crate::api;
+use super::{lambda, s3};
 use cloud::action::{
     Action, BatchAction, EcsAction, EventBridgeAction, LambdaAction, SchedulerAction,
     StepFunctionsAction, StsAction,
@@ -50,7 +50,7 @@ impl SdkAction {
 
     /// Calls the action.
     pub async fn call(self, call: &Call) -> Result<Accepted, TaskError> {
-        let compute = &call.sfn.compute;
+        let compute = &call.engine.compute;
         // ECS, Batch and Step Functions itself use camelCase on the wire.
         let camel = || camel(call.arguments.clone());
         let (service, answer) = match self {
@@ -63,13 +63,8 @@ impl SdkAction {
                         request[key] = json!(as_text(&request[key]));
                     }
                 }
-                let answer = match action {
-                    StepFunctionsAction::StartExecution => {
-                        api::start_for_call(&call.sfn, request, &call.token).await
-                    }
-                    _ => Box::pin(call.sfn.call(action, request)).await,
-                };
-                ("Sfn", answer.map(with_dates))
+                let call = call.engine.call(action, request, Some(&call.token));
+                ("Sfn", Box::pin(call).await.map(with_dates))
             }
             SdkAction::Ecs(action) => {
                 let mut request = camel();

@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
-use asl::{Event, Start, Status, Timestamp};
+use asl::{Event, ExecutionType, Start, Status, Timestamp};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -102,8 +102,8 @@ pub struct MachineRow {
     pub arn: String,
     /// Name.
     pub name: String,
-    /// `STANDARD` or `EXPRESS`.
-    pub kind: String,
+    /// Standard or Express.
+    pub kind: ExecutionType,
     /// Role ARN.
     pub role_arn: String,
     /// Definition text.
@@ -273,6 +273,12 @@ impl Store {
             },
             None,
         )
+    }
+
+    /// Notes that a Map Run is of an execution. Not awaited: the log already implies it.
+    pub fn put_map_run(&self, arn: &str, execution: i64) -> Result<(), StoreError> {
+        let arn = arn.to_owned();
+        self.send(Write::PutMapRun { arn, execution }, None)
     }
 
     /// Creates or replaces a state machine.

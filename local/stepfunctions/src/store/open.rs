@@ -15,7 +15,7 @@ use super::{Durability, StoreError};
 const APPLICATION: i32 = 0x6879_7069;
 
 /// Version of the schema, `PRAGMA user_version`. 0 is what was written before versions were.
-const VERSION: i32 = 2;
+const VERSION: i32 = 3;
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS definitions (hash TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
@@ -66,6 +66,11 @@ const UPGRADES: [&str; VERSION as usize] = [
      CREATE INDEX executions_ended ON executions (stopped) WHERE stopped IS NOT NULL;
      CREATE UNIQUE INDEX executions_by_call ON executions (call) WHERE call IS NOT NULL;
      CREATE TABLE removed (execution INTEGER PRIMARY KEY);",
+    // Which Map Run is of which execution: its children may be Express, of which nothing is kept.
+    "CREATE TABLE map_runs (arn TEXT PRIMARY KEY, execution INTEGER NOT NULL) WITHOUT ROWID;
+     CREATE INDEX map_runs_by_execution ON map_runs (execution);
+     INSERT OR IGNORE INTO map_runs
+       SELECT c.map_run, p.id FROM executions AS c JOIN executions AS p ON p.arn = c.parent WHERE c.map_run IS NOT NULL;",
 ];
 
 /// What `PRAGMA auto_vacuum` says of a file whose free pages can be given back piece by piece.

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use asl::{Event, Status, Timestamp};
+use asl::{Event, ExecutionType, Status, Timestamp};
 use parking_lot::Mutex;
 use rusqlite::{Connection, Row, params};
 
@@ -131,7 +131,7 @@ impl Store {
             Ok(MachineRow {
                 arn: row.get("arn")?,
                 name: row.get("name")?,
-                kind: row.get("kind")?,
+                kind: ExecutionType::parse(&row.get::<_, String>("kind")?).unwrap_or_default(),
                 role_arn: row.get("role_arn")?,
                 definition: row.get("definition")?,
                 revision: row.get("revision")?,
@@ -209,20 +209,11 @@ impl Store {
         }
     }
 
-    /// How many child executions of a Map Run have which status.
-    pub fn count_by_status(&self, map_run: &str) -> Result<Vec<(String, usize)>, StoreError> {
-        let sql = "SELECT status, COUNT(*) FROM executions WHERE COALESCE(map_run, machine) = ?1 GROUP BY status";
-        self.query(sql, [map_run], |row| {
-            let count: i64 = row.get(1)?;
-            Ok((row.get(0)?, usize::try_from(count).unwrap_or(0)))
-        })
-    }
-
-    /// ARN of the execution whose Map Run that is, if it has a child in the store.
-    pub fn parent_of(&self, map_run: &str) -> Result<Option<String>, StoreError> {
-        let sql = "SELECT parent FROM executions WHERE COALESCE(map_run, machine) = ?1 LIMIT 1";
+    /// ARN of the execution whose Map Run that is.
+    pub fn execution_of_map_run(&self, map_run: &str) -> Result<Option<String>, StoreError> {
+        let sql = "SELECT e.arn FROM map_runs AS m JOIN executions AS e ON e.id = m.execution WHERE m.arn = ?1";
         let rows = self.query(sql, [map_run], |row| row.get(0))?;
-        Ok(rows.into_iter().next().flatten())
+        Ok(rows.into_iter().next())
     }
 
     /// The highest execution number that is in use, be it by what is left of a removed execution.

@@ -93,9 +93,12 @@ pub(super) fn remove(connection: &Connection, executions: &[i64]) -> Result<(), 
         connection
             .prepare_cached("INSERT OR IGNORE INTO removed (execution) VALUES (?1)")?
             .execute([id])?;
-        connection
-            .prepare_cached("DELETE FROM executions WHERE id = ?1")?
-            .execute([id])?;
+        for sql in [
+            "DELETE FROM executions WHERE id = ?1",
+            "DELETE FROM map_runs WHERE execution = ?1",
+        ] {
+            connection.prepare_cached(sql)?.execute([id])?;
+        }
     }
     Ok(())
 }

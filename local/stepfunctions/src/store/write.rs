@@ -29,6 +29,10 @@ pub(super) enum Write {
         status: &'static str,
         ending: String,
     },
+    PutMapRun {
+        arn: String,
+        execution: i64,
+    },
     PutMachine(Box<MachineRow>),
     DeleteMachine(String),
     PutActivity(ActivityRow),
@@ -205,13 +209,17 @@ fn apply(connection: &Connection, write: &Write) -> Result<(), StoreError> {
             "UPDATE executions SET stopped = ?2, status = ?3, ending = ?4 WHERE id = ?1",
             params![execution, stopped.0, status, ending],
         ),
+        Write::PutMapRun { arn, execution } => run(
+            "INSERT OR IGNORE INTO map_runs (arn, execution) VALUES (?1, ?2)",
+            params![arn, execution],
+        ),
         Write::PutMachine(row) => run(
             "INSERT OR REPLACE INTO state_machines (arn, name, kind, role_arn, definition, revision, created, updated)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             params![
                 row.arn,
                 row.name,
-                row.kind,
+                row.kind.name(),
                 row.role_arn,
                 row.definition,
                 row.revision,

@@ -1,16 +1,20 @@
 use std::time::{Duration, Instant};
 
-use aws_sdk_sfn::error::ProvideErrorMetadata;
-use aws_sdk_sfn::operation::send_task_success::SendTaskSuccessError;
 use serde_json::{Value, json};
+use stepfunctions::ClockMode;
 
 use crate::cloud::Test;
+use crate::server::{pipe, reader_of};
 
 fn two_activities(first: &str, second: &str) -> Value {
     json!({ "StartAt": "First", "States": {
         "First": { "Type": "Task", "Resource": first, "Next": "Second" },
         "Second": { "Type": "Task", "Resource": second, "End": true },
     } })
+}
+
+fn refused(code: &str) -> Result<(), String> {
+    Err(code.to_owned())
 }
 
 #[tokio::test]
@@ -22,41 +26,15 @@ async fn an_activity_is_fetched_and_answered() {
         .await;
     let execution = test.start_execution(&machine, &json!({ "n": 1 })).await;
     for output in [json!({ "n": 2 }), json!("done")] {
-        let task = test
-            .sfn
-            .get_activity_task()
-            .activity_arn(&activity)
-            .worker_name("me")
-            .send()
-            .await
-            .unwrap();
-        let token = task.task_token.unwrap();
-        test.sfn
-            .send_task_heartbeat()
-            .task_token(&token)
-            .send()
-            .await
-            .unwrap();
-        test.sfn
-            .send_task_success()
-            .task_token(&token)
-            .output(output.to_string())
-            .send()
-            .await
-            .unwrap();
-        let again = test
-            .sfn
-            .send_task_success()
-            .task_token(&token)
-            .output("1")
-            .send()
-            .await
-            .unwrap_err();
-        assert_eq!(again.into_service_error().code(), Some("TaskTimedOut"));
+        let token = test.fetch(&activity).await;
+        let heartbeat = test.sfn.send_task_heartbeat().task_token(&token);
+        heartbeat.send().await.unwrap();
+        test.succeed(&token, &output.to_string()).await.unwrap();
+        assert_eq!(test.succeed(&token, "1").await, refused("TaskTimedOut"));
     }
     let ended = test.cloud.wait(&execution).await.unwrap();
     assert_eq!(
-        (ended.status.as_str(), ended.output),
+        (ended.status.name(), ended.output()),
         ("SUCCEEDED", Some(json!("done")))
     );
     let expected = [
@@ -69,15 +47,8 @@ async fn an_activity_is_fetched_and_answered() {
     ];
     assert_eq!(test.event_types(&execution).await[..6], expected);
     let started = &test.events(&execution).await[3];
-    assert_eq!(
-        started
-            .activity_started_event_details
-            .as_ref()
-            .unwrap()
-            .worker_name
-            .as_deref(),
-        Some("me")
-    );
+    let details = started.activity_started_event_details.as_ref().unwrap();
+    assert_eq!(details.worker_name.as_deref(), Some("me"));
 }
 
 /// A worker that waits is woken by the task, not by a poll; and the next state begins within 5 ms of
@@ -92,41 +63,18 @@ async fn the_next_state_begins_within_five_milliseconds_of_the_callback() {
     let mut overheads = Vec::new();
     for _ in 0..20 {
         test.start_execution(&machine, &json!({})).await;
-        let task = test
-            .sfn
-            .get_activity_task()
-            .activity_arn(&first)
-            .send()
-            .await
-            .unwrap();
-        let (client, arn) = (test.sfn.clone(), second.clone());
+        let token = test.fetch(&first).await;
+        let waiting = test.sfn.get_activity_task().activity_arn(&second).send();
         let waiting = tokio::spawn(async move {
-            let task = client
-                .get_activity_task()
-                .activity_arn(arn)
-                .send()
-                .await
-                .unwrap();
+            let task = waiting.await.unwrap();
             (Instant::now(), task.task_token.unwrap())
         });
         // Whether the worker is in its long poll by then or not, the next state begins at once.
         let called_back = Instant::now();
-        test.sfn
-            .send_task_success()
-            .task_token(task.task_token.unwrap())
-            .output("{}")
-            .send()
-            .await
-            .unwrap();
+        test.succeed(&token, "{}").await.unwrap();
         let (woken, token) = waiting.await.unwrap();
         overheads.push(woken - called_back);
-        test.sfn
-            .send_task_success()
-            .task_token(token)
-            .output("{}")
-            .send()
-            .await
-            .unwrap();
+        test.succeed(&token, "{}").await.unwrap();
     }
     overheads.sort();
     let median = overheads[overheads.len() / 2];
@@ -148,168 +96,84 @@ async fn a_failure_reaches_catch_by_its_name() {
     } });
     let machine = test.machine("machine", &definition).await;
     let execution = test.start_execution(&machine, &json!({})).await;
-    let task = test
-        .sfn
-        .get_activity_task()
-        .activity_arn(&activity)
-        .send()
-        .await
-        .unwrap();
     let failure = test
         .sfn
         .send_task_failure()
-        .task_token(task.task_token.unwrap())
+        .task_token(test.fetch(&activity).await)
         .error("Job.OutOfMemory");
     failure.cause("killed").send().await.unwrap();
     let ended = test.cloud.wait(&execution).await.unwrap();
     assert_eq!(
-        ended.output,
+        ended.output(),
         Some(json!({ "Error": "Job.OutOfMemory", "Cause": "killed" }))
     );
 }
 
 #[tokio::test]
 async fn heartbeats_keep_a_task_alive_and_their_absence_ends_it() {
-    let test = Test::start().await;
+    let test = Test::with(|config| config.clock = ClockMode::Virtual).await;
+    // As long as something is going on, the virtual clock does not skip by itself.
+    let working = test.cloud.compute().processes.work.begin();
     let activity = test.activity("work").await;
-    let state = json!({ "Type": "Task", "Resource": activity, "HeartbeatSeconds": 1, "TimeoutSeconds": 60, "End": true });
-    let machine = test
-        .machine(
-            "machine",
-            &json!({ "StartAt": "Task", "States": { "Task": state } }),
-        )
-        .await;
+    let state = json!({ "Type": "Task", "Resource": activity, "HeartbeatSeconds": 60, "TimeoutSeconds": 3_600, "End": true });
+    let definition = json!({ "StartAt": "Task", "States": { "Task": state } });
+    let machine = test.machine("machine", &definition).await;
     let execution = test.start_execution(&machine, &json!({})).await;
-    let task = test
-        .sfn
-        .get_activity_task()
-        .activity_arn(&activity)
-        .send()
-        .await
-        .unwrap();
-    let token = task.task_token.unwrap();
+    let token = test.fetch(&activity).await;
     for _ in 0..3 {
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        test.sfn
-            .send_task_heartbeat()
-            .task_token(&token)
-            .send()
-            .await
-            .unwrap();
+        test.cloud.skip(Duration::from_secs(40));
+        let heartbeat = test.sfn.send_task_heartbeat().task_token(&token);
+        heartbeat.send().await.unwrap();
     }
+    drop(working);
     let ended = test.cloud.wait(&execution).await.unwrap();
     assert_eq!(
-        (ended.status.as_str(), ended.error.as_deref()),
+        (ended.status.name(), ended.error()),
         ("FAILED", Some("States.Timeout"))
     );
-    let late = test
-        .sfn
-        .send_task_success()
-        .task_token(&token)
-        .output("{}")
-        .send()
-        .await
-        .unwrap_err();
-    assert_eq!(late.into_service_error().code(), Some("TaskTimedOut"));
-    assert!(ended.stopped.unwrap().0 - ended.started.0 >= 2_500_000);
+    assert_eq!(test.succeed(&token, "{}").await, refused("TaskTimedOut"));
+    let seconds = (ended.stopped.unwrap().0 - ended.started.0) / 1_000_000;
+    assert!((180..200).contains(&seconds), "{seconds}");
 }
 
 #[tokio::test]
 async fn bad_callbacks_are_refused_by_name() {
     let test = Test::start().await;
     let activity = test.activity("work").await;
-    let state = json!({ "Type": "Task", "Resource": activity, "End": true });
-    let machine = test
-        .machine(
-            "machine",
-            &json!({ "StartAt": "Task", "States": { "Task": state } }),
-        )
-        .await;
+    let machine = test.asking(&activity).await;
     test.start_execution(&machine, &json!({})).await;
-    let token = test
-        .sfn
-        .get_activity_task()
-        .activity_arn(&activity)
-        .send()
-        .await
-        .unwrap()
-        .task_token
-        .unwrap();
-    let success = |token: &str, output: &str| {
-        test.sfn
-            .send_task_success()
-            .task_token(token)
-            .output(output)
-            .send()
-    };
-    let code = |error: aws_sdk_sfn::error::SdkError<SendTaskSuccessError>| {
-        error.into_service_error().code().map(str::to_owned)
-    };
-    assert_eq!(
-        code(success("no token", "{}").await.unwrap_err()).as_deref(),
-        Some("InvalidToken")
-    );
-    assert_eq!(
-        code(success(&token, "{not json").await.unwrap_err()).as_deref(),
-        Some("InvalidOutput")
-    );
-    let long = format!("\"{}\"", "x".repeat(262_144));
-    assert_eq!(
-        code(success(&token, &long).await.unwrap_err()).as_deref(),
-        Some("InvalidOutput")
-    );
+    let token = test.fetch(&activity).await;
+    let long = format!("\"{}\"", "x".repeat(asl::PAYLOAD_BYTES));
+    for (token, output, code) in [
+        ("no token", "{}", "InvalidToken"),
+        (&token, "{not json", "InvalidOutput"),
+        (&token, &long, "InvalidOutput"),
+    ] {
+        assert_eq!(test.succeed(token, output).await, refused(code));
+    }
     // None of them used the token up.
-    success(&token, "{}").await.unwrap();
-    let unknown = test
-        .sfn
-        .get_activity_task()
-        .activity_arn(format!("{activity}x"))
-        .send()
-        .await
-        .unwrap_err();
-    assert_eq!(
-        unknown.into_service_error().code(),
-        Some("ActivityDoesNotExist")
-    );
+    test.succeed(&token, "{}").await.unwrap();
+    let unknown = test.sfn.get_activity_task();
+    let unknown = unknown.activity_arn(format!("{activity}x")).send().await;
+    let unknown = unknown.unwrap_err().into_service_error();
+    assert!(unknown.is_activity_does_not_exist(), "{unknown}");
 }
 
 #[tokio::test]
 async fn a_worker_that_goes_away_loses_no_task() {
     let test = Test::start().await;
     let activity = test.activity("work").await;
-    let state = json!({ "Type": "Task", "Resource": activity, "End": true });
-    let machine = test
-        .machine(
-            "machine",
-            &json!({ "StartAt": "Task", "States": { "Task": state } }),
-        )
-        .await;
+    let machine = test.asking(&activity).await;
     let poll = tokio::time::timeout(
         Duration::from_millis(100),
         test.sfn.get_activity_task().activity_arn(&activity).send(),
     );
     assert!(poll.await.is_err());
     let execution = test.start_execution(&machine, &json!({})).await;
-    let token = test
-        .sfn
-        .get_activity_task()
-        .activity_arn(&activity)
-        .send()
-        .await
-        .unwrap()
-        .task_token
-        .unwrap();
-    test.sfn
-        .send_task_success()
-        .task_token(token)
-        .output("{}")
-        .send()
-        .await
-        .unwrap();
-    assert_eq!(
-        test.cloud.wait(&execution).await.unwrap().status,
-        "SUCCEEDED"
-    );
+    let token = test.fetch(&activity).await;
+    test.succeed(&token, "{}").await.unwrap();
+    let ended = test.cloud.wait(&execution).await.unwrap();
+    assert_eq!(ended.status.name(), "SUCCEEDED");
 }
 
 #[tokio::test]
@@ -317,7 +181,11 @@ async fn a_token_is_not_late_because_everything_stops() {
     let test = Test::start().await;
     // The endpoint serves until the worker is killed.
     let up = test.dir.path().join("up");
-    test.worker(&format!("trap '' TERM\necho > {}\nsleep 30", up.display()));
+    pipe(&up);
+    test.worker(&format!(
+        "trap '' TERM\nread x < {}\nsleep 30",
+        up.display()
+    ));
     let run = json!({ "StartAt": "Run", "States": { "Run": {
         "Type": "Task", "Resource": "arn:aws:states:::ecs:runTask.sync", "End": true,
         "Parameters": {
@@ -328,23 +196,12 @@ async fn a_token_is_not_late_because_everything_stops() {
     let run = test.machine("run", &run).await;
     test.start_execution(&run, &json!({})).await;
     let activity = test.activity("work").await;
-    let ask = test
-        .machine("ask", &two_activities(&activity, &activity))
-        .await;
+    let ask = test.asking(&activity).await;
     test.start_execution(&ask, &json!({})).await;
-    let task = test.sfn.get_activity_task().activity_arn(&activity).send();
-    let token = task.await.unwrap().task_token.unwrap();
-    // Nothing tells another process of a file.
-    while !up.exists() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    let send = test
-        .sfn
-        .send_task_success()
-        .task_token(token)
-        .output("1")
-        .send();
-    let ((), answer) = tokio::join!(test.cloud.shutdown(), send);
+    let token = test.fetch(&activity).await;
+    let _up = reader_of(&up).await;
+    let send = test.sfn.send_task_success().task_token(token).output("1");
+    let ((), answer) = tokio::join!(test.cloud.shutdown(), send.send());
     let error = answer.unwrap_err();
     let status = error
         .raw_response()

@@ -1,18 +1,13 @@
 //! A local cloud for one test, and the clients that talk to it.
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::time::Duration;
-
-use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_sdk_sfn::error::ProvideErrorMetadata as _;
 use aws_sdk_sfn::types::{HistoryEvent, StateMachineType};
-use aws_smithy_http_client::{Builder, tls};
 use serde_json::{Value, json};
-use stack::{
-    Cluster, ComputeEnvironment, ContainerDefinition, Function, JobDefinition, JobQueue, Rule,
-    RuleTarget, Stack, TaskDefinition,
-};
+use stack::{Rule, RuleTarget, Stack};
 use stepfunctions::{Cloud, Config, ExecutionDescription};
+
+use crate::support;
+pub use crate::support::{config, make_binaries, write_worker};
 
 pub const STATES: &str = "arn:aws:states:us-east-1:123456789012";
 
@@ -22,72 +17,12 @@ pub struct Test {
     pub dir: tempfile::TempDir,
 }
 
-/// A stack with one function `probe`, and the worker `worker` as task and job.
+/// The stack of all tests, with a rule that starts a state machine.
 pub fn stack() -> Stack {
-    let arn =
-        |service: &str, rest: &str| format!("arn:aws:{service}:us-east-1:123456789012:{rest}");
     Stack {
-        region: "us-east-1".into(),
-        account: "123456789012".into(),
-        functions: vec![Function {
-            key: "probe".into(),
-            name: "probe".into(),
-            arn: arn("lambda", "function:probe"),
-            binary: "probe".into(),
-            handler: "probe".into(),
-            memory_mib: 128,
-            timeout: Duration::from_secs(5),
-            ..Function::default()
-        }],
-        buckets: vec!["bucket".into()],
-        clusters: vec![Cluster {
-            name: "main".into(),
-            arn: arn("ecs", "cluster/main"),
-            ..Cluster::default()
-        }],
-        task_definitions: vec![TaskDefinition {
-            family: "worker".into(),
-            revision: 1,
-            arn: arn("ecs", "task-definition/worker:1"),
-            cpu: Some(256),
-            memory_mib: Some(512),
-            requires_compatibilities: vec!["FARGATE".into()],
-            containers: vec![ContainerDefinition {
-                name: "worker".into(),
-                image: "worker".into(),
-                essential: true,
-                stop_timeout: Some(Duration::from_millis(300)),
-                ..ContainerDefinition::default()
-            }],
-            ..TaskDefinition::default()
-        }],
-        job_definitions: vec![JobDefinition {
-            name: "worker".into(),
-            revision: 1,
-            arn: arn("batch", "job-definition/worker:1"),
-            image: "worker".into(),
-            vcpus: 1.0,
-            memory_mib: 512,
-            attempts: 1,
-            ..JobDefinition::default()
-        }],
-        job_queues: vec![JobQueue {
-            name: "queue".into(),
-            arn: arn("batch", "job-queue/queue"),
-            priority: 1,
-            state: "ENABLED".into(),
-            compute_environments: vec!["machine".into()],
-            ..JobQueue::default()
-        }],
-        compute_environments: vec![ComputeEnvironment {
-            name: "machine".into(),
-            arn: arn("batch", "compute-environment/machine"),
-            kind: "EC2".into(),
-            ..ComputeEnvironment::default()
-        }],
         rules: vec![Rule {
             name: "ordered".into(),
-            arn: arn("events", "rule/ordered"),
+            arn: support::arn("events", "rule/ordered"),
             event_bus: "default".into(),
             pattern: json!({ "source": ["test"] }),
             enabled: true,
@@ -98,7 +33,7 @@ pub fn stack() -> Stack {
             }],
             ..Rule::default()
         }],
-        ..Stack::default()
+        ..support::stack()
     }
 }
 
@@ -110,9 +45,7 @@ impl Test {
     /// Starts with a changed configuration.
     pub async fn with(change: impl FnOnce(&mut Config)) -> Test {
         let dir = tempfile::tempdir().unwrap();
-        let bin_dir = dir.path().join("bin");
-        std::fs::create_dir(&bin_dir).unwrap();
-        std::os::unix::fs::symlink(probe(), bin_dir.join("probe")).unwrap();
+        let bin_dir = make_binaries(dir.path(), "probe-function");
         let mut parts = Config::new(stack(), dir.path().join("data"), bin_dir);
         change(&mut parts);
         let cloud = Cloud::start(parts).await.unwrap();
@@ -159,6 +92,36 @@ impl Test {
             .await
             .unwrap()
             .activity_arn
+    }
+
+    /// A machine that waits for one task of an activity.
+    pub async fn asking(&self, activity: &str) -> String {
+        let state = json!({ "Type": "Task", "Resource": activity, "End": true });
+        self.machine(
+            "machine",
+            &json!({ "StartAt": "Task", "States": { "Task": state } }),
+        )
+        .await
+    }
+
+    /// Fetches a task of an activity; its token.
+    pub async fn fetch(&self, activity: &str) -> String {
+        let fetch = self.sfn.get_activity_task().activity_arn(activity);
+        let task = fetch.worker_name("me").send().await.unwrap();
+        task.task_token.unwrap()
+    }
+
+    /// Answers a task; the code of a refusal.
+    pub async fn succeed(&self, token: &str, output: &str) -> Result<(), String> {
+        let succeed = self.sfn.send_task_success().task_token(token);
+        let answer = succeed.output(output).send().await;
+        answer.map(drop).map_err(|error| {
+            error
+                .into_service_error()
+                .code()
+                .unwrap_or_default()
+                .to_owned()
+        })
     }
 
     /// Runs one Task state to its end.
@@ -230,45 +193,4 @@ impl Test {
     pub async fn get(&self, key: &str) -> Value {
         serde_json::from_slice(&self.cloud.get_object("bucket", key).await.unwrap()).unwrap()
     }
-}
-
-pub fn write_worker(dir: &Path, script: &str) {
-    let path = dir.join("bin/worker");
-    std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).unwrap();
-}
-
-pub fn config(endpoint: &str) -> SdkConfig {
-    let http = Builder::new().tls_provider(tls::Provider::Rustls(
-        tls::rustls_provider::CryptoMode::Ring,
-    ));
-    let credentials = aws_sdk_sfn::config::Credentials::new("test", "test", None, None, "test");
-    SdkConfig::builder()
-        .behavior_version(BehaviorVersion::latest())
-        .region(Region::new("us-east-1"))
-        .endpoint_url(endpoint)
-        .credentials_provider(aws_sdk_sfn::config::SharedCredentialsProvider::new(
-            credentials,
-        ))
-        .http_client(http.build_https())
-        // A refusal is what a test looks at: the client must not try again by itself.
-        .retry_config(aws_sdk_sfn::config::retry::RetryConfig::disabled())
-        .build()
-}
-
-/// The example beside this test's binary.
-pub fn probe() -> PathBuf {
-    let deps = std::env::current_exe().unwrap();
-    let path = deps
-        .parent()
-        .unwrap()
-        .parent()
-        .unwrap()
-        .join("examples/probe-function");
-    assert!(
-        path.exists(),
-        "{} is built with `cargo build -p stepfunctions --examples`",
-        path.display()
-    );
-    path
 }

@@ -43,7 +43,7 @@ async fn a_name_makes_a_start_idempotent() {
     stop.send().await.unwrap();
     let ended = test.cloud.wait(&first.execution_arn).await.unwrap();
     assert_eq!(
-        (ended.status.as_str(), ended.error.as_deref()),
+        (ended.status.name(), ended.error()),
         ("ABORTED", Some("Own.Stop"))
     );
     let closed = start(r#"{"a": 1}"#).await.unwrap_err().into_service_error();
@@ -151,9 +151,12 @@ async fn long_evaluations_hold_up_nobody() {
         "Pass": { "Type": "Pass", "Output": "{% $sum([1, 2]) %}", "End": true },
     } });
     let short = test.machine("short", &short).await;
-    assert_eq!(test.run(&short, &json!({})).await.output, Some(json!(3)));
+    assert_eq!(test.run(&short, &json!({})).await.output(), Some(json!(3)));
     let plain = test.machine("plain", &pass()).await;
-    assert_eq!(test.run(&plain, &json!({})).await.status, "SUCCEEDED");
+    assert_eq!(
+        test.run(&plain, &json!({})).await.status.name(),
+        "SUCCEEDED"
+    );
     for arn in &running {
         let found = test.sfn.describe_execution().execution_arn(arn);
         assert_eq!(found.send().await.unwrap().status, ExecutionStatus::Running);
@@ -394,15 +397,12 @@ async fn subscribers_hear_every_event_in_order() {
 #[tokio::test]
 async fn the_virtual_clock_skips_waiting_but_not_work() {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::create_dir(dir.path().join("bin")).unwrap();
+    let bin_dir = crate::cloud::make_binaries(dir.path(), "probe-function");
     let callback = r#"curl -s "$AWS_ENDPOINT_URL" -H "X-Amz-Target: AWSStepFunctions.SendTaskSuccess" \
         -H "Content-Type: application/x-amz-json-1.0" -d "{\"taskToken\": \"$TASK_TOKEN\", \"output\": \"1\"}""#;
     crate::cloud::write_worker(dir.path(), callback);
-    let mut config = stepfunctions::Config::new(
-        crate::cloud::stack(),
-        dir.path().join("data"),
-        dir.path().join("bin"),
-    );
+    let mut config =
+        stepfunctions::Config::new(crate::cloud::stack(), dir.path().join("data"), bin_dir);
     config.clock = stepfunctions::ClockMode::Virtual;
     let cloud = stepfunctions::Cloud::start(config).await.unwrap();
     let sfn = aws_sdk_sfn::Client::new(&crate::cloud::config(cloud.endpoint()));
@@ -433,7 +433,7 @@ async fn the_virtual_clock_skips_waiting_but_not_work() {
         .unwrap();
     let ended = cloud.wait(&arn).await.unwrap();
     assert_eq!(
-        (ended.status.as_str(), ended.output),
+        (ended.status.name(), ended.output()),
         ("SUCCEEDED", Some(json!(1)))
     );
     assert!(ended.stopped.unwrap().0 - ended.started.0 >= 86_400_000_000);

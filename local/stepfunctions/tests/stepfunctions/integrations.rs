@@ -5,7 +5,7 @@ use stepfunctions::ClockMode;
 use crate::cloud::{STATES, Test};
 
 fn cause(ended: &stepfunctions::ExecutionDescription) -> Value {
-    serde_json::from_str(ended.cause.as_deref().unwrap()).unwrap()
+    serde_json::from_str(ended.cause().unwrap()).unwrap()
 }
 
 #[tokio::test]
@@ -18,10 +18,10 @@ async fn lambda_answers_in_both_forms() {
             json!({ "Resource": arn, "Arguments": { "x": 1.5 } }),
         )
         .await;
-    assert_eq!(direct.output, Some(json!({ "x": 1.5 })));
+    assert_eq!(direct.output(), Some(json!({ "x": 1.5 })));
     let invoke = json!({ "Resource": "arn:aws:states:::lambda:invoke", "Arguments": { "FunctionName": "probe", "Payload": { "x": 2 } } });
     let invoked = test.task("invoke", invoke).await;
-    let output = invoked.output.unwrap();
+    let output = invoked.output().unwrap();
     assert_eq!(
         (&output["Payload"], &output["StatusCode"]),
         (&json!({ "x": 2 }), &json!(200))
@@ -43,21 +43,15 @@ async fn lambda_failures_carry_the_functions_own_error() {
         .task("crashed", invoke(json!({ "do": "exit", "code": 3 })))
         .await;
     assert_eq!(
-        (crashed.status.as_str(), crashed.error.as_deref()),
+        (crashed.status.name(), crashed.error()),
         ("FAILED", Some("Runtime.ExitError"))
     );
     let failed = test.task("failed", invoke(json!({ "do": "fail" }))).await;
     assert_eq!(cause(&failed)["errorMessage"], "this went wrong");
-    assert_eq!(
-        failed.error.as_deref(),
-        cause(&failed)["errorType"].as_str()
-    );
+    assert_eq!(failed.error(), cause(&failed)["errorType"].as_str());
     let missing = json!({ "Resource": "arn:aws:states:::lambda:invoke", "Arguments": { "FunctionName": "nobody" } });
     let missing = test.task("missing", missing).await;
-    assert_eq!(
-        missing.error.as_deref(),
-        Some("Lambda.ResourceNotFoundException")
-    );
+    assert_eq!(missing.error(), Some("Lambda.ResourceNotFoundException"));
 }
 
 fn run_task(extra: &Value) -> Value {
@@ -83,7 +77,7 @@ async fn an_ecs_task_runs_to_its_end_and_its_exit_code_counts() {
             json!({ "Resource": resource, "Arguments": run_task(&json!({})) }),
         )
         .await;
-    let output = good.output.unwrap();
+    let output = good.output().unwrap();
     assert_eq!(
         (&output["LastStatus"], &output["Containers"][0]["ExitCode"]),
         (&json!("STOPPED"), &json!(0))
@@ -109,7 +103,7 @@ async fn an_ecs_task_runs_to_its_end_and_its_exit_code_counts() {
         "Caught": { "Type": "Pass", "End": true },
     } });
     let machine = test.machine("bad", &definition).await;
-    let caught = test.run(&machine, &json!({})).await.output.unwrap();
+    let caught = test.run(&machine, &json!({})).await.output().unwrap();
     assert_eq!(caught["Containers"][0]["ExitCode"], 3);
     assert_eq!(caught["StopCode"], "EssentialContainerExited");
 }
@@ -131,7 +125,7 @@ async fn what_a_fault_lost_ends_by_the_time_limit_of_its_state() {
         config.clock = ClockMode::Virtual;
     })
     .await;
-    let job = json!({ "JobName": "job", "JobQueue": "queue", "JobDefinition": "worker" });
+    let job = json!({ "JobName": "job", "JobQueue": "on-demand", "JobDefinition": "worker" });
     let child =
         json!({ "StateMachineArn": format!("{STATES}:stateMachine:child"), "Name": "child" });
     let invoke = json!({ "FunctionName": "probe" });
@@ -160,7 +154,7 @@ async fn what_a_fault_lost_ends_by_the_time_limit_of_its_state() {
         let state =
             json!({ "Resource": resource, "Arguments": arguments, "TimeoutSeconds": 86_400 });
         let ended = test.task(name, state).await;
-        assert_eq!(ended.error.as_deref(), Some(error), "{name}");
+        assert_eq!(ended.error(), Some(error), "{name}");
     }
     assert!(test.cloud.compute().faults.unstruck().is_empty());
 }
@@ -214,8 +208,8 @@ async fn every_local_service_is_called_by_its_sdk_integration() {
         let state = json!({ "Resource": resource, "Arguments": arguments });
         let ended = test.task(name, state).await;
         let output = ended
-            .output
-            .unwrap_or_else(|| panic!("{name}: {:?}", ended.cause));
+            .output()
+            .unwrap_or_else(|| panic!("{name}: {:?}", ended.cause()));
         match expected {
             Value::Null => assert!(output[member].is_array(), "{output}"),
             expected => assert_eq!(output[member], expected, "{name}"),
@@ -224,7 +218,7 @@ async fn every_local_service_is_called_by_its_sdk_integration() {
     let state =
         json!({ "Resource": "arn:aws:states:::aws-sdk:ecs:listClusters", "Arguments": [1] });
     let ended = test.task("array", state).await;
-    assert_eq!(ended.error.as_deref(), Some("States.Runtime"));
+    assert_eq!(ended.error(), Some("States.Runtime"));
 }
 
 #[tokio::test]
@@ -233,7 +227,7 @@ async fn a_task_that_times_out_stops_its_ecs_task() {
     test.worker("exec sleep 600");
     let state = json!({ "Resource": "arn:aws:states:::ecs:runTask.sync", "Arguments": run_task(&json!({ "ClientToken": "mine" })), "TimeoutSeconds": 1 });
     let ended = test.task("slow", state).await;
-    assert_eq!(ended.error.as_deref(), Some("States.Timeout"));
+    assert_eq!(ended.error(), Some("States.Timeout"));
     let task = test
         .cloud
         .compute()
@@ -255,7 +249,7 @@ async fn ecs_errors_are_named() {
             json!({ "Resource": "arn:aws:states:::ecs:runTask.sync", "Arguments": arguments }),
         )
         .await;
-    assert_eq!(ended.error.as_deref(), Some("ECS.ClusterNotFoundException"));
+    assert_eq!(ended.error(), Some("ECS.ClusterNotFoundException"));
 }
 
 #[tokio::test]
@@ -266,19 +260,19 @@ async fn a_batch_job_runs_to_its_end_and_its_exit_code_counts() {
         json!({
             "Resource": "arn:aws:states:::batch:submitJob.sync",
             "Arguments": {
-                "JobName": "job", "JobQueue": "queue", "JobDefinition": "worker",
+                "JobName": "job", "JobQueue": "on-demand", "JobDefinition": "worker",
                 "ContainerOverrides": { "Environment": [{ "Name": "CODE", "Value": code }] },
             },
         })
     };
     let good = test.task("good", submit("0")).await;
-    let output = good.output.unwrap();
+    let output = good.output().unwrap();
     assert_eq!(
         (&output["Status"], &output["Container"]["ExitCode"]),
         (&json!("SUCCEEDED"), &json!(0))
     );
     let bad = test.task("bad", submit("3")).await;
-    assert_eq!(bad.error.as_deref(), Some("States.TaskFailed"));
+    assert_eq!(bad.error(), Some("States.TaskFailed"));
     assert_eq!(
         (
             &cause(&bad)["Status"],
@@ -304,7 +298,7 @@ async fn executions_nest() {
     let text = test
         .task("text", start(&inner, ".sync"))
         .await
-        .output
+        .output()
         .unwrap();
     assert_eq!(
         (&text["Status"], &text["Output"]),
@@ -313,7 +307,7 @@ async fn executions_nest() {
     let parsed = test
         .task("parsed", start(&inner, ".sync:2"))
         .await
-        .output
+        .output()
         .unwrap();
     assert_eq!(
         (&parsed["Output"], &parsed["Input"]),
@@ -322,7 +316,7 @@ async fn executions_nest() {
     let started = test
         .task("started", start(&inner, ""))
         .await
-        .output
+        .output()
         .unwrap();
     assert!(
         started["ExecutionArn"]
@@ -331,7 +325,7 @@ async fn executions_nest() {
             .starts_with(&format!("{STATES}:execution:inner:"))
     );
     let failed = test.task("failed", start(&failing, ".sync:2")).await;
-    assert_eq!(failed.error.as_deref(), Some("States.TaskFailed"));
+    assert_eq!(failed.error(), Some("States.TaskFailed"));
     assert_eq!(cause(&failed)["Error"], "Own.Error");
 }
 
@@ -346,7 +340,7 @@ async fn events_start_what_their_rules_name() {
         "Resource": "arn:aws:states:::events:putEvents",
         "Arguments": { "Entries": [{ "Source": "test", "DetailType": "Order", "Detail": { "id": 7 } }] },
     });
-    let sent = test.task("put", put).await.output.unwrap();
+    let sent = test.task("put", put).await.output().unwrap();
     assert_eq!(sent["FailedEntryCount"], 0);
     loop {
         let event = events.recv().await.unwrap();
@@ -379,11 +373,11 @@ async fn sdk_integrations_call_the_local_services() {
             call("s3:putObject", object(json!({ "Body": { "n": 1 } }))),
         )
         .await;
-    assert!(put.output.unwrap()["ETag"].is_string());
+    assert!(put.output().unwrap()["ETag"].is_string());
     let got = test
         .task("get", call("s3:getObject", object(json!({}))))
         .await
-        .output
+        .output()
         .unwrap();
     assert_eq!(
         (&got["Body"], &got["ContentLength"]),
@@ -398,7 +392,7 @@ async fn sdk_integrations_call_the_local_services() {
             ),
         )
         .await
-        .output
+        .output()
         .unwrap();
     assert_eq!(
         (&list["KeyCount"], &list["Contents"][0]["Key"]),
@@ -409,7 +403,7 @@ async fn sdk_integrations_call_the_local_services() {
     let gone = test
         .task("gone", call("s3:getObject", object(json!({}))))
         .await;
-    assert_eq!(gone.error.as_deref(), Some("S3.NoSuchKeyException"));
+    assert_eq!(gone.error(), Some("S3.NoSuchKeyException"));
     let unknown = test
         .task(
             "unknown",
@@ -419,20 +413,17 @@ async fn sdk_integrations_call_the_local_services() {
             ),
         )
         .await;
-    assert_eq!(
-        unknown.error.as_deref(),
-        Some("Sfn.ExecutionDoesNotExistException")
-    );
+    assert_eq!(unknown.error(), Some("Sfn.ExecutionDoesNotExistException"));
     let machines = test
         .task("machines", call("sfn:listStateMachines", json!({})))
         .await
-        .output
+        .output()
         .unwrap();
     assert_eq!(machines["StateMachines"].as_array().unwrap().len(), 7);
     let clusters = test
         .task("clusters", call("ecs:listClusters", json!({})))
         .await
-        .output
+        .output()
         .unwrap();
     assert_eq!(
         clusters["ClusterArns"][0],
@@ -444,8 +435,8 @@ async fn sdk_integrations_call_the_local_services() {
 async fn what_is_not_here_is_named() {
     let test = Test::start().await;
     let ended = test.task("glue", json!({ "Resource": "arn:aws:states:::glue:startJobRun.sync", "Arguments": { "JobName": "x" } })).await;
-    assert_eq!(ended.error.as_deref(), Some("States.Runtime"));
-    assert!(ended.cause.unwrap().contains("glue:startJobRun.sync"));
+    assert_eq!(ended.error(), Some("States.Runtime"));
+    assert!(ended.cause().unwrap().contains("glue:startJobRun.sync"));
     let machine = format!("{STATES}:stateMachine:glue");
     assert_eq!(
         test.cloud.unsupported(&machine).unwrap(),
@@ -464,5 +455,5 @@ async fn a_worker_calls_back_with_its_token() {
     let overrides = json!({ "ContainerOverrides": [{ "Name": "worker", "Environment": [token] }] });
     let arguments = run_task(&json!({ "Overrides": overrides }));
     let ended = test.task("callback", json!({ "Resource": "arn:aws:states:::ecs:runTask.waitForTaskToken", "Arguments": arguments })).await;
-    assert_eq!(ended.output, Some(json!({ "rows": 3 })));
+    assert_eq!(ended.output(), Some(json!({ "rows": 3 })));
 }

@@ -35,7 +35,10 @@ async fn machines_are_created_updated_listed_and_deleted() {
         .send()
         .await
         .unwrap();
-    assert_eq!(test.run(&machine, &json!({})).await.output, Some(json!(2)));
+    assert_eq!(
+        test.run(&machine, &json!({})).await.output(),
+        Some(json!(2))
+    );
     let described = test
         .sfn
         .describe_state_machine()

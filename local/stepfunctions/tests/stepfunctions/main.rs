@@ -12,3 +12,5 @@ mod map_runs;
 mod recovery;
 mod repeated;
 mod server;
+#[path = "../../../cloud/tests/support/mod.rs"]
+mod support;

@@ -36,7 +36,7 @@ async fn items_come_from_s3_and_results_go_there() {
     );
     let machine = test.machine("machine", &definition).await;
     let ended = test.run(&machine, &json!({})).await;
-    let output = ended.output.unwrap();
+    let output = ended.output().unwrap();
     let manifest = test
         .get(output["ResultWriterDetails"]["Key"].as_str().unwrap())
         .await;
@@ -105,7 +105,7 @@ async fn a_listing_of_a_bucket_gives_items() {
         }),
     );
     let machine = test.machine("machine", &definition).await;
-    let output = test.run(&machine, &json!({})).await.output.unwrap();
+    let output = test.run(&machine, &json!({})).await.output().unwrap();
     assert_eq!(
         (&output[0]["Key"], &output[1]["Key"], &output[0]["Size"]),
         (&json!("list/a"), &json!("list/b"), &json!(3))
@@ -123,8 +123,8 @@ async fn what_cannot_be_read_fails_by_name() {
     );
     let machine = test.machine("machine", &definition).await;
     let ended = test.run(&machine, &json!({})).await;
-    assert_eq!(ended.error.as_deref(), Some("States.ItemReaderFailed"));
-    assert!(ended.cause.unwrap().contains("missing.json"));
+    assert_eq!(ended.error(), Some("States.ItemReaderFailed"));
+    assert!(ended.cause().unwrap().contains("missing.json"));
 }
 
 #[tokio::test]
@@ -136,7 +136,7 @@ async fn failures_beyond_the_tolerance_fail_the_state() {
         .await;
     let ended = test.run(&machine, &json!([1, 2, 3])).await;
     assert_eq!(
-        ended.error.as_deref(),
+        ended.error(),
         Some("States.ExceedToleratedFailureThreshold")
     );
 }

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::cloud::{probe, write_worker};
+use crate::cloud::write_worker;
 use crate::server::{Server, folder, pipe, reader_of};
 
 /// A worker that leaves a line, goes on until it is let go, and answers its token.
@@ -93,7 +93,6 @@ async fn a_running_container_is_found_again_and_finished_work_is_not_repeated() 
 #[tokio::test]
 async fn an_interrupted_function_is_invoked_again() {
     let dir = folder();
-    std::os::unix::fs::symlink(probe(), dir.path().join("bin/probe")).unwrap();
     let server = Server::start(dir.path());
     let lines = dir.path().join("lines");
     let definition = json!({ "StartAt": "Sleep", "States": {
@@ -149,7 +148,7 @@ async fn jobs_that_nobody_asks_for_again_run_after_an_orderly_stop() {
         "Overrides": { "ContainerOverrides": [{ "Name": "worker", "Environment": token }] },
     });
     let job = json!({
-        "JobName": "job", "JobQueue": "queue", "JobDefinition": "worker",
+        "JobName": "job", "JobQueue": "on-demand", "JobDefinition": "worker",
         "ContainerOverrides": { "Environment": token },
     });
     let branch = |name: &str, resource: &str, arguments| {

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use stack::Stack;
 use stepfunctions::{ClockMode, Durability, Sfn};
 
-use crate::cloud::{STATES, Test, probe, write_worker};
+use crate::cloud::{STATES, Test, write_worker};
 use crate::server::{Server, cut_log, database, folder};
 
 fn pass() -> Value {
@@ -77,7 +77,6 @@ async fn parents_find_their_nested_executions_again() {
 async fn a_call_that_is_repeated_after_a_restart_starts_nothing_new() {
     let dir = folder();
     write_worker(dir.path(), "exit 0");
-    std::os::unix::fs::symlink(probe(), dir.path().join("bin/probe")).unwrap();
     let server = Server::start(dir.path());
     let child = server.named_machine("child", &pass()).await;
     let start = json!({ "StateMachineArn": child });
@@ -87,7 +86,8 @@ async fn a_call_that_is_repeated_after_a_restart_starts_nothing_new() {
         "Cluster": "main", "TaskDefinition": "worker", "LaunchType": "FARGATE",
         "NetworkConfiguration": { "AwsvpcConfiguration": { "Subnets": ["subnet-1"] } },
     });
-    let submit_job = json!({ "JobName": "job", "JobQueue": "queue", "JobDefinition": "worker" });
+    let submit_job =
+        json!({ "JobName": "job", "JobQueue": "on-demand", "JobDefinition": "worker" });
     let calls = [
         ("states:startExecution", start.clone()),
         ("states:startExecution.sync", start.clone()),
@@ -174,7 +174,7 @@ async fn requests_wait_until_everything_is_taken_up() {
     assert_eq!(answer["executionArn"], *execution);
     success.await.unwrap();
     let ended = sfn.wait(&execution).await.unwrap();
-    assert_eq!(ended.status_name(), "SUCCEEDED");
+    assert_eq!(ended.status.name(), "SUCCEEDED");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -221,7 +221,7 @@ async fn of_two_answers_to_a_token_the_first_counts() {
     }
     let ended = test.cloud.wait(&execution).await.unwrap();
     assert_eq!(
-        ended.output,
+        ended.output(),
         Some(if late[0] { json!(2) } else { json!(1) })
     );
 }

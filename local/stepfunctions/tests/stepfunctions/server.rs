@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
-use crate::cloud::{config, stack};
+use crate::cloud::{config, make_binaries, stack};
 
 /// Serves until it is stopped. Run by [`Server::start`], never as a test of its own.
 #[tokio::test]
@@ -234,7 +234,7 @@ impl Drop for Server {
 /// A folder for a server, and for what is between two of them.
 pub fn folder() -> tempfile::TempDir {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::create_dir(dir.path().join("bin")).unwrap();
+    make_binaries(dir.path(), "probe-function");
     dir
 }
 

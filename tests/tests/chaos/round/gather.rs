@@ -24,15 +24,7 @@ impl Round<'_> {
         loop {
             let mut running = Vec::new();
             for (name, arn) in self.started() {
-                let described = self.client.ask(async || {
-                    self.client
-                        .sfn
-                        .describe_execution()
-                        .execution_arn(&arn)
-                        .send()
-                        .await
-                });
-                match described.await.answer {
+                match self.client.describe(&arn).await.answer {
                     Ok(execution) if execution.status == ExecutionStatus::Running => {
                         running.push((name, arn));
                     }
@@ -85,14 +77,8 @@ impl Round<'_> {
     async fn endings(&self) -> Result<BTreeMap<String, Ending>, String> {
         let mut endings = BTreeMap::new();
         for (name, arn) in self.started() {
-            let described = self
-                .client
-                .sfn
-                .describe_execution()
-                .execution_arn(&arn)
-                .send()
-                .await;
-            let described = described.map_err(|error| format!("{name}: {error:?}"))?;
+            let described = self.client.describe(&arn).await.answer;
+            let described = described.map_err(|refusal| format!("{name}: {refusal:?}"))?;
             let pages = self
                 .client
                 .sfn
@@ -140,9 +126,7 @@ impl Round<'_> {
         };
         for execution in &listed {
             count(execution.status().as_str(), 1);
-            // Express children are known to the process that ran them alone: DescribeMapRun refuses
-            // their Map Run after a restart.
-            if !scenario.name.starts_with("distributed") || scenario.name.contains("express") {
+            if !scenario.name.starts_with("distributed") {
                 continue;
             }
             let runs = sfn.list_map_runs().execution_arn(execution.execution_arn());

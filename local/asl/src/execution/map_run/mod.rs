@@ -2,6 +2,7 @@
 //! (<https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html>).
 
 mod batches;
+pub(super) mod report;
 pub(super) mod run;
 mod transfer;
 
@@ -16,7 +17,8 @@ use crate::quota;
 use crate::start::{Start, Status};
 use crate::value::Value;
 
-use self::run::{MapRun, Tolerance};
+use self::report::{MapRunCounts, MapRunReport, MapRunStatus};
+use self::run::{MapRun, Tolerance, items_of};
 use super::activity::{Activity, FrameKey};
 use super::broken::Broken;
 use super::failure::Failure;
@@ -33,7 +35,8 @@ impl Execution {
         distributed: &DistributedFields,
     ) -> Result<Step, Failure> {
         let input = self.filtered_input(key, state)?;
-        let limit = match self.max_concurrency(key, state, map, &input)? {
+        let max_concurrency = self.max_concurrency(key, state, map, &input)?;
+        let limit = match max_concurrency {
             0 => quota::MAP_RUN_CONCURRENCY,
             limit => limit.min(quota::MAP_RUN_CONCURRENCY),
         };
@@ -52,7 +55,19 @@ impl Execution {
                 arn: Arc::clone(&arn),
             },
         )?;
+        self.map_runs.push(MapRunReport {
+            arn: Arc::clone(&arn),
+            started: self.now,
+            stopped: None,
+            status: MapRunStatus::Running,
+            max_concurrency: max_concurrency as u64,
+            tolerated_count: tolerance.count.unwrap_or(0),
+            tolerated_percentage: tolerance.share.unwrap_or(0.0),
+            items: MapRunCounts::default(),
+            executions: MapRunCounts::default(),
+        });
         let run = MapRun {
+            report: self.map_runs.len() - 1,
             arn,
             machine,
             input: input.clone(),
@@ -164,6 +179,7 @@ impl Execution {
                 Arc::new(self.batches(key, state, map, batcher, &input, &items)?)
             }
         };
+        self.report(key)?.plan(total, items.len());
         let run = self.frames.get_mut(key)?.map_run()?;
         run.total = total;
         run.items = items;
@@ -244,6 +260,8 @@ impl Execution {
             stopped: self.now,
         };
         let map_run_arn = Arc::clone(&run.arn);
+        let items = items_of(run, &child.input);
+        self.report(key)?.begin(items);
         let machine = self.machine.starting_at(map.processor);
         let run = self.frames.get_mut(key)?.map_run()?;
         run.running.insert(id.0, run.children.len());
@@ -271,14 +289,15 @@ impl Execution {
         let index = run.running.remove(&id.0);
         let child = index.and_then(|index| run.children.get_mut(index));
         let child = child.ok_or(Broken("the Map Run of a child knows it"))?;
-        let items = child.input.get("Items").and_then(Value::as_array);
-        run.failed += match (&status, items) {
-            (Status::Succeeded { .. }, _) => 0,
-            (_, Some(items)) if run.batched => items.len() as u64,
-            (_, _) => 1,
-        };
-        child.status = status;
+        child.status = status.clone();
         child.stopped = now;
+        let input = child.input.clone();
+        let items = items_of(run, &input);
+        self.report(key)?.end(items, &status);
+        let run = self.frames.get_mut(key)?.map_run()?;
+        if !matches!(status, Status::Succeeded { .. }) {
+            run.failed += items as u64;
+        }
         let went = if run.tolerance.exceeded(run.failed, run.total) {
             Err(Failure::too_many_failed())
         } else {
@@ -291,14 +310,18 @@ impl Execution {
     pub(super) fn fail_run(&mut self, key: FrameKey, failure: &Failure) -> Result<(), Broken> {
         let frame = self.frames.get_mut(key)?;
         if let Activity::MapRun(run) = std::mem::replace(&mut frame.activity, Activity::Repeating) {
-            self.call_off_run(&run);
+            self.call_off_run(&run, MapRunStatus::Failed);
             self.record_for(key, EventKind::MapRunFailed(failure.details()))?;
         }
         Ok(())
     }
 
     /// Stops the children and the transfer of a run that is no longer wanted.
-    pub(super) fn call_off_run(&mut self, run: &MapRun) {
+    pub(super) fn call_off_run(&mut self, run: &MapRun, status: MapRunStatus) {
+        let now = self.now;
+        if let Some(report) = self.map_runs.get_mut(run.report) {
+            report.close(status, now);
+        }
         if let Some(id) = run.transfer {
             self.tasks.remove(&id.0);
             self.commands.push(Command::CancelTask { id });
@@ -309,6 +332,13 @@ impl Execution {
             self.children.remove(&id);
             self.commands.push(Command::StopChild { id: ChildId(id) });
         }
+    }
+
+    /// What is told of the thread's Map Run.
+    fn report(&mut self, key: FrameKey) -> Result<&mut MapRunReport, Broken> {
+        let index = self.frames.get_mut(key)?.map_run()?.report;
+        let report = self.map_runs.get_mut(index);
+        report.ok_or(Broken("a Map Run under way is told of"))
     }
 
     fn distributed_of<'p>(

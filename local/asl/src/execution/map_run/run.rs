@@ -10,6 +10,8 @@ use crate::value::Value;
 /// A Distributed Map state under way.
 #[derive(Debug)]
 pub(crate) struct MapRun {
+    /// Its place among the execution's reports.
+    pub report: usize,
     pub arn: Arc<str>,
     /// The state machine's name and the Map's label, which children carry in their ARNs.
     pub machine: Arc<str>,
@@ -42,6 +44,15 @@ impl MapRun {
             source: Some(Arc::clone(&self.source)),
             ..MapItem::distributed(self.keyed, index, value)
         }
+    }
+}
+
+/// How many items a child of the run has by its input.
+pub(super) fn items_of(run: &MapRun, input: &Value) -> usize {
+    let batch = input.get("Items").and_then(Value::as_array);
+    match batch {
+        Some(items) if run.batched => items.len(),
+        Some(_) | None => 1,
     }
 }
 

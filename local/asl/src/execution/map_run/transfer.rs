@@ -10,6 +10,7 @@ use crate::execution::activity::{Activity, FrameKey};
 use crate::execution::broken::Broken;
 use crate::execution::failure::{Failure, Origin};
 use crate::execution::ledger::{Execution, Step};
+use crate::execution::map_run::report::MapRunStatus;
 use crate::execution::observe::Seen;
 use crate::history::EventKind;
 use crate::results;
@@ -146,7 +147,10 @@ impl Execution {
         };
         let (state, _, _) = self.distributed_of(&program, key)?;
         let written = match result {
-            Ok(result) => self.complete_run(key, state, result),
+            Ok(result) => {
+                self.report(key)?.written();
+                self.complete_run(key, state, result)
+            }
             Err(error) => Err(Failure::of_driver(error, Origin::MapRun)),
         };
         self.resume(&program, key, state, written)
@@ -162,6 +166,8 @@ impl Execution {
         let last = self.frames.get(key)?.last;
         let succeeded = self.record(last, EventKind::MapRunSucceeded);
         self.record(succeeded, EventKind::StateSucceeded(StateType::Map));
+        let now = self.now;
+        self.report(key)?.close(MapRunStatus::Succeeded, now);
         self.frames.get_mut(key)?.activity = Activity::Repeating;
         self.finish(key, state, result).map(Step::Done)
     }

@@ -1,41 +1,20 @@
-//! The state machines there are.
+//! The state machines and activities there are.
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
 
 use asl::ExecutionType;
-
-use super::evaluators::Effort;
-use super::store::{ActivityRow, MachineRow};
-use super::{Inner, Machine, SfnError, definition_hash};
 use cloud::error::ServiceError;
 use stack::{self, Stack};
 
-/// Checks a definition against the rules of its type, which for Express are stricter, and compiles it.
-pub(super) fn compile(
-    definition: &str,
-    kind: ExecutionType,
-) -> Result<asl::StateMachine, asl::Invalid> {
-    if kind == ExecutionType::Express {
-        let mut diagnostics = asl::validate_as(definition, kind);
-        diagnostics.retain(|finding| finding.severity == asl::Severity::Error);
-        if !diagnostics.is_empty() {
-            return Err(asl::Invalid { diagnostics });
-        }
-    }
-    asl::StateMachine::parse(definition)
-}
+use crate::engine::Engine;
+use crate::errors::{SfnError, no_machine};
+use crate::machine::{Machine, compile};
+use crate::store::{ActivityRow, MachineRow};
 
-fn kind_name(kind: ExecutionType) -> &'static str {
-    match kind {
-        ExecutionType::Standard => "STANDARD",
-        ExecutionType::Express => "EXPRESS",
-    }
-}
-
-impl Inner {
-    pub(super) async fn register(&self, stack: &Stack) -> Result<(), SfnError> {
+impl Engine {
+    /// Registers what an earlier process has kept, and what the stack has.
+    pub(crate) async fn register(&self, stack: &Stack) -> Result<(), SfnError> {
         let mut known = HashMap::new();
         for row in self.store.machines()? {
             known.insert(row.arn.clone(), row.clone());
@@ -63,7 +42,7 @@ impl Inner {
             let mut row = MachineRow {
                 arn: machine.arn.clone(),
                 name: machine.name.clone(),
-                kind: kind_name(kind).to_owned(),
+                kind,
                 role_arn: machine.role_arn.clone(),
                 definition: machine.definition.clone(),
                 revision: earlier.map_or_else(|| "INITIAL".to_owned(), |row| row.revision.clone()),
@@ -91,30 +70,19 @@ impl Inner {
         Ok(())
     }
 
-    pub(super) fn insert_machine(
+    pub(crate) fn insert_machine(
         &self,
         row: MachineRow,
         compiled: asl::StateMachine,
     ) -> Arc<Machine> {
-        let machine = Arc::new(Machine {
-            hash: definition_hash(&row.definition),
-            effort: Effort::of(&row.definition),
-            row,
-            compiled,
-            stored: AtomicBool::new(false),
-        });
+        let machine = Arc::new(Machine::new(row, compiled));
         let mut machines = self.machines.write();
         machines.insert(machine.row.arn.clone(), machine.clone());
         machine
     }
 
-    pub(super) fn machine(&self, arn: &str) -> Result<Arc<Machine>, ServiceError> {
+    pub(crate) fn machine(&self, arn: &str) -> Result<Arc<Machine>, ServiceError> {
         let machines = self.machines.read();
-        machines.get(arn).cloned().ok_or_else(|| {
-            ServiceError::new(
-                "StateMachineDoesNotExist",
-                format!("State Machine Does Not Exist: '{arn}'"),
-            )
-        })
+        machines.get(arn).cloned().ok_or_else(|| no_machine(arn))
     }
 }

@@ -1,0 +1,141 @@
+//! What is told of a Map Run, while it is under way and afterwards
+//! (<https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeMapRun.html>).
+
+use std::sync::Arc;
+
+use crate::start::Status;
+use crate::timestamp::Timestamp;
+
+/// A Map Run of an execution.
+#[derive(Clone, Debug, PartialEq)]
+pub struct MapRunReport {
+    /// The Map Run's ARN.
+    pub arn: Arc<str>,
+    /// When it started.
+    pub started: Timestamp,
+    /// When it ended.
+    pub stopped: Option<Timestamp>,
+    /// Where it stands.
+    pub status: MapRunStatus,
+    /// MaxConcurrency as it was given; 0 without one.
+    pub max_concurrency: u64,
+    /// ToleratedFailureCount; 0 without one.
+    pub tolerated_count: u64,
+    /// ToleratedFailurePercentage; 0 without one.
+    pub tolerated_percentage: f64,
+    /// Its items.
+    pub items: MapRunCounts,
+    /// Its child executions, each of which may have a batch of items.
+    pub executions: MapRunCounts,
+}
+
+/// Where a Map Run stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapRunStatus {
+    /// It goes on.
+    Running,
+    /// Every item is done, but for the failures that are tolerated.
+    Succeeded,
+    /// Too many items failed, or something about the Map Run itself did.
+    Failed,
+    /// Something else ended the state that it belongs to.
+    Aborted,
+}
+
+impl MapRunStatus {
+    /// The status as DescribeMapRun names it: `RUNNING`, `SUCCEEDED`, `FAILED`, `ABORTED`.
+    pub fn name(self) -> &'static str {
+        match self {
+            MapRunStatus::Running => "RUNNING",
+            MapRunStatus::Succeeded => "SUCCEEDED",
+            MapRunStatus::Failed => "FAILED",
+            MapRunStatus::Aborted => "ABORTED",
+        }
+    }
+}
+
+/// How many items, or child executions, stand where.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MapRunCounts {
+    /// Not started yet.
+    pub pending: usize,
+    /// Under way.
+    pub running: usize,
+    /// Succeeded.
+    pub succeeded: usize,
+    /// Failed.
+    pub failed: usize,
+    /// Out of time.
+    pub timed_out: usize,
+    /// Stopped.
+    pub aborted: usize,
+    /// Whose results the ResultWriter has written.
+    pub results_written: usize,
+}
+
+impl MapRunCounts {
+    /// All of them.
+    pub fn total(&self) -> usize {
+        self.pending + self.running + self.ended()
+    }
+
+    fn ended(&self) -> usize {
+        self.succeeded + self.failed + self.timed_out + self.aborted
+    }
+
+    fn begin(&mut self, count: usize) {
+        self.pending = self.pending.saturating_sub(count);
+        self.running += count;
+    }
+
+    fn end(&mut self, count: usize, status: &Status) {
+        self.running = self.running.saturating_sub(count);
+        let counter = match status {
+            Status::Running => &mut self.running,
+            Status::Succeeded { .. } => &mut self.succeeded,
+            Status::Failed { .. } => &mut self.failed,
+            Status::TimedOut { .. } => &mut self.timed_out,
+            Status::Aborted { .. } => &mut self.aborted,
+        };
+        *counter += count;
+    }
+}
+
+impl MapRunReport {
+    /// So many items are known, and so many children are to have them.
+    pub(super) fn plan(&mut self, items: usize, executions: usize) {
+        self.items.pending = items;
+        self.executions.pending = executions;
+    }
+
+    /// A child begins with so many items.
+    pub(super) fn begin(&mut self, items: usize) {
+        self.items.begin(items);
+        self.executions.begin(1);
+    }
+
+    /// A child with so many items has ended.
+    pub(super) fn end(&mut self, items: usize, status: &Status) {
+        self.items.end(items, status);
+        self.executions.end(1, status);
+    }
+
+    /// The ResultWriter has written what there is.
+    pub(super) fn written(&mut self) {
+        for counts in [&mut self.items, &mut self.executions] {
+            counts.results_written = counts.ended();
+        }
+    }
+
+    /// The Map Run is over, and with it what was under way; one that is over stays as it is.
+    pub(in crate::execution) fn close(&mut self, status: MapRunStatus, now: Timestamp) {
+        if self.status != MapRunStatus::Running {
+            return;
+        }
+        self.status = status;
+        self.stopped = Some(now);
+        for counts in [&mut self.items, &mut self.executions] {
+            counts.aborted += std::mem::take(&mut counts.running);
+        }
+    }
+}

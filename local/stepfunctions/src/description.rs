@@ -1,0 +1,138 @@
+//! How an execution is described, to its caller and to the command line.
+
+use asl::{Status, Timestamp};
+use cloud::error::ServiceError;
+use cloud::time::epoch_seconds;
+use serde_json::{Value, json};
+
+use crate::engine::Engine;
+use crate::errors::{internal, no_execution};
+use crate::run::Run;
+use crate::store::ExecutionRow;
+
+/// An execution as it stands.
+#[derive(Debug, Clone)]
+pub struct ExecutionDescription {
+    /// Execution ARN.
+    pub arn: String,
+    /// Execution name.
+    pub name: String,
+    /// State machine ARN.
+    pub state_machine_arn: String,
+    /// Where it stands.
+    pub status: Status,
+    /// Its input.
+    pub input: asl::Value,
+    /// When it started.
+    pub started: Timestamp,
+    /// When it ended.
+    pub stopped: Option<Timestamp>,
+    /// Map Run of a Distributed Map's child.
+    pub map_run: Option<String>,
+    /// Why it stands still, if its events cannot be recorded at present.
+    pub stands_still: Option<String>,
+}
+
+impl ExecutionDescription {
+    /// Output of one that succeeded.
+    pub fn output(&self) -> Option<Value> {
+        match &self.status {
+            Status::Succeeded { output } => Some(Value::from(output.clone())),
+            _ => None,
+        }
+    }
+
+    /// Error name of one that did not.
+    pub fn error(&self) -> Option<&str> {
+        self.failure().0
+    }
+
+    /// Cause of one that did not.
+    pub fn cause(&self) -> Option<&str> {
+        self.failure().1
+    }
+
+    fn failure(&self) -> (Option<&str>, Option<&str>) {
+        match &self.status {
+            Status::Running | Status::Succeeded { .. } => (None, None),
+            Status::Failed { error, cause }
+            | Status::TimedOut { error, cause }
+            | Status::Aborted { error, cause } => (error.as_deref(), cause.as_deref()),
+        }
+    }
+
+    /// The members that DescribeExecution, StartSyncExecution and the nested-execution integration share.
+    pub(crate) fn to_json(&self) -> Value {
+        let mut response = json!({
+            "executionArn": self.arn,
+            "stateMachineArn": self.state_machine_arn,
+            "name": self.name,
+            "status": self.status.name(),
+            "startDate": epoch_seconds(self.started),
+            "input": self.input.to_string(),
+            "inputDetails": { "included": true },
+        });
+        if let Some(stopped) = self.stopped {
+            response["stopDate"] = epoch_seconds(stopped);
+        }
+        if let Some(map_run) = &self.map_run {
+            response["mapRunArn"] = json!(map_run);
+        }
+        if let Status::Succeeded { output } = &self.status {
+            response["output"] = json!(output.to_string());
+            response["outputDetails"] = json!({ "included": true });
+        }
+        for (key, text) in [("error", self.error()), ("cause", self.cause())] {
+            if let Some(text) = text {
+                response[key] = json!(text);
+            }
+        }
+        if let Some(reason) = &self.stands_still {
+            response["cause"] = json!(format!("The execution stands still: {reason}"));
+        }
+        response
+    }
+}
+
+impl From<ExecutionRow> for ExecutionDescription {
+    fn from(row: ExecutionRow) -> Self {
+        ExecutionDescription {
+            arn: row.start.arn.to_string(),
+            name: row.start.name.to_string(),
+            state_machine_arn: row.start.state_machine_arn.to_string(),
+            status: row.status,
+            input: row.start.input,
+            started: row.started,
+            stopped: row.stopped,
+            map_run: row.map_run,
+            stands_still: None,
+        }
+    }
+}
+
+impl From<&Run> for ExecutionDescription {
+    fn from(run: &Run) -> Self {
+        ExecutionDescription {
+            arn: run.start.arn.to_string(),
+            name: run.start.name.to_string(),
+            state_machine_arn: run.start.state_machine_arn.to_string(),
+            status: run.status(),
+            input: run.start.input.clone(),
+            started: run.started,
+            stopped: run.stopped(),
+            map_run: run.parent.as_ref().map(|parent| parent.map_run.to_string()),
+            stands_still: run.stands_still().map(|reason| reason.to_string()),
+        }
+    }
+}
+
+impl Engine {
+    pub(crate) fn describe(&self, arn: &str) -> Result<ExecutionDescription, ServiceError> {
+        if let Some(run) = self.runs.get(arn) {
+            return Ok(ExecutionDescription::from(&*run));
+        }
+        let row = self.store.execution(arn).map_err(internal)?;
+        row.map(ExecutionDescription::from)
+            .ok_or_else(|| no_execution(arn))
+    }
+}
