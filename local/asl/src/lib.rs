@@ -73,7 +73,7 @@ pub use start::{Start, Status};
 pub use state_type::StateType;
 pub use test_state::{
     FieldValidation, InspectionLevel, Mock, StateConfiguration, TestError, TestRequest,
-    TestResponse, TestStatus, test_state,
+    TestResponse, TestStatus, mock_fault, test_state,
 };
 pub use timestamp::Timestamp;
 pub use validate::{validate, validate_as};

@@ -9,7 +9,7 @@ use crate::command::{
 use crate::definition::StateMachine;
 use crate::error_name;
 use crate::event::{Event, TaskError};
-use crate::execution::Execution;
+use crate::execution::{Execution, Observation};
 use crate::start::{Start, Status};
 use crate::timestamp::Timestamp;
 use crate::value::Value;
@@ -34,6 +34,20 @@ pub trait Services {
         results: &MapRunResults,
     ) -> Result<Value, TaskError> {
         Ok(crate::results::files(results, &writer.arguments, &writer.config).1)
+    }
+
+    /// Whether [`Services::observe`] is to be told of what happens inside.
+    fn watches(&self) -> bool {
+        false
+    }
+
+    /// Something happened inside a state. `run` tells executions apart: 0 is the first one, each child of a
+    /// Distributed Map has a number of its own.
+    fn observe(&mut self, _run: u64, _observation: Observation) {}
+
+    /// Whether the simulation is to be left as it stands.
+    fn has_seen_enough(&self) -> bool {
+        false
     }
 }
 
@@ -101,11 +115,15 @@ pub fn run(
     now: Timestamp,
     services: &mut dyn Services,
 ) -> Execution {
-    Simulation::run(machine, start, now, services).0
+    Simulation::run(machine, start, now, services, &mut 0).0
 }
 
 struct Simulation<'a> {
     services: &'a mut dyn Services,
+    /// Which of the executions this is.
+    run: u64,
+    /// How many executions have been started before.
+    runs: &'a mut u64,
     now: Timestamp,
     /// What happens when, and in the order in which it was asked for.
     agenda: BinaryHeap<Reverse<(Timestamp, u64)>>,
@@ -122,9 +140,14 @@ impl Simulation<'_> {
         start: Start,
         now: Timestamp,
         services: &mut dyn Services,
+        runs: &mut u64,
     ) -> (Execution, Timestamp) {
+        let run = *runs;
+        *runs += 1;
         let mut simulation = Simulation {
             services,
+            run,
+            runs,
             now,
             agenda: BinaryHeap::new(),
             events: HashMap::new(),
@@ -133,17 +156,31 @@ impl Simulation<'_> {
             tasks: HashMap::new(),
             children: HashMap::new(),
         };
-        let (mut execution, commands) = Execution::start(machine, start, now);
-        simulation.carry_out(commands);
+        let (mut execution, commands) = if simulation.services.watches() {
+            Execution::start_observed(machine, start, now)
+        } else {
+            Execution::start(machine, start, now)
+        };
+        simulation.go_on(&mut execution, commands);
         while let Some(Reverse((at, id))) = simulation.agenda.pop() {
+            if simulation.services.has_seen_enough() {
+                break;
+            }
             let Some(event) = simulation.events.remove(&id) else {
                 continue;
             };
             simulation.now = simulation.now.max(at);
             let commands = execution.apply(event, simulation.now);
-            simulation.carry_out(commands);
+            simulation.go_on(&mut execution, commands);
         }
         (execution, simulation.now)
+    }
+
+    fn go_on(&mut self, execution: &mut Execution, commands: Vec<Command>) {
+        for observation in execution.observations() {
+            self.services.observe(self.run, observation);
+        }
+        self.carry_out(commands);
     }
 
     fn at(&mut self, at: Timestamp, event: Event) -> u64 {
@@ -222,7 +259,7 @@ impl Simulation<'_> {
     /// A child runs through by itself, for nothing in it depends on the others.
     fn child(&mut self, child: Child) -> (Timestamp, Status) {
         let (execution, ended) =
-            Simulation::run(&child.machine, child.start, self.now, self.services);
+            Simulation::run(&child.machine, child.start, self.now, self.services, self.runs);
         (ended, execution.status().clone())
     }
 }

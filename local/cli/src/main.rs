@@ -12,6 +12,7 @@ mod interrupt;
 mod needed;
 mod progress;
 mod project;
+mod suites;
 mod summary;
 mod timeline;
 

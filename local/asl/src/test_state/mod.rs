@@ -14,7 +14,7 @@ use crate::simulate::Services;
 use crate::timestamp::Timestamp;
 use crate::value::{Map, Value};
 
-pub use model::FieldValidation;
+pub use model::{FieldValidation, fault as mock_fault};
 use run::NAME;
 
 /// How much TestState tells of the way from input to output.

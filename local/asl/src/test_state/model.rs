@@ -121,8 +121,9 @@ const ANSWERS: &[(&str, &str, &[Field])] = &[
     ),
 ];
 
-/// What is wrong with a mocked result. What a job or whoever holds a token answers has no model.
-pub(super) fn fault(
+/// What is wrong with a mocked result, if the service could not have answered it. What a job or whoever holds a token
+/// answers has no model.
+pub fn fault(
     resource: &Resource,
     result: &Value,
     validation: FieldValidation,

@@ -84,7 +84,8 @@ fn executions(out: &Path) -> Vec<String> {
     found.into_iter().map(|(_, name)| name).collect()
 }
 
-fn events(history: &[Value]) -> String {
+/// The events as a table.
+pub fn events(history: &[Value]) -> String {
     let start = history.first().map_or(0.0, timestamp);
     let rows = history.iter().map(|event| {
         vec![

@@ -2,16 +2,20 @@
 
 mod doctor;
 mod exec;
+mod explore;
 mod history;
 mod load;
 mod price;
 mod prune;
 mod run;
 mod serve;
+mod test;
 mod test_state;
 mod validate;
 
 use std::process::ExitCode;
+
+pub use validate::line;
 
 use clap::Subcommand;
 
@@ -24,6 +28,8 @@ pub enum Command {
     Doctor(doctor::Doctor),
     /// Run any definition by itself, with commands in place of its functions.
     Exec(exec::Exec),
+    /// Tell what each failure of a state machine comes to, and find those that nobody thought of.
+    Explore(explore::Explore),
     /// Tell what happened in an execution, event by event.
     History(history::History),
     /// Put a URL under load and measure its latency, in an open or a closed loop.
@@ -36,6 +42,8 @@ pub enum Command {
     Run(run::Run),
     /// Serve the local cloud on one endpoint, for any SDK or the AWS CLI.
     Serve(serve::Serve),
+    /// Run the test cases of state machines: mocked services, a virtual clock, coverage.
+    Test(test::Test),
     /// Test one state with an input, as the TestState API does; its task needs a mock.
     TestState(test_state::TestState),
     /// Check state machine definitions as CreateStateMachine does, all errors at once.
@@ -51,12 +59,14 @@ impl Command {
         match self {
             Command::Doctor(command) => command.execute(),
             Command::Exec(command) => command.execute().await,
+            Command::Explore(command) => command.execute(),
             Command::History(command) => command.execute(),
             Command::Load(command) => command.execute().await,
             Command::Price(command) => command.execute(),
             Command::Prune(command) => command.execute().await,
             Command::Run(command) => command.execute().await,
             Command::Serve(command) => command.execute().await,
+            Command::Test(command) => command.execute(),
             Command::TestState(command) => command.execute(),
             Command::Validate(command) => command.execute(),
         }

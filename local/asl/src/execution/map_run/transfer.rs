@@ -11,6 +11,7 @@ use crate::execution::broken::Broken;
 use crate::execution::failure::{Failure, Origin};
 use crate::execution::ledger::{Execution, Step};
 use crate::execution::map_run::report::MapRunStatus;
+use crate::execution::observe::Seen;
 use crate::history::EventKind;
 use crate::results;
 use crate::state_type::StateType;
@@ -60,6 +61,7 @@ impl Execution {
         run.transfer = Some(id);
         run.source = source.into();
         let reader = ItemReader {
+            state: Arc::clone(&state.name),
             resource: reader.resource.clone(),
             arguments,
             config,
@@ -79,7 +81,13 @@ impl Execution {
         };
         let (state, map, distributed) = self.distributed_of(&program, key)?;
         let begun = match result {
-            Ok(items) => self.begin_run(key, state, map, distributed, Arc::new(items)),
+            Ok(items) => {
+                let items = Arc::new(items);
+                let frame = self.frames.get(key)?;
+                self.observer
+                    .see(state, frame, || Seen::Items(Arc::clone(&items)));
+                self.begin_run(key, state, map, distributed, items)
+            }
             Err(error) => Err(Failure::of_driver(error, Origin::MapRun)),
         };
         self.resume(&program, key, state, begun)

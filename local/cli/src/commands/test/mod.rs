@@ -1,0 +1,244 @@
+//! `hybrid test`: the test cases beside state machine definitions, each with its mocks, on a virtual clock.
+
+mod junit;
+mod report;
+
+use std::{
+    path::PathBuf,
+    process::ExitCode,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
+
+use clap::Args;
+use testing::{Case, Coverage, Mismatch, Run};
+
+use crate::{
+    error::{Error, FAILED},
+    suites::{self, Loaded},
+};
+
+/// Arguments of `hybrid test`.
+#[derive(Args)]
+pub struct Test {
+    /// Files NAME.test.json, folders of them, or pipelines of this project [default: all of the project].
+    paths: Vec<PathBuf>,
+    /// Run only the cases whose name contains this.
+    #[arg(long, value_name = "TEXT")]
+    filter: Option<String>,
+    /// Print a dot for a case instead of its name.
+    #[arg(long)]
+    dots: bool,
+    /// Print what the cases reach of each state machine.
+    #[arg(long)]
+    coverage: bool,
+    /// Fail unless the cases reach so much of each state machine, in percent.
+    #[arg(long, value_name = "PERCENT", value_parser = percent)]
+    min_coverage: Option<f64>,
+    /// Stop a case at so many events of its history, where the case does not say [default: 25000, as on AWS].
+    #[arg(long, value_name = "N")]
+    max_events: Option<u64>,
+    /// Write the results as JUnit XML.
+    #[arg(long, value_name = "FILE")]
+    junit: Option<PathBuf>,
+    /// Print one JSON document.
+    #[arg(long)]
+    json: bool,
+}
+
+fn percent(text: &str) -> Result<f64, String> {
+    let number = text
+        .parse()
+        .ok()
+        .filter(|number| (0.0..=100.0).contains(number));
+    number.ok_or_else(|| "expected a number from 0 to 100".to_owned())
+}
+
+/// The results of one file.
+struct Tested {
+    loaded: Loaded,
+    outcomes: Vec<Outcome>,
+    coverage: Coverage,
+}
+
+/// The result of one case.
+struct Outcome {
+    case: Case,
+    run: Run,
+    mismatches: Vec<Mismatch>,
+    took: Duration,
+}
+
+impl Outcome {
+    fn passed(&self) -> bool {
+        self.mismatches.is_empty()
+    }
+}
+
+impl Test {
+    /// Exit code 0 if every case passes and the coverage suffices, 2 for a file that cannot be used, else 1.
+    pub fn execute(self) -> Result<ExitCode, Error> {
+        let files = suites::find(&self.paths)?;
+        let loaded: Vec<Loaded> = files
+            .iter()
+            .map(|file| Loaded::cases(file))
+            .collect::<Result<_, _>>()?;
+        for one in &loaded {
+            for line in unmocked(one) {
+                eprintln!("{line}");
+            }
+        }
+        let start = Instant::now();
+        let tested = self.run(loaded)?;
+        let took = start.elapsed();
+        if self.json {
+            println!("{}", report::json(&tested, took));
+        } else {
+            report::print(
+                &tested,
+                took,
+                self.dots,
+                self.coverage || self.min_coverage.is_some(),
+            );
+        }
+        if let Some(file) = &self.junit {
+            std::fs::write(file, junit::document(&tested)).map_err(Error::file(file))?;
+        }
+        let mut passed = tested
+            .iter()
+            .all(|one| one.outcomes.iter().all(Outcome::passed));
+        for one in &tested {
+            let reached = one.coverage.percent();
+            if let Some(least) = self.min_coverage.filter(|least| reached < *least) {
+                passed = false;
+                eprintln!(
+                    "{}: the cases reach {reached:.1} % of the state machine, less than {least} %",
+                    one.loaded.file.display()
+                );
+            }
+        }
+        Ok(if passed {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(FAILED)
+        })
+    }
+
+    fn run(&self, loaded: Vec<Loaded>) -> Result<Vec<Tested>, Error> {
+        let chosen = |case: &Case| {
+            self.filter
+                .as_ref()
+                .is_none_or(|text| case.name.contains(text))
+        };
+        let work: Vec<(usize, Case)> = loaded
+            .iter()
+            .enumerate()
+            .flat_map(|(index, one)| {
+                let cases = one.suite.iter().flat_map(|suite| &suite.cases);
+                cases
+                    .filter(|case| chosen(case))
+                    .map(move |case| (index, case.clone()))
+            })
+            .collect();
+        if work.is_empty() {
+            return Err(Error::Usage(match &self.filter {
+                Some(text) => format!("no case has {text:?} in its name"),
+                None => "there are no cases".to_owned(),
+            }));
+        }
+        let mut outcomes: Vec<Vec<Outcome>> = loaded.iter().map(|_| Vec::new()).collect();
+        for (index, outcome) in in_parallel(&loaded, &work, self.max_events) {
+            outcomes[index].push(outcome);
+        }
+        let tested = loaded.into_iter().zip(outcomes).map(|(loaded, outcomes)| {
+            let mut coverage = Coverage::new(&loaded.definition.outline);
+            for outcome in &outcomes {
+                coverage.add(&outcome.run.observations);
+            }
+            Tested {
+                loaded,
+                outcomes,
+                coverage,
+            }
+        });
+        Ok(tested.filter(|one| !one.outcomes.is_empty()).collect())
+    }
+}
+
+/// Runs the cases on every processor; the results in the order of the cases.
+fn in_parallel(
+    loaded: &[Loaded],
+    work: &[(usize, Case)],
+    max_events: Option<u64>,
+) -> Vec<(usize, Outcome)> {
+    let next = AtomicUsize::new(0);
+    let workers = std::thread::available_parallelism()
+        .map_or(1, std::num::NonZero::get)
+        .min(work.len());
+    let mut done: Vec<(usize, usize, Outcome)> = std::thread::scope(|scope| {
+        let worker = || {
+            let mut done = Vec::new();
+            loop {
+                let at = next.fetch_add(1, Ordering::Relaxed);
+                let Some((index, case)) = work.get(at) else {
+                    return done;
+                };
+                done.push((at, *index, one(&loaded[*index], case, max_events)));
+            }
+        };
+        let workers: Vec<_> = (0..workers).map(|_| scope.spawn(worker)).collect();
+        // A worker that panicked has said so; its panic goes on here.
+        let joined = workers.into_iter().map(|worker| {
+            worker
+                .join()
+                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        });
+        joined.flatten().collect()
+    });
+    done.sort_by_key(|(at, ..)| *at);
+    done.into_iter()
+        .map(|(_, index, outcome)| (index, outcome))
+        .collect()
+}
+
+fn one(loaded: &Loaded, case: &Case, max_events: Option<u64>) -> Outcome {
+    let mut case = case.clone();
+    case.max_events = case.max_events.or(max_events);
+    let kind = loaded
+        .suite
+        .as_ref()
+        .map_or(asl::ExecutionType::Standard, |suite| suite.kind);
+    let start = Instant::now();
+    let (run, mismatches) = case.run(&loaded.definition, kind, loaded.sample.as_ref());
+    Outcome {
+        took: start.elapsed(),
+        case,
+        run,
+        mismatches,
+    }
+}
+
+/// What is told before the run: task states that a case does not mock. A case that gets there fails.
+fn unmocked(loaded: &Loaded) -> Vec<String> {
+    let mut cases: Vec<(&str, Vec<&str>)> = Vec::new();
+    for case in loaded.suite.iter().flat_map(|suite| &suite.cases) {
+        for state in case.mocks.missing(&loaded.definition.outline) {
+            match cases.iter_mut().find(|(name, _)| *name == state) {
+                Some((_, without)) => without.push(&case.name),
+                None => cases.push((state, vec![&case.name])),
+            }
+        }
+    }
+    let line = |(state, cases): (&str, Vec<&str>)| {
+        let more = match cases.len() - 1 {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        format!(
+            "note: {}: {state:?} has no mock in the case {:?}{more}",
+            loaded.file.display(),
+            cases[0]
+        )
+    };
+    cases.into_iter().map(line).collect()
+}
