@@ -135,10 +135,20 @@ services! {
     }
     /// EventBridge.
     /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_Operations.html>
-    EventBridge: EventBridgeAction { PutEvents, ListRules }
+    EventBridge: EventBridgeAction {
+        PutEvents, TestEventPattern,
+        PutRule, DescribeRule, DeleteRule, EnableRule, DisableRule, ListRules, ListRuleNamesByTarget,
+        PutTargets, RemoveTargets, ListTargetsByRule,
+        CreateEventBus, DescribeEventBus, DeleteEventBus, ListEventBuses,
+        TagResource, UntagResource, ListTagsForResource,
+    }
     /// EventBridge Scheduler.
     /// <https://docs.aws.amazon.com/scheduler/latest/APIReference/API_Operations.html>
-    Scheduler: SchedulerAction { CreateSchedule, GetSchedule, UpdateSchedule, DeleteSchedule, ListSchedules }
+    Scheduler: SchedulerAction {
+        CreateSchedule, GetSchedule, UpdateSchedule, DeleteSchedule, ListSchedules,
+        CreateScheduleGroup, GetScheduleGroup, DeleteScheduleGroup, ListScheduleGroups,
+        TagResource, UntagResource, ListTagsForResource,
+    }
     /// Security Token Service: the one action that tools call before they do anything else.
     /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_Operations.html>
     Sts: StsAction { GetCallerIdentity }

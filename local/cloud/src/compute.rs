@@ -15,6 +15,7 @@ use crate::router::Services;
 use crate::s3::S3;
 use crate::scheduler::{ScheduleError, Scheduler};
 use crate::sts::Sts;
+use crate::targets::Targets;
 use crate::usage::Meter;
 use crate::worker::Workers;
 use stack::Stack;
@@ -89,7 +90,13 @@ impl Compute {
             faults.clone(),
             meter.clone(),
         );
-        let events = Events::new(local.clone(), &stack.rules, lambda.clone(), faults.clone())?;
+        let targets = Targets::new(&local, lambda.clone());
+        let events = Events::new(
+            local.clone(),
+            &stack.rules,
+            targets.clone(),
+            faults.clone(),
+        )?;
         let workers = Workers {
             local: local.clone(),
             processes: processes.clone(),
@@ -115,7 +122,7 @@ impl Compute {
             account: local.account.clone(),
             faults: faults.clone(),
         };
-        let scheduler = Scheduler::new(local, events.clone(), faults.clone(), stack)?;
+        let scheduler = Scheduler::new(local, targets, faults.clone(), stack)?;
         Ok(Compute {
             lambda,
             ecs,
@@ -149,10 +156,17 @@ impl Compute {
         self.processes.open();
     }
 
+    /// Begins to watch the clock: schedules and scheduled rules are due from now on.
+    pub fn watch_clock(&self) {
+        self.scheduler.start();
+        self.events.start();
+    }
+
     /// Stops every child and waits until all have ended. What they did is done again at the next start
     /// on the same folder.
     pub async fn shutdown(&self) {
         self.scheduler.stop();
+        self.events.stop();
         self.processes.shutdown().await;
     }
 }

@@ -11,7 +11,6 @@ use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Response};
 use axum::middleware::map_response;
-use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
@@ -20,16 +19,8 @@ use crate::connections;
 use crate::error::ServiceError;
 use crate::guard::{self, Protocol};
 use crate::rest::{error_response, target};
+pub use crate::service::Service;
 use crate::{batch, ecs, lambda, scheduler};
-
-/// A service behind the endpoint.
-pub trait Service: Send + Sync {
-    /// Whose requests it answers.
-    fn id(&self) -> ServiceId;
-
-    /// Answers one request.
-    fn answer(&self, request: Request) -> BoxFuture<'_, Result<Response<Body>, ServiceError>>;
-}
 
 /// The services behind the endpoint.
 #[derive(Clone, Default)]
@@ -69,7 +60,7 @@ fn destination<'a>(headers: &'a HeaderMap, path: &str) -> Result<ServiceId, &'a 
     match authorization.and_then(|value| signing_scope(value.to_str().ok()?)) {
         Some(scope) => ServiceId::by(ServiceId::prefix, scope).ok_or(scope),
         None if path.starts_with(lambda::FUNCTIONS) => Ok(ServiceId::Lambda),
-        None if path.starts_with(scheduler::SCHEDULES) => Ok(ServiceId::Scheduler),
+        None if scheduler::is_path(path) => Ok(ServiceId::Scheduler),
         None if batch::action(path).is_some() => Ok(ServiceId::Batch),
         None if path.starts_with(ecs::TASK_METADATA) => Ok(ServiceId::Ecs),
         None => Ok(ServiceId::S3),

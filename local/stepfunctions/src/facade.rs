@@ -348,10 +348,11 @@ fn start_targets(compute: &Compute, sfn: &Sfn) {
     let sfn = sfn.clone();
     compute
         .events
-        .on_start_execution(Arc::new(move |arn, input| {
+        .on_start_execution(Arc::new(move |start| {
             let sfn = sfn.clone();
             async move {
-                sfn.start_execution(&arn, None, input.into())
+                let name = Some(start.name.as_str());
+                sfn.start_execution(&start.state_machine, name, start.input.into())
                     .await
                     .map(drop)
             }

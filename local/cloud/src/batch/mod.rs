@@ -25,7 +25,7 @@ use crate::events::Events;
 use crate::faults::Verdict;
 use crate::records::Records;
 use crate::rest;
-use crate::router::Service;
+use crate::service::Service;
 use crate::usage::Meter;
 use crate::worker::Workers;
 use stack::{ComputeEnvironment, JobDefinition, JobQueue};

@@ -220,6 +220,26 @@ impl Lambda {
         &self.inner.shared.processes.work
     }
 
+    /// The processes of all services.
+    pub(crate) fn processes(&self) -> &Processes {
+        &self.inner.shared.processes
+    }
+
+    /// Queues an event: once this returns, it is delivered at least once, whatever ends in between.
+    pub(crate) fn enqueue(&self, name_or_arn: &str, payload: Bytes) -> Result<(), ServiceError> {
+        let host = self.host(name_or_arn)?;
+        let invoke = Invoke {
+            payload,
+            kind: InvocationType::Event,
+            tail: false,
+        };
+        check_payload(&invoke)?;
+        match self.faults().strike(LambdaAction::Invoke)? {
+            Verdict::Proceed => self.queue(host, Uuid::new_v4().to_string(), invoke.payload),
+            Verdict::Lose => Ok(()),
+        }
+    }
+
     fn try_permit(&self, host: &Host) -> Result<OwnedSemaphorePermit, ServiceError> {
         let permits = host.reserved.as_ref().unwrap_or(&self.inner.unreserved);
         permits.clone().try_acquire_owned().map_err(|_| throttled())

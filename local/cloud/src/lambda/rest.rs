@@ -18,7 +18,7 @@ use crate::action::{LambdaAction, ServiceId};
 use crate::error::ServiceError;
 use crate::faults::Verdict;
 use crate::rest;
-use crate::router::Service;
+use crate::service::Service;
 use stack::Function;
 
 /// Path of every function.

@@ -171,6 +171,6 @@ async fn a_schedule_starts_an_execution() {
     }];
     let cloud = Cloud::start(&stack).await;
     let mut executions = cloud.executions();
-    cloud.compute.scheduler.start();
+    cloud.compute.watch_clock();
     assert_eq!(next(&mut executions).await, json!({"x": 1}));
 }
