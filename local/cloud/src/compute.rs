@@ -8,7 +8,7 @@ use crate::ecs::Ecs;
 use crate::events::{Events, RuleError};
 use crate::faults::Faults;
 use crate::lambda::Lambda;
-use crate::logs::Logs;
+use crate::logs::{Logs, LogsApi};
 use crate::process::Processes;
 use crate::rates::Rates;
 use crate::router::Services;
@@ -147,7 +147,17 @@ impl Compute {
             .with(self.s3.clone())
             .with(self.events.clone())
             .with(self.scheduler.clone())
+            .with(self.logs_api())
             .with(self.sts.clone())
+    }
+
+    /// CloudWatch Logs, over the log files.
+    pub fn logs_api(&self) -> LogsApi {
+        LogsApi {
+            logs: self.logs.clone(),
+            local: self.lambda.local().clone(),
+            faults: self.faults.clone(),
+        }
     }
 
     /// Begins to work: what an earlier local cloud has left goes on, and what is asked for starts.

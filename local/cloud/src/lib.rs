@@ -1,4 +1,5 @@
-//! The compute side of the local cloud: Lambda, ECS, Batch, S3, EventBridge and its Scheduler behind one endpoint.
+//! The compute side of the local cloud: Lambda, ECS, Batch, S3, EventBridge and its Scheduler, and the reads of CloudWatch
+//! Logs, behind one endpoint.
 
 pub mod action;
 pub mod batch;

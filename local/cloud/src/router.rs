@@ -71,7 +71,7 @@ impl ServiceId {
     /// How the service is spoken to. ECS is asked for a task's metadata by plain GET too.
     fn protocol(self, headers: &HeaderMap) -> Protocol {
         match self {
-            ServiceId::StepFunctions | ServiceId::EventBridge => Protocol::AwsJson,
+            ServiceId::StepFunctions | ServiceId::EventBridge | ServiceId::Logs => Protocol::AwsJson,
             ServiceId::Ecs if target(headers).is_some() => Protocol::AwsJson,
             ServiceId::Ecs | ServiceId::Batch | ServiceId::Scheduler => Protocol::RestJson,
             ServiceId::Lambda => Protocol::RestBlob,

@@ -82,10 +82,9 @@ impl Scheduler {
                 state: Mutex::default(),
             }),
         };
-        scheduler.load();
+        scheduler.load(stack);
         for declared in &stack.schedules {
-            let definition = Definition::declared(declared);
-            definition.expression().map_err(|reason| ScheduleError {
+            let definition = Definition::declared(declared).map_err(|reason| ScheduleError {
                 name: declared.name.clone(),
                 reason,
             })?;
@@ -94,8 +93,8 @@ impl Scheduler {
         Ok(scheduler)
     }
 
-    /// Takes up what an earlier local cloud has kept.
-    fn load(&self) {
+    /// Takes up what an earlier local cloud has kept, but for schedules that the stack no longer has.
+    fn load(&self, stack: &Stack) {
         let mut book = self.book();
         for group in self.inner.groups.load::<Group>() {
             book.groups.insert(group.name.clone(), group);
@@ -103,7 +102,14 @@ impl Scheduler {
         let default = Group::new(DEFAULT_GROUP, &self.inner.local);
         book.groups.entry(DEFAULT_GROUP.to_owned()).or_insert(default);
         for schedule in self.inner.schedules.load::<Schedule>() {
-            book.schedules.insert(schedule.key(), schedule);
+            let key = schedule.key();
+            let mut declared = stack.schedules.iter();
+            let is_there = declared.any(|one| (&one.group, &one.name) == (&key.0, &key.1));
+            if schedule.declared && !is_there {
+                self.inner.schedules.remove(&record_id(&key));
+            } else {
+                book.schedules.insert(key, schedule);
+            }
         }
     }
 

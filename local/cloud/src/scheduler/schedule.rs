@@ -171,35 +171,32 @@ pub(super) fn check_name(member: &str, name: &str) -> Result<(), ServiceError> {
 }
 
 impl Definition {
-    /// A schedule of the stack.
-    pub(super) fn declared(schedule: &stack::Schedule) -> Self {
-        Definition {
-            name: schedule.name.clone(),
-            group_name: schedule.group.clone(),
-            description: None,
-            schedule_expression: schedule.expression.clone(),
-            schedule_expression_timezone: schedule.timezone.clone().unwrap_or_else(utc),
-            start_date: None,
-            end_date: None,
-            flexible_time_window: Window {
-                mode: Mode::Off,
-                maximum_window_in_minutes: None,
-            },
-            state: if schedule.enabled {
-                State::Enabled
-            } else {
-                State::Disabled
-            },
-            action_after_completion: Completion::None,
-            target: Target {
-                arn: schedule.target_arn.clone(),
-                role_arn: None,
-                input: (!schedule.input.is_null()).then(|| schedule.input.to_string()),
-                retry_policy: RetryPolicy::default(),
-                dead_letter_config: None,
-            },
-            client_token: None,
+    /// A schedule of the stack, whose properties have the names of the API.
+    /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-scheduler-schedule.html>
+    pub(super) fn declared(schedule: &stack::Schedule) -> Result<Self, ServiceError> {
+        let mut request = match &schedule.properties {
+            Value::Object(properties) => Value::Object(properties.clone()),
+            _ => json!({}),
+        };
+        request["Name"] = json!(schedule.name);
+        request["GroupName"] = json!(schedule.group);
+        request["ScheduleExpression"] = json!(schedule.expression);
+        request["State"] = json!(if schedule.enabled { "ENABLED" } else { "DISABLED" });
+        if let Some(zone) = &schedule.timezone {
+            request["ScheduleExpressionTimezone"] = json!(zone);
         }
+        if request["FlexibleTimeWindow"].is_null() {
+            request["FlexibleTimeWindow"] = json!({"Mode": "OFF"});
+        }
+        request["Target"]["Arn"] = json!(schedule.target_arn);
+        if !schedule.input.is_null() {
+            request["Target"]["Input"] = json!(schedule.input.to_string());
+        }
+        let definition =
+            Definition::deserialize(&request).map_err(|error| invalid(error.to_string()))?;
+        definition.expression()?;
+        definition.flexible_time_window.check()?;
+        Ok(definition)
     }
 
     /// When it is due.

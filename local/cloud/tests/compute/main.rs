@@ -10,3 +10,5 @@ mod guard;
 mod lambda;
 mod restart;
 mod s3;
+mod scheduler;
+mod versions;
