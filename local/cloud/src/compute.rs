@@ -91,12 +91,7 @@ impl Compute {
             meter.clone(),
         );
         let targets = Targets::new(&local, lambda.clone());
-        let events = Events::new(
-            local.clone(),
-            &stack.rules,
-            targets.clone(),
-            faults.clone(),
-        )?;
+        let events = Events::new(local.clone(), &stack.rules, targets.clone(), faults.clone())?;
         let workers = Workers {
             local: local.clone(),
             processes: processes.clone(),

@@ -346,18 +346,16 @@ pub(crate) fn lock_folder(path: &Path) -> Result<File, CloudError> {
 /// Rules and schedules may start state machines.
 fn start_targets(compute: &Compute, sfn: &Sfn) {
     let sfn = sfn.clone();
-    compute
-        .events
-        .on_start_execution(Arc::new(move |start| {
-            let sfn = sfn.clone();
-            async move {
-                let name = Some(start.name.as_str());
-                sfn.start_execution(&start.state_machine, name, start.input.into())
-                    .await
-                    .map(drop)
-            }
-            .boxed()
-        }));
+    compute.events.on_start_execution(Arc::new(move |start| {
+        let sfn = sfn.clone();
+        async move {
+            let name = Some(start.name.as_str());
+            sfn.start_execution(&start.state_machine, name, start.input.into())
+                .await
+                .map(drop)
+        }
+        .boxed()
+    }));
 }
 
 impl From<Description> for ExecutionDescription {

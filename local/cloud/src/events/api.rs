@@ -13,7 +13,7 @@ use super::{Events, State, record_id};
 use crate::action::EventBridgeAction;
 use crate::error::ServiceError;
 use crate::faults::Verdict;
-use crate::paging::{Page, page};
+use crate::pages::{Page, ordered};
 use crate::targets::Kind;
 use crate::time::{Timestamp, epoch_seconds, now};
 
@@ -198,7 +198,7 @@ impl List {
                  Member must be from 1 to {PAGE_LIMIT}"
             )));
         }
-        let Page { items, next } = page(all, self.next_token.as_deref(), limit)
+        let Page { items, next } = ordered(all, self.next_token.as_deref(), limit)
             .map_err(|error| invalid(format!("NextToken is not valid: {error}")))?;
         let mut answer = json!({ name: items });
         if let Some(next) = next {
@@ -268,8 +268,9 @@ impl Events {
         let text = |name: &str| entry[name].as_str().filter(|text| !text.is_empty());
         for name in ["Source", "DetailType", "Detail"] {
             if text(name).is_none() {
-                let message =
-                    format!("Parameter {name} is not valid. Reason: {name} is a required argument.");
+                let message = format!(
+                    "Parameter {name} is not valid. Reason: {name} is a required argument."
+                );
                 return refuse("InvalidArgument", &message);
             }
         }
@@ -287,7 +288,10 @@ impl Events {
         let detail = match serde_json::from_str::<Value>(detail) {
             Ok(detail @ Value::Object(_)) => detail,
             Ok(_) | Err(_) => {
-                return refuse("MalformedDetail", "Detail is malformed: it must be a JSON object.");
+                return refuse(
+                    "MalformedDetail",
+                    "Detail is malformed: it must be a JSON object.",
+                );
             }
         };
         let seconds = entry["Time"].as_f64();
@@ -314,7 +318,10 @@ impl Events {
                 "Parameter(s) EventPattern or ScheduleExpression must be specified.",
             ));
         }
-        if pattern.as_ref().is_some_and(|text| text.len() > PATTERN_LIMIT) {
+        if pattern
+            .as_ref()
+            .is_some_and(|text| text.len() > PATTERN_LIMIT)
+        {
             return Err(invalid(format!(
                 "1 validation error detected: EventPattern has more than {PATTERN_LIMIT} characters"
             )));
@@ -415,7 +422,9 @@ impl Events {
         if changed.targets.len() > TARGETS_LIMIT {
             return Err(ServiceError::new(
                 "LimitExceededException",
-                format!("The requested resource exceeds the maximum number allowed: a rule has {TARGETS_LIMIT} targets."),
+                format!(
+                    "The requested resource exceeds the maximum number allowed: a rule has {TARGETS_LIMIT} targets."
+                ),
             ));
         }
         self.keep(&changed)?;
@@ -438,7 +447,10 @@ impl Events {
         let bus = state.bus(request.event_bus_name.as_deref())?;
         let of_bus = state.rules.values().filter(|rule| rule.bus == bus.name);
         let wanted = of_bus.filter(|rule| request.has_prefix(&rule.name));
-        request.page("Rules", wanted.map(|rule| (rule.name.clone(), rule.describe())))
+        request.page(
+            "Rules",
+            wanted.map(|rule| (rule.name.clone(), rule.describe())),
+        )
     }
 
     fn list_targets(&self, request: &List) -> Result<Value, ServiceError> {
@@ -447,7 +459,10 @@ impl Events {
         let name = name.ok_or_else(|| invalid("1 validation error detected: Rule is required"))?;
         let rule = state.rule(request.event_bus_name.as_deref(), name)?;
         let targets = rule.targets.iter();
-        request.page("Targets", targets.map(|(id, target)| (id.clone(), json!(target))))
+        request.page(
+            "Targets",
+            targets.map(|(id, target)| (id.clone(), json!(target))),
+        )
     }
 
     fn list_names_by_target(&self, request: &List) -> Result<Value, ServiceError> {
@@ -459,7 +474,10 @@ impl Events {
         let of_bus = state.rules.values().filter(|rule| rule.bus == bus.name);
         let calls = |rule: &&Rule| rule.targets.values().any(|target| target.arn == arn);
         let names = of_bus.filter(calls);
-        request.page("RuleNames", names.map(|rule| (rule.name.clone(), json!(rule.name))))
+        request.page(
+            "RuleNames",
+            names.map(|rule| (rule.name.clone(), json!(rule.name))),
+        )
     }
 
     fn create_bus(&self, request: CreateEventBus) -> Result<Value, ServiceError> {
@@ -518,8 +536,14 @@ impl Events {
 
     fn list_buses(&self, request: &List) -> Result<Value, ServiceError> {
         let state = self.state();
-        let wanted = state.buses.values().filter(|bus| request.has_prefix(&bus.name));
-        request.page("EventBuses", wanted.map(|bus| (bus.name.clone(), bus.describe())))
+        let wanted = state
+            .buses
+            .values()
+            .filter(|bus| request.has_prefix(&bus.name));
+        request.page(
+            "EventBuses",
+            wanted.map(|bus| (bus.name.clone(), bus.describe())),
+        )
     }
 
     fn tag(&self, action: EventBridgeAction, request: TagRequest) -> Result<Value, ServiceError> {
@@ -533,7 +557,9 @@ impl Events {
             return Ok(json!({"Tags": list}));
         }
         tagged.tags().extend(tag_map(request.tags));
-        tagged.tags().retain(|key, _| !request.tag_keys.contains(key));
+        tagged
+            .tags()
+            .retain(|key, _| !request.tag_keys.contains(key));
         match tagged {
             Tagged::Rule(rule) => self.keep(rule)?,
             Tagged::Bus(bus) => self.keep_bus(bus)?,
@@ -560,10 +586,19 @@ impl Bus {
 /// Whether a pattern matches an event, which must have what every event has.
 fn test_event_pattern(request: &TestEventPattern) -> Result<Value, ServiceError> {
     let pattern = Pattern::parse(&request.event_pattern)?;
-    let not_valid = |reason: &str| invalid(format!("Parameter Event is not valid. Reason: {reason}"));
+    let not_valid =
+        |reason: &str| invalid(format!("Parameter Event is not valid. Reason: {reason}"));
     let event: Value = serde_json::from_str(&request.event)
         .map_err(|error| not_valid(&format!("it is not JSON: {error}")))?;
-    for name in ["id", "account", "source", "time", "region", "resources", "detail-type"] {
+    for name in [
+        "id",
+        "account",
+        "source",
+        "time",
+        "region",
+        "resources",
+        "detail-type",
+    ] {
         if event.get(name).is_none() {
             return Err(not_valid(&format!("{name} is missing")));
         }

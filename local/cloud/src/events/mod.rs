@@ -31,7 +31,6 @@ use crate::service::Service;
 use crate::targets::{Delivery, StartExecution, Targets};
 use crate::time::{Timestamp, now};
 
-pub(crate) use pattern::glob;
 pub use pattern::{Pattern, PatternError};
 use rule::{Bus, DEFAULT_BUS, Rule};
 
@@ -171,9 +170,9 @@ impl Events {
         self.inner.state.lock()
     }
 
-    /// Publishes an event of an AWS service on the default bus.
-    pub fn publish(&self, source: &str, detail_type: &str, resource: &str, detail: Value) {
-        let event = self.envelope(source, detail_type, json!([resource]), detail, now());
+    /// Publishes an event of an AWS service about these resources on the default bus.
+    pub fn publish(&self, source: &str, detail_type: &str, resources: &[&str], detail: Value) {
+        let event = self.envelope(source, detail_type, json!(resources), detail, now());
         if let Err(error) = self.deliver(DEFAULT_BUS, &event, 0) {
             tracing::error!(%error, source, detail_type, "an event was lost");
         }
@@ -257,7 +256,7 @@ fn record_id((bus, name): &(String, String)) -> String {
 impl Events {
     /// Carries out an action; the request is the API's.
     pub fn call(&self, action: EventBridgeAction, body: &Value) -> Result<Value, ServiceError> {
-        match (action, self.inner.faults.strike(action)?) {
+        match (action, self.inner.faults.admit(action, body)?) {
             (EventBridgeAction::PutEvents, verdict) => self.put_events(body, verdict),
             (_, Verdict::Lose) => Ok(json!({})),
             (action, Verdict::Proceed) => self.carry_out(action, body),

@@ -194,7 +194,9 @@ impl Target {
         if let Some(input) = &self.input
             && let Err(error) = serde_json::from_str::<Value>(input)
         {
-            return Some(format!("JSON syntax error in input for target {id}: {error}"));
+            return Some(format!(
+                "JSON syntax error in input for target {id}: {error}"
+            ));
         }
         let policy = self.retry_policy.and_then(RetryPolicy::problem);
         policy.map(|problem| format!("RetryPolicy of target {id} is not valid: {problem}"))

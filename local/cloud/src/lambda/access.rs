@@ -9,6 +9,7 @@ use super::api::{FunctionRequest, check_revision, conflict, invalid};
 use super::catalog::{Address, Entry, not_found};
 use super::{LATEST, Lambda};
 use crate::error::ServiceError;
+use crate::members::OneOrMany;
 
 /// Executions that reservations must leave to the functions without one.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-concurrency.html>
@@ -21,7 +22,7 @@ pub(super) struct TagRequest {
     #[serde(default)]
     tags: BTreeMap<String, String>,
     #[serde(default)]
-    tag_keys: Vec<String>,
+    tag_keys: OneOrMany,
 }
 
 #[derive(Debug, Deserialize)]
@@ -176,11 +177,15 @@ impl Lambda {
         let address = self.address(&request.function_name, None)?;
         let others: u32 = {
             let functions = self.functions();
-            let others = functions.values().filter(|entry| entry.latest.name != address.name);
+            let others = functions
+                .values()
+                .filter(|entry| entry.latest.name != address.name);
             others.filter_map(|entry| entry.reserved_concurrency).sum()
         };
         let all = self.local().limits.lambda_concurrency;
-        let left = all.saturating_sub(others).checked_sub(reserved.unwrap_or(0));
+        let left = all
+            .saturating_sub(others)
+            .checked_sub(reserved.unwrap_or(0));
         if reserved.is_some() && left.is_none_or(|left| left < LEAST_UNRESERVED) {
             return Err(invalid(format!(
                 "Specified ReservedConcurrentExecutions for function decreases account's \

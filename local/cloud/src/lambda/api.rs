@@ -15,7 +15,7 @@ use super::settings::{Settings, architecture};
 use super::{LATEST, Lambda};
 use crate::action::LambdaAction;
 use crate::error::ServiceError;
-use crate::paging::{Page, page};
+use crate::pages::{Page, ordered};
 use crate::time::now;
 
 /// Largest and default page of a list.
@@ -145,7 +145,10 @@ impl Configuration {
     /// Sets what is given.
     fn apply(self, settings: &mut Settings) -> Result<(), ServiceError> {
         if let Some(runtime) = self.runtime {
-            if !matches!(runtime.as_str(), "provided.al2023" | "provided.al2" | "provided") {
+            if !matches!(
+                runtime.as_str(),
+                "provided.al2023" | "provided.al2" | "provided"
+            ) {
                 return Err(invalid(format!(
                     "Runtime {runtime}: the local cloud runs executables alone. Pack one that speaks the Runtime API \
                      as bootstrap, with Runtime provided.al2023."
@@ -200,7 +203,7 @@ impl List {
                 ));
             }
         };
-        let Page { items, next } = page(all, self.marker.as_deref(), limit)
+        let Page { items, next } = ordered(all, self.marker.as_deref(), limit)
             .map_err(|error| invalid(format!("Marker is not valid: {error}")))?;
         let mut answer = json!({ name: items });
         if let Some(next) = next {
@@ -268,7 +271,9 @@ impl Lambda {
             )));
         }
         if request.configuration.runtime.is_none() {
-            return Err(invalid("Runtime and Handler are mandatory parameters for functions created with deployment packages."));
+            return Err(invalid(
+                "Runtime and Handler are mandatory parameters for functions created with deployment packages.",
+            ));
         }
         let mut functions = self.functions();
         if functions.contains_key(name) {
@@ -372,7 +377,9 @@ impl Lambda {
                 )));
             }
             let number = qualifier.parse().map_err(|_| {
-                invalid(format!("{qualifier} is no version; an alias is deleted by DeleteAlias"))
+                invalid(format!(
+                    "{qualifier} is no version; an alias is deleted by DeleteAlias"
+                ))
             })?;
             // What is gone already need not be deleted.
             entry.versions.remove::<u64>(&number);
@@ -413,12 +420,16 @@ impl Lambda {
             None => false,
             Some("ALL") => true,
             Some(other) => {
-                return Err(invalid(format!("FunctionVersion is ALL or not given, not {other}")));
+                return Err(invalid(format!(
+                    "FunctionVersion is ALL or not given, not {other}"
+                )));
             }
         };
         let functions = self.functions();
         let listed = functions.values().flat_map(|entry| {
-            let versions = entry.all().filter(move |version| all_versions || version.version == LATEST);
+            let versions = entry
+                .all()
+                .filter(move |version| all_versions || version.version == LATEST);
             versions.map(move |version| {
                 let qualifier = all_versions.then_some(version.version.as_str());
                 (order(version), version.describe(qualifier))

@@ -230,14 +230,29 @@ mod tests {
             (&format!("{arn}:$LATEST"), None, Some("$LATEST")),
         ] {
             let address = Address::new(form, beside, &local()).unwrap();
-            assert_eq!((address.name.as_str(), address.qualifier.as_deref()), ("f", qualifier));
+            assert_eq!(
+                (address.name.as_str(), address.qualifier.as_deref()),
+                ("f", qualifier)
+            );
         }
         for (form, beside, code) in [
             ("f:1", Some("2"), "InvalidParameterValueException"),
-            ("arn:aws:lambda:eu-west-1:123456789012:function:f", None, "ResourceNotFoundException"),
-            ("arn:aws:lambda:us-east-1:999999999999:function:f", None, "ResourceNotFoundException"),
+            (
+                "arn:aws:lambda:eu-west-1:123456789012:function:f",
+                None,
+                "ResourceNotFoundException",
+            ),
+            (
+                "arn:aws:lambda:us-east-1:999999999999:function:f",
+                None,
+                "ResourceNotFoundException",
+            ),
         ] {
-            assert_eq!(Address::new(form, beside, &local()).unwrap_err().code, code, "{form}");
+            assert_eq!(
+                Address::new(form, beside, &local()).unwrap_err().code,
+                code,
+                "{form}"
+            );
         }
     }
 

@@ -46,7 +46,9 @@ pub(super) enum CodeError {
 impl From<CodeError> for ServiceError {
     fn from(error: CodeError) -> ServiceError {
         let code = match error {
-            CodeError::Io(_) => return Self::with_status(500, "ServiceException", error.to_string()),
+            CodeError::Io(_) => {
+                return Self::with_status(500, "ServiceException", error.to_string());
+            }
             _ => "InvalidParameterValueException",
         };
         ServiceError::new(code, error.to_string())
@@ -162,9 +164,15 @@ pub(super) mod tests {
         let dir = tempfile::tempdir().unwrap();
         let zip = archive(&[("bootstrap", "#!/bin/sh\n"), ("etc/x.txt", "x")]);
         let code = Code::unpack(&zip, dir.path(), false).unwrap();
-        let mode = fs::metadata(code.folder.join("bootstrap")).unwrap().permissions().mode();
+        let mode = fs::metadata(code.folder.join("bootstrap"))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o700);
-        assert_eq!(fs::read_to_string(code.folder.join("etc/x.txt")).unwrap(), "x");
+        assert_eq!(
+            fs::read_to_string(code.folder.join("etc/x.txt")).unwrap(),
+            "x"
+        );
         assert_eq!(Code::unpack(&zip, dir.path(), false).unwrap(), code);
     }
 
@@ -173,11 +181,16 @@ pub(super) mod tests {
         let dir = tempfile::tempdir().unwrap();
         for (zip, words) in [
             (archive(&[("main.py", "")]), "no file bootstrap"),
-            (archive(&[("bootstrap", ""), ("../x", "")]), "out of its folder"),
+            (
+                archive(&[("bootstrap", ""), ("../x", "")]),
+                "out of its folder",
+            ),
             (STANDARD.encode("no zip"), "Could not unzip"),
             ("?".to_owned(), "not Base64"),
         ] {
-            let error = Code::unpack(&zip, dir.path(), false).unwrap_err().to_string();
+            let error = Code::unpack(&zip, dir.path(), false)
+                .unwrap_err()
+                .to_string();
             assert!(error.contains(words), "{error}");
         }
     }

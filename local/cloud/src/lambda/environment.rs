@@ -7,10 +7,10 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
+use super::Shared;
 use super::outcome::Outcome;
 use super::pool::Room;
 use super::runtime_api::{Phase, Reply, RuntimeApi, Work};
-use super::Shared;
 use crate::config::missing_binary;
 use crate::faults::FunctionEffect;
 use crate::logs::LogStream;
@@ -164,8 +164,10 @@ impl Environment {
         self.mark = self.log.len();
         self.log.mark();
         let job_uri = self.job_uri(&payload);
-        self.log
-            .line(&format!("START RequestId: {request_id} Version: {}", self.version));
+        self.log.line(&format!(
+            "START RequestId: {request_id} Version: {}",
+            self.version
+        ));
         let ready = self.ready().await;
         let init = (!std::mem::replace(&mut self.reported, true)).then(|| self.started.elapsed());
         let begin = Instant::now();

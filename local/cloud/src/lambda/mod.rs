@@ -27,6 +27,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
 use serde::de::IgnoredAny;
+use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
@@ -227,7 +228,8 @@ impl Lambda {
     ) -> Result<InvokeOutput, ServiceError> {
         let host = self.host(name_or_arn, invoke.qualifier.as_deref())?;
         check_payload(&invoke)?;
-        let verdict = self.faults().strike(LambdaAction::Invoke)?;
+        // The members that the protocol carries were checked where they were read.
+        let verdict = (self.faults()).admit(LambdaAction::Invoke, &Value::Null)?;
         let request_id = Uuid::new_v4().to_string();
         let mut output = InvokeOutput {
             status_code: 200,
@@ -292,7 +294,7 @@ impl Lambda {
             qualifier: None,
         };
         check_payload(&invoke)?;
-        match self.faults().strike(LambdaAction::Invoke)? {
+        match self.faults().admit(LambdaAction::Invoke, &Value::Null)? {
             Verdict::Proceed => self.queue(host, Uuid::new_v4().to_string(), invoke.payload),
             Verdict::Lose => Ok(()),
         }
@@ -323,7 +325,10 @@ fn catalog(kept: &Records, functions: &[Function]) -> BTreeMap<String, Entry> {
     }
     // One that the stack no longer has is not there any more.
     let is_there = |entry: &Entry| {
-        !entry.declared || functions.iter().any(|function| function.name == entry.latest.name)
+        !entry.declared
+            || functions
+                .iter()
+                .any(|function| function.name == entry.latest.name)
     };
     catalog.retain(|_, entry| is_there(entry));
     for function in functions {

@@ -3,20 +3,20 @@
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, Response, StatusCode};
+use axum::http::{Method, Response, StatusCode};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::limits::SYNC_PAYLOAD_LIMIT;
 use super::{InvocationType, Invoke, InvokeOutput, Lambda};
-use crate::action::{LambdaAction, ServiceId};
+use crate::action::{Action, LambdaAction, ServiceId};
 use crate::error::ServiceError;
 use crate::faults::Verdict;
+use crate::members::located;
 use crate::rest;
 use crate::service::Service;
 
@@ -38,14 +38,21 @@ impl Service for Lambda {
                 let asked = format!("{} {}", parts.method, parts.uri.path());
                 return Err(ServiceError::unknown_action(self.id().prefix(), &asked));
             };
+            let wire = located(action, &parts);
             if action == LambdaAction::Invoke {
+                let wire = Value::Object(wire);
+                Action::from(action).check_members(&wire)?;
                 let payload = rest::read(body).await.ok_or_else(too_large)?;
                 let name = named["FunctionName"].as_str().unwrap_or_default();
-                let invoke = invoke_request(&parts, payload)?;
+                let invoke = invoke_request(&wire, payload)?;
                 return Ok(invoke_response(self.invoke_with(name, invoke).await?));
             }
-            let request = members(&parts, named, rest::read_json_with_code(body).await?);
-            let (status, document) = match self.faults().strike(action)? {
+            let mut request = rest::read_json_with_code(body).await?;
+            if let Some(members) = request.as_object_mut() {
+                members.extend(wire);
+                members.extend(named);
+            }
+            let (status, document) = match self.faults().admit(action, &request)? {
                 Verdict::Proceed => self.carry_out(action, &request)?,
                 Verdict::Lose => (200, json!({})),
             };
@@ -60,30 +67,8 @@ impl Service for Lambda {
     }
 }
 
-/// All members of a request: those of its body, its path and its query. A query parameter has its member's name, but
-/// for the case of its first letter.
-fn members(parts: &Parts, named: Value, mut body: Value) -> Value {
-    let query = parts.uri.query().unwrap_or_default();
-    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
-        if name.eq_ignore_ascii_case("tagKeys") {
-            match &mut body["TagKeys"] {
-                Value::Array(keys) => keys.push(json!(value)),
-                none => *none = json!([value]),
-            }
-        } else {
-            body[name.as_ref()] = json!(value);
-        }
-    }
-    if let Value::Object(named) = named {
-        for (member, value) in named {
-            body[member] = value;
-        }
-    }
-    body
-}
-
 /// The action that a request asks for, and the members that its path has.
-fn asked(method: &Method, path: &str) -> Option<(LambdaAction, Value)> {
+fn asked(method: &Method, path: &str) -> Option<(LambdaAction, Map<String, Value>)> {
     use LambdaAction as Asked;
     if let Some(arn) = path.strip_prefix(TAGS) {
         let action = match *method {
@@ -92,7 +77,7 @@ fn asked(method: &Method, path: &str) -> Option<(LambdaAction, Value)> {
             Method::DELETE => Asked::UntagResource,
             _ => return None,
         };
-        return Some((action, json!({"Resource": rest::decode(arn)})));
+        return Some((action, one("Resource", arn)));
     }
     if let Some(rest) = CONCURRENCY.iter().find_map(|root| path.strip_prefix(root)) {
         let name = rest.strip_suffix("/concurrency")?;
@@ -102,7 +87,7 @@ fn asked(method: &Method, path: &str) -> Option<(LambdaAction, Value)> {
             Method::DELETE => Asked::DeleteFunctionConcurrency,
             _ => return None,
         };
-        return Some((action, json!({"FunctionName": rest::decode(name)})));
+        return Some((action, one("FunctionName", name)));
     }
     let path = path.strip_prefix(FUNCTIONS)?.trim_matches('/');
     let mut parts = path.split('/');
@@ -129,16 +114,23 @@ fn asked(method: &Method, path: &str) -> Option<(LambdaAction, Value)> {
         (&Method::DELETE, _, Some("policy"), Some(_)) => Asked::RemovePermission,
         _ => return None,
     };
-    let mut named = json!({});
-    if !function.is_empty() {
-        named["FunctionName"] = json!(rest::decode(function));
-    }
+    let mut named = match function {
+        "" => Map::new(),
+        function => one("FunctionName", function),
+    };
     match (of, below) {
-        (Some("aliases"), Some(name)) => named["Name"] = json!(rest::decode(name)),
-        (Some("policy"), Some(id)) => named["StatementId"] = json!(rest::decode(id)),
+        (Some("aliases"), Some(name)) => named.extend(one("Name", name)),
+        (Some("policy"), Some(id)) => named.extend(one("StatementId", id)),
         _ => {}
     }
     Some((action, named))
+}
+
+/// A member of the path.
+fn one(member: &str, encoded: &str) -> Map<String, Value> {
+    [(member.to_owned(), json!(rest::decode(encoded)))]
+        .into_iter()
+        .collect()
 }
 
 fn too_large() -> ServiceError {
@@ -148,36 +140,29 @@ fn too_large() -> ServiceError {
     ServiceError::with_status(413, "RequestTooLargeException", message)
 }
 
-fn invoke_request(parts: &Parts, payload: Bytes) -> Result<Invoke, ServiceError> {
+fn invoke_request(wire: &Value, payload: Bytes) -> Result<Invoke, ServiceError> {
     let refused = |message| ServiceError::new("InvalidParameterValueException", message);
-    let header = |name: &str| header(&parts.headers, name);
-    let kind = match header("x-amz-invocation-type") {
+    let kind = match wire["InvocationType"].as_str() {
         None | Some("" | "RequestResponse") => InvocationType::RequestResponse,
         Some("Event") => InvocationType::Event,
         Some("DryRun") => InvocationType::DryRun,
         Some(other) => {
-            let message = format!(
-                "InvocationType '{other}' is none of RequestResponse, Event, DryRun"
-            );
+            let message =
+                format!("InvocationType '{other}' is none of RequestResponse, Event, DryRun");
             return Err(refused(message));
         }
     };
-    let tail = match header("x-amz-log-type") {
+    let tail = match wire["LogType"].as_str() {
         None | Some("" | "None") => false,
         Some("Tail") => true,
         Some(other) => return Err(refused(format!("LogType '{other}' is none of None, Tail"))),
     };
-    let mut query = rest::query(parts.uri.query().unwrap_or_default().as_bytes());
     Ok(Invoke {
         payload,
         kind,
         tail,
-        qualifier: query.remove("Qualifier"),
+        qualifier: wire["Qualifier"].as_str().map(str::to_owned),
     })
-}
-
-fn header<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h str> {
-    headers.get(name).and_then(|value| value.to_str().ok())
 }
 
 fn invoke_response(output: InvokeOutput) -> Response<Body> {

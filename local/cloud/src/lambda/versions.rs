@@ -43,20 +43,31 @@ impl Routing {
     fn check(&self, main: &str, entry: &Entry) -> Result<(), ServiceError> {
         let weights = &self.additional_version_weights;
         if weights.len() > 1 {
-            return Err(invalid("Number of items in AdditionalVersionWeights cannot be greater than 1"));
+            return Err(invalid(
+                "Number of items in AdditionalVersionWeights cannot be greater than 1",
+            ));
         }
         for (version, weight) in weights {
             if !(0.0..=1.0).contains(weight) {
-                return Err(invalid(format!("The weight of version {version} is {weight}, not from 0.0 to 1.0")));
+                return Err(invalid(format!(
+                    "The weight of version {version} is {weight}, not from 0.0 to 1.0"
+                )));
             }
             if version == main {
-                return Err(invalid(format!("Invalid function version {version}. Function version {main} is already included in routing configuration.")));
+                return Err(invalid(format!(
+                    "Invalid function version {version}. Function version {main} is already included in routing configuration."
+                )));
             }
             if version == LATEST || main == LATEST {
-                return Err(invalid("$LATEST is not supported for an alias pointing to more than 1 version"));
+                return Err(invalid(
+                    "$LATEST is not supported for an alias pointing to more than 1 version",
+                ));
             }
             if entry.version(version).is_none() {
-                return Err(not_found(format!("Function not found: {}:{version}", entry.latest.arn)));
+                return Err(not_found(format!(
+                    "Function not found: {}:{version}",
+                    entry.latest.arn
+                )));
             }
         }
         Ok(())
@@ -64,7 +75,10 @@ impl Routing {
 }
 
 fn no_alias(entry: &Entry, name: &str) -> ServiceError {
-    not_found(format!("Cannot find alias arn: {}:{name}", entry.latest.arn))
+    not_found(format!(
+        "Cannot find alias arn: {}:{name}",
+        entry.latest.arn
+    ))
 }
 
 impl Lambda {
@@ -159,7 +173,10 @@ impl Lambda {
         let entry = functions.get(&address.name);
         let entry = entry.ok_or_else(|| address.unknown(self.local()))?;
         let name = request.name.as_deref().unwrap_or_default();
-        let alias = entry.aliases.get(name).ok_or_else(|| no_alias(entry, name))?;
+        let alias = entry
+            .aliases
+            .get(name)
+            .ok_or_else(|| no_alias(entry, name))?;
         Ok(alias.describe(&entry.latest.arn))
     }
 
@@ -167,7 +184,9 @@ impl Lambda {
     pub(super) fn delete_alias(&self, request: &FunctionRequest) -> Result<(), ServiceError> {
         let address = self.address(&request.function_name, None)?;
         self.change(&address, |entry| {
-            entry.aliases.remove(request.name.as_deref().unwrap_or_default());
+            entry
+                .aliases
+                .remove(request.name.as_deref().unwrap_or_default());
             Ok(())
         })
     }

@@ -20,7 +20,7 @@ use crate::action::{LogsAction, ServiceId};
 use crate::config::Local;
 use crate::error::ServiceError;
 use crate::faults::{Faults, Verdict};
-use crate::paging::{Page, page};
+use crate::pages::{Page, ordered};
 use crate::rest;
 use crate::service::Service;
 
@@ -141,7 +141,7 @@ fn paged(
     limit: usize,
 ) -> Result<Value, ServiceError> {
     let Page { items, next } =
-        page(all, token, limit).map_err(|_| invalid("The specified nextToken is invalid."))?;
+        ordered(all, token, limit).map_err(|_| invalid("The specified nextToken is invalid."))?;
     let mut answer = json!({ name: items });
     if let Some(next) = next {
         answer["nextToken"] = json!(next);
@@ -151,7 +151,9 @@ fn paged(
 
 /// The name in a group's name or ARN.
 fn group_name(identifier: &str) -> &str {
-    let name = identifier.split_once(":log-group:").map_or(identifier, |(_, name)| name);
+    let name = identifier
+        .split_once(":log-group:")
+        .map_or(identifier, |(_, name)| name);
     name.trim_end_matches(":*")
 }
 
@@ -182,7 +184,7 @@ impl Group {
 impl LogsApi {
     /// Carries out an action; the request is the API's.
     pub fn call(&self, action: LogsAction, body: &Value) -> Result<Value, ServiceError> {
-        match self.faults.strike(action)? {
+        match self.faults.admit(action, body)? {
             Verdict::Proceed => {}
             Verdict::Lose => return Ok(json!({})),
         }
@@ -218,8 +220,12 @@ impl LogsApi {
             *bytes += stream.bytes();
         }
         let wanted = groups.into_iter().filter(|(name, _)| {
-            prefix.as_ref().is_none_or(|prefix| name.starts_with(prefix))
-                && pattern.as_ref().is_none_or(|pattern| name.contains(pattern))
+            prefix
+                .as_ref()
+                .is_none_or(|prefix| name.starts_with(prefix))
+                && pattern
+                    .as_ref()
+                    .is_none_or(|pattern| name.contains(pattern))
                 && class.as_ref().is_none_or(|class| class == "STANDARD")
                 && identifiers
                     .as_ref()
@@ -303,7 +309,9 @@ impl LogsApi {
     fn get_events(&self, request: &GetEvents) -> Result<Value, ServiceError> {
         let limit = checked(request.limit, EVENTS_LIMIT)?;
         let streams = request.group.streams(&self.logs)?;
-        let stream = streams.iter().find(|stream| stream.name == request.log_stream_name);
+        let stream = streams
+            .iter()
+            .find(|stream| stream.name == request.log_stream_name);
         let lines = stream
             .ok_or_else(|| {
                 ServiceError::new(
@@ -315,15 +323,20 @@ impl LogsApi {
         let (forward, place) = match request.next_token.as_deref() {
             None => (request.start_from_head, None),
             Some(token) => {
-                let (forward, place) =
-                    parse_token(token).ok_or_else(|| invalid("The specified nextToken is invalid."))?;
+                let (forward, place) = parse_token(token)
+                    .ok_or_else(|| invalid("The specified nextToken is invalid."))?;
                 (forward, Some(place))
             }
         };
         let end = lines.last().map_or(0, |line| line.to);
         let start = place.unwrap_or(if forward { 0 } else { end });
         let wanted = lines.iter().filter(|line| {
-            request.span.has(line) && if forward { line.from >= start } else { line.to <= start }
+            request.span.has(line)
+                && if forward {
+                    line.from >= start
+                } else {
+                    line.to <= start
+                }
         });
         let wanted: Vec<&Line> = if forward {
             wanted.take(limit).collect()
@@ -365,13 +378,18 @@ impl LogsApi {
         }
         let mut streams = request.group.streams(&self.logs)?;
         streams.retain(|stream| {
-            names.as_ref().is_none_or(|names| names.contains(&stream.name))
-                && prefix.as_ref().is_none_or(|prefix| stream.name.starts_with(prefix))
+            names
+                .as_ref()
+                .is_none_or(|names| names.contains(&stream.name))
+                && prefix
+                    .as_ref()
+                    .is_none_or(|prefix| stream.name.starts_with(prefix))
         });
         let mut events: Vec<(String, Value)> = Vec::new();
         for stream in &streams {
             let lines = stream.lines().into_iter();
-            let wanted = lines.filter(|line| request.span.has(line) && filter.matches(&line.message));
+            let wanted =
+                lines.filter(|line| request.span.has(line) && filter.matches(&line.message));
             events.extend(wanted.map(|line| {
                 let id = event_id(stream, &line);
                 let event = json!({

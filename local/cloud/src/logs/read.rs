@@ -133,7 +133,10 @@ impl Stored {
             };
             marks.push(mark);
             // Not kept on a full disk, where the times are then less steady.
-            let _ = append(&path, format!("{} {}\n", mark.offset, mark.millis).as_bytes());
+            let _ = append(
+                &path,
+                format!("{} {}\n", mark.offset, mark.millis).as_bytes(),
+            );
         }
         marks
     }
@@ -173,13 +176,26 @@ mod tests {
         drop(logs.stream("/aws/lambda/f", "2026/11/24/[7]ab").unwrap());
         logs.stream("tasks", "worker/main/1").unwrap();
         let stored = logs.stored();
-        let names: Vec<_> = stored.iter().map(|one| (one.group.as_str(), one.name.as_str())).collect();
-        assert_eq!(names, [("/aws/lambda/f", "2026/11/24/[7]ab"), ("tasks", "worker/main/1")]);
+        let names: Vec<_> = stored
+            .iter()
+            .map(|one| (one.group.as_str(), one.name.as_str()))
+            .collect();
+        assert_eq!(
+            names,
+            [
+                ("/aws/lambda/f", "2026/11/24/[7]ab"),
+                ("tasks", "worker/main/1")
+            ]
+        );
         let lines = stored[0].lines();
         let messages: Vec<_> = lines.iter().map(|line| line.message.as_str()).collect();
         assert_eq!(messages, ["one", "two"]);
         stream.line("three");
-        assert_eq!(stored[0].lines()[..2], lines, "what was shown keeps its time");
+        assert_eq!(
+            stored[0].lines()[..2],
+            lines,
+            "what was shown keeps its time"
+        );
         assert_eq!(stored[1].last_written(), None);
     }
 
@@ -187,7 +203,14 @@ mod tests {
     fn a_time_lies_between_the_marks_around_it() {
         let mark = |offset, millis| Mark { offset, millis };
         let marks = [mark(0, 100), mark(10, 200), mark(10, 900), mark(20, 1_000)];
-        for (offset, expected) in [(0, 100), (5, 150), (10, 900), (15, 950), (20, 1_000), (99, 1_000)] {
+        for (offset, expected) in [
+            (0, 100),
+            (5, 150),
+            (10, 900),
+            (15, 950),
+            (20, 1_000),
+            (99, 1_000),
+        ] {
             assert_eq!(time_at(&marks, offset), Some(expected), "{offset}");
         }
         assert_eq!(time_at(&[], 1), None);

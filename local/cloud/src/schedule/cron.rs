@@ -107,7 +107,10 @@ impl Field {
 
     /// A single value, by its number or name.
     fn value(&self, text: &str) -> Option<u32> {
-        let named = self.names.iter().position(|name| name.eq_ignore_ascii_case(text));
+        let named = self
+            .names
+            .iter()
+            .position(|name| name.eq_ignore_ascii_case(text));
         if let Some(at) = named {
             return u32::try_from(at).ok().map(|at| self.first + at);
         }
@@ -127,7 +130,10 @@ impl Field {
 
     fn item(&self, item: &str) -> Option<Vec<u32>> {
         let (base, step) = match item.split_once('/') {
-            Some((base, step)) => (base, Some(step.parse::<u32>().ok().filter(|step| *step > 0)?)),
+            Some((base, step)) => (
+                base,
+                Some(step.parse::<u32>().ok().filter(|step| *step > 0)?),
+            ),
             None => (item, None),
         };
         let (from, to) = match (base, base.split_once('-')) {
@@ -179,7 +185,10 @@ impl Cron {
     /// <https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html#daylist-savings-time>
     pub(super) fn next(&self, after: DateTime<Utc>, zone: Tz) -> Option<DateTime<Utc>> {
         // A local day may have begun before: zones jump by an hour, once by a whole day.
-        let mut date = after.with_timezone(&zone).date_naive().checked_sub_days(Days::new(1))?;
+        let mut date = after
+            .with_timezone(&zone)
+            .date_naive()
+            .checked_sub_days(Days::new(1))?;
         let last = i32::try_from(*self.years.last()?).ok()?;
         while date.year() <= last {
             if !self.has_month(date) {
@@ -201,7 +210,12 @@ impl Cron {
             && self.months.contains(&date.month())
     }
 
-    fn first_of_day(&self, date: NaiveDate, after: DateTime<Utc>, zone: Tz) -> Option<DateTime<Utc>> {
+    fn first_of_day(
+        &self,
+        date: NaiveDate,
+        after: DateTime<Utc>,
+        zone: Tz,
+    ) -> Option<DateTime<Utc>> {
         let times = self.hours.iter().flat_map(|hour| {
             let minutes = self.minutes.iter();
             minutes.filter_map(|minute| date.and_hms_opt(*hour, *minute, 0))
@@ -256,14 +270,18 @@ impl DayRule {
         match self {
             DayRule::Days(days) => days.contains(&date.day()),
             DayRule::Last => date.day() == last,
-            DayRule::LastWorkday => {
-                (1..=last).rev().find(|day| workday(*day)) == Some(date.day())
-            }
+            DayRule::LastWorkday => (1..=last).rev().find(|day| workday(*day)) == Some(date.day()),
             DayRule::NearestWorkday(day) => {
                 // A month without that day has none that is nearest to it.
-                let nearest = [*day, day.wrapping_sub(1), day + 1, day.wrapping_sub(2), day + 2]
-                    .into_iter()
-                    .find(|near| (1..=last).contains(near) && workday(*near));
+                let nearest = [
+                    *day,
+                    day.wrapping_sub(1),
+                    day + 1,
+                    day.wrapping_sub(2),
+                    day + 2,
+                ]
+                .into_iter()
+                .find(|near| (1..=last).contains(near) && workday(*near));
                 *day <= last && nearest == Some(date.day())
             }
             DayRule::Weekdays(days) => days.contains(&weekday),
@@ -307,9 +325,15 @@ mod tests {
         let after = "2026-11-24T08:15:30Z";
         for (cron, expected) in [
             ("0 10 * * ? *", ["2026-11-24T10:00", "2026-11-25T10:00"]),
-            ("0 8-18/5 ? * mon-Fri *", ["2026-11-24T13:00", "2026-11-24T18:00"]),
+            (
+                "0 8-18/5 ? * mon-Fri *",
+                ["2026-11-24T13:00", "2026-11-24T18:00"],
+            ),
             ("15/40 8 * * ? *", ["2026-11-24T08:55", "2026-11-25T08:15"]),
-            ("0 8 ? * FRI-MON *", ["2026-11-27T08:00", "2026-11-28T08:00"]),
+            (
+                "0 8 ? * FRI-MON *",
+                ["2026-11-27T08:00", "2026-11-28T08:00"],
+            ),
             ("0 22-1/3 * * ? *", ["2026-11-24T22:00", "2026-11-25T01:00"]),
             ("0 10 ? * L *", ["2026-11-28T10:00", "2026-12-05T10:00"]),
             ("0 10 ? * 6L *", ["2026-11-27T10:00", "2026-12-25T10:00"]),
@@ -322,7 +346,10 @@ mod tests {
             ("0 10 1W MAY ? *", ["2027-05-03T10:00", "2028-05-01T10:00"]),
             ("0 10 31W * ? *", ["2026-12-31T10:00", "2027-01-29T10:00"]),
             ("0 0 29 2 ? *", ["2028-02-29T00:00", "2032-02-29T00:00"]),
-            ("0 0 1 1 ? 2030-2040/5", ["2030-01-01T00:00", "2035-01-01T00:00"]),
+            (
+                "0 0 1 1 ? 2030-2040/5",
+                ["2030-01-01T00:00", "2035-01-01T00:00"],
+            ),
         ] {
             assert_eq!(due(cron, Tz::UTC, after, 2), expected, "{cron}");
         }
@@ -339,10 +366,20 @@ mod tests {
         let autumn = due("30 1 * * ? *", new_york, "2026-10-31T12:00:00Z", 2);
         assert_eq!(autumn, ["2026-11-01T05:30", "2026-11-02T06:30"]);
         let often = due("0/30 1-2 * * ? *", new_york, "2026-11-01T05:00:00Z", 4);
-        let expected = ["2026-11-01T05:30", "2026-11-01T07:00", "2026-11-01T07:30", "2026-11-02T06:00"];
+        let expected = [
+            "2026-11-01T05:30",
+            "2026-11-01T07:00",
+            "2026-11-01T07:30",
+            "2026-11-02T06:00",
+        ];
         assert_eq!(often, expected);
         // Half an hour, in the south.
-        let lord_howe = due("15 2 * * ? *", Tz::Australia__Lord_Howe, "2026-10-02T20:00:00Z", 2);
+        let lord_howe = due(
+            "15 2 * * ? *",
+            Tz::Australia__Lord_Howe,
+            "2026-10-02T20:00:00Z",
+            2,
+        );
         assert_eq!(lord_howe, ["2026-10-04T15:15", "2026-10-05T15:15"]);
     }
 

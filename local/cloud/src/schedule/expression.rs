@@ -153,19 +153,32 @@ mod tests {
             ("rate(5 minutes)", None, Some("2026-11-24T08:20:30Z")),
             ("rate(1 hour)", None, Some("2026-11-24T09:00:30Z")),
             ("rate(1 days)", None, Some("2026-11-25T08:00:30Z")),
-            ("cron(15 12 * * ? *)", Some("Europe/Vienna"), Some("2026-11-24T11:15:00Z")),
-            ("at(2026-11-24T09:00:00)", None, Some("2026-11-24T09:00:00Z")),
+            (
+                "cron(15 12 * * ? *)",
+                Some("Europe/Vienna"),
+                Some("2026-11-24T11:15:00Z"),
+            ),
+            (
+                "at(2026-11-24T09:00:00)",
+                None,
+                Some("2026-11-24T09:00:00Z"),
+            ),
             ("at(2026-11-24T11:00:00)", Some("Asia/Tokyo"), None),
             ("at(2027-03-14T02:30:00)", Some("America/New_York"), None),
         ] {
-            let next = Expression::of_schedule(text, zone).unwrap().next(now, anchor);
+            let next = Expression::of_schedule(text, zone)
+                .unwrap()
+                .next(now, anchor);
             let expected: Option<DateTime<Utc>> = expected.map(|text| text.parse().unwrap());
             assert_eq!(next, expected, "{text}");
         }
         let rate = Expression::of_rule("rate(5 minutes)").unwrap();
         let before = anchor - TimeDelta::seconds(1);
         assert_eq!(rate.next(before, anchor), Some(anchor));
-        assert_eq!(rate.next(anchor, anchor), Some(anchor + TimeDelta::minutes(5)));
+        assert_eq!(
+            rate.next(anchor, anchor),
+            Some(anchor + TimeDelta::minutes(5))
+        );
     }
 
     #[test]
@@ -189,7 +202,11 @@ mod tests {
             ("cron(0 10 * * *)", false, false),
             ("cron(0 10 * * ? *", false, false),
         ] {
-            assert_eq!(Expression::of_schedule(text, None).is_ok(), of_schedule, "{text}");
+            assert_eq!(
+                Expression::of_schedule(text, None).is_ok(),
+                of_schedule,
+                "{text}"
+            );
             assert_eq!(Expression::of_rule(text).is_ok(), of_rule, "{text}");
         }
         let error = Expression::of_schedule("rate(1 hour)", Some("Mars/Olympus")).unwrap_err();

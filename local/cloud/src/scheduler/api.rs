@@ -12,7 +12,8 @@ use super::{Book, Scheduler, record_id};
 use crate::action::SchedulerAction;
 use crate::error::ServiceError;
 use crate::faults::Verdict;
-use crate::paging::{Page, page};
+use crate::members::OneOrMany;
+use crate::pages::{Page, ordered};
 use crate::time::now;
 
 /// Largest and default page of a list.
@@ -53,26 +54,6 @@ struct TagRequest {
 struct Tag {
     key: String,
     value: String,
-}
-
-/// A query parameter that may stand several times.
-#[derive(Debug, Default, Deserialize)]
-#[serde(untagged)]
-enum OneOrMany {
-    #[default]
-    None,
-    One(String),
-    Many(Vec<String>),
-}
-
-impl OneOrMany {
-    fn contains(&self, text: &str) -> bool {
-        match self {
-            OneOrMany::None => false,
-            OneOrMany::One(one) => one == text,
-            OneOrMany::Many(many) => many.iter().any(|one| one == text),
-        }
-    }
 }
 
 fn read<T: DeserializeOwned>(body: &Value) -> Result<T, ServiceError> {
@@ -121,7 +102,7 @@ impl List {
                 "1 validation error detected: 'maxResults' failed to satisfy constraint: Member must be from 1 to {PAGE_LIMIT}"
             ))
         })?;
-        let Page { items, next } = page(all, self.next_token.as_deref(), limit)
+        let Page { items, next } = ordered(all, self.next_token.as_deref(), limit)
             .map_err(|error| invalid(format!("NextToken is not valid: {error}")))?;
         let mut answer = json!({ name: items });
         if let Some(next) = next {
@@ -139,7 +120,7 @@ impl List {
 impl Scheduler {
     /// Carries out an action; the request is the API's, with the members that travel in path and query.
     pub fn call(&self, action: SchedulerAction, body: &Value) -> Result<Value, ServiceError> {
-        match self.inner.faults.strike(action)? {
+        match self.inner.faults.admit(action, body)? {
             Verdict::Proceed => {}
             Verdict::Lose => return Ok(json!({})),
         }
@@ -236,7 +217,10 @@ impl Scheduler {
                 ..
             } = &schedule.definition;
             request.has_prefix(name)
-                && request.group_name.as_ref().is_none_or(|group| group == group_name)
+                && request
+                    .group_name
+                    .as_ref()
+                    .is_none_or(|group| group == group_name)
                 && request.state.is_none_or(|wanted| wanted == *state)
         });
         request.page(
@@ -249,7 +233,8 @@ impl Scheduler {
         check_name("name", &request.name)?;
         let mut book = self.book();
         if let Ok(known) = book.group(&request.name) {
-            let repeated = known.client_token.is_some() && known.client_token == request.client_token;
+            let repeated =
+                known.client_token.is_some() && known.client_token == request.client_token;
             return if repeated {
                 Ok(json!({"ScheduleGroupArn": known.arn}))
             } else {
@@ -287,7 +272,10 @@ impl Scheduler {
 
     fn list_groups(&self, request: &List) -> Result<Value, ServiceError> {
         let book = self.book();
-        let wanted = book.groups.values().filter(|group| request.has_prefix(&group.name));
+        let wanted = book
+            .groups
+            .values()
+            .filter(|group| request.has_prefix(&group.name));
         request.page(
             "ScheduleGroups",
             wanted.map(|group| (group.name.clone(), group.describe())),
@@ -310,7 +298,9 @@ impl Scheduler {
         let mut changed = group.clone();
         let added = request.tags.into_iter().map(|tag| (tag.key, tag.value));
         changed.tags.extend(added);
-        changed.tags.retain(|key, _| !request.tag_keys.contains(key));
+        changed
+            .tags
+            .retain(|key, _| !request.tag_keys.contains(key));
         changed.modified = now();
         self.inner.groups.create(&changed.name, &changed)?;
         *group = changed;

@@ -100,7 +100,9 @@ impl Scheduler {
             book.groups.insert(group.name.clone(), group);
         }
         let default = Group::new(DEFAULT_GROUP, &self.inner.local);
-        book.groups.entry(DEFAULT_GROUP.to_owned()).or_insert(default);
+        book.groups
+            .entry(DEFAULT_GROUP.to_owned())
+            .or_insert(default);
         for schedule in self.inner.schedules.load::<Schedule>() {
             let key = schedule.key();
             let mut declared = stack.schedules.iter();
@@ -124,7 +126,9 @@ impl Scheduler {
         let group = schedule.definition.group_name.clone();
         let made = || Group::new(&group, &self.inner.local);
         book.groups.entry(group.clone()).or_insert_with(made);
-        self.inner.schedules.save(&record_id(&schedule.key()), &schedule);
+        self.inner
+            .schedules
+            .save(&record_id(&schedule.key()), &schedule);
         book.schedules.insert(schedule.key(), schedule);
     }
 

@@ -5,11 +5,12 @@ use axum::extract::Request;
 use axum::http::{Method, Response};
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::Scheduler;
 use crate::action::{SchedulerAction, ServiceId};
 use crate::error::ServiceError;
+use crate::members::located;
 use crate::rest;
 use crate::service::Service;
 
@@ -17,20 +18,6 @@ use crate::service::Service;
 const SCHEDULES: &str = "/schedules";
 const GROUPS: &str = "/schedule-groups";
 const TAGS: &str = "/tags/";
-
-/// The query parameters and the members that they are.
-/// <https://docs.aws.amazon.com/scheduler/latest/APIReference/API_ListSchedules.html>
-const PARAMETERS: [(&str, &str); 9] = [
-    ("groupName", "GroupName"),
-    ("ScheduleGroup", "GroupName"),
-    ("clientToken", "ClientToken"),
-    ("MaxResults", "MaxResults"),
-    ("NamePrefix", "NamePrefix"),
-    ("NextToken", "NextToken"),
-    ("State", "State"),
-    ("TagKeys", "TagKeys"),
-    ("tagKeys", "TagKeys"),
-];
 
 /// Whether a path is the scheduler's alone.
 pub(crate) fn is_path(path: &str) -> bool {
@@ -53,26 +40,18 @@ impl Service for Scheduler {
                 ServiceError::unknown_action(self.id().prefix(), &format!("{method} {path}"))
             })?;
             let mut body = rest::read_json(body).await?;
-            let query = parts.uri.query().unwrap_or_default();
-            for (parameter, value) in form_urlencoded::parse(query.as_bytes()) {
-                if let Some((_, member)) = PARAMETERS.iter().find(|(name, _)| *name == parameter) {
-                    add(&mut body, member, &value);
-                }
+            if let Some(members) = body.as_object_mut() {
+                members.extend(located(action, &parts));
             }
-            let named = if path.starts_with(TAGS) { "ResourceArn" } else { "Name" };
+            let named = if path.starts_with(TAGS) {
+                "ResourceArn"
+            } else {
+                "Name"
+            };
             body[named] = json!(name);
             Ok(rest::json_response(&self.call(action, &body)?))
         }
         .boxed()
-    }
-}
-
-/// Adds a query parameter; one that stands several times is a list.
-fn add(body: &mut Value, member: &str, value: &str) {
-    match &mut body[member] {
-        Value::Array(values) => values.push(json!(value)),
-        Value::Null => body[member] = json!(value),
-        one => *one = json!([one.take(), value]),
     }
 }
 

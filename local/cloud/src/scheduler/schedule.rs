@@ -181,7 +181,11 @@ impl Definition {
         request["Name"] = json!(schedule.name);
         request["GroupName"] = json!(schedule.group);
         request["ScheduleExpression"] = json!(schedule.expression);
-        request["State"] = json!(if schedule.enabled { "ENABLED" } else { "DISABLED" });
+        request["State"] = json!(if schedule.enabled {
+            "ENABLED"
+        } else {
+            "DISABLED"
+        });
         if let Some(zone) = &schedule.timezone {
             request["ScheduleExpressionTimezone"] = json!(zone);
         }
@@ -239,7 +243,9 @@ impl Definition {
             return Err(invalid("The EndDate you specify must be in the future."));
         }
         if start.is_some() && end.is_some() && start >= end {
-            return Err(invalid("The StartDate you specify must be before the EndDate."));
+            return Err(invalid(
+                "The StartDate you specify must be before the EndDate.",
+            ));
         }
         Ok(())
     }

@@ -206,16 +206,34 @@ async fn rules_and_buses_made_by_requests_work_and_are_kept() {
         }
         request
     };
-    let targets = ask(&again, Asked::ListTargetsByRule, of(json!({"Rule": "paid"})));
-    assert_eq!(targets["Targets"][0]["RetryPolicy"]["MaximumRetryAttempts"], 3);
+    let targets = ask(
+        &again,
+        Asked::ListTargetsByRule,
+        of(json!({"Rule": "paid"})),
+    );
+    assert_eq!(
+        targets["Targets"][0]["RetryPolicy"]["MaximumRetryAttempts"],
+        3
+    );
     let first = ask(&again, Asked::ListRules, of(json!({"Limit": 1})));
-    let second = ask(&again, Asked::ListRules, of(json!({"NextToken": first["NextToken"]})));
-    assert_eq!((&first["Rules"][0]["Name"], &second["Rules"][0]["Name"]), (&json!("paid"), &json!("shipped")));
-    assert_eq!(ask(&again, Asked::ListRules, of(json!({"NamePrefix": "z"})))["Rules"], json!([]));
+    let second = ask(
+        &again,
+        Asked::ListRules,
+        of(json!({"NextToken": first["NextToken"]})),
+    );
+    assert_eq!(
+        (&first["Rules"][0]["Name"], &second["Rules"][0]["Name"]),
+        (&json!("paid"), &json!("shipped"))
+    );
+    assert_eq!(
+        ask(&again, Asked::ListRules, of(json!({"NamePrefix": "z"})))["Rules"],
+        json!([])
+    );
 
     let publish = |lines: Value| {
         let detail = json!({"id": lines, "lines": lines}).to_string();
-        let entry = json!({"Source": "s", "DetailType": "t", "EventBusName": "shop", "Detail": detail});
+        let entry =
+            json!({"Source": "s", "DetailType": "t", "EventBusName": "shop", "Detail": detail});
         ask(&again, Asked::PutEvents, json!({"Entries": [entry]}))
     };
     publish(json!([{"sku": "a", "n": 1}, {"sku": "b", "n": 2}]));
@@ -226,8 +244,15 @@ async fn rules_and_buses_made_by_requests_work_and_are_kept() {
     ask(&again, Asked::DisableRule, of(json!({"Name": "paid"})));
     publish(json!([{"sku": "b", "n": 1}]));
     assert!(executions.try_recv().is_err());
-    assert_eq!(ask(&again, Asked::DeleteRule, of(json!({"Name": "paid"})))["error"], "ValidationException");
-    ask(&again, Asked::RemoveTargets, of(json!({"Rule": "paid", "Ids": ["m"]})));
+    assert_eq!(
+        ask(&again, Asked::DeleteRule, of(json!({"Name": "paid"})))["error"],
+        "ValidationException"
+    );
+    ask(
+        &again,
+        Asked::RemoveTargets,
+        of(json!({"Rule": "paid", "Ids": ["m"]})),
+    );
     ask(&again, Asked::DeleteRule, of(json!({"Name": "paid"})));
     assert_eq!(
         ask(&again, Asked::DescribeRule, of(json!({"Name": "paid"})))["error"],
@@ -256,24 +281,77 @@ async fn what_eventbridge_refuses_is_refused() {
         json!({"EventPattern": pattern, "Event": event.to_string()})
     };
     for (action, body, code) in [
-        (Asked::PutRule, rule(bad_pattern), "InvalidEventPatternException"),
+        (
+            Asked::PutRule,
+            rule(bad_pattern),
+            "InvalidEventPatternException",
+        ),
         (Asked::PutRule, rule(json!({})), "ValidationException"),
-        (Asked::PutRule, rule(json!({"ScheduleExpression": "rate(1 minutes)"})), "ValidationException"),
-        (Asked::PutRule, rule(json!({"ScheduleExpression": "at(2030-01-01T00:00:00)"})), "ValidationException"),
-        (Asked::PutRule, rule(json!({"EventPattern": "{\"a\":[1]}", "EventBusName": "no"})), "ResourceNotFoundException"),
-        (Asked::PutTargets, json!({"Rule": "r", "Targets": []}), "ResourceNotFoundException"),
+        (
+            Asked::PutRule,
+            rule(json!({"ScheduleExpression": "rate(1 minutes)"})),
+            "ValidationException",
+        ),
+        (
+            Asked::PutRule,
+            rule(json!({"ScheduleExpression": "at(2030-01-01T00:00:00)"})),
+            "ValidationException",
+        ),
+        (
+            Asked::PutRule,
+            rule(json!({"EventPattern": "{\"a\":[1]}", "EventBusName": "no"})),
+            "ResourceNotFoundException",
+        ),
+        (
+            Asked::PutTargets,
+            json!({"Rule": "r", "Targets": []}),
+            "ResourceNotFoundException",
+        ),
         (Asked::ListRules, json!({"Limit": 0}), "ValidationException"),
-        (Asked::ListRules, json!({"NextToken": "?"}), "ValidationException"),
-        (Asked::CreateEventBus, json!({"Name": "default"}), "ResourceAlreadyExistsException"),
-        (Asked::DeleteEventBus, json!({"Name": "default"}), "ValidationException"),
-        (Asked::TestEventPattern, test(&json!({"id": "1"})), "ValidationException"),
+        (
+            Asked::ListRules,
+            json!({"NextToken": "?"}),
+            "ValidationException",
+        ),
+        (
+            Asked::CreateEventBus,
+            json!({"Name": "default"}),
+            "ResourceAlreadyExistsException",
+        ),
+        (
+            Asked::DeleteEventBus,
+            json!({"Name": "default"}),
+            "ValidationException",
+        ),
+        (
+            Asked::TestEventPattern,
+            test(&json!({"id": "1"})),
+            "ValidationException",
+        ),
     ] {
-        assert_eq!(ask(&cloud, action, body.clone())["error"], code, "{action:?} {body}");
+        assert_eq!(
+            ask(&cloud, action, body.clone())["error"],
+            code,
+            "{action:?} {body}"
+        );
     }
-    assert_eq!(ask(&cloud, Asked::TestEventPattern, test(&whole))["Result"], true);
-    assert_eq!(ask(&cloud, Asked::PutRule, rule(json!({"EventPattern": "{\"a\":[1]}"})))["error"], Value::Null);
+    assert_eq!(
+        ask(&cloud, Asked::TestEventPattern, test(&whole))["Result"],
+        true
+    );
+    assert_eq!(
+        ask(
+            &cloud,
+            Asked::PutRule,
+            rule(json!({"EventPattern": "{\"a\":[1]}"}))
+        )["error"],
+        Value::Null
+    );
     let elsewhere = json!({"Rule": "r", "Targets": [{"Id": "q", "Arn": "arn:aws:sqs:us-east-1:123456789012:q"}]});
-    assert_eq!(ask(&cloud, Asked::PutTargets, elsewhere)["error"], "ValidationException");
+    assert_eq!(
+        ask(&cloud, Asked::PutTargets, elsewhere)["error"],
+        "ValidationException"
+    );
 }
 
 #[tokio::test]
@@ -291,6 +369,9 @@ async fn what_cannot_be_delivered_is_a_dead_letter() {
     ask(&cloud, EventBridgeAction::PutEvents, body);
     let letters = cloud.dir.path().join("data/dead-letters/letters.jsonl");
     let letter: Value = serde_json::from_str(&std::fs::read_to_string(letters).unwrap()).unwrap();
-    assert_eq!(letter["attributes"]["ERROR_CODE"], "ResourceNotFoundException");
+    assert_eq!(
+        letter["attributes"]["ERROR_CODE"],
+        "ResourceNotFoundException"
+    );
     assert_eq!(letter["body"]["source"], "app");
 }

@@ -49,7 +49,11 @@ async fn a_schedule_keeps_all_that_it_is_given() {
             "DeadLetterConfig": {"Arn": "arn:aws:sqs:us-east-1:123456789012:q"},
         },
     });
-    ask(&cloud, Asked::CreateSchedule, &schedule("all", "cron(0 9 ? * MON-FRI *)", given.clone()));
+    ask(
+        &cloud,
+        Asked::CreateSchedule,
+        &schedule("all", "cron(0 9 ? * MON-FRI *)", given.clone()),
+    );
     let again = Cloud::start_in(Folder::at(cloud.dir.path()), &stack(), r#"{"faults": []}"#).await;
     let kept = ask(&again, Asked::GetSchedule, &json!({"Name": "all"}));
     for (name, value) in given.as_object().unwrap() {
@@ -62,7 +66,10 @@ async fn a_schedule_keeps_all_that_it_is_given() {
     let plain = schedule("all", "rate(1 hour)", json!({}));
     ask(&again, Asked::UpdateSchedule, &plain);
     let kept = ask(&again, Asked::GetSchedule, &json!({"Name": "all"}));
-    assert_eq!((&kept["State"], &kept["Description"]), (&json!("ENABLED"), &Value::Null));
+    assert_eq!(
+        (&kept["State"], &kept["Description"]),
+        (&json!("ENABLED"), &Value::Null)
+    );
     assert_eq!(kept["Target"]["RetryPolicy"]["MaximumRetryAttempts"], 185);
     assert_eq!(kept["ActionAfterCompletion"], "NONE");
 }
@@ -74,29 +81,69 @@ async fn what_the_scheduler_refuses_is_refused() {
         ("cron(0 10 * * * *)", json!({})),
         ("rate(1 fortnight)", json!({})),
         ("at(2020-01-01T00:00:00)", json!({})),
-        ("rate(1 hour)", json!({"ScheduleExpressionTimezone": "Mars/Olympus"})),
+        (
+            "rate(1 hour)",
+            json!({"ScheduleExpressionTimezone": "Mars/Olympus"}),
+        ),
         ("rate(1 hour)", json!({"StartDate": seconds(-600)})),
         ("rate(1 hour)", json!({"EndDate": seconds(-60)})),
-        ("rate(1 hour)", json!({"StartDate": seconds(100), "EndDate": seconds(50)})),
-        ("rate(1 hour)", json!({"FlexibleTimeWindow": {"Mode": "FLEXIBLE"}})),
-        ("rate(1 hour)", json!({"FlexibleTimeWindow": {"Mode": "OFF", "MaximumWindowInMinutes": 1}})),
+        (
+            "rate(1 hour)",
+            json!({"StartDate": seconds(100), "EndDate": seconds(50)}),
+        ),
+        (
+            "rate(1 hour)",
+            json!({"FlexibleTimeWindow": {"Mode": "FLEXIBLE"}}),
+        ),
+        (
+            "rate(1 hour)",
+            json!({"FlexibleTimeWindow": {"Mode": "OFF", "MaximumWindowInMinutes": 1}}),
+        ),
         ("rate(1 hour)", json!({"State": "PAUSED"})),
         ("rate(1 hour)", json!({"Name": "no spaces"})),
-        ("rate(1 hour)", json!({"Target": {"Arn": MACHINE, "Input": "{"}})),
-        ("rate(1 hour)", json!({"Target": {"Arn": "arn:aws:sqs:us-east-1:123456789012:q"}})),
-        ("rate(1 hour)", json!({"Target": {"Arn": MACHINE, "RetryPolicy": {"MaximumRetryAttempts": 186}}})),
+        (
+            "rate(1 hour)",
+            json!({"Target": {"Arn": MACHINE, "Input": "{"}}),
+        ),
+        (
+            "rate(1 hour)",
+            json!({"Target": {"Arn": "arn:aws:sqs:us-east-1:123456789012:q"}}),
+        ),
+        (
+            "rate(1 hour)",
+            json!({"Target": {"Arn": MACHINE, "RetryPolicy": {"MaximumRetryAttempts": 186}}}),
+        ),
     ] {
-        let answer = ask(&cloud, Asked::CreateSchedule, &schedule("s", expression, more.clone()));
-        assert_eq!(answer["error"], "ValidationException", "{expression} {more}");
+        let answer = ask(
+            &cloud,
+            Asked::CreateSchedule,
+            &schedule("s", expression, more.clone()),
+        );
+        assert_eq!(
+            answer["error"], "ValidationException",
+            "{expression} {more}"
+        );
     }
     let elsewhere = schedule("s", "rate(1 hour)", json!({"GroupName": "none"}));
-    assert_eq!(ask(&cloud, Asked::CreateSchedule, &elsewhere)["error"], "ResourceNotFoundException");
+    assert_eq!(
+        ask(&cloud, Asked::CreateSchedule, &elsewhere)["error"],
+        "ResourceNotFoundException"
+    );
     let request = schedule("s", "rate(1 hour)", json!({"ClientToken": "t"}));
     let arn = &ask(&cloud, Asked::CreateSchedule, &request)["ScheduleArn"];
-    assert_eq!(&ask(&cloud, Asked::CreateSchedule, &request)["ScheduleArn"], arn);
+    assert_eq!(
+        &ask(&cloud, Asked::CreateSchedule, &request)["ScheduleArn"],
+        arn
+    );
     let other = schedule("s", "rate(2 hours)", json!({}));
-    assert_eq!(ask(&cloud, Asked::CreateSchedule, &other)["error"], "ConflictException");
-    assert_eq!(ask(&cloud, Asked::GetSchedule, &json!({"Name": "x"}))["error"], "ResourceNotFoundException");
+    assert_eq!(
+        ask(&cloud, Asked::CreateSchedule, &other)["error"],
+        "ConflictException"
+    );
+    assert_eq!(
+        ask(&cloud, Asked::GetSchedule, &json!({"Name": "x"}))["error"],
+        "ResourceNotFoundException"
+    );
 }
 
 #[tokio::test]
@@ -104,32 +151,65 @@ async fn groups_and_lists_are_filtered_and_paged() {
     let cloud = Cloud::start(&stack()).await;
     let group = json!({"Name": "nightly", "Tags": [{"Key": "k", "Value": "v"}]});
     let arn = ask(&cloud, Asked::CreateScheduleGroup, &group)["ScheduleGroupArn"].clone();
-    assert_eq!(ask(&cloud, Asked::CreateScheduleGroup, &group)["error"], "ConflictException");
+    assert_eq!(
+        ask(&cloud, Asked::CreateScheduleGroup, &group)["error"],
+        "ConflictException"
+    );
     for (name, more) in [
         ("a1", json!({"GroupName": "nightly"})),
         ("a2", json!({"GroupName": "nightly", "State": "DISABLED"})),
         ("b1", json!({})),
     ] {
-        ask(&cloud, Asked::CreateSchedule, &schedule(name, "rate(1 hour)", more));
+        ask(
+            &cloud,
+            Asked::CreateSchedule,
+            &schedule(name, "rate(1 hour)", more),
+        );
     }
     let names = |request: Value| -> Vec<String> {
         let answer = ask(&cloud, Asked::ListSchedules, &request);
         let schedules = answer["Schedules"].as_array().cloned().unwrap_or_default();
-        schedules.iter().map(|one| one["Name"].as_str().unwrap().to_owned()).collect()
+        schedules
+            .iter()
+            .map(|one| one["Name"].as_str().unwrap().to_owned())
+            .collect()
     };
     assert_eq!(names(json!({})), ["b1", "a1", "a2"]);
     assert_eq!(names(json!({"NamePrefix": "zz"})), Vec::<String>::new());
-    assert_eq!(names(json!({"NamePrefix": "a", "State": "ENABLED"})), ["a1"]);
-    assert_eq!(names(json!({"GroupName": "nightly", "MaxResults": "1"})), ["a1"]);
+    assert_eq!(
+        names(json!({"NamePrefix": "a", "State": "ENABLED"})),
+        ["a1"]
+    );
+    assert_eq!(
+        names(json!({"GroupName": "nightly", "MaxResults": "1"})),
+        ["a1"]
+    );
     let first = ask(&cloud, Asked::ListSchedules, &json!({"MaxResults": 2}));
     assert_eq!(names(json!({"NextToken": first["NextToken"]})), ["a2"]);
-    assert_eq!(ask(&cloud, Asked::ListSchedules, &json!({"GroupName": "x"}))["error"], "ResourceNotFoundException");
+    assert_eq!(
+        ask(&cloud, Asked::ListSchedules, &json!({"GroupName": "x"}))["error"],
+        "ResourceNotFoundException"
+    );
 
-    let tags = || ask(&cloud, Asked::ListTagsForResource, &json!({"ResourceArn": arn}));
+    let tags = || {
+        ask(
+            &cloud,
+            Asked::ListTagsForResource,
+            &json!({"ResourceArn": arn}),
+        )
+    };
     assert_eq!(tags()["Tags"], json!([{"Key": "k", "Value": "v"}]));
-    ask(&cloud, Asked::UntagResource, &json!({"ResourceArn": arn, "TagKeys": "k"}));
+    ask(
+        &cloud,
+        Asked::UntagResource,
+        &json!({"ResourceArn": arn, "TagKeys": "k"}),
+    );
     assert_eq!(tags()["Tags"], json!([]));
-    ask(&cloud, Asked::DeleteScheduleGroup, &json!({"Name": "nightly"}));
+    ask(
+        &cloud,
+        Asked::DeleteScheduleGroup,
+        &json!({"Name": "nightly"}),
+    );
     assert_eq!(names(json!({})), ["b1"]);
     let gone = ask(&cloud, Asked::GetScheduleGroup, &json!({"Name": "nightly"}));
     assert_eq!(gone["error"], "ResourceNotFoundException");
@@ -149,18 +229,51 @@ async fn schedules_obey_their_dates_and_end_as_they_say() {
         all["Target"] = json!({"Arn": MACHINE, "Input": json!({"is": text, "arn": "<aws.scheduler.schedule-arn>"}).to_string()});
         all
     };
-    ask(&cloud, Asked::CreateSchedule, &schedule("later", "rate(1 minute)", with("later", json!({"StartDate": seconds(600)}))));
-    ask(&cloud, Asked::CreateSchedule, &schedule("off", "rate(1 minute)", with("off", json!({"State": "DISABLED"}))));
+    ask(
+        &cloud,
+        Asked::CreateSchedule,
+        &schedule(
+            "later",
+            "rate(1 minute)",
+            with("later", json!({"StartDate": seconds(600)})),
+        ),
+    );
+    ask(
+        &cloud,
+        Asked::CreateSchedule,
+        &schedule(
+            "off",
+            "rate(1 minute)",
+            with("off", json!({"State": "DISABLED"})),
+        ),
+    );
     // A rate without a start is due at once.
-    ask(&cloud, Asked::CreateSchedule, &schedule("rate", "rate(1 minute)", with("rate", json!({}))));
-    ask(&cloud, Asked::CreateSchedule, &schedule("once", &at, with("once", json!({"ActionAfterCompletion": "DELETE"}))));
+    ask(
+        &cloud,
+        Asked::CreateSchedule,
+        &schedule("rate", "rate(1 minute)", with("rate", json!({}))),
+    );
+    ask(
+        &cloud,
+        Asked::CreateSchedule,
+        &schedule(
+            "once",
+            &at,
+            with("once", json!({"ActionAfterCompletion": "DELETE"})),
+        ),
+    );
     let mut heard = Vec::new();
     for _ in 0..2 {
-        let (_, input) = timeout(Duration::from_secs(10), executions.recv()).await.unwrap().unwrap();
+        let (_, input) = timeout(Duration::from_secs(10), executions.recv())
+            .await
+            .unwrap()
+            .unwrap();
         heard.push(format!("{} {}", input["is"], input["arn"]));
     }
     heard.sort();
-    let arn = |name: &str| format!("\"{name}\" \"arn:aws:scheduler:us-east-1:123456789012:schedule/default/{name}\"");
+    let arn = |name: &str| {
+        format!("\"{name}\" \"arn:aws:scheduler:us-east-1:123456789012:schedule/default/{name}\"")
+    };
     assert_eq!(heard, [arn("once"), arn("rate")]);
     while ask(&cloud, Asked::GetSchedule, &json!({"Name": "once"}))["error"].is_null() {
         tokio::task::yield_now().await;

@@ -44,7 +44,7 @@ pub async fn start_for_call(
     match sfn
         .compute
         .faults
-        .strike(StepFunctionsAction::StartExecution)?
+        .admit(StepFunctionsAction::StartExecution, &request)?
     {
         Verdict::Proceed => {}
         Verdict::Lose => return Ok(json!({})),

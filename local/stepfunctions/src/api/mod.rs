@@ -67,7 +67,7 @@ impl Inner {
         body: Value,
     ) -> Result<Value, ServiceError> {
         use StepFunctionsAction as Action;
-        match self.compute.faults.strike(action)? {
+        match self.compute.faults.admit(action, &body)? {
             Verdict::Proceed => {}
             Verdict::Lose => return Ok(json!({})),
         }

@@ -54,11 +54,7 @@ pub async fn invoke(request: &Call) -> Result<Accepted, TaskError> {
     })
 }
 
-async fn call(
-    sfn: &Inner,
-    function: &str,
-    invoke: Invoke,
-) -> Result<InvokeOutput, TaskError> {
+async fn call(sfn: &Inner, function: &str, invoke: Invoke) -> Result<InvokeOutput, TaskError> {
     let output = sfn.compute.lambda.invoke_with(function, invoke).await;
     output.map_err(|error| service_error("Lambda", "AWSLambda", &error))
 }
@@ -115,13 +111,16 @@ fn response(output: &InvokeOutput, payload: asl::Value) -> asl::Value {
     let tail = output.log_tail.as_ref();
     let tail = tail.map(|tail| ("LogResult", STANDARD.encode(tail).as_str().into()));
     let status = asl::Value::from(u64::from(output.status_code));
-    let members = [("ExecutedVersion", version)].into_iter().chain(tail).chain([
-        // It goes in as it is: a detour over another JSON type could change its numbers.
-        ("Payload", payload),
-        ("SdkHttpMetadata", metadata.into()),
-        ("SdkResponseMetadata", json!({ "RequestId": id }).into()),
-        ("StatusCode", status),
-    ]);
+    let members = [("ExecutedVersion", version)]
+        .into_iter()
+        .chain(tail)
+        .chain([
+            // It goes in as it is: a detour over another JSON type could change its numbers.
+            ("Payload", payload),
+            ("SdkHttpMetadata", metadata.into()),
+            ("SdkResponseMetadata", json!({ "RequestId": id }).into()),
+            ("StatusCode", status),
+        ]);
     asl::Value::object(members)
 }
 

@@ -93,7 +93,7 @@ impl SdkAction {
                 let answer = compute.logs_api().call(action, &camel());
                 ("CloudWatchLogs", answer.map(pascal))
             }
-            SdkAction::Sts(action) => ("Sts", compute.sts.call(action)),
+            SdkAction::Sts(action) => ("Sts", compute.sts.call(action, &call.arguments)),
         };
         let answer = answer.map_err(|error| service_error(service, service, &error))?;
         Ok(Accepted::answer(answer))

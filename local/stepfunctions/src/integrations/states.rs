@@ -5,7 +5,7 @@ use asl::{Event, Pattern, Status, TaskError};
 use futures::FutureExt;
 use serde_json::{Value, json};
 
-use super::case::{dates, millis, pascal};
+use super::case::{camel, dates, millis, pascal};
 use super::{Accepted, Call, Job, as_text, service_error, with_metadata};
 use crate::api::describe_json;
 use cloud::action::StepFunctionsAction;
@@ -25,11 +25,10 @@ pub async fn start_execution(call: &Call) -> Result<Accepted, TaskError> {
         cause: Some(format!("Invalid State Machine Execution Input: '{error}'")),
     })?;
     let name = arguments["Name"].as_str();
-    let verdict = call
-        .sfn
-        .compute
-        .faults
-        .strike(StepFunctionsAction::StartExecution);
+    let verdict = call.sfn.compute.faults.admit(
+        StepFunctionsAction::StartExecution,
+        &camel(arguments.clone()),
+    );
     match verdict.map_err(failed)? {
         Verdict::Proceed => {}
         Verdict::Lose => return Ok(lost(call, machine, name.unwrap_or(&call.token))),

@@ -58,7 +58,9 @@ enum Operator {
 /// Why a condition is none.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub(super) enum ConditionError {
-    #[error("Match value must be String, number, true, false, null, or an object with one operator")]
+    #[error(
+        "Match value must be String, number, true, false, null, or an object with one operator"
+    )]
     Value,
     #[error("Only one key allowed in match expression")]
     OneKey,
@@ -133,9 +135,10 @@ fn parse_operator(name: &str, argument: &Value) -> Result<Condition, ConditionEr
         ("suffix", Value::Object(inner)) => {
             any_case("suffix", inner, |text| Text::SuffixOfAnyCase(lower(text)))
         }
-        ("prefix" | "suffix" | "equals-ignore-case" | "wildcard" | "exactly", Value::String(text)) => {
-            parse_text(name, text).map(Condition::Text)
-        }
+        (
+            "prefix" | "suffix" | "equals-ignore-case" | "wildcard" | "exactly",
+            Value::String(text),
+        ) => parse_text(name, text).map(Condition::Text),
         ("prefix" | "suffix" | "equals-ignore-case" | "wildcard" | "exactly" | "cidr", _) => {
             Err(ConditionError::NoText(name.to_owned()))
         }
@@ -174,7 +177,9 @@ fn check_wildcard(text: &str) -> Result<(), ConditionError> {
     let mut characters = text.chars().peekable();
     while let Some(character) = characters.next() {
         match (character, characters.peek()) {
-            ('*', Some('*')) => return Err(ConditionError::Wildcard("Consecutive wildcard characters")),
+            ('*', Some('*')) => {
+                return Err(ConditionError::Wildcard("Consecutive wildcard characters"));
+            }
             ('\\', Some('*' | '\\')) => {
                 characters.next();
             }
@@ -195,7 +200,10 @@ fn parse_anything_but(argument: &Value) -> Result<Condition, ConditionError> {
                 Value::Array(values) => values.as_slice(),
                 one => std::slice::from_ref(one),
             };
-            if !matches!(name, "prefix" | "suffix" | "equals-ignore-case" | "wildcard") {
+            if !matches!(
+                name,
+                "prefix" | "suffix" | "equals-ignore-case" | "wildcard"
+            ) {
                 return Err(ConditionError::Inside("anything-but", name.to_owned()));
             }
             if values.is_empty() {
@@ -227,12 +235,17 @@ fn literals(values: &[Value]) -> Result<Condition, ConditionError> {
 
 /// `["=", n]`, `[">", n]` and its like, or a range from its bottom to its top.
 fn parse_numeric(terms: &[Value]) -> Result<Condition, ConditionError> {
-    let comparisons: Vec<Comparison> =
-        terms.chunks(2).map(parse_comparison).collect::<Result<_, _>>()?;
+    let comparisons: Vec<Comparison> = terms
+        .chunks(2)
+        .map(parse_comparison)
+        .collect::<Result<_, _>>()?;
     match comparisons[..] {
         [_] => {}
         [bottom, top] => {
-            let rises = matches!(bottom.operator, Operator::Greater | Operator::GreaterOrEqual);
+            let rises = matches!(
+                bottom.operator,
+                Operator::Greater | Operator::GreaterOrEqual
+            );
             if !rises {
                 return Err(ConditionError::TooMany);
             }
@@ -262,8 +275,7 @@ fn parse_comparison(pair: &[Value]) -> Result<Comparison, ConditionError> {
     let Some(Value::Number(bound)) = pair.get(1) else {
         return Err(ConditionError::Bound(sign.to_owned()));
     };
-    let bound =
-        comparable(bound).ok_or_else(|| ConditionError::Incomparable(bound.clone()))?;
+    let bound = comparable(bound).ok_or_else(|| ConditionError::Incomparable(bound.clone()))?;
     Ok(Comparison { operator, bound })
 }
 
@@ -277,7 +289,9 @@ fn parse_cidr(text: &str) -> Result<Condition, ConditionError> {
         .map_err(|_| malformed("it is no IPv4 or IPv6 address with its mask bits"))?;
     // A mask that leaves nothing open is an address, not a network.
     if network.prefix_len() == network.max_prefix_len() {
-        return Err(malformed("IPv4 mask bits must be < 32 and those of IPv6 < 128"));
+        return Err(malformed(
+            "IPv4 mask bits must be < 32 and those of IPv6 < 128",
+        ));
     }
     Ok(Condition::Cidr(network))
 }

@@ -113,7 +113,9 @@ impl Search<'_, '_, '_> {
         };
         let matters = |array: &u32| {
             let later = self.steps[at..].iter().filter_map(|step| step.leaves);
-            later.into_iter().any(|leaves| leaves.arrays.contains(array))
+            later
+                .into_iter()
+                .any(|leaves| leaves.arrays.contains(array))
         };
         let chosen: Elements = chosen
             .iter()
@@ -128,7 +130,9 @@ impl Search<'_, '_, '_> {
         let absent = candidates.is_empty() && step.conditions.contains(&Condition::Absent);
         let found = absent && self.goes_on(at + 1, &chosen)
             || candidates.into_iter().any(|(value, elements)| {
-                step.conditions.iter().any(|condition| condition.holds(value))
+                step.conditions
+                    .iter()
+                    .any(|condition| condition.holds(value))
                     && self.goes_on(at + 1, &elements)
             });
         if !found {
@@ -142,19 +146,31 @@ impl<'e> Leaves<'e> {
     /// The values that may stand beside the elements chosen so far, each with the elements that are chosen with it.
     fn consistent(&self, chosen: &Elements) -> Vec<(&'e Value, Elements)> {
         let merged = |(value, elements): &(&'e Value, Elements)| {
-            let fits = elements.iter().all(|(array, index)| {
-                chosen.get(array).is_none_or(|chosen| chosen == index)
-            });
-            let together = || chosen.iter().chain(elements).map(|(a, i)| (*a, *i)).collect();
+            let fits = elements
+                .iter()
+                .all(|(array, index)| chosen.get(array).is_none_or(|chosen| chosen == index));
+            let together = || {
+                chosen
+                    .iter()
+                    .chain(elements)
+                    .map(|(a, i)| (*a, *i))
+                    .collect()
+            };
             fits.then(|| (*value, together()))
         };
         // The innermost array has the highest number.
-        let shared = chosen.iter().rev().find(|(array, _)| self.arrays.contains(array));
+        let shared = chosen
+            .iter()
+            .rev()
+            .find(|(array, _)| self.arrays.contains(array));
         match shared {
             Some((&array, &index)) => {
                 let places = self.within.get(&(array, index));
                 let places = places.map_or(&[][..], Vec::as_slice);
-                places.iter().filter_map(|&place| merged(&self.all[place])).collect()
+                places
+                    .iter()
+                    .filter_map(|&place| merged(&self.all[place]))
+                    .collect()
             }
             None => self.all.iter().filter_map(merged).collect(),
         }

@@ -39,19 +39,55 @@ fn conditions_hold_as_documented() {
         ("lastStatus", json!([{"prefix": ""}]), true),
         ("cpu", json!([{"prefix": "2"}]), false),
         ("group", json!([{"suffix": "Trainer"}]), true),
-        ("group", json!([{"prefix": {"equals-ignore-case": "FAMILY:"}}]), true),
-        ("group", json!([{"suffix": {"equals-ignore-case": "trainer"}}]), true),
-        ("group", json!([{"equals-ignore-case": "FAMILY:TRAINER"}]), true),
+        (
+            "group",
+            json!([{"prefix": {"equals-ignore-case": "FAMILY:"}}]),
+            true,
+        ),
+        (
+            "group",
+            json!([{"suffix": {"equals-ignore-case": "trainer"}}]),
+            true,
+        ),
+        (
+            "group",
+            json!([{"equals-ignore-case": "FAMILY:TRAINER"}]),
+            true,
+        ),
         ("group", json!([{"exactly": "family:Trainer"}]), true),
         ("group", json!([{"wildcard": "family:*r"}]), true),
         ("group", json!([{"wildcard": "family:*x"}]), false),
         ("path", json!([{"wildcard": r"C:\\*\\\*"}]), true),
-        ("lastStatus", json!([{"anything-but": ["STOPPED", "RUNNING"]}]), false),
-        ("lastStatus", json!([{"anything-but": {"prefix": "RUN"}}]), true),
-        ("lastStatus", json!([{"anything-but": {"prefix": ["RUN", "ST"]}}]), false),
-        ("lastStatus", json!([{"anything-but": {"suffix": "PED"}}]), false),
-        ("lastStatus", json!([{"anything-but": {"equals-ignore-case": ["stopped"]}}]), false),
-        ("lastStatus", json!([{"anything-but": {"wildcard": "*O*"}}]), false),
+        (
+            "lastStatus",
+            json!([{"anything-but": ["STOPPED", "RUNNING"]}]),
+            false,
+        ),
+        (
+            "lastStatus",
+            json!([{"anything-but": {"prefix": "RUN"}}]),
+            true,
+        ),
+        (
+            "lastStatus",
+            json!([{"anything-but": {"prefix": ["RUN", "ST"]}}]),
+            false,
+        ),
+        (
+            "lastStatus",
+            json!([{"anything-but": {"suffix": "PED"}}]),
+            false,
+        ),
+        (
+            "lastStatus",
+            json!([{"anything-but": {"equals-ignore-case": ["stopped"]}}]),
+            false,
+        ),
+        (
+            "lastStatus",
+            json!([{"anything-but": {"wildcard": "*O*"}}]),
+            false,
+        ),
         ("cpu", json!([{"anything-but": {"wildcard": "*"}}]), true),
         ("cpu", json!([{"anything-but": [128, 512]}]), true),
         ("cpu", json!([{"anything-but": 256.0}]), false),
@@ -84,7 +120,11 @@ fn conditions_hold_as_documented() {
         ("six", json!(["2001:db8::1"]), true),
         ("dotted.name.x", json!([1]), true),
     ] {
-        assert_eq!(holds(field, conditions.clone()), expected, "{field} {conditions}");
+        assert_eq!(
+            holds(field, conditions.clone()),
+            expected,
+            "{field} {conditions}"
+        );
     }
 }
 
@@ -102,11 +142,23 @@ fn values_of_different_elements_do_not_count_together() {
     });
     for (detail, expected) in [
         (json!({"orders": {"lines": {"sku": ["a"], "n": [1]}}}), true),
-        (json!({"orders": {"lines": {"sku": ["a"], "n": [2]}}}), false),
-        (json!({"orders": {"id": [1], "lines": {"sku": ["b"]}}}), true),
-        (json!({"orders": {"id": [2], "lines": {"sku": ["b"]}}}), false),
+        (
+            json!({"orders": {"lines": {"sku": ["a"], "n": [2]}}}),
+            false,
+        ),
+        (
+            json!({"orders": {"id": [1], "lines": {"sku": ["b"]}}}),
+            true,
+        ),
+        (
+            json!({"orders": {"id": [2], "lines": {"sku": ["b"]}}}),
+            false,
+        ),
         (json!({"orders": {"id": [2], "gift": [true]}}), true),
-        (json!({"orders": {"id": [1], "gift": [{"exists": false}]}}), false),
+        (
+            json!({"orders": {"id": [1], "gift": [{"exists": false}]}}),
+            false,
+        ),
         (json!({"nested": {"k": [1], "v": [1]}}), true),
         (json!({"nested": {"k": [1], "v": [2]}}), false),
         (json!({"tags": ["x"], "orders": {"id": [2]}}), true),
@@ -120,9 +172,15 @@ fn values_of_different_elements_do_not_count_together() {
 fn absence_is_judged_within_the_elements_that_are_chosen_by_then() {
     // Paths are taken in their order: `kind` is chosen before `note` is missed, `a` is missed before `kind` is chosen.
     let event = json!({"rows": [{"kind": "x"}, {"kind": "y", "note": 1, "a": 1}]});
-    let matches = |rows: Value| Pattern::new(&json!({"rows": rows})).unwrap().matches(&event);
+    let matches = |rows: Value| {
+        Pattern::new(&json!({"rows": rows}))
+            .unwrap()
+            .matches(&event)
+    };
     assert!(matches(json!({"kind": ["x"], "note": [{"exists": false}]})));
-    assert!(!matches(json!({"kind": ["y"], "note": [{"exists": false}]})));
+    assert!(!matches(
+        json!({"kind": ["y"], "note": [{"exists": false}]})
+    ));
     assert!(!matches(json!({"kind": ["x"], "a": [{"exists": false}]})));
 }
 
@@ -130,13 +188,21 @@ fn absence_is_judged_within_the_elements_that_are_chosen_by_then() {
 fn or_multiplies_alternatives() {
     let matches = |pattern: Value| Pattern::new(&pattern).unwrap().matches(&event());
     let two = |a: Value, b: Value| json!({"$or": [a, b]});
-    assert!(matches(two(json!({"source": ["x"]}), json!({"detail": {"cpu": [256]}}))));
-    assert!(!matches(two(json!({"source": ["x"]}), json!({"detail": {"cpu": [1]}}))));
+    assert!(matches(two(
+        json!({"source": ["x"]}),
+        json!({"detail": {"cpu": [256]}})
+    )));
+    assert!(!matches(two(
+        json!({"source": ["x"]}),
+        json!({"detail": {"cpu": [1]}})
+    )));
     let inner = two(json!({"cpu": [1]}), json!({"lastStatus": ["STOPPED"]}));
     assert!(matches(json!({"source": ["aws.ecs"], "detail": inner})));
     assert!(!matches(json!({"source": ["aws.s3"], "detail": inner})));
     // Of one path that is asked for twice, the later counts.
-    assert!(matches(json!({"source": ["no"], "$or": [{"source": ["aws.ecs"]}, {"a": ["b"]}]})));
+    assert!(matches(
+        json!({"source": ["no"], "$or": [{"source": ["aws.ecs"]}, {"a": ["b"]}]})
+    ));
 }
 
 #[test]
@@ -155,16 +221,36 @@ fn bad_patterns_are_refused_where_they_are_bad() {
         (json!([]), "$", "Filter is not an object"),
         (json!({}), "$", "Empty objects"),
         (json!({"detail": {}}), "$.detail", "Empty objects"),
-        (json!({"source": "aws.ecs"}), "$.source", "must be an object or an array"),
-        (json!({"source": null}), "$.source", "must be an object or an array"),
+        (
+            json!({"source": "aws.ecs"}),
+            "$.source",
+            "must be an object or an array",
+        ),
+        (
+            json!({"source": null}),
+            "$.source",
+            "must be an object or an array",
+        ),
         (json!({"detail": {"x": []}}), "$.detail.x", "Empty arrays"),
-        (json!({"detail": {"x": [["a"]]}}), "$.detail.x", "Match value"),
+        (
+            json!({"detail": {"x": [["a"]]}}),
+            "$.detail.x",
+            "Match value",
+        ),
         (json!({"$or": []}), "$.$or", "at least 2"),
         (json!({"$or": [{"a": [1]}]}), "$.$or", "at least 2"),
         (json!({"$or": {"a": [1]}}), "$.$or", "followed by an array"),
-        (json!({"$or": [{"a": [1]}, 2]}), "$.$or", "Only JSON objects"),
+        (
+            json!({"$or": [{"a": [1]}, 2]}),
+            "$.$or",
+            "Only JSON objects",
+        ),
         (json!({"$or": [{"a": [1]}, {}]}), "$", "Empty objects"),
-        (json!({"d": {"$or": [{"a": [1]}, {"prefix": ["x"]}]}}), "$.d.prefix", "reserved"),
+        (
+            json!({"d": {"$or": [{"a": [1]}, {"prefix": ["x"]}]}}),
+            "$.d.prefix",
+            "reserved",
+        ),
     ] {
         let error = Pattern::new(&pattern).unwrap_err();
         assert_eq!(error.path, path, "{pattern}");
