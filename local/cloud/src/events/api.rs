@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::pattern::Pattern;
+use super::put::test_event_pattern;
 use super::rule::{Bus, Compiled, DEFAULT_BUS, Rule, State as RuleState, Target, bus_name};
 use super::{Events, State, record_id};
 use crate::action::EventBridgeAction;
@@ -15,13 +15,8 @@ use crate::error::ServiceError;
 use crate::faults::Verdict;
 use crate::pages::{Page, ordered};
 use crate::targets::Kind;
-use crate::time::{Timestamp, epoch_seconds, now};
+use crate::time::now;
 
-/// Largest event, bytes.
-/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html>
-const ENTRY_LIMIT: usize = 1_024 * 1_024;
-/// Entries in one PutEvents request.
-const ENTRIES_LIMIT: usize = 10;
 /// Targets of one rule.
 /// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html>
 const TARGETS_LIMIT: usize = 5;
@@ -29,8 +24,6 @@ const TARGETS_LIMIT: usize = 5;
 const PATTERN_LIMIT: usize = 4_096;
 /// Longest name of a rule, characters.
 const RULE_NAME_LIMIT: usize = 64;
-/// Longest name of a bus, characters.
-const BUS_NAME_LIMIT: usize = 256;
 /// Largest and default page of a list.
 const PAGE_LIMIT: usize = 100;
 
@@ -59,7 +52,7 @@ struct PutRule {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Tag {
+pub(super) struct Tag {
     key: String,
     value: String,
 }
@@ -83,7 +76,7 @@ struct RemoveTargets {
 /// What the lists ask for.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct List {
+pub(super) struct List {
     name_prefix: Option<String>,
     event_bus_name: Option<String>,
     rule: Option<String>,
@@ -92,33 +85,7 @@ struct List {
     next_token: Option<String>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct CreateEventBus {
-    name: String,
-    description: Option<String>,
-    #[serde(default)]
-    tags: Vec<Tag>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct TestEventPattern {
-    event_pattern: String,
-    event: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct TagRequest {
-    #[serde(rename = "ResourceARN")]
-    resource_arn: String,
-    #[serde(rename = "Tags", default)]
-    tags: Vec<Tag>,
-    #[serde(rename = "TagKeys", default)]
-    tag_keys: Vec<String>,
-}
-
-fn invalid(message: impl Into<String>) -> ServiceError {
+pub(super) fn invalid(message: impl Into<String>) -> ServiceError {
     ServiceError::new("ValidationException", message)
 }
 
@@ -126,7 +93,7 @@ fn read<T: DeserializeOwned>(body: &Value) -> Result<T, ServiceError> {
     T::deserialize(body).map_err(|error| invalid(format!("1 validation error detected: {error}")))
 }
 
-fn check_name(member: &str, name: &str, limit: usize, slashes: bool) -> Result<(), ServiceError> {
+pub(super) fn check_name(member: &str, name: &str, limit: usize, slashes: bool) -> Result<(), ServiceError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c) || slashes && c == '/';
     if !name.is_empty() && name.len() <= limit && name.chars().all(allowed) {
         return Ok(());
@@ -137,16 +104,16 @@ fn check_name(member: &str, name: &str, limit: usize, slashes: bool) -> Result<(
     )))
 }
 
-fn missing(message: String) -> ServiceError {
+pub(super) fn missing(message: String) -> ServiceError {
     ServiceError::new("ResourceNotFoundException", message)
 }
 
-fn tag_map(tags: Vec<Tag>) -> BTreeMap<String, String> {
+pub(super) fn tag_map(tags: Vec<Tag>) -> BTreeMap<String, String> {
     tags.into_iter().map(|tag| (tag.key, tag.value)).collect()
 }
 
 impl State {
-    fn bus(&self, name_or_arn: Option<&str>) -> Result<&Bus, ServiceError> {
+    pub(super) fn bus(&self, name_or_arn: Option<&str>) -> Result<&Bus, ServiceError> {
         let name = bus_name(name_or_arn.unwrap_or(DEFAULT_BUS));
         let unknown = || missing(format!("Event bus {name} does not exist."));
         self.buses.get(name).ok_or_else(unknown)
@@ -159,34 +126,11 @@ impl State {
         rule.ok_or_else(|| missing(unknown))
     }
 
-    fn tags(&mut self, arn: &str) -> Result<Tagged<'_>, ServiceError> {
-        if let Some(rule) = self.rules.values_mut().find(|rule| rule.arn == arn) {
-            return Ok(Tagged::Rule(rule));
-        }
-        let bus = self.buses.values_mut().find(|bus| bus.arn == arn);
-        let unknown = || missing(format!("{arn} is no rule and no event bus."));
-        bus.map(Tagged::Bus).ok_or_else(unknown)
-    }
-}
-
-/// What has tags.
-enum Tagged<'s> {
-    Rule(&'s mut Rule),
-    Bus(&'s mut Bus),
-}
-
-impl Tagged<'_> {
-    fn tags(&mut self) -> &mut BTreeMap<String, String> {
-        match self {
-            Tagged::Rule(rule) => &mut rule.tags,
-            Tagged::Bus(bus) => &mut bus.tags,
-        }
-    }
 }
 
 impl List {
     /// A page of a list, as the answer that carries it under `name`.
-    fn page(
+    pub(super) fn page(
         &self,
         name: &str,
         all: impl IntoIterator<Item = (String, Value)>,
@@ -207,7 +151,7 @@ impl List {
         Ok(answer)
     }
 
-    fn has_prefix(&self, name: &str) -> bool {
+    pub(super) fn has_prefix(&self, name: &str) -> bool {
         let prefix = self.name_prefix.as_deref();
         prefix.is_none_or(|prefix| name.starts_with(prefix))
     }
@@ -241,71 +185,6 @@ impl Events {
             EventBridgeAction::TagResource
             | EventBridgeAction::UntagResource
             | EventBridgeAction::ListTagsForResource => self.tag(action, read(body)?),
-        }
-    }
-
-    pub(super) fn put_events(&self, body: &Value, verdict: Verdict) -> Result<Value, ServiceError> {
-        let entries = body["Entries"].as_array().map_or(&[][..], Vec::as_slice);
-        if entries.is_empty() || entries.len() > ENTRIES_LIMIT {
-            return Err(invalid(format!(
-                "1 validation error detected: Entries must have 1 to {ENTRIES_LIMIT} members"
-            )));
-        }
-        let results: Vec<Value> = entries
-            .iter()
-            .map(|entry| self.put_entry(entry, verdict))
-            .collect();
-        let failed = results
-            .iter()
-            .filter(|result| result["ErrorCode"].is_string())
-            .count();
-        Ok(json!({"FailedEntryCount": failed, "Entries": results}))
-    }
-
-    fn put_entry(&self, entry: &Value, verdict: Verdict) -> Value {
-        let refuse =
-            |code: &str, message: &str| json!({"ErrorCode": code, "ErrorMessage": message});
-        let text = |name: &str| entry[name].as_str().filter(|text| !text.is_empty());
-        for name in ["Source", "DetailType", "Detail"] {
-            if text(name).is_none() {
-                let message = format!(
-                    "Parameter {name} is not valid. Reason: {name} is a required argument."
-                );
-                return refuse("InvalidArgument", &message);
-            }
-        }
-        let [source, detail_type, detail] =
-            ["Source", "DetailType", "Detail"].map(|name| text(name).unwrap_or_default());
-        if source.len() + detail_type.len() + detail.len() > ENTRY_LIMIT {
-            return refuse("InvalidArgument", "the entry is larger than 1 MB");
-        }
-        if source.starts_with("aws.") {
-            return refuse(
-                "NotAuthorizedForSourceException",
-                "Not authorized for the source: those that begin with aws. belong to AWS services.",
-            );
-        }
-        let detail = match serde_json::from_str::<Value>(detail) {
-            Ok(detail @ Value::Object(_)) => detail,
-            Ok(_) | Err(_) => {
-                return refuse(
-                    "MalformedDetail",
-                    "Detail is malformed: it must be a JSON object.",
-                );
-            }
-        };
-        let seconds = entry["Time"].as_f64();
-        let time = seconds.map_or_else(now, |seconds| Timestamp((seconds * 1e6) as i64));
-        let resources = entry.get("Resources").cloned().unwrap_or_else(|| json!([]));
-        let event = self.envelope(source, detail_type, resources, detail, time);
-        let bus = bus_name(text("EventBusName").unwrap_or(DEFAULT_BUS));
-        let delivered = match verdict {
-            Verdict::Proceed => self.deliver(bus, &event, 0),
-            Verdict::Lose => Ok(()),
-        };
-        match delivered {
-            Ok(()) => json!({"EventId": event["id"]}),
-            Err(error) => refuse("InternalFailure", &error.to_string()),
         }
     }
 
@@ -480,128 +359,4 @@ impl Events {
         )
     }
 
-    fn create_bus(&self, request: CreateEventBus) -> Result<Value, ServiceError> {
-        check_name("name", &request.name, BUS_NAME_LIMIT, true)?;
-        let mut state = self.state();
-        if state.buses.contains_key(&request.name) {
-            return Err(ServiceError::new(
-                "ResourceAlreadyExistsException",
-                format!("Event bus {} already exists.", request.name),
-            ));
-        }
-        let arn = self
-            .inner
-            .local
-            .arn("events", &format!("event-bus/{}", request.name));
-        let bus = Bus {
-            description: request.description,
-            tags: tag_map(request.tags),
-            ..Bus::new(&request.name, arn)
-        };
-        self.keep_bus(&bus)?;
-        let mut answer = json!({"EventBusArn": bus.arn});
-        if let Some(description) = &bus.description {
-            answer["Description"] = json!(description);
-        }
-        state.buses.insert(bus.name.clone(), bus);
-        Ok(answer)
-    }
-
-    fn keep_bus(&self, bus: &Bus) -> Result<(), ServiceError> {
-        let id = record_id(&(bus.name.clone(), String::new()));
-        self.inner.buses.create(&id, bus)
-    }
-
-    fn describe_bus(&self, body: &Value) -> Result<Value, ServiceError> {
-        let state = self.state();
-        Ok(state.bus(body["Name"].as_str())?.describe())
-    }
-
-    /// A bus that is not there is deleted already.
-    fn delete_bus(&self, body: &Value) -> Result<Value, ServiceError> {
-        let name = bus_name(body["Name"].as_str().unwrap_or_default());
-        if name == DEFAULT_BUS {
-            return Err(invalid("Cannot delete event bus default."));
-        }
-        let mut state = self.state();
-        if state.rules.values().any(|rule| rule.bus == name) {
-            return Err(invalid("Event bus can't be deleted since it has rules."));
-        }
-        if state.buses.remove(name).is_some() {
-            let id = record_id(&(name.to_owned(), String::new()));
-            self.inner.buses.remove(&id);
-        }
-        Ok(json!({}))
-    }
-
-    fn list_buses(&self, request: &List) -> Result<Value, ServiceError> {
-        let state = self.state();
-        let wanted = state
-            .buses
-            .values()
-            .filter(|bus| request.has_prefix(&bus.name));
-        request.page(
-            "EventBuses",
-            wanted.map(|bus| (bus.name.clone(), bus.describe())),
-        )
-    }
-
-    fn tag(&self, action: EventBridgeAction, request: TagRequest) -> Result<Value, ServiceError> {
-        let mut state = self.state();
-        let mut tagged = state.tags(&request.resource_arn)?;
-        if action == EventBridgeAction::ListTagsForResource {
-            let tags = tagged.tags().iter();
-            let list: Vec<Value> = tags
-                .map(|(key, value)| json!({"Key": key, "Value": value}))
-                .collect();
-            return Ok(json!({"Tags": list}));
-        }
-        tagged.tags().extend(tag_map(request.tags));
-        tagged
-            .tags()
-            .retain(|key, _| !request.tag_keys.contains(key));
-        match tagged {
-            Tagged::Rule(rule) => self.keep(rule)?,
-            Tagged::Bus(bus) => self.keep_bus(bus)?,
-        }
-        Ok(json!({}))
-    }
-}
-
-impl Bus {
-    fn describe(&self) -> Value {
-        let mut bus = json!({
-            "Name": self.name,
-            "Arn": self.arn,
-            "CreationTime": epoch_seconds(self.created),
-            "LastModifiedTime": epoch_seconds(self.created),
-        });
-        if let Some(description) = &self.description {
-            bus["Description"] = json!(description);
-        }
-        bus
-    }
-}
-
-/// Whether a pattern matches an event, which must have what every event has.
-fn test_event_pattern(request: &TestEventPattern) -> Result<Value, ServiceError> {
-    let pattern = Pattern::parse(&request.event_pattern)?;
-    let not_valid =
-        |reason: &str| invalid(format!("Parameter Event is not valid. Reason: {reason}"));
-    let event: Value = serde_json::from_str(&request.event)
-        .map_err(|error| not_valid(&format!("it is not JSON: {error}")))?;
-    for name in [
-        "id",
-        "account",
-        "source",
-        "time",
-        "region",
-        "resources",
-        "detail-type",
-    ] {
-        if event.get(name).is_none() {
-            return Err(not_valid(&format!("{name} is missing")));
-        }
-    }
-    Ok(json!({"Result": pattern.matches(&event)}))
 }

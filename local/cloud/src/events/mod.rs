@@ -1,8 +1,10 @@
 //! EventBridge: buses, rules with event patterns and schedules, targets that are functions, state machines or buses.
 
 mod api;
+mod buses;
 mod clock;
 mod pattern;
+mod put;
 mod rule;
 mod transform;
 
