@@ -28,7 +28,7 @@ use crate::faults::Verdict;
 use crate::rates::Pace;
 use crate::records::Records;
 use crate::rest;
-use crate::router::Service;
+use crate::service::Service;
 use crate::time::now;
 use crate::usage::Meter;
 use crate::worker::Workers;

@@ -38,7 +38,7 @@ use crate::guard;
 use crate::private;
 use crate::rest;
 pub use crate::rest::encode;
-use crate::router::Service;
+use crate::service::Service;
 use multipart::Uploads;
 use store::{Attributes, Condition, Staged, Store, StoreError};
 
