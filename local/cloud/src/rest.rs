@@ -8,6 +8,7 @@ use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::error::ServiceError;
 use crate::lambda;
@@ -99,6 +100,34 @@ pub(crate) fn error_response(error: &ServiceError) -> Response<Body> {
     if let Ok(code) = HeaderValue::from_str(&error.code) {
         response.headers_mut().insert("x-amzn-errortype", code);
     }
+    response
+}
+
+/// An error in the shape of the Query protocol, or of EC2's own.
+/// <https://smithy.io/2.0/aws/protocols/aws-query-protocol.html#operation-error-serialization>,
+/// <https://smithy.io/2.0/aws/protocols/aws-ec2-query-protocol.html#operation-error-serialization>
+pub(crate) fn query_error(error: &ServiceError, of_ec2: bool) -> Response<Body> {
+    let escape = |text: &str| text.replace('&', "&amp;").replace('<', "&lt;");
+    let (code, message) = (escape(&error.code), escape(&error.message));
+    let id = Uuid::new_v4();
+    let kind = if error.status < 500 {
+        "Sender"
+    } else {
+        "Receiver"
+    };
+    let document = if of_ec2 {
+        format!(
+            "<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors>\
+             <RequestID>{id}</RequestID></Response>"
+        )
+    } else {
+        format!(
+            "<ErrorResponse><Error><Type>{kind}</Type><Code>{code}</Code><Message>{message}</Message></Error>\
+             <RequestId>{id}</RequestId></ErrorResponse>"
+        )
+    };
+    let mut response = typed("text/xml", document);
+    *response.status_mut() = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST);
     response
 }
 

@@ -19,7 +19,7 @@ use crate::action::ServiceId;
 use crate::connections;
 use crate::error::ServiceError;
 use crate::guard::{self, Protocol};
-use crate::rest::{error_response, target};
+use crate::rest::{error_response, query_error, target};
 use crate::{batch, ecs, lambda, scheduler};
 
 /// A service behind the endpoint.
@@ -90,6 +90,20 @@ impl ServiceId {
     }
 }
 
+/// How a service that is not here is spoken to, so that its client can read the answer.
+fn protocol_of_stranger(headers: &HeaderMap) -> Protocol {
+    let kind = headers.get("content-type");
+    let is_form = kind.is_some_and(|kind| {
+        let form = b"application/x-www-form-urlencoded";
+        kind.as_bytes().starts_with(form)
+    });
+    match target(headers) {
+        Some(_) => Protocol::AwsJson,
+        None if is_form => Protocol::Query,
+        None => Protocol::RestJson,
+    }
+}
+
 /// The service in `AWS4-HMAC-SHA256 Credential=<key>/<date>/<region>/<service>/aws4_request, ...`.
 fn signing_scope(authorization: &str) -> Option<&str> {
     let credential = authorization.split_once("Credential=")?.1;
@@ -99,7 +113,11 @@ fn signing_scope(authorization: &str) -> Option<&str> {
 async fn route(State(services): State<Arc<Services>>, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let destination = destination(&parts.headers, parts.uri.path());
-    let protocol = destination.map_or(Protocol::RestJson, |id| id.protocol(&parts.headers));
+    let protocol = match destination {
+        Ok(id) => id.protocol(&parts.headers),
+        Err(_) => protocol_of_stranger(&parts.headers),
+    };
+    let of_ec2 = destination == Err("ec2");
     if let Err(refusal) = guard::check(&parts, protocol) {
         return refusal.response(protocol);
     }
@@ -108,7 +126,10 @@ async fn route(State(services): State<Arc<Services>>, request: Request) -> Respo
         Ok((id, None)) => Err(ServiceError::unknown_action(id.prefix(), parts.uri.path())),
         Err(unknown) => Err(ServiceError::unknown_action(unknown, parts.uri.path())),
     };
-    let mut response = answer.unwrap_or_else(|error| error_response(&error));
+    let mut response = answer.unwrap_or_else(|error| match protocol {
+        Protocol::Query => query_error(&error, of_ec2),
+        _ => error_response(&error),
+    });
     let headers = response.headers_mut();
     if !headers.contains_key("x-amzn-requestid")
         && let Ok(id) = HeaderValue::from_str(&Uuid::new_v4().to_string())
