@@ -19,7 +19,8 @@ pub(super) struct Fault {
     status: Option<StatusCode>,
     /// Names and contents of further elements.
     details: Vec<(&'static str, String)>,
-    headers: HeaderMap,
+    /// Names and values of headers of the answer.
+    headers: Vec<(&'static str, String)>,
 }
 
 /// An error with the sentence that S3 has for the code.
@@ -35,7 +36,7 @@ impl Fault {
             message: message.into(),
             status: None,
             details: Vec::new(),
-            headers: HeaderMap::new(),
+            headers: Vec::new(),
         }
     }
 
@@ -79,9 +80,7 @@ impl Fault {
     /// The same with a header of the answer.
     #[must_use]
     pub(super) fn header(mut self, name: &'static str, value: &str) -> Fault {
-        if let Ok(value) = HeaderValue::from_str(value) {
-            self.headers.insert(HeaderName::from_static(name), value);
-        }
+        self.headers.push((name, value.to_owned()));
         self
     }
 
@@ -94,7 +93,12 @@ impl Fault {
 
     /// The headers of the answer, with the elements in one of them for [`complete`].
     fn all_headers(&self) -> HeaderMap {
-        let mut headers = self.headers.clone();
+        let mut headers = HeaderMap::new();
+        for (name, value) in &self.headers {
+            if let Ok(value) = HeaderValue::from_str(value) {
+                headers.insert(*name, value);
+            }
+        }
         // Percent-encoded text is a header's value.
         if let Ok(details) = HeaderValue::from_str(&crate::rest::encode(&self.elements())) {
             headers.insert(DETAILS, details);
