@@ -117,7 +117,8 @@ impl Backend {
         input: UploadPartCopyInput,
     ) -> S3Result<UploadPartCopyOutput> {
         let (id, number) = (&input.upload_id, input.part_number);
-        let wanted = self.check_part(&input.bucket, &input.key, id, number)?;
+        let upload = self.check_part(&input.bucket, &input.key, id, number)?;
+        let wanted = upload.checksum;
         let (source, file) = self.source(&input.copy_source, &conditions!(source of input))?;
         let range = match &input.copy_source_range {
             Some(range) => source_range(range, source.size)?,
@@ -138,6 +139,9 @@ impl Backend {
         }
         Ok(UploadPartCopyOutput {
             copy_part_result: Some(result),
+            server_side_encryption: upload.attributes.encryption.told(),
+            ssekms_key_id: upload.attributes.encryption.key,
+            bucket_key_enabled: upload.attributes.encryption.bucket_key,
             ..Default::default()
         })
     }

@@ -243,7 +243,10 @@ fn is_form(parts: &Parts) -> bool {
 /// <https://www.rfc-editor.org/rfc/rfc9110#section-13.1.3>
 fn ignore_malformed(headers: &mut HeaderMap) {
     let text = |name: &HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
-    let range = text(&header::RANGE).is_some_and(|range| s3s::dto::Range::parse(range).is_ok());
+    let range = text(&header::RANGE).is_some_and(|range| {
+        // `s3s` takes the dash alone for the last no bytes.
+        range != "bytes=-" && s3s::dto::Range::parse(range).is_ok()
+    });
     let mut wrong = vec![(header::RANGE, range)];
     let dates = [
         header::IF_MODIFIED_SINCE,
@@ -274,8 +277,8 @@ fn check_numbers(query: &str) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Brings entity tags into the one form that `s3s` reads: S3 takes them without quotes too, and one
-/// that is malformed matches nothing.
+/// Brings entity tags into the one form that `s3s` reads: S3 takes them with one quote or none too,
+/// and one that is malformed matches nothing.
 fn quote_tags(headers: &mut HeaderMap) {
     for name in TAGS {
         let Some(value) = headers.get(*name).and_then(|value| value.to_str().ok()) else {
@@ -283,10 +286,7 @@ fn quote_tags(headers: &mut HeaderMap) {
         };
         let value = value.trim();
         let quoted = value.strip_prefix("W/").unwrap_or(value);
-        let inner = quoted
-            .strip_prefix('"')
-            .and_then(|rest| rest.strip_suffix('"'));
-        let inner = inner.unwrap_or(quoted).replace('"', "'");
+        let inner = quoted.trim_matches('"').replace('"', "'");
         if value != "*"
             && let Ok(value) = HeaderValue::from_str(&format!("\"{inner}\""))
         {

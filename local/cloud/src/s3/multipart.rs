@@ -286,20 +286,20 @@ impl Backend {
         Ok(output)
     }
 
-    /// Whether a part may come; the algorithm of the checksum that the upload asked for.
+    /// The upload to which a part may come.
     pub(super) fn check_part(
         &self,
         bucket: &str,
         key: &str,
         id: &str,
         number: i32,
-    ) -> S3Result<Option<String>> {
+    ) -> S3Result<Upload> {
         if !(1..=LAST_PART).contains(&number) {
             let message = "Part number must be an integer between 1 and 10000, inclusive";
             return Err(Fault::argument("partNumber", &number.to_string(), message).into());
         }
         self.check_bucket(bucket)?;
-        Ok(self.uploads.get(bucket, key, id)?.checksum)
+        Ok(self.uploads.get(bucket, key, id)?)
     }
 
     pub(super) async fn add_part(
@@ -308,7 +308,8 @@ impl Backend {
     ) -> S3Result<UploadPartOutput> {
         let input = req.input;
         let (id, number) = (&input.upload_id, input.part_number);
-        let wanted = self.check_part(&input.bucket, &input.key, id, number)?;
+        let upload = self.check_part(&input.bucket, &input.key, id, number)?;
+        let wanted = upload.checksum;
         let expected = Expected::of(&req.headers, req.extensions.get::<Trailers>())?;
         if let (Some(wanted), Some(sent)) = (&wanted, expected.algorithm())
             && *wanted != sent
@@ -323,7 +324,9 @@ impl Backend {
         let (staged, sums) = stage(&self.store, input.body, &expected, wanted.as_deref()).await?;
         let mut output = UploadPartOutput {
             e_tag: Some(ETag::Strong(staged.e_tag.clone())),
-            server_side_encryption: Encryption::default().told(),
+            server_side_encryption: upload.attributes.encryption.told(),
+            ssekms_key_id: upload.attributes.encryption.key,
+            bucket_key_enabled: upload.attributes.encryption.bucket_key,
             ..Default::default()
         };
         set_sums!(output, &sums);

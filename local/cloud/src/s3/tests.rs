@@ -405,6 +405,7 @@ async fn conditions_of_reads_copies_and_deletions_hold() {
         ("GET /bucket/k", vec![("if-none-match", tag.as_str())], 304),
         ("GET /bucket/k", vec![("range", "bytes=5-2")], 200),
         ("GET /bucket/k", vec![("range", "bytes=0-1,4-5")], 200),
+        ("GET /bucket/k", vec![("range", "bytes=-")], 200),
         ("GET /bucket/k", vec![("range", "bytes=2-3")], 206),
         ("HEAD /bucket/k", vec![("range", "bytes=2-3")], 206),
         ("GET /bucket/k", vec![("range", "bytes=10-")], 416),
