@@ -146,9 +146,20 @@ services! {
     /// S3.
     /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html>
     S3: S3Action {
-        GetObject, HeadObject, PutObject, CopyObject, DeleteObject, DeleteObjects, ListObjects, ListObjectsV2,
+        GetObject, HeadObject, PutObject, CopyObject, DeleteObject, DeleteObjects,
+        ListObjects, ListObjectsV2, ListObjectVersions,
+        GetObjectAttributes, GetObjectAcl, GetObjectRetention, GetObjectLegalHold,
+        GetObjectTagging, PutObjectTagging, DeleteObjectTagging,
         ListBuckets, CreateBucket, DeleteBucket, HeadBucket, GetBucketLocation,
-        CreateMultipartUpload, UploadPart, ListParts, CompleteMultipartUpload, AbortMultipartUpload,
+        GetBucketTagging, PutBucketTagging, DeleteBucketTagging,
+        GetBucketVersioning, GetBucketAcl, GetBucketPolicyStatus, GetBucketLogging, GetBucketRequestPayment,
+        GetBucketAccelerateConfiguration, GetBucketNotificationConfiguration, GetBucketOwnershipControls,
+        GetPublicAccessBlock, GetObjectLockConfiguration,
+        GetBucketPolicy, DeleteBucketPolicy, GetBucketEncryption, DeleteBucketEncryption,
+        GetBucketLifecycleConfiguration, DeleteBucketLifecycle, GetBucketCors, DeleteBucketCors,
+        GetBucketWebsite, DeleteBucketWebsite, GetBucketReplication, DeleteBucketReplication,
+        CreateMultipartUpload, UploadPart, UploadPartCopy, ListParts, ListMultipartUploads,
+        CompleteMultipartUpload, AbortMultipartUpload,
     }
     /// EventBridge.
     /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_Operations.html>

@@ -12,7 +12,7 @@ use crate::logs::{Logs, LogsApi};
 use crate::process::Processes;
 use crate::rates::Rates;
 use crate::router::Services;
-use crate::s3::S3;
+use crate::s3::{Home, S3};
 use crate::scheduler::{ScheduleError, Scheduler};
 use crate::sts::Sts;
 use crate::targets::Targets;
@@ -73,7 +73,11 @@ impl Compute {
     pub fn start(local: Local, stack: &Stack, faults: Faults) -> Result<Self, ComputeError> {
         let faults = faults.with_rates(Rates::new(&local.limits.rates));
         let objects = local.data_dir.join("s3");
-        let s3 = S3::open(&objects, &stack.buckets, faults.clone()).map_err(|source| {
+        let home = Home {
+            account: local.account.clone(),
+            region: local.region.clone(),
+        };
+        let s3 = S3::open(&objects, &stack.buckets, home, faults.clone()).map_err(|source| {
             ComputeError::Data {
                 path: objects.display().to_string(),
                 source,
