@@ -22,6 +22,7 @@ use crate::clock::Wake;
 use crate::engine::Engine;
 use crate::evaluators::Account;
 use crate::runs::Claim;
+use crate::store::Origin;
 use crate::subscribers::ExecutionEvent;
 
 /// Time until a log that could not be written is tried again.
@@ -38,6 +39,8 @@ pub struct Run {
     pub start: Start,
     /// Parent execution of a Distributed Map's child.
     pub parent: Option<Parent>,
+    /// What its start named besides.
+    pub origin: Origin,
     /// When it started.
     pub started: Timestamp,
     /// Whether its log is kept: Standard executions' are.
@@ -122,6 +125,8 @@ pub struct Parts {
     pub start: Start,
     /// Parent of a Distributed Map's child.
     pub parent: Option<Parent>,
+    /// What its start named besides.
+    pub origin: Origin,
     /// When it started.
     pub started: Timestamp,
     /// Whether its log is kept.
@@ -160,6 +165,7 @@ impl Run {
             id: parts.id,
             start: parts.start,
             parent: parts.parent,
+            origin: parts.origin,
             started: parts.started,
             durable: parts.durable,
             engine: Arc::downgrade(engine),
@@ -414,30 +420,38 @@ impl Run {
             // An evaluation may have outlasted the service. The next start finds all this in the log.
             return;
         }
-        self.publish(engine);
-        if matches!(self.status(), Status::Running) {
+        let doomed = self.publish(engine);
+        if !matches!(self.status(), Status::Running) {
+            self.end(engine);
+        } else if doomed {
+            // What the state asks for is not begun.
+            self.post(Event::Stop {
+                error: None,
+                cause: None,
+            });
+        } else {
             commands
                 .into_iter()
                 .for_each(|command| engine.perform(self, command));
-        } else {
-            self.end(engine);
         }
     }
 
-    fn publish(&self, engine: &Engine) {
+    /// Tells of what is new; whether the execution is to end here.
+    fn publish(&self, engine: &Engine) -> bool {
         let mut state = self.lock();
         let news = state.published..state.history.len();
         state.published = news.end;
-        self.keep_map_runs(engine, &state.history[news.clone()]);
-        if engine.subscribers.is_empty() {
-            return;
+        let news = &state.history[news];
+        self.keep_map_runs(engine, news);
+        if !engine.subscribers.is_empty() {
+            for event in news {
+                engine.subscribers.send(&ExecutionEvent {
+                    execution_arn: self.start.arn.to_string(),
+                    event: event.to_json().into(),
+                });
+            }
         }
-        for event in &state.history[news] {
-            engine.subscribers.send(&ExecutionEvent {
-                execution_arn: self.start.arn.to_string(),
-                event: event.to_json().into(),
-            });
-        }
+        engine.is_doomed(self, news)
     }
 
     /// Keeps which Map Runs are of this execution. Not awaited: the log already implies it, recovery finds it again.
@@ -493,7 +507,13 @@ impl Run {
             });
         }
         engine.runs.finished(self);
+        engine.has_ended(self);
         self.ended.notify_waiters();
+    }
+
+    /// Whether it is one of this state machine's.
+    pub fn is_of(&self, machine: &str) -> bool {
+        *self.start.state_machine_arn == *machine
     }
 
     /// Number by which the clock tells executions apart.
