@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use asl::{Child, ChildId, Event, ExecutionType, Start, Status, Timestamp};
 use cloud::action::StepFunctionsAction as Action;
@@ -17,6 +18,9 @@ use crate::run::{Parent, Parts, Run};
 use crate::runs::Claim;
 use crate::store::{Definition, ExecutionRow, Origin};
 use crate::versions::Target;
+
+/// Time until a start that could not be recorded is tried again.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// The input of an execution.
 pub(crate) struct Input {
@@ -248,33 +252,44 @@ impl Engine {
         Ok(run)
     }
 
-    /// Starts a child of a Distributed Map.
-    pub(super) async fn start_child(
+    /// Starts a child of a Distributed Map. One that cannot be recorded now is started when it can.
+    pub(crate) async fn start_child(
         self: &Arc<Self>,
         run: &Arc<Run>,
         id: ChildId,
         child: Box<Child>,
         stopped: bool,
     ) {
-        let parent = Parent {
-            run: Arc::downgrade(run),
-            arn: run.start.arn.clone(),
-            child: id,
-            map_run: child.map_run_arn.clone(),
-        };
-        match self.launch_child(child, parent, run.account()).await {
-            Ok(started) => {
-                run.adopt(id, &started);
-                if stopped {
-                    run.stop_child(id);
+        if stopped {
+            run.stop_child(id);
+        }
+        loop {
+            let parent = Parent {
+                run: Arc::downgrade(run),
+                arn: run.start.arn.clone(),
+                child: id,
+                map_run: child.map_run_arn.clone(),
+            };
+            match self
+                .launch_child(child.clone(), parent, run.account())
+                .await
+            {
+                Ok(started) => return run.adopt(id, &started),
+                Err(error) if error.status >= 500 => {
+                    tracing::error!(execution = %child.start.arn, %error, "not started; tried again");
+                    tokio::time::sleep(RETRY).await;
+                    if self.is_closed() || run.stopped().is_some() {
+                        // The next start finds it in the log of its parent, or nobody wants it any more.
+                        return;
+                    }
                 }
-            }
-            Err(error) => {
-                let status = Status::Failed {
-                    error: Some("States.Runtime".into()),
-                    cause: Some(error.message.into()),
-                };
-                run.post(Event::ChildFinished { id, status });
+                Err(error) => {
+                    let status = Status::Failed {
+                        error: Some("States.Runtime".into()),
+                        cause: Some(error.message.into()),
+                    };
+                    return run.post(Event::ChildFinished { id, status });
+                }
             }
         }
     }

@@ -29,6 +29,7 @@ impl Engine {
                 invalid,
             };
             let compiled = compile(&machine.definition, kind).map_err(invalid)?;
+            self.deleting.write().remove(&machine.arn);
             let earlier = known.get(&machine.arn);
             let mut row = MachineRow {
                 arn: machine.arn.clone(),

@@ -103,8 +103,12 @@ fn routes(
 ) -> Result<(String, Vec<(u64, u64)>), ServiceError> {
     if !(1..=2).contains(&given.len()) {
         return Err(invalid(
-            "1 validation error detected: Value at 'routingConfiguration' failed to satisfy constraint: \
-             Member must have length between 1 and 2",
+            "Routing configuration must contain 1 or 2 versions",
+        ));
+    }
+    if given.iter().map(|route| route.weight).sum::<u64>() != 100 {
+        return Err(invalid(
+            "The sum of the weights in the routing configuration must be equal to 100",
         ));
     }
     let mut machine = None;
@@ -117,7 +121,7 @@ fn routes(
         let (of, number) = MachineArn::version(arn)?;
         if *machine.get_or_insert(of) != of {
             return Err(invalid(
-                "The versions of an alias must be of one state machine",
+                "Both stateMachineVersionArn values must belong to the same state machine",
             ));
         }
         if routes.iter().any(|(earlier, _)| *earlier == number) {
@@ -126,11 +130,6 @@ fn routes(
         let known = engine.published.read().version(of, number);
         known.ok_or_else(|| no_resource(arn))?;
         routes.push((number, *weight));
-    }
-    if routes.iter().map(|(_, weight)| weight).sum::<u64>() != 100 {
-        return Err(invalid(
-            "Sum of routing configuration weights must equal 100",
-        ));
     }
     Ok((machine.unwrap_or_default().to_owned(), routes))
 }
@@ -150,7 +149,7 @@ pub async fn update(engine: &Arc<Engine>, request: Update) -> Result<Value, Serv
     let (of, _) = MachineArn::alias(&arn)?;
     if request.description.is_none() && request.routing_configuration.is_none() {
         return Err(invalid(
-            "Either the description or the routingConfiguration must be specified",
+            "Specify at least one of description and routingConfiguration",
         ));
     }
     let _changing = engine.changing.lock().await;

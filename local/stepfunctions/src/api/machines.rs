@@ -223,6 +223,7 @@ pub fn describe(engine: &Arc<Engine>, request: Describe) -> Result<Value, Servic
         "creationDate": epoch_seconds(row.created),
         "loggingConfiguration": Logging::shown(&row.configuration),
         "tracingConfiguration": Tracing::shown(&row.configuration),
+        "encryptionConfiguration": { "type": "AWS_OWNED_KEY" },
     });
     if row.revision != INITIAL {
         response["revisionId"] = json!(row.revision);

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::errors::invalid;
 
-/// Members that are text, with the fewest and the most characters. Names, inputs and outputs have errors of their own.
+/// Members that are text, with the fewest and the most characters. Inputs and outputs have errors of their own.
 const TEXTS: &[(&str, usize, usize)] = &[
     ("activityArn", 1, 256),
     ("cause", 0, 32_768),
@@ -20,6 +20,7 @@ const TEXTS: &[(&str, usize, usize)] = &[
     ("kmsKeyId", 1, 2_048),
     ("mapItemReaderData", 0, 262_144),
     ("mapRunArn", 1, 2_000),
+    ("name", 1, 80),
     ("nextToken", 1, 3_096),
     ("resourceArn", 1, 256),
     ("result", 0, 262_144),
