@@ -204,6 +204,12 @@ async fn a_database_of_before_there_were_versions_goes_on() {
     database(dir.path())
         .execute_batch(
             "DROP TABLE removed;
+             DROP TABLE map_runs;
+             DROP TABLE versions;
+             DROP TABLE aliases;
+             ALTER TABLE state_machines DROP COLUMN configuration;
+             ALTER TABLE state_machines DROP COLUMN last_version;
+             ALTER TABLE state_machines DROP COLUMN deleting;
              ALTER TABLE executions RENAME TO newer;
              CREATE TABLE executions (
                id INTEGER PRIMARY KEY, arn TEXT NOT NULL UNIQUE, machine TEXT NOT NULL, start TEXT NOT NULL,

@@ -205,7 +205,7 @@ async fn express_machines_do_not_wait_for_others() {
 #[tokio::test]
 async fn what_concerns_the_whole_definition_has_no_location() {
     let test = Test::start().await;
-    let body = json!({ "definition": "{not json" });
+    let body = json!({ "definition": " " });
     let answer = test.post("ValidateStateMachineDefinition", &body).await;
     assert_eq!(answer["result"], "FAIL");
     assert_eq!(answer["diagnostics"][0].get("location"), None, "{answer}");

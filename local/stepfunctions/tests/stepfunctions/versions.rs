@@ -207,7 +207,7 @@ async fn a_deleted_machine_takes_all_of_it_along_once_its_executions_have_ended(
     let activity = test.activity("work").await;
     let definition = json!({ "StartAt": "Task", "States": {
         "Task": { "Type": "Task", "Resource": activity, "Next": "Then" },
-        "Then": { "Type": "Pass", "End": true },
+        "Then": { "Type": "Wait", "Seconds": 600, "End": true },
     } });
     let machine = test.machine("m", &definition).await;
     let publish = test.sfn.publish_state_machine_version();
