@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::pages::{Page, Paging};
+use super::versions::List;
 use crate::arns::{MachineArn, is_number};
 use crate::engine::Engine;
 use crate::errors::{conflict, internal, invalid, no_resource};
@@ -218,14 +219,6 @@ pub async fn delete(engine: &Arc<Engine>, request: ByArn) -> Result<Value, Servi
     engine.store.delete_alias(&arn).await.map_err(internal)?;
     engine.published.write().remove_alias(&arn);
     Ok(json!({}))
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct List {
-    state_machine_arn: String,
-    max_results: Option<usize>,
-    next_token: Option<String>,
 }
 
 /// ListStateMachineAliases, the newest first: those of a state machine, or those that lead to a version.

@@ -74,12 +74,13 @@ pub async fn delete(engine: &Arc<Engine>, request: ByArn) -> Result<Value, Servi
     Ok(json!({}))
 }
 
+/// What the lists of versions and of aliases are asked.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct List {
-    state_machine_arn: String,
-    max_results: Option<usize>,
-    next_token: Option<String>,
+    pub state_machine_arn: String,
+    pub max_results: Option<usize>,
+    pub next_token: Option<String>,
 }
 
 /// ListStateMachineVersions, the newest first.
