@@ -1,3 +1,4 @@
+use super::condition::glob;
 use super::*;
 use serde_json::json;
 
