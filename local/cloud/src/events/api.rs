@@ -93,7 +93,12 @@ fn read<T: DeserializeOwned>(body: &Value) -> Result<T, ServiceError> {
     T::deserialize(body).map_err(|error| invalid(format!("1 validation error detected: {error}")))
 }
 
-pub(super) fn check_name(member: &str, name: &str, limit: usize, slashes: bool) -> Result<(), ServiceError> {
+pub(super) fn check_name(
+    member: &str,
+    name: &str,
+    limit: usize,
+    slashes: bool,
+) -> Result<(), ServiceError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c) || slashes && c == '/';
     if !name.is_empty() && name.len() <= limit && name.chars().all(allowed) {
         return Ok(());
@@ -125,7 +130,6 @@ impl State {
         let rule = self.rules.get_mut(&(bus, name.to_owned()));
         rule.ok_or_else(|| missing(unknown))
     }
-
 }
 
 impl List {
@@ -358,5 +362,4 @@ impl Events {
             names.map(|rule| (rule.name.clone(), json!(rule.name))),
         )
     }
-
 }

@@ -127,7 +127,11 @@ impl Events {
         )
     }
 
-    pub(super) fn tag(&self, action: EventBridgeAction, request: TagRequest) -> Result<Value, ServiceError> {
+    pub(super) fn tag(
+        &self,
+        action: EventBridgeAction,
+        request: TagRequest,
+    ) -> Result<Value, ServiceError> {
         let mut state = self.state();
         let mut tagged = state.tags(&request.resource_arn)?;
         if action == EventBridgeAction::ListTagsForResource {
@@ -163,4 +167,3 @@ impl Bus {
         bus
     }
 }
-

@@ -201,7 +201,9 @@ impl Target {
         if let Some(path) = &self.input_path
             && !path.starts_with('$')
         {
-            return Some(format!("Invalid InputPath for target {id}: {path} does not begin with $."));
+            return Some(format!(
+                "Invalid InputPath for target {id}: {path} does not begin with $."
+            ));
         }
         let policy = self.retry_policy.and_then(RetryPolicy::problem);
         policy.map(|problem| format!("RetryPolicy of target {id} is not valid: {problem}"))

@@ -17,7 +17,6 @@ use serde_json::Value;
 use crate::error::ServiceError;
 use condition::Condition;
 
-
 /// What must hold at each path, all at once.
 type Alternative = BTreeMap<String, Vec<Condition>>;
 
