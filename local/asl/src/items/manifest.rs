@@ -1,7 +1,5 @@
 //! Manifests: objects that name the objects with the items.
 
-use bytes::Bytes;
-
 use super::csv::Csv;
 use super::{Fault, Format, Items, json, loads_objects, max_items, text, without_mark};
 use crate::event::TaskError;
@@ -31,7 +29,7 @@ impl Manifest {
     }
 
     /// Reads a manifest, that of an S3 inventory or of an Athena query; `bucket` is the one that it came from.
-    pub fn parse(config: &Value, bucket: &str, body: &Bytes) -> Result<Manifest, TaskError> {
+    pub fn parse(config: &Value, bucket: &str, body: &[u8]) -> Result<Manifest, TaskError> {
         if loads_objects(config) {
             return Err(Fault::ManifestOfManifests.into());
         }

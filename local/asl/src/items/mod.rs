@@ -6,8 +6,6 @@ mod json;
 mod manifest;
 mod parquet;
 
-use bytes::Bytes;
-
 use crate::error_name;
 use crate::event::TaskError;
 use crate::value::Value;
@@ -17,7 +15,7 @@ pub use manifest::{Manifest, Place};
 /// Reads the items of one object. `config` is the evaluated ReaderConfig: `InputType` (`JSON`, `JSONL`, `CSV`, `PARQUET`),
 /// `ItemsPointer` (JSON), `CSVHeaderLocation`, `CSVHeaders` and `CSVDelimiter` (CSV), `MaxItems` (0 for all).
 /// An error is `States.ItemReaderFailed`.
-pub fn parse(config: &Value, body: &Bytes) -> Result<Vec<Value>, TaskError> {
+pub fn parse(config: &Value, body: &[u8]) -> Result<Vec<Value>, TaskError> {
     let mut items = Items::of(config)?;
     items.add(body)?;
     Ok(items.into_list())
@@ -61,7 +59,7 @@ impl Items {
     }
 
     /// Adds those of an object, unpacked. False once there are as many as MaxItems allows.
-    pub fn add(&mut self, body: &Bytes) -> Result<bool, TaskError> {
+    pub fn add(&mut self, body: &[u8]) -> Result<bool, TaskError> {
         let (most, list) = (self.most, &mut self.list);
         match &self.format {
             Format::Json { pointer } => json::document(pointer.as_deref(), body, most, list),
@@ -136,7 +134,9 @@ fn text<'a>(value: &'a Value, key: &str) -> Option<&'a str> {
 /// Why there are no items.
 #[derive(Debug, thiserror::Error)]
 enum Fault {
-    #[error("InputType {0} cannot be read here; JSON, JSONL, CSV, PARQUET and MANIFEST can")]
+    #[error(
+        "InputType {0} cannot be read here; JSON, JSONL, CSV and PARQUET can, and MANIFEST where one object is read"
+    )]
     InputType(String),
     #[error("CSVDelimiter {0} is none of COMMA, PIPE, SEMICOLON, SPACE, TAB")]
     Delimiter(String),

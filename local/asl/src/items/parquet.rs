@@ -21,15 +21,16 @@ use crate::value::{Map, Value};
 const SECONDS_OF_DAY: i64 = 86_400;
 
 /// Adds the rows, at most as many as make `most`.
-pub(super) fn read(body: &Bytes, most: usize, items: &mut Vec<Value>) -> Result<(), Fault> {
+pub(super) fn read(body: &[u8], most: usize, items: &mut Vec<Value>) -> Result<(), Fault> {
     // The reader trusts the file in places, and a broken one must not take the execution's thread along.
+    let body = Bytes::copy_from_slice(body);
     catch_unwind(AssertUnwindSafe(|| rows(body, most, items)))
         .unwrap_or_else(|_| Err(Fault::Parquet("it is damaged".to_string())))
 }
 
-fn rows(body: &Bytes, most: usize, items: &mut Vec<Value>) -> Result<(), Fault> {
+fn rows(body: Bytes, most: usize, items: &mut Vec<Value>) -> Result<(), Fault> {
     let fault = |error: parquet::errors::ParquetError| Fault::Parquet(error.to_string());
-    let reader = SerializedFileReader::new(body.clone()).map_err(fault)?;
+    let reader = SerializedFileReader::new(body).map_err(fault)?;
     for row in reader.get_row_iter(None).map_err(fault)? {
         if items.len() >= most {
             break;

@@ -8,8 +8,8 @@ use ::parquet::schema::parser::parse_message_type;
 
 use super::*;
 
-fn items(config: &str, body: impl Into<Bytes>) -> Result<String, Option<String>> {
-    parse(&Value::parse(config).unwrap(), &body.into())
+fn items(config: &str, body: impl AsRef<[u8]>) -> Result<String, Option<String>> {
+    parse(&Value::parse(config).unwrap(), body.as_ref())
         .map(|items| Value::array(items).to_string())
         .map_err(|error| error.cause)
 }
@@ -96,7 +96,7 @@ fn what_cannot_be_read_is_named_with_its_line() {
         (
             r#"{"InputType":"ORC"}"#,
             "",
-            "InputType ORC cannot be read here; JSON, JSONL, CSV, PARQUET and MANIFEST can",
+            "InputType ORC cannot be read here; JSON, JSONL, CSV and PARQUET can, and MANIFEST where one object is read",
         ),
     ] {
         assert_eq!(
@@ -112,7 +112,7 @@ fn what_cannot_be_read_is_named_with_its_line() {
 }
 
 /// A Parquet file of two rows.
-fn parquet(compression: Compression) -> Bytes {
+fn parquet(compression: Compression) -> Vec<u8> {
     let schema = parse_message_type(
         "message plants {
             required int32 id;
@@ -186,7 +186,7 @@ fn parquet(compression: Compression) -> Bytes {
     }
     rows.close().unwrap();
     writer.close().unwrap();
-    file.into()
+    file
 }
 
 #[test]
@@ -220,18 +220,18 @@ fn objects_are_read_one_after_the_other() {
     .unwrap();
     assert!(loads_objects(&config));
     let mut read = Items::of(&config).unwrap();
-    assert!(read.add(&Bytes::from("a\n1\n2\n")).unwrap());
-    assert!(!read.add(&Bytes::from("b,a\n3,4\n5,6\n")).unwrap());
+    assert!(read.add("a\n1\n2\n".as_bytes()).unwrap());
+    assert!(!read.add("b,a\n3,4\n5,6\n".as_bytes()).unwrap());
     assert_eq!(
         Value::array(read.into_list()).to_string(),
         r#"[{"a":"1"},{"a":"2"},{"b":"3","a":"4"}]"#
     );
 }
 
-fn manifest(config: &str, body: &'static str) -> Result<Manifest, Option<String>> {
+fn manifest(config: &str, body: &str) -> Result<Manifest, Option<String>> {
     let config = Value::parse(config).unwrap();
     assert!(Manifest::is_wanted(&config));
-    Manifest::parse(&config, "reports", &Bytes::from(body)).map_err(|error| error.cause)
+    Manifest::parse(&config, "reports", body.as_bytes()).map_err(|error| error.cause)
 }
 
 fn places(manifest: &Manifest) -> Vec<(&str, &str)> {
@@ -247,8 +247,8 @@ fn an_inventory_names_its_files() {
     )
     .unwrap();
     assert_eq!(places(&inventory), [("inventories", "a.csv.gz")]);
-    let row = Bytes::from("\"data\",\"k\",\"3\"\n");
-    assert!(inventory.items.add(&row).unwrap());
+    let row = b"\"data\",\"k\",\"3\"\n";
+    assert!(inventory.items.add(row).unwrap());
     assert_eq!(
         Value::array(inventory.items.into_list()).to_string(),
         r#"[{"Bucket":"data","Key":"k","Size":"3"}]"#
@@ -258,13 +258,13 @@ fn an_inventory_names_its_files() {
         r#"{"files":[{"key":"b"}]}"#,
     );
     assert_eq!(places(&beside.unwrap()), [("reports", "b")]);
-    for (format, told) in [("ORC", "ORC"), ("Parquet", "Parquet")] {
-        let body: &'static str = format!(r#"{{"fileFormat":"{format}","files":[]}}"#).leak();
-        let refused = manifest(r#"{"InputType":"MANIFEST"}"#, body)
+    for format in ["ORC", "Parquet"] {
+        let body = format!(r#"{{"fileFormat":"{format}","files":[]}}"#);
+        let refused = manifest(r#"{"InputType":"MANIFEST"}"#, &body)
             .err()
             .flatten();
         assert!(refused.is_some_and(|cause| cause.starts_with(&format!(
-            "The S3 inventory is in {told}, which cannot be read here"
+            "The S3 inventory is in {format}, which cannot be read here"
         ))));
     }
 }
@@ -282,8 +282,8 @@ fn an_unloaded_query_names_its_files() {
     }
     let config = r#"{"ManifestType":"ATHENA_DATA","InputType":"JSONL"}"#;
     let mut found = manifest(config, LINES).unwrap();
-    found.items.add(&Bytes::from("{\"a\":1}\n")).unwrap();
-    found.items.add(&Bytes::from("{\"a\":2}\n")).unwrap();
+    found.items.add("{\"a\":1}\n".as_bytes()).unwrap();
+    found.items.add("{\"a\":2}\n".as_bytes()).unwrap();
     assert_eq!(
         Value::array(found.items.into_list()).to_string(),
         r#"[{"a":1},{"a":2}]"#
