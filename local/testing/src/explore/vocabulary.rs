@@ -143,9 +143,9 @@ impl Vocabulary {
         let all = if !compared.is_empty() && !random.next().is_multiple_of(4) {
             compared
         } else if !self.literals.is_empty() && random.next().is_multiple_of(2) {
-            &self.literals
+            &self.literals[..]
         } else {
-            &usual
+            &usual[..]
         };
         all[(random.next() % all.len() as u64) as usize].clone()
     }
