@@ -117,14 +117,22 @@ services! {
     /// ECS.
     /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Operations.html>
     Ecs: EcsAction {
-        RunTask, StopTask, DescribeTasks, ListTasks, DescribeTaskDefinition, ListTaskDefinitions,
+        RunTask, StopTask, DescribeTasks, ListTasks,
+        RegisterTaskDefinition, DeregisterTaskDefinition, DeleteTaskDefinitions, DescribeTaskDefinition,
+        ListTaskDefinitions, ListTaskDefinitionFamilies,
+        CreateCluster, UpdateCluster, UpdateClusterSettings, PutClusterCapacityProviders, DeleteCluster,
         DescribeClusters, ListClusters,
+        DescribeServices, ListServices, ListContainerInstances,
+        TagResource, UntagResource, ListTagsForResource,
     }
     /// Batch.
     /// <https://docs.aws.amazon.com/batch/latest/APIReference/API_Operations.html>
     Batch: BatchAction {
         SubmitJob, DescribeJobs, ListJobs, TerminateJob, CancelJob,
-        DescribeJobQueues, DescribeJobDefinitions, DescribeComputeEnvironments,
+        RegisterJobDefinition, DeregisterJobDefinition, DescribeJobDefinitions,
+        CreateJobQueue, UpdateJobQueue, DeleteJobQueue, DescribeJobQueues,
+        CreateComputeEnvironment, UpdateComputeEnvironment, DeleteComputeEnvironment, DescribeComputeEnvironments,
+        TagResource, UntagResource, ListTagsForResource,
     }
     /// S3.
     /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html>

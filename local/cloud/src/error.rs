@@ -1,5 +1,8 @@
 //! The one error that every local service answers with.
 
+/// Code of an action that there is not.
+pub(crate) const UNKNOWN_ACTION: &str = "UnknownOperationException";
+
 /// An AWS service error as it goes over the wire: code, sentence, HTTP status.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
@@ -30,7 +33,7 @@ impl ServiceError {
     /// An action that this local service does not offer.
     pub fn unknown_action(service: &str, action: &str) -> Self {
         Self::new(
-            "UnknownOperationException",
+            UNKNOWN_ACTION,
             format!("the local cloud does not offer {service}:{action}"),
         )
     }

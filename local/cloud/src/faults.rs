@@ -8,7 +8,8 @@
 //!   {"at": "function:gatherer", "do": "crash"},
 //!   {"at": "function:tuner", "do": "duplicate"},
 //!   {"at": "worker:trainer", "do": "kill", "after_ms": 500},
-//!   {"at": "worker:trainer", "do": "interrupt", "after_ms": 500, "notice_ms": 2000}
+//!   {"at": "worker:trainer", "do": "interrupt", "after_ms": 500, "notice_ms": 2000},
+//!   {"at": "queue:SpotJobQueue", "do": "block", "reason": "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"}
 //! ]}
 //! ```
 //!
@@ -22,8 +23,9 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 use serde::Deserialize;
+use serde_json::Value;
 
-use crate::action::{Action, ServiceId, UnknownAction};
+use crate::action::{Action, S3Action, ServiceId, UnknownAction};
 use crate::error::ServiceError;
 use crate::rates::Rates;
 
@@ -57,6 +59,10 @@ enum Effect {
         after_ms: u64,
         #[serde(default = "spot_notice")]
         notice_ms: u64,
+    },
+    Block {
+        #[serde(default = "no_capacity")]
+        reason: String,
     },
 }
 
@@ -94,6 +100,10 @@ pub(crate) enum WorkerEffect {
     Interrupt { after_ms: u64, notice_ms: u64 },
 }
 
+fn no_capacity() -> String {
+    "CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY".to_owned()
+}
+
 fn internal_error() -> u16 {
     500
 }
@@ -109,7 +119,7 @@ fn once() -> u32 {
 /// A fault as it is written.
 #[derive(Debug, Deserialize)]
 struct Given {
-    /// `service:Action` (`s3:PutObject`), `function:<key or name>`, `worker:<binary>`.
+    /// `service:Action` (`s3:PutObject`), `function:<key or name>`, `worker:<binary>`, `queue:<name or logical id>`.
     at: String,
     #[serde(flatten)]
     effect: Effect,
@@ -127,6 +137,8 @@ enum Strike {
     Function(String, FunctionEffect),
     /// A worker by its binary.
     Worker(String, WorkerEffect),
+    /// A job queue by its name or logical id: for this reason a job of it cannot start.
+    Queue(String, String),
 }
 
 /// One fault: a place, an effect, and which occurrences it strikes.
@@ -155,6 +167,8 @@ enum Meaningless {
     OfFunction { at: String },
     #[error("{at} knows no such fault: a worker can duplicate, kill or interrupt")]
     OfWorker { at: String },
+    #[error("{at} knows no such fault: a job queue can block")]
+    OfQueue { at: String },
 }
 
 impl TryFrom<Given> for Fault {
@@ -176,6 +190,11 @@ impl TryFrom<Given> for Fault {
             match WorkerEffect::of(effect) {
                 Some(effect) => Strike::Worker(binary.to_owned(), effect),
                 None => return Err(Meaningless::OfWorker { at }),
+            }
+        } else if let Some(queue) = at.strip_prefix("queue:") {
+            match effect {
+                Effect::Block { reason } => Strike::Queue(queue.to_owned(), reason),
+                _ => return Err(Meaningless::OfQueue { at }),
             }
         } else {
             match (at.parse()?, ActionEffect::of(effect)) {
@@ -203,7 +222,8 @@ impl ActionEffect {
             | Effect::TimeOut { .. }
             | Effect::Duplicate {}
             | Effect::Kill { .. }
-            | Effect::Interrupt { .. } => None,
+            | Effect::Interrupt { .. }
+            | Effect::Block { .. } => None,
         }
     }
 }
@@ -218,7 +238,8 @@ impl FunctionEffect {
             | Effect::Error { .. }
             | Effect::Lose {}
             | Effect::Kill { .. }
-            | Effect::Interrupt { .. } => None,
+            | Effect::Interrupt { .. }
+            | Effect::Block { .. } => None,
         }
     }
 }
@@ -239,7 +260,8 @@ impl WorkerEffect {
             | Effect::Error { .. }
             | Effect::Lose {}
             | Effect::Crash { .. }
-            | Effect::TimeOut { .. } => None,
+            | Effect::TimeOut { .. }
+            | Effect::Block { .. } => None,
         }
     }
 }
@@ -314,15 +336,29 @@ impl Faults {
         }
     }
 
-    /// Tells that an action is asked for.
+    /// Tells that an action is asked for by this request. There is no other way to the verdict that an action needs.
     ///
     /// # Errors
-    /// A fault or a rate limit refuses it.
-    pub fn strike(&self, action: impl Into<Action>) -> Result<Verdict, ServiceError> {
+    /// The request has a member that is not done here, or a fault or a rate limit refuses it.
+    pub fn admit(
+        &self,
+        action: impl Into<Action>,
+        request: &Value,
+    ) -> Result<Verdict, ServiceError> {
         let action = action.into();
+        action.check_members(request)?;
+        self.strike(action)
+    }
+
+    /// The same for S3, whose requests are headers and queries that it checks itself.
+    pub(crate) fn admit_s3(&self, action: S3Action) -> Result<Verdict, ServiceError> {
+        self.strike(action.into())
+    }
+
+    fn strike(&self, action: Action) -> Result<Verdict, ServiceError> {
         let effect = self.take(|strike| match strike {
             Strike::Action(at, effect) => (*at == action).then(|| effect.clone()),
-            Strike::Function(..) | Strike::Worker(..) => None,
+            Strike::Function(..) | Strike::Worker(..) | Strike::Queue(..) => None,
         });
         let over_rate =
             || (!self.rates.admit(action, Instant::now())).then_some(ActionEffect::Throttle);
@@ -341,7 +377,7 @@ impl Faults {
     pub(crate) fn function(&self, key: &str, name: &str) -> Option<FunctionEffect> {
         self.take(|strike| match strike {
             Strike::Function(at, effect) => (at == key || at == name).then_some(*effect),
-            Strike::Action(..) | Strike::Worker(..) => None,
+            Strike::Action(..) | Strike::Worker(..) | Strike::Queue(..) => None,
         })
     }
 
@@ -349,7 +385,15 @@ impl Faults {
     pub(crate) fn worker(&self, binary: &str) -> Option<WorkerEffect> {
         self.take(|strike| match strike {
             Strike::Worker(at, effect) => (at == binary).then_some(*effect),
-            Strike::Action(..) | Strike::Function(..) => None,
+            Strike::Action(..) | Strike::Function(..) | Strike::Queue(..) => None,
+        })
+    }
+
+    /// Tells that a job is at the head of its queue; the reason for which it cannot start.
+    pub(crate) fn queue(&self, name: &str, logical_id: &str) -> Option<String> {
+        self.take(|strike| match strike {
+            Strike::Queue(at, reason) => (at == name || at == logical_id).then(|| reason.clone()),
+            Strike::Action(..) | Strike::Function(..) | Strike::Worker(..) => None,
         })
     }
 
@@ -402,6 +446,7 @@ fn throttled(service: ServiceId) -> ServiceError {
 mod tests {
     use super::*;
     use crate::action::EcsAction;
+    use serde_json::json;
 
     #[test]
     fn a_fault_strikes_its_place_as_often_as_it_says() {
@@ -415,11 +460,12 @@ mod tests {
         )
         .unwrap();
         let hits: Vec<_> = (0..4)
-            .map(|_| faults.strike(EcsAction::RunTask).is_err())
+            .map(|_| faults.admit(EcsAction::RunTask, &json!({})).is_err())
             .collect();
         assert_eq!(hits, [false, true, true, false]);
-        assert_eq!(faults.strike(EcsAction::StopTask), Ok(Verdict::Lose));
-        assert_eq!(faults.strike(EcsAction::StopTask), Ok(Verdict::Proceed));
+        let stop = || faults.admit(EcsAction::StopTask, &json!({}));
+        assert_eq!(stop(), Ok(Verdict::Lose));
+        assert_eq!(stop(), Ok(Verdict::Proceed));
         assert_eq!(faults.unstruck(), ["function:f", "worker:trainer"]);
         let crash = FunctionEffect::Crash { after_ms: 0 };
         assert_eq!(faults.function("f", "hybrid-f"), Some(crash));
@@ -451,6 +497,10 @@ mod tests {
             (
                 r#"{"at": "worker:w", "do": "lose"}"#,
                 "duplicate, kill or interrupt",
+            ),
+            (
+                r#"{"at": "queue:q", "do": "kill"}"#,
+                "a job queue can block",
             ),
         ] {
             let error = Faults::parse(&format!("{{\"faults\": [\n {fault}]}}")).unwrap_err();

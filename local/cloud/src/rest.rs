@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use axum::body::{Body, to_bytes};
 use axum::extract::Request;
-use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Response};
 use bytes::Bytes;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::{Value, json};
@@ -83,22 +83,6 @@ pub(crate) fn typed(content_type: &'static str, document: String) -> Response<Bo
     let mut response = Response::new(Body::from(document));
     let content_type = HeaderValue::from_static(content_type);
     response.headers_mut().insert("content-type", content_type);
-    response
-}
-
-/// An error in the shape of the JSON and the REST JSON protocols: the SDKs read the code from the
-/// header or from `__type`, the sentence from either spelling.
-pub(crate) fn error_response(error: &ServiceError) -> Response<Body> {
-    let mut response = json_response(&json!({
-        "__type": error.code,
-        "message": error.message,
-        "Message": error.message,
-        "Type": if error.status < 500 { "User" } else { "Service" },
-    }));
-    *response.status_mut() = StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST);
-    if let Ok(code) = HeaderValue::from_str(&error.code) {
-        response.headers_mut().insert("x-amzn-errortype", code);
-    }
     response
 }
 

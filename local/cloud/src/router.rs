@@ -9,6 +9,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Response};
 use axum::middleware::map_response;
 use futures::future::BoxFuture;
@@ -19,7 +20,7 @@ use crate::action::ServiceId;
 use crate::connections;
 use crate::error::ServiceError;
 use crate::guard::{self, Protocol};
-use crate::rest::{error_response, target};
+use crate::rest::{self, target};
 use crate::{batch, ecs, lambda, scheduler};
 
 /// A service behind the endpoint.
@@ -70,7 +71,7 @@ fn destination<'a>(headers: &'a HeaderMap, path: &str) -> Result<ServiceId, &'a 
         Some(scope) => ServiceId::by(ServiceId::prefix, scope).ok_or(scope),
         None if path.starts_with(lambda::FUNCTIONS) => Ok(ServiceId::Lambda),
         None if path.starts_with(scheduler::SCHEDULES) => Ok(ServiceId::Scheduler),
-        None if batch::action(path).is_some() => Ok(ServiceId::Batch),
+        None if batch::is_path(path) => Ok(ServiceId::Batch),
         None if path.starts_with(ecs::TASK_METADATA) => Ok(ServiceId::Ecs),
         None => Ok(ServiceId::S3),
     }
@@ -99,16 +100,22 @@ fn signing_scope(authorization: &str) -> Option<&str> {
 async fn route(State(services): State<Arc<Services>>, request: Request) -> Response<Body> {
     let (parts, body) = request.into_parts();
     let destination = destination(&parts.headers, parts.uri.path());
-    let protocol = destination.map_or(Protocol::RestJson, |id| id.protocol(&parts.headers));
+    let protocol = match destination {
+        Ok(id) => id.protocol(&parts.headers),
+        Err(stranger) => Protocol::of_stranger(stranger, &parts.headers),
+    };
     if let Err(refusal) = guard::check(&parts, protocol) {
         return refusal.response(protocol);
     }
     let answer = match destination.map(|id| (id, services.by_id.get(&id))) {
         Ok((_, Some(service))) => service.answer(Request::from_parts(parts, body)).await,
         Ok((id, None)) => Err(ServiceError::unknown_action(id.prefix(), parts.uri.path())),
-        Err(unknown) => Err(ServiceError::unknown_action(unknown, parts.uri.path())),
+        Err(stranger) => {
+            let action = named_action(&parts, protocol, body).await;
+            Err(ServiceError::unknown_action(stranger, &action))
+        }
     };
-    let mut response = answer.unwrap_or_else(|error| error_response(&error));
+    let mut response = answer.unwrap_or_else(|error| protocol.error(&error));
     let headers = response.headers_mut();
     if !headers.contains_key("x-amzn-requestid")
         && let Ok(id) = HeaderValue::from_str(&Uuid::new_v4().to_string())
@@ -116,6 +123,25 @@ async fn route(State(services): State<Arc<Services>>, request: Request) -> Respo
         headers.insert("x-amzn-requestid", id);
     }
     response
+}
+
+/// What a request to a service that is not here asks for, as far as its protocol names it.
+async fn named_action(parts: &Parts, protocol: Protocol, body: Body) -> String {
+    if let Some((_, action)) = target(&parts.headers) {
+        return action.to_owned();
+    }
+    let path = parts.uri.path();
+    match protocol {
+        Protocol::Query | Protocol::Ec2Query => {
+            let form = rest::read(body).await.unwrap_or_default();
+            let action = rest::query(&form).remove("Action");
+            action.unwrap_or_else(|| path.to_owned())
+        }
+        Protocol::Cbor => path.rsplit('/').next().unwrap_or(path).to_owned(),
+        Protocol::AwsJson | Protocol::RestJson | Protocol::RestBlob | Protocol::S3 => {
+            path.to_owned()
+        }
+    }
 }
 
 #[cfg(test)]

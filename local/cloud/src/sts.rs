@@ -24,8 +24,8 @@ pub struct Sts {
 
 impl Sts {
     /// Carries out an action; its result as members of the answer.
-    pub fn call(&self, action: StsAction) -> Result<Value, ServiceError> {
-        match (action, self.faults.strike(action)?) {
+    pub fn call(&self, action: StsAction, request: &Value) -> Result<Value, ServiceError> {
+        match (action, self.faults.admit(action, request)?) {
             (_, Verdict::Lose) => Ok(json!({})),
             (StsAction::GetCallerIdentity, Verdict::Proceed) => Ok(json!({
                 "Arn": format!("arn:aws:iam::{}:user/local", self.account),
@@ -46,7 +46,7 @@ impl Service for Sts {
             let form = rest::read(request.into_body()).await.unwrap_or_default();
             let form = rest::query(&form);
             let name = form.get("Action").map_or("", String::as_str);
-            let result = self.call(StsAction::required(name)?)?;
+            let result = self.call(StsAction::required(name)?, &json!(form))?;
             let members = result.as_object().into_iter().flatten();
             let members = members.map(|(member, value)| {
                 format!(

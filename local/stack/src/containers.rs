@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::intrinsics::Template;
 use super::node::Node;
+use super::retry::check_retry;
 use super::{ContainerDefinition, EvaluateOnExit, JobDefinition, StackError, TaskDefinition};
 
 /// `AWS::ECS::TaskDefinition`.
@@ -20,8 +21,8 @@ pub fn task_definition(
         revision: 1,
         arn: template.arn("ecs", &format!("task-definition/{family}:1")),
         family,
-        cpu: units(node, "Cpu", "vCPU", 1024.0)?,
-        memory_mib: units(node, "Memory", "GB", 1024.0)?,
+        cpu: units(node, "Cpu", "vCPU")?,
+        memory_mib: units(node, "Memory", "GB")?,
         requires_compatibilities: node.strings("RequiresCompatibilities")?,
         containers: containers.iter().map(container).collect::<Result<_, _>>()?,
     })
@@ -43,22 +44,30 @@ fn container(node: &Node<'_>) -> Result<ContainerDefinition, StackError> {
     })
 }
 
-/// Task size: a plain number (CPU units, MiB) or one with a unit, as `1 vCPU` or `2 GB`.
-fn units(node: &Node<'_>, key: &str, unit: &str, factor: f64) -> Result<Option<u64>, StackError> {
+fn units(node: &Node<'_>, key: &str, unit: &str) -> Result<Option<u64>, StackError> {
     let Some(value) = node.get(key)? else {
         return Ok(None);
     };
-    let text = value.string()?.to_lowercase();
+    let text = value.string()?;
+    let wrong = || {
+        value.error(format!(
+            "expected a number or a number of {unit}, found {text}"
+        ))
+    };
+    task_units(&text, unit).map(Some).ok_or_else(wrong)
+}
+
+/// Task size: a plain number (CPU units, MiB) or one with a unit, as `1 vCPU` or `2 GB`.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/task_definition_parameters.html#task_size>
+pub fn task_units(text: &str, unit: &str) -> Option<u64> {
+    const UNITS: f64 = 1_024.0;
+    let text = text.to_lowercase();
     let (number, factor) = match text.strip_suffix(&unit.to_lowercase()) {
-        Some(number) => (number.trim(), factor),
+        Some(number) => (number.trim(), UNITS),
         None => (text.trim(), 1.0),
     };
-    match number.parse::<f64>() {
-        Ok(number) if number > 0.0 => Ok(Some((number * factor).round() as u64)),
-        _ => Err(value.error(format!(
-            "expected a number or a number of {unit}, found {text}"
-        ))),
-    }
+    let number = number.parse::<f64>().ok().filter(|number| *number > 0.0)?;
+    Some((number * factor).round() as u64)
 }
 
 /// `AWS::Batch::JobDefinition` of type `container`.
@@ -112,13 +121,8 @@ pub fn job_definition(
 }
 
 fn retry_strategy(node: &Node<'_>) -> Result<(u32, Vec<EvaluateOnExit>), StackError> {
-    let attempts = match node.opt_integer("Attempts")? {
-        None => 1,
-        Some(attempts) => u32::try_from(attempts)
-            .ok()
-            .filter(|attempts| (1..=10).contains(attempts))
-            .ok_or_else(|| node.error(format!("Attempts: 1 to 10, not {attempts}")))?,
-    };
+    let attempts = node.opt_integer("Attempts")?;
+    let attempts = attempts.map(|attempts| u32::try_from(attempts).unwrap_or(u32::MAX));
     let mut conditions = Vec::new();
     for condition in node.list("EvaluateOnExit")? {
         conditions.push(EvaluateOnExit {
@@ -128,5 +132,6 @@ fn retry_strategy(node: &Node<'_>) -> Result<(u32, Vec<EvaluateOnExit>), StackEr
             action: condition.require("Action")?.string()?,
         });
     }
-    Ok((attempts, conditions))
+    check_retry(attempts, &conditions).map_err(|error| node.error(error.to_string()))?;
+    Ok((attempts.unwrap_or(1), conditions))
 }

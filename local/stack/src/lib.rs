@@ -11,13 +11,16 @@ mod intrinsics;
 mod names;
 mod node;
 mod read;
+mod retry;
 mod syntax;
 #[cfg(test)]
 mod tests;
 mod variables;
 pub mod yaml;
 
+pub use containers::task_units;
 pub use names::binary_of_image;
+pub use retry::{RetryError, check_retry};
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -257,10 +260,23 @@ pub struct JobQueue {
     pub state: String,
     /// Names of the compute environments, in the queue's order.
     pub compute_environments: Vec<String>,
+    /// `JobStateTimeLimitActions`: when it gives up a job that blocks it.
+    #[serde(default)]
+    pub time_limits: Vec<TimeLimit>,
+}
+
+/// When a queue gives up a job that is RUNNABLE and cannot start.
+/// <https://docs.aws.amazon.com/batch/latest/APIReference/API_JobStateTimeLimitAction.html>
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TimeLimit {
+    /// Why the job cannot start: `CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY`.
+    pub reason: String,
+    /// After so many seconds.
+    pub seconds: u64,
 }
 
 /// A Batch compute environment.
-#[derive(Debug, Clone, Default, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ComputeEnvironment {
     /// CloudFormation logical id.
     pub logical_id: String,

@@ -9,7 +9,7 @@ use super::intrinsics::Template;
 use super::node::Node;
 use super::{
     ACCOUNT, Activity, Cluster, ComputeEnvironment, JobQueue, Options, Rule, RuleTarget, Schedule,
-    Stack, StackError, StateMachine, StateMachineKind, containers,
+    Stack, StackError, StateMachine, StateMachineKind, TimeLimit, containers,
 };
 
 impl Stack {
@@ -250,7 +250,20 @@ fn read_job_queue(template: &Template, id: &str, node: &Node<'_>) -> Result<JobQ
             .opt_string("State")?
             .unwrap_or_else(|| "ENABLED".into()),
         compute_environments: order.into_iter().map(|(_, name)| name).collect(),
+        time_limits: time_limits(node)?,
     })
+}
+
+fn time_limits(queue: &Node<'_>) -> Result<Vec<TimeLimit>, StackError> {
+    let limits = queue.list("JobStateTimeLimitActions")?;
+    let limit = |node: &Node<'_>| {
+        let seconds = node.require("MaxTimeSeconds")?.integer()?;
+        Ok(TimeLimit {
+            reason: node.require("Reason")?.string()?,
+            seconds,
+        })
+    };
+    limits.iter().map(limit).collect()
 }
 
 fn read_rule(template: &Template, id: &str, node: &Node<'_>) -> Result<Rule, StackError> {

@@ -268,7 +268,8 @@ async fn driver() {
             .start_execution(&arn("map"), "map", &input)
             .await
             .unwrap();
-        assert_eq!(cloud.wait(&arn).await.unwrap().status, "SUCCEEDED");
+        let ended = cloud.wait(&arn).await.unwrap();
+        assert_eq!(ended.status.name(), "SUCCEEDED");
     })
     .await;
     rate(

@@ -7,6 +7,7 @@ use asl::{Child, ChildId, Event, ExecutionType, Start, Status, Timestamp};
 use cloud::action::StepFunctionsAction as Action;
 use cloud::error::ServiceError;
 use cloud::faults::Verdict;
+use serde_json::Value;
 
 use crate::engine::Engine;
 use crate::errors::{execution_exists, internal};
@@ -27,6 +28,8 @@ pub(crate) struct StartRequest<'a> {
     pub input: asl::Value,
     /// The call of a Task state.
     pub call: Option<&'a str>,
+    /// The request as it was sent, in the names of the API.
+    pub asked: &'a Value,
 }
 
 /// What StartExecution answers.
@@ -68,7 +71,11 @@ impl Engine {
         self: &Arc<Self>,
         request: StartRequest<'_>,
     ) -> Result<Started, ServiceError> {
-        match self.compute.faults.strike(Action::StartExecution)? {
+        match self
+            .compute
+            .faults
+            .admit(Action::StartExecution, request.asked)?
+        {
             Verdict::Proceed => {}
             Verdict::Lose => return Ok(self.lose(&request)),
         }

@@ -10,3 +10,4 @@ pub mod quota;
 mod size;
 
 pub use kind::{Capacity, Placement, Resources, Starter, UnknownPlacement};
+pub use size::is_fargate_size;

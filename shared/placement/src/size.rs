@@ -42,6 +42,16 @@ pub const LARGEST_FARGATE: Resources = Resources {
     memory_mib: 249_856,
 };
 
+/// Whether a Fargate task can have exactly this size.
+pub fn is_fargate_size(vcpu: f64, memory_mib: u64) -> bool {
+    let Ok(memory_mib) = u32::try_from(memory_mib) else {
+        return false;
+    };
+    let mut sizes = FARGATE_SIZES.iter();
+    let memories = sizes.find(|(size, _)| *size == vcpu);
+    memories.is_some_and(|(_, memories)| memories.at_least(memory_mib) == Some(memory_mib))
+}
+
 impl Capacity {
     /// The smallest size that holds `wanted`; none when no size does. Of an instance the job gets its part.
     pub fn size(self, wanted: &Resources) -> Option<Resources> {
@@ -107,6 +117,27 @@ mod tests {
             Capacity::Fargate.size(&LARGEST_FARGATE),
             Some(LARGEST_FARGATE)
         );
+    }
+
+    #[test]
+    fn a_task_cannot_have_a_size_between() {
+        for (vcpu, memory_mib, expected) in [
+            (0.25, 512, true),
+            (0.25, 8_192, false),
+            (0.3, 512, false),
+            (1.0, 4_000, false),
+            (1.0, 4_096, true),
+            (8.0, 20_480, true),
+            (8.0, 17_408, false),
+            (32.0, 249_856, true),
+            (32.0, 1 << 40, false),
+        ] {
+            assert_eq!(
+                is_fargate_size(vcpu, memory_mib),
+                expected,
+                "{vcpu} {memory_mib}"
+            );
+        }
     }
 
     #[test]

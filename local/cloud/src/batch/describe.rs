@@ -1,186 +1,144 @@
-//! What Batch tells of jobs, queues, definitions and compute environments.
+//! What Batch tells of jobs.
 
 use serde_json::{Value, json};
 
-use super::{Batch, JobHandle, client_error};
+use super::names::texts;
+use super::retry::begins_or_is;
+use super::{Batch, JobHandle, Status, client_error};
 use crate::error::ServiceError;
-use crate::events::glob;
-use stack::JobDefinition;
+use crate::pages::{page, with_next};
+
+/// Most jobs that one request describes, and most of a page.
+/// <https://docs.aws.amazon.com/batch/latest/APIReference/API_DescribeJobs.html>
+const MOST: usize = 100;
+
+/// A filter of ListJobs.
+/// <https://docs.aws.amazon.com/batch/latest/APIReference/API_ListJobs.html>
+enum Filter<'a> {
+    /// Names that can end with an asterisk.
+    Name(Vec<&'a str>),
+    /// Definitions by name, `name:revision` or ARN; a name can end with an asterisk.
+    Definition(Vec<&'a str>),
+    /// Created before this time, milliseconds since the epoch.
+    Before(i64),
+    /// Created after it.
+    After(i64),
+}
 
 impl Batch {
-    pub(super) fn describe_jobs(&self, body: &Value) -> Value {
-        let ids = body["jobs"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str);
-        let jobs: Vec<Value> = ids
-            .filter_map(|id| self.job(id))
-            .map(|job| job.describe())
-            .collect();
-        json!({"jobs": jobs})
-    }
-
-    /// ListJobs by queue or array, by status (RUNNING if none is given) or by filters.
-    pub(super) fn list_jobs(&self, body: &Value) -> Result<Value, ServiceError> {
-        let all = match (body["arrayJobId"].as_str(), body["jobQueue"].as_str()) {
-            (Some(id), _) => self
-                .job(id)
-                .map_or_else(Vec::new, |parent| parent.children.to_vec()),
-            (None, Some(queue)) => {
-                let arn = &self.queue(queue)?.arn;
-                let jobs = self.jobs();
-                jobs.iter()
-                    .filter(|handle| handle.job.borrow().queue.arn == *arn)
-                    .cloned()
-                    .collect()
-            }
-            (None, None) => {
-                return Err(client_error(
-                    "one of jobQueue, arrayJobId or multiNodeJobId is required",
-                ));
-            }
-        };
-        let filters = body["filters"]
-            .as_array()
-            .filter(|filters| !filters.is_empty());
-        let status = body["jobStatus"].as_str().unwrap_or("RUNNING");
-        let wanted = |handle: &&JobHandle| match filters {
-            Some(filters) => filters.iter().all(|filter| handle.passes(filter)),
-            None => handle.status().name() == status,
-        };
-        let mut summaries: Vec<Value> = all.iter().filter(wanted).map(JobHandle::summary).collect();
-        // With a filter, the newest job comes first.
-        if filters.is_some() {
-            summaries.reverse();
+    /// DescribeJobs; an unknown id is left out.
+    pub(super) fn describe_jobs(&self, request: &Value) -> Result<Value, ServiceError> {
+        let ids = texts(&request["jobs"]);
+        if !(1..=MOST).contains(&ids.len()) {
+            return Err(client_error(format!("jobs must have 1 to {MOST} members")));
         }
-        Ok(json!({"jobSummaryList": summaries}))
+        let jobs = ids.iter().filter_map(|id| self.job(id));
+        let jobs: Vec<Value> = jobs.map(|job| job.describe()).collect();
+        Ok(json!({"jobs": jobs}))
     }
 
-    pub(super) fn describe_queues(&self, body: &Value) -> Value {
-        let queues = self
-            .inner
-            .queues
-            .iter()
-            .filter(|queue| named(&body["jobQueues"], &queue.name, &queue.arn));
-        let queues = queues.map(|queue| {
-            let order = queue.compute_environments.iter().enumerate();
-            let order: Vec<_> = order
-                .map(|(order, name)| {
-                    let environments = &self.inner.environments;
-                    let arn = environments
-                        .iter()
-                        .find(|e| e.name == *name)
-                        .map_or(name, |e| &e.arn);
-                    json!({"order": order + 1, "computeEnvironment": arn})
-                })
-                .collect();
-            json!({
-                "jobQueueName": queue.name,
-                "jobQueueArn": queue.arn,
-                "state": queue.state,
-                "status": "VALID",
-                "priority": queue.priority,
-                "computeEnvironmentOrder": order,
-            })
-        });
-        json!({"jobQueues": queues.collect::<Vec<_>>()})
-    }
-
-    pub(super) fn describe_definitions(&self, body: &Value) -> Value {
-        let wanted = |definition: &&JobDefinition| {
-            let by_name = body["jobDefinitionName"]
-                .as_str()
-                .is_none_or(|name| definition.name == name);
-            by_name && named(&body["jobDefinitions"], &definition.name, &definition.arn)
+    /// ListJobs by queue or array, by status (RUNNING if none is given) or by a filter.
+    pub(super) fn list_jobs(&self, request: &Value) -> Result<Value, ServiceError> {
+        let all = self.jobs_of(request)?;
+        let filter = filter(&request["filters"])?;
+        let status = status(request)?;
+        let wanted = |handle: &&JobHandle| match &filter {
+            Some(filter) => filter.passes(handle),
+            None => handle.status() == status,
         };
-        let definitions = self
-            .inner
-            .definitions
-            .iter()
-            .filter(wanted)
-            .map(definition_json);
-        json!({"jobDefinitions": definitions.collect::<Vec<_>>()})
+        let mut found: Vec<&JobHandle> = all.iter().filter(wanted).collect();
+        // With a filter, the newest job comes first.
+        if filter.is_some() {
+            found.reverse();
+        }
+        let page = page(found, |job: &&JobHandle| &job.id, request, MOST)
+            .map_err(|error| client_error(error.to_string()))?;
+        let summaries: Vec<Value> = page.items.into_iter().map(JobHandle::summary).collect();
+        Ok(with_next(json!({"jobSummaryList": summaries}), page.next))
     }
 
-    pub(super) fn describe_environments(&self, body: &Value) -> Value {
-        let environments = self.inner.environments.iter();
-        let environments =
-            environments.filter(|e| named(&body["computeEnvironments"], &e.name, &e.arn));
-        let environments = environments.map(|e| {
-            json!({
-                "computeEnvironmentName": e.name,
-                "computeEnvironmentArn": e.arn,
-                "type": "MANAGED",
-                "state": "ENABLED",
-                "status": "VALID",
-                "computeResources": {"type": e.kind, "maxvCpus": e.max_vcpus, "subnets": []},
-            })
-        });
-        json!({"computeEnvironments": environments.collect::<Vec<_>>()})
+    fn jobs_of(&self, request: &Value) -> Result<Vec<JobHandle>, ServiceError> {
+        let text = |member: &str| request[member].as_str();
+        match (text("arrayJobId"), text("jobQueue")) {
+            (Some(id), None) => {
+                let parent = self.job(id);
+                Ok(parent.map_or_else(Vec::new, |parent| parent.children.to_vec()))
+            }
+            (None, Some(queue)) => {
+                let arn = self.queue(queue)?.arn;
+                let jobs = self.jobs();
+                let jobs = jobs.iter().filter(|job| job.job.borrow().queue.arn == arn);
+                Ok(jobs.cloned().collect())
+            }
+            _ => Err(client_error(
+                "exactly one of jobQueue, arrayJobId and multiNodeJobId is required",
+            )),
+        }
     }
 }
 
-impl JobHandle {
-    /// Whether the job passes a filter of ListJobs: by name, definition, or time of creation.
-    fn passes(&self, filter: &Value) -> bool {
-        let job = self.job.borrow();
-        let values = filter["values"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str);
-        let mut values = values.map(str::to_owned);
+fn status(request: &Value) -> Result<Status, ServiceError> {
+    let Some(wanted) = request["jobStatus"].as_str() else {
+        return Ok(Status::Running);
+    };
+    let found = Status::ALL
+        .into_iter()
+        .find(|status| status.name() == wanted);
+    found.ok_or_else(|| {
+        let names = Status::ALL.map(Status::name);
+        client_error(format!(
+            "jobStatus {wanted} must be one of {}",
+            names.join(" | ")
+        ))
+    })
+}
+
+/// The one filter that a request can have.
+fn filter(filters: &Value) -> Result<Option<Filter<'_>>, ServiceError> {
+    let filters = filters.as_array().map_or(&[][..], Vec::as_slice);
+    let filter = match filters {
+        [] => return Ok(None),
+        [filter] => filter,
+        _ => {
+            return Err(client_error(
+                "filters: only one filter can be used at a time",
+            ));
+        }
+    };
+    let values = texts(&filter["values"]);
+    let time = || {
+        let only = <[&str; 1]>::try_from(values.as_slice()).ok();
+        let at = only.and_then(|[at]| at.parse::<i64>().ok());
+        at.ok_or_else(|| client_error("filters: a time is one value, milliseconds since the epoch"))
+    };
+    match filter["name"].as_str().unwrap_or_default() {
+        "JOB_NAME" => Ok(Some(Filter::Name(values))),
+        "JOB_DEFINITION" => Ok(Some(Filter::Definition(values))),
+        "BEFORE_CREATED_AT" => Ok(Some(Filter::Before(time()?))),
+        "AFTER_CREATED_AT" => Ok(Some(Filter::After(time()?))),
+        "SHARE_IDENTIFIER" => Err(client_error(
+            "filters: the local cloud does not do SHARE_IDENTIFIER; its queues have no shares",
+        )),
+        other => Err(client_error(format!(
+            "filters: '{other}' is none of JOB_NAME, JOB_DEFINITION, BEFORE_CREATED_AT, AFTER_CREATED_AT, SHARE_IDENTIFIER"
+        ))),
+    }
+}
+
+impl Filter<'_> {
+    fn passes(&self, handle: &JobHandle) -> bool {
+        let job = handle.job.borrow();
         let created = job.created_at.0 / 1_000;
-        match filter["name"].as_str().unwrap_or_default() {
-            "JOB_NAME" => values.any(|name| glob(&name.to_lowercase(), &job.name.to_lowercase())),
-            "JOB_DEFINITION" => values.any(|wanted| {
-                let short = wanted.rsplit('/').next().unwrap_or(&wanted);
+        match self {
+            Filter::Name(names) => names.iter().any(|name| begins_or_is(name, &job.name)),
+            Filter::Definition(wanted) => wanted.iter().any(|wanted| {
+                let short = wanted.rsplit('/').next().unwrap_or(wanted);
                 let definition = &job.definition;
                 let full = format!("{}:{}", definition.name, definition.revision);
-                glob(short, &definition.name) || short == full
+                begins_or_is(short, &definition.name) || short == full
             }),
-            "BEFORE_CREATED_AT" => values.any(|at| at.parse::<i64>().is_ok_and(|at| created < at)),
-            "AFTER_CREATED_AT" => values.any(|at| at.parse::<i64>().is_ok_and(|at| created > at)),
-            _ => false,
+            Filter::Before(at) => created < *at,
+            Filter::After(at) => created > *at,
         }
     }
-}
-
-/// Whether a list of names and ARNs is absent, empty, or names this one.
-fn named(list: &Value, name: &str, arn: &str) -> bool {
-    let list = list.as_array().map_or(&[][..], Vec::as_slice);
-    let is =
-        |wanted: &str| wanted == name || wanted == arn || wanted.split(':').next() == Some(name);
-    list.is_empty() || list.iter().filter_map(Value::as_str).any(is)
-}
-
-fn definition_json(definition: &JobDefinition) -> Value {
-    let environment = definition.environment.iter();
-    let environment: Vec<Value> = environment
-        .map(|(name, value)| json!({"name": name, "value": value}))
-        .collect();
-    let mut json = json!({
-        "jobDefinitionName": definition.name,
-        "jobDefinitionArn": definition.arn,
-        "revision": definition.revision,
-        "status": "ACTIVE",
-        "type": "container",
-        "parameters": definition.parameters,
-        "retryStrategy": {"attempts": definition.attempts},
-        "platformCapabilities": definition.platform_capabilities,
-        "containerProperties": {
-            "image": definition.image,
-            "command": definition.command,
-            "environment": environment,
-            "resourceRequirements": [
-                {"type": "VCPU", "value": definition.vcpus.to_string()},
-                {"type": "MEMORY", "value": definition.memory_mib.to_string()},
-            ],
-        },
-    });
-    if let Some(timeout) = definition.timeout {
-        json["timeout"] = json!({"attemptDurationSeconds": timeout.as_secs()});
-    }
-    json
 }

@@ -253,7 +253,7 @@ impl Attempt {
     }
 }
 
-fn evaluate_json(definition: &JobDefinition) -> Vec<Value> {
+pub(super) fn evaluate_json(definition: &JobDefinition) -> Vec<Value> {
     let conditions = definition.evaluate_on_exit.iter();
     conditions
         .map(|condition| {

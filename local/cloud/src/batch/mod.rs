@@ -1,18 +1,24 @@
 //! Batch: SubmitJob and its kin over worker processes, with the machine as compute environment.
 
+mod blocked;
+mod definition;
 mod describe;
+mod environment;
 mod job;
+mod names;
+mod queue;
 mod request;
 mod retry;
 mod run;
 mod slots;
 mod submit;
+mod tags;
 
 use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::Response;
+use axum::http::{Method, Response};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use parking_lot::{Mutex, MutexGuard};
@@ -23,6 +29,7 @@ use crate::action::{BatchAction, ServiceId};
 use crate::error::ServiceError;
 use crate::events::Events;
 use crate::faults::Verdict;
+use crate::members::located;
 use crate::records::Records;
 use crate::rest;
 use crate::router::Service;
@@ -30,8 +37,12 @@ use crate::usage::Meter;
 use crate::worker::Workers;
 use stack::{ComputeEnvironment, JobDefinition, JobQueue};
 
+use definition::Definition;
+use environment::Environment;
 use job::Job;
 pub use job::Status;
+use names::required;
+use queue::Queue;
 use slots::Slots;
 
 /// The Batch service.
@@ -45,11 +56,19 @@ struct Inner {
     events: Events,
     meter: Meter,
     slots: Slots,
-    definitions: Vec<JobDefinition>,
-    queues: Vec<JobQueue>,
-    environments: Vec<ComputeEnvironment>,
+    definitions: Mutex<Vec<Definition>>,
+    queues: Mutex<Vec<Queue>>,
+    environments: Mutex<Vec<Environment>>,
     jobs: Mutex<Vec<JobHandle>>,
-    records: Records,
+    records: Kept,
+}
+
+/// Where everything is kept for the next start.
+struct Kept {
+    jobs: Records,
+    definitions: Records,
+    queues: Records,
+    environments: Records,
 }
 
 /// A job that was submitted.
@@ -122,8 +141,9 @@ impl JobHandle {
 }
 
 impl Batch {
-    /// A service for these definitions and queues; the limits say what the machine gives. Jobs that
-    /// an earlier one has left in the data folder go on, which takes a tokio runtime.
+    /// A service for these definitions, queues and compute environments, and for those that were made in an earlier
+    /// one; the limits say what the machine gives. Jobs that it has left in the data folder go on, which takes a
+    /// tokio runtime.
     pub fn new(
         workers: Workers,
         events: Events,
@@ -134,7 +154,27 @@ impl Batch {
     ) -> Self {
         let limits = &workers.local.limits;
         let slots = Slots::new(limits.batch_vcpus, limits.batch_memory_mib);
-        let records = Records::new(workers.local.data_dir.join("batch"));
+        let folder = workers.local.data_dir.join("batch");
+        let records = Kept {
+            jobs: Records::new(folder.clone()),
+            definitions: Records::new(folder.join("definitions")),
+            queues: Records::new(folder.join("queues")),
+            environments: Records::new(folder.join("environments")),
+        };
+        // What the stack has is as its file says.
+        let mut all_definitions: Vec<Definition> =
+            definitions.iter().map(Definition::of_stack).collect();
+        let made = records.definitions.load::<Definition>().into_iter();
+        all_definitions
+            .extend(made.filter(|made| !definitions.iter().any(|one| one.arn == made.runs.arn)));
+        let mut all_queues: Vec<Queue> = queues.iter().map(Queue::of_stack).collect();
+        let made = records.queues.load::<Queue>().into_iter();
+        all_queues.extend(made.filter(|made| !queues.iter().any(|one| one.arn == made.runs.arn)));
+        let mut all_environments: Vec<Environment> =
+            environments.iter().map(Environment::of_stack).collect();
+        let made = records.environments.load::<Environment>().into_iter();
+        all_environments
+            .extend(made.filter(|made| !environments.iter().any(|one| one.arn == made.runs.arn)));
         let batch = Batch {
             inner: Arc::new(Inner {
                 records,
@@ -142,9 +182,9 @@ impl Batch {
                 events,
                 meter,
                 slots,
-                definitions: definitions.to_vec(),
-                queues: queues.to_vec(),
-                environments: environments.to_vec(),
+                definitions: Mutex::new(all_definitions),
+                queues: Mutex::new(all_queues),
+                environments: Mutex::new(all_environments),
                 jobs: Mutex::default(),
             }),
         };
@@ -176,7 +216,10 @@ impl Batch {
             handle.job.send_modify(|job| {
                 job.status_reason = Some(reason.to_owned());
             });
-            self.inner.records.save(&handle.id, &*handle.job.borrow());
+            self.inner
+                .records
+                .jobs
+                .save(&handle.id, &*handle.job.borrow());
         }
         handle.stop(reason);
     }
@@ -208,71 +251,70 @@ impl Batch {
         found.children.iter().find(|child| child.id == id).cloned()
     }
 
-    fn queue(&self, name_or_arn: &str) -> Result<&JobQueue, ServiceError> {
-        let mut queues = self.inner.queues.iter();
-        queues
-            .find(|queue| queue.name == name_or_arn || queue.arn == name_or_arn)
-            .ok_or_else(|| client_error(format!("Job queue {name_or_arn} not found.")))
+    fn arn(&self, resource: &str) -> String {
+        self.inner.workers.local.arn("batch", resource)
     }
 
-    /// A definition by name, `name:revision` or ARN.
-    fn definition(&self, name: &str) -> Result<&JobDefinition, ServiceError> {
-        let wanted = name.rsplit('/').next().unwrap_or(name);
-        let (wanted_name, revision) = wanted
-            .split_once(':')
-            .map_or((wanted, None), |(n, r)| (n, Some(r)));
-        let matching = |d: &&JobDefinition| {
-            d.name == wanted_name
-                && revision.is_none_or(|revision| d.revision.to_string() == revision)
-        };
-        let newest = self
-            .inner
-            .definitions
-            .iter()
-            .filter(matching)
-            .max_by_key(|d| d.revision);
-        newest.ok_or_else(|| client_error(format!("Job definition {wanted} not found.")))
+    /// Whether the jobs of a queue run on Fargate.
+    fn is_fargate(&self, queue: &JobQueue) -> bool {
+        let environments = self.inner.environments.lock();
+        let mut of_queue = queue.compute_environments.iter();
+        of_queue.any(|name| {
+            environments
+                .iter()
+                .any(|one| one.is(name) && one.is_fargate())
+        })
     }
 
-    fn environment_kind(&self, job: &Job) -> Option<&str> {
+    fn environment_kind(&self, job: &Job) -> Option<String> {
         let name = job.queue.compute_environments.first()?;
-        let environment = self.inner.environments.iter().find(|e| e.name == *name)?;
-        Some(environment.kind.as_str())
+        let environments = self.inner.environments.lock();
+        let environment = environments.iter().find(|one| one.is(name))?;
+        Some(environment.runs.kind.clone())
     }
 
     /// `statusReason` of a job whose Spot capacity was taken back.
     fn spot_words(&self, job: &Job) -> &'static str {
-        match self.environment_kind(job) {
+        match self.environment_kind(job).as_deref() {
             Some("FARGATE_SPOT") => "Your Spot Task was interrupted.",
             _ => "Host EC2 (instance i-0123456789abcdef0) terminated.",
         }
     }
 
-    /// Carries out an action; the request is the API's.
+    /// Carries out an action; the request is the API's, with the members that travel in path and query.
     pub fn call(&self, action: BatchAction, body: &Value) -> Result<Value, ServiceError> {
-        let text = |name: &str| body[name].as_str().unwrap_or_default();
-        match (action, self.inner.workers.faults.strike(action)?) {
-            (BatchAction::SubmitJob, verdict) => {
-                Ok(self.submit_or_lose(body, None, verdict)?.answer())
-            }
-            (_, Verdict::Lose) => Ok(json!({})),
-            (BatchAction::DescribeJobs, Verdict::Proceed) => Ok(self.describe_jobs(body)),
-            (BatchAction::ListJobs, Verdict::Proceed) => self.list_jobs(body),
-            (BatchAction::TerminateJob, Verdict::Proceed) => {
-                self.terminate_job(text("jobId"), text("reason"));
+        use BatchAction as Action;
+        let verdict = self.inner.workers.faults.admit(action, body)?;
+        if verdict == Verdict::Lose && action != Action::SubmitJob {
+            return Ok(json!({}));
+        }
+        match action {
+            Action::SubmitJob => Ok(self.submit_or_lose(body, None, verdict)?.answer()),
+            Action::DescribeJobs => self.describe_jobs(body),
+            Action::ListJobs => self.list_jobs(body),
+            // Both answer with success whether there is such a job or not.
+            Action::TerminateJob => {
+                self.terminate_job(required(body, "jobId")?, required(body, "reason")?);
                 Ok(json!({}))
             }
-            (BatchAction::CancelJob, Verdict::Proceed) => {
-                self.cancel_job(text("jobId"), text("reason"));
+            Action::CancelJob => {
+                self.cancel_job(required(body, "jobId")?, required(body, "reason")?);
                 Ok(json!({}))
             }
-            (BatchAction::DescribeJobQueues, Verdict::Proceed) => Ok(self.describe_queues(body)),
-            (BatchAction::DescribeJobDefinitions, Verdict::Proceed) => {
-                Ok(self.describe_definitions(body))
-            }
-            (BatchAction::DescribeComputeEnvironments, Verdict::Proceed) => {
-                Ok(self.describe_environments(body))
-            }
+            Action::RegisterJobDefinition => self.register(body),
+            Action::DeregisterJobDefinition => self.deregister(body),
+            Action::DescribeJobDefinitions => self.describe_definitions(body),
+            Action::CreateJobQueue => self.create_queue(body),
+            Action::UpdateJobQueue => self.update_queue(body),
+            Action::DeleteJobQueue => self.delete_queue(body),
+            Action::DescribeJobQueues => self.describe_queues(body),
+            Action::CreateComputeEnvironment => self.create_environment(body),
+            Action::UpdateComputeEnvironment => self.update_environment(body),
+            Action::DeleteComputeEnvironment => self.delete_environment(body),
+            Action::DescribeComputeEnvironments => self.describe_environments(body),
+            Action::TagResource => self.tag(body),
+            Action::UntagResource => self.untag(body),
+            Action::ListTagsForResource => self.list_tags(body),
         }
     }
 }
@@ -285,21 +327,46 @@ impl Service for Batch {
     fn answer(&self, request: Request) -> BoxFuture<'_, Result<Response<Body>, ServiceError>> {
         async move {
             let (parts, body) = request.into_parts();
-            let path = parts.uri.path();
-            let action = action(path)
-                .ok_or_else(|| ServiceError::unknown_action(self.id().prefix(), path))?;
-            let body = rest::read_json(body).await?;
+            let (method, path) = (&parts.method, parts.uri.path());
+            let action = action(method, path).ok_or_else(|| {
+                ServiceError::unknown_action(self.id().prefix(), &format!("{method} {path}"))
+            })?;
+            let mut body = rest::read_json(body).await?;
+            if let Some(members) = body.as_object_mut() {
+                members.extend(located(action, &parts));
+                if let Some(arn) = path.strip_prefix(TAGS) {
+                    members.insert("resourceArn".to_owned(), json!(rest::decode(arn)));
+                }
+            }
             Ok(rest::json_response(&self.call(action, &body)?))
         }
         .boxed()
     }
 }
 
-/// The action that a path names: `/v1/submitjob`.
-pub(crate) fn action(path: &str) -> Option<BatchAction> {
-    let wanted = path.strip_prefix("/v1/")?;
+/// Path of a resource's tags, before its ARN.
+const TAGS: &str = "/v1/tags/";
+
+/// The action that a request of the REST protocol asks for: `POST /v1/submitjob`.
+fn action(method: &Method, path: &str) -> Option<BatchAction> {
+    if path.starts_with(TAGS) {
+        return match *method {
+            Method::GET => Some(BatchAction::ListTagsForResource),
+            Method::POST => Some(BatchAction::TagResource),
+            Method::DELETE => Some(BatchAction::UntagResource),
+            _ => None,
+        };
+    }
+    let wanted = path
+        .strip_prefix("/v1/")
+        .filter(|_| method == Method::POST)?;
     let mut actions = BatchAction::ALL.iter().copied();
     actions.find(|action| action.name().to_ascii_lowercase() == wanted)
+}
+
+/// Whether a path is one of Batch's; others may be buckets of S3.
+pub(crate) fn is_path(path: &str) -> bool {
+    path.starts_with(TAGS) || action(&Method::POST, path).is_some()
 }
 
 fn client_error(message: impl Into<String>) -> ServiceError {

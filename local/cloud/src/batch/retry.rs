@@ -1,7 +1,6 @@
 //! Whether a failed attempt is followed by another.
 //! <https://docs.aws.amazon.com/batch/latest/userguide/job_retries.html>
 
-use crate::events::glob;
 use stack::EvaluateOnExit;
 
 /// How an attempt failed.
@@ -30,7 +29,7 @@ pub(super) fn retries(
     let holds = |wanted: &Option<String>, actual: &str| {
         wanted
             .as_ref()
-            .is_none_or(|pattern| glob(&pattern.to_lowercase(), &actual.to_lowercase()))
+            .is_none_or(|pattern| begins_or_is(pattern, actual))
     };
     let decided = conditions.iter().find(|condition| {
         holds(&condition.on_exit_code, &code)
@@ -38,6 +37,15 @@ pub(super) fn retries(
             && holds(&condition.on_status_reason, failure.status_reason)
     });
     decided.is_none_or(|condition| condition.action.eq_ignore_ascii_case("retry"))
+}
+
+/// Whether a pattern holds, which can end with an asterisk: then the text begins so. Case does not count.
+pub(super) fn begins_or_is(pattern: &str, text: &str) -> bool {
+    let (pattern, text) = (pattern.to_lowercase(), text.to_lowercase());
+    match pattern.strip_suffix('*') {
+        Some(beginning) => text.starts_with(beginning),
+        None => pattern == text,
+    }
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use super::{Batch, JobHandle, request};
 use crate::process::Cause;
 use crate::time::now;
 use crate::usage::Usage;
+use crate::work::Busy;
 use crate::worker::{Container, LaunchError, WorkerExit};
 use placement::Placement;
 
@@ -20,6 +21,8 @@ pub(super) struct Run {
     pub(super) stop: watch::Receiver<Option<String>>,
     /// Jobs to wait for.
     pub(super) after: Vec<JobHandle>,
+    /// That it works: a virtual clock stands still meanwhile.
+    pub(super) busy: Option<Busy>,
 }
 
 /// Why a job ends before its container does.
@@ -95,6 +98,9 @@ impl Run {
             vcpus: job.definition.vcpus,
             memory_mib: job.definition.memory_mib,
         };
+        if let Some(blocked) = self.batch.blocked(&job) {
+            return Err(Ended::Stopped(self.stay_blocked(&blocked).await));
+        }
         let slots = self.batch.inner.slots.clone();
         let container = self.container(&job);
         // One that an earlier local cloud has started must be taken up before it can be stopped.
@@ -216,7 +222,7 @@ impl Run {
         events.publish(
             "aws.batch",
             "Batch Job State Change",
-            &self.handle.arn,
+            &[&self.handle.arn],
             self.handle.describe(),
         );
     }
@@ -224,7 +230,9 @@ impl Run {
     fn meter(&self, job: &Job, started: crate::time::Timestamp) {
         let compute = self.batch.environment_kind(job);
         self.batch.inner.meter.record(Usage {
-            placement: compute.map_or(Placement::Batch, Placement::of_job),
+            placement: compute
+                .as_deref()
+                .map_or(Placement::Batch, Placement::of_job),
             name: job.definition.name.clone(),
             vcpus: job.definition.vcpus,
             memory_mib: job.definition.memory_mib,
@@ -285,7 +293,7 @@ impl Attempt {
 }
 
 /// Waits until the job is to stop; the reason.
-async fn stopped(stop: &mut watch::Receiver<Option<String>>) -> String {
+pub(super) async fn stopped(stop: &mut watch::Receiver<Option<String>>) -> String {
     let reason = stop
         .wait_for(Option::is_some)
         .await

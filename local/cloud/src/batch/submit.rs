@@ -51,7 +51,11 @@ impl Batch {
     }
 
     fn submit(&self, request: &Value, call: Option<String>) -> Result<JobHandle, ServiceError> {
-        let verdict = self.inner.workers.faults.strike(BatchAction::SubmitJob)?;
+        let verdict = self
+            .inner
+            .workers
+            .faults
+            .admit(BatchAction::SubmitJob, request)?;
         self.submit_or_lose(request, call, verdict)
     }
 
@@ -62,19 +66,23 @@ impl Batch {
         verdict: Verdict,
     ) -> Result<JobHandle, ServiceError> {
         let request = SubmitJob::parse(request)?;
-        let queue = self.queue(&request.job_queue)?.clone();
+        let queue = self.queue(&request.job_queue)?;
         if queue.state == "DISABLED" {
             return Err(client_error(format!(
                 "job queue {} is not ENABLED",
                 queue.name
             )));
         }
-        let definition = request.resolve(self.definition(&request.job_definition)?)?;
+        let fargate = self.is_fargate(&queue);
+        let definition = request.resolve(&self.definition(&request.job_definition)?, fargate)?;
         let job = Job {
             call,
             ..self.new_job(&request, queue, definition)
         };
         let after = self.dependencies(&request.depends_on)?;
+        check_twins(&after, request.array_size())?;
+        let tags = crate::tags::Tags::from_map(&request.tags);
+        tags.map_err(|error| client_error(error.to_string()))?;
         if verdict == Verdict::Lose {
             // Only the caller hears of this job: it stays SUBMITTED.
             let (_, handle) = self.prepare(job, Vec::new(), Vec::new());
@@ -84,7 +92,7 @@ impl Batch {
             });
         }
         // Before its process exists: a crash in between must not start the job twice.
-        self.inner.records.create(&job.id, &job)?;
+        self.inner.records.jobs.create(&job.id, &job)?;
         let handle = self.run(job, after, &mut HashMap::new());
         self.jobs().push(handle.clone());
         Ok(handle)
@@ -94,10 +102,11 @@ impl Batch {
     /// containers are taken up, not started a second time.
     pub(super) fn take_up(&self) {
         let oldest = now().plus_seconds(-REMEMBERED_SECONDS);
-        let (known, old): (Vec<Job>, Vec<Job>) = (self.inner.records.load::<Job>().into_iter())
-            .partition(|job| job.stopped_at.is_none_or(|at| at > oldest));
+        let (known, old): (Vec<Job>, Vec<Job>) =
+            (self.inner.records.jobs.load::<Job>().into_iter())
+                .partition(|job| job.stopped_at.is_none_or(|at| at > oldest));
         old.iter()
-            .for_each(|job| self.inner.records.remove(&job.id));
+            .for_each(|job| self.inner.records.jobs.remove(&job.id));
         let (children, mut jobs): (Vec<Job>, Vec<Job>) = known
             .into_iter()
             .partition(|job| matches!(job.array, Array::Child(..)));
@@ -125,14 +134,14 @@ impl Batch {
     /// Records a job after an attempt or at its end, and forgets the attempt's container.
     pub(super) fn keep(&self, handle: &JobHandle, container: &str) {
         let inner = &self.inner;
-        inner.records.save(&handle.id, &*handle.job.borrow());
+        inner.records.jobs.save(&handle.id, &*handle.job.borrow());
         inner.workers.record(container).remove();
     }
 
     fn new_job(&self, request: &SubmitJob, queue: JobQueue, definition: JobDefinition) -> Job {
         let id = Uuid::new_v4().to_string();
         Job {
-            arn: self.inner.workers.local.arn("batch", &format!("job/{id}")),
+            arn: self.arn(&format!("job/{id}")),
             id,
             name: request.job_name.clone(),
             queue,
@@ -188,11 +197,11 @@ impl Batch {
         let (run, handle) = self.prepare(job, after, Vec::new());
         if !ended {
             let processes = self.inner.workers.processes.clone();
-            let busy = processes.work.begin();
-            tokio::spawn(async move {
-                processes.while_open(run.finish()).await;
-                drop(busy);
-            });
+            let run = Run {
+                busy: Some(processes.work.begin()),
+                ..run
+            };
+            tokio::spawn(async move { processes.while_open(run.finish()).await });
         }
         handle
     }
@@ -259,7 +268,20 @@ impl Batch {
             handle: handle.clone(),
             stop: stops,
             after,
+            busy: None,
         };
         (run, handle)
+    }
+}
+
+/// Child n can wait for child n only of an array of the same size.
+fn check_twins(after: &[After], size: Option<u32>) -> Result<(), ServiceError> {
+    let same = |after: &After| Some(after.job.children.len()) == size.map(|size| size as usize);
+    match after.iter().find(|after| after.n_to_n && !same(after)) {
+        Some(other) => Err(client_error(format!(
+            "dependsOn: {} is no array job of the same size, as N_TO_N wants it",
+            other.job.id
+        ))),
+        None => Ok(()),
     }
 }

@@ -1,130 +1,93 @@
-//! What ECS tells of tasks, task definitions and clusters.
+//! What ECS tells of tasks, task definitions and what is not here: services and container instances.
 
 use serde_json::{Value, json};
 
-use super::{Ecs, Status};
+use super::{Ecs, invalid, texts};
 use crate::error::ServiceError;
-use stack::{Cluster, TaskDefinition};
+
+/// Most things that one request describes.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeTasks.html>
+const MOST_TASKS: usize = 100;
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_DescribeServices.html>
+const MOST_SERVICES: usize = 10;
 
 impl Ecs {
-    pub(super) fn describe_tasks(&self, body: &Value) -> Result<Value, ServiceError> {
-        self.cluster(body["cluster"].as_str().unwrap_or("default"))?;
+    /// DescribeTasks: those of one cluster.
+    pub(super) fn describe_tasks(&self, request: &Value) -> Result<Value, ServiceError> {
+        let cluster = self.cluster(request)?;
+        let tags = includes(request, "TAGS")?;
+        let wanted = named(request, "tasks", "Tasks", MOST_TASKS)?;
         let (mut tasks, mut failures) = (Vec::new(), Vec::new());
-        for wanted in body["tasks"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .filter_map(Value::as_str)
-        {
-            match self.task(wanted) {
-                Some(task) => tasks.push(task.describe()),
-                None => failures.push(json!({"arn": wanted, "reason": "MISSING"})),
+        for name in wanted {
+            let found = self.task(name);
+            let here = found.filter(|handle| handle.task.borrow().cluster_arn == cluster.arn);
+            match here {
+                Some(task) => {
+                    let mut task = task.describe();
+                    if !tags {
+                        task["tags"] = json!([]);
+                    }
+                    tasks.push(task);
+                }
+                None => failures.push(self.missing(&format!("task/{}", cluster.name), name)),
             }
         }
         Ok(json!({"tasks": tasks, "failures": failures}))
     }
 
-    pub(super) fn list_tasks(&self, body: &Value) -> Result<Value, ServiceError> {
-        let cluster = self.cluster(body["cluster"].as_str().unwrap_or("default"))?;
-        let desired = body["desiredStatus"].as_str().unwrap_or("RUNNING");
-        let is = |field: &str, actual: Option<&str>| {
-            body[field]
-                .as_str()
-                .is_none_or(|wanted| actual == Some(wanted))
+    pub(super) fn describe_task_definition(&self, request: &Value) -> Result<Value, ServiceError> {
+        let definition = self.definition(request["taskDefinition"].as_str().unwrap_or_default())?;
+        let tags = if includes(request, "TAGS")? {
+            definition.tags.to_list()
+        } else {
+            json!([])
         };
-        let arns: Vec<String> = self
-            .tasks()
-            .iter()
-            .filter(|handle| {
-                let task = handle.task.borrow();
-                task.cluster_arn == cluster.arn
-                    && task.desired.name() == desired
-                    && is("family", Some(&task.definition.family))
-                    && is("startedBy", task.started_by.as_deref())
-                    && is("launchType", Some(&task.launch_type))
-            })
-            .map(|handle| handle.arn.clone())
-            .collect();
-        Ok(json!({"taskArns": arns}))
+        Ok(json!({"taskDefinition": definition.describe(), "tags": tags}))
     }
 
-    pub(super) fn describe_task_definition(&self, body: &Value) -> Result<Value, ServiceError> {
-        let definition = self.definition(body["taskDefinition"].as_str().unwrap_or_default())?;
-        Ok(json!({"taskDefinition": definition_json(definition), "tags": []}))
+    /// DescribeServices: none of them is here.
+    pub(super) fn describe_services(&self, request: &Value) -> Result<Value, ServiceError> {
+        self.cluster(request)?;
+        let services = named(request, "services", "Services", MOST_SERVICES)?;
+        let failures = services.iter().map(|name| self.missing("service", name));
+        Ok(json!({"services": [], "failures": failures.collect::<Vec<_>>()}))
     }
 
-    pub(super) fn describe_clusters(&self, body: &Value) -> Value {
-        let mut failures = Vec::new();
-        let found: Vec<Cluster> = match body["clusters"].as_array() {
-            None => self.inner.clusters.clone(),
-            Some(names) => names
-                .iter()
-                .filter_map(Value::as_str)
-                .filter_map(|name| {
-                    let cluster = self.cluster(name);
-                    if cluster.is_err() {
-                        failures.push(json!({"arn": name, "reason": "MISSING"}));
-                    }
-                    cluster.ok()
-                })
-                .collect(),
+    /// A failure of a request that names what is not here: by its ARN, also if it was named otherwise.
+    /// <https://docs.aws.amazon.com/AmazonECS/latest/developerguide/api_failures_messages.html>
+    pub(super) fn missing(&self, kind: &str, name: &str) -> Value {
+        let arn = match name.starts_with("arn:") {
+            true => name.to_owned(),
+            false => self.arn(&format!("{kind}/{name}")),
         };
-        let clusters: Vec<Value> = found
-            .iter()
-            .map(|cluster| self.cluster_json(cluster))
-            .collect();
-        json!({"clusters": clusters, "failures": failures})
-    }
-
-    fn cluster_json(&self, cluster: &Cluster) -> Value {
-        let count = |wanted: fn(Status) -> bool| {
-            let tasks = self.tasks();
-            let here = tasks
-                .iter()
-                .filter(|task| task.task.borrow().cluster_arn == cluster.arn);
-            here.filter(|task| wanted(task.task.borrow().status))
-                .count()
-        };
-        json!({
-            "clusterArn": cluster.arn,
-            "clusterName": cluster.name,
-            "status": "ACTIVE",
-            "registeredContainerInstancesCount": 0,
-            "runningTasksCount": count(|status| status == Status::Running),
-            "pendingTasksCount": count(|status| status < Status::Running),
-            "activeServicesCount": 0,
-            "capacityProviders": ["FARGATE", "FARGATE_SPOT"],
-        })
+        json!({"arn": arn, "reason": "MISSING"})
     }
 }
 
-fn definition_json(definition: &TaskDefinition) -> Value {
-    let size = |n: Option<u64>| n.map(|n| n.to_string());
-    let containers = definition.containers.iter().map(|c| {
-        let environment = c.environment.iter();
-        let environment: Vec<_> = environment
-            .map(|(name, value)| json!({"name": name, "value": value}))
-            .collect();
-        json!({
-            "name": c.name,
-            "image": c.image,
-            "command": c.command,
-            "entryPoint": c.entry_point,
-            "environment": environment,
-            "essential": c.essential,
-            "memory": c.memory_mib,
-            "cpu": c.cpu.unwrap_or(0),
-        })
-    });
-    json!({
-        "taskDefinitionArn": definition.arn,
-        "family": definition.family,
-        "revision": definition.revision,
-        "status": "ACTIVE",
-        "cpu": size(definition.cpu),
-        "memory": size(definition.memory_mib),
-        "networkMode": "awsvpc",
-        "requiresCompatibilities": definition.requires_compatibilities,
-        "containerDefinitions": containers.collect::<Vec<_>>(),
-    })
+/// Whether `include`, which can only name this, names it.
+fn includes(request: &Value, known: &str) -> Result<bool, ServiceError> {
+    let include = texts(&request["include"]);
+    match include.iter().find(|name| **name != known) {
+        Some(other) => Err(invalid(format!("include: {other} is not {known}"))),
+        None => Ok(!include.is_empty()),
+    }
+}
+
+/// The names that a request must have.
+fn named<'a>(
+    request: &'a Value,
+    member: &str,
+    title: &str,
+    most: usize,
+) -> Result<Vec<&'a str>, ServiceError> {
+    let names = texts(&request[member]);
+    if names.is_empty() {
+        return Err(invalid(format!("{title} cannot be empty.")));
+    }
+    if names.len() > most {
+        return Err(invalid(format!(
+            "{title} must have at most {most} members."
+        )));
+    }
+    Ok(names)
 }

@@ -1,8 +1,12 @@
 //! ECS: RunTask and its kin over worker processes.
 
+mod cluster;
+mod definition;
 mod describe;
+mod list;
 mod request;
 mod run;
+mod tags;
 mod task;
 
 use std::sync::Arc;
@@ -28,8 +32,10 @@ use crate::router::Service;
 use crate::time::now;
 use crate::usage::Meter;
 use crate::worker::Workers;
-use stack::{Cluster, TaskDefinition};
+use stack::TaskDefinition;
 
+use cluster::Cluster;
+use definition::Definition;
 use request::RunTask;
 use run::Run;
 use task::{Container, Task, Times};
@@ -52,10 +58,12 @@ struct Inner {
     workers: Workers,
     events: Events,
     meter: Meter,
-    clusters: Vec<Cluster>,
-    definitions: Vec<TaskDefinition>,
+    clusters: Mutex<Vec<Cluster>>,
+    definitions: Mutex<Vec<Definition>>,
     tasks: Mutex<Vec<TaskHandle>>,
     records: Records,
+    cluster_records: Records,
+    definition_records: Records,
     pace: Pace,
 }
 
@@ -135,26 +143,40 @@ impl TaskHandle {
 }
 
 impl Ecs {
-    /// A service for these clusters and task definitions. Tasks that an earlier one has left in
-    /// the data folder go on, which takes a tokio runtime.
+    /// A service for these clusters and task definitions, and for those that were made in an earlier one. Tasks
+    /// that it has left in the data folder go on, which takes a tokio runtime.
     pub fn new(
         workers: Workers,
         events: Events,
         meter: Meter,
-        clusters: &[Cluster],
+        clusters: &[stack::Cluster],
         definitions: &[TaskDefinition],
     ) -> Self {
-        let records = Records::new(workers.local.data_dir.join("ecs"));
+        let folder = workers.local.data_dir.join("ecs");
+        let records = Records::new(folder.clone());
+        let cluster_records = Records::new(folder.join("clusters"));
+        let definition_records = Records::new(folder.join("definitions"));
+        let mut all_clusters: Vec<Cluster> = clusters.iter().map(Cluster::of_stack).collect();
+        let made = cluster_records.load::<Cluster>().into_iter();
+        // What the stack has is as its file says.
+        all_clusters.extend(made.filter(|made| !clusters.iter().any(|one| one.arn == made.arn)));
+        let mut all_definitions: Vec<Definition> =
+            definitions.iter().map(Definition::of_stack).collect();
+        let made = definition_records.load::<Definition>().into_iter();
+        all_definitions
+            .extend(made.filter(|made| !definitions.iter().any(|one| one.arn == made.runs.arn)));
         let pace = Pace::new(workers.local.limits.task_starts);
         let ecs = Ecs {
             inner: Arc::new(Inner {
                 records,
+                cluster_records,
+                definition_records,
                 pace,
                 workers,
                 events,
                 meter,
-                clusters: clusters.to_vec(),
-                definitions: definitions.to_vec(),
+                clusters: Mutex::new(all_clusters),
+                definitions: Mutex::new(all_definitions),
                 tasks: Mutex::default(),
             }),
         };
@@ -184,7 +206,11 @@ impl Ecs {
     /// RunTask; the request is the API's. With a `clientToken` that was used before, the tasks of
     /// then are given again.
     pub fn run_task(&self, request: &Value) -> Result<RunTaskOutput, ServiceError> {
-        let verdict = self.inner.workers.faults.strike(EcsAction::RunTask)?;
+        let verdict = self
+            .inner
+            .workers
+            .faults
+            .admit(EcsAction::RunTask, request)?;
         self.run_or_lose(request, verdict)
     }
 
@@ -193,9 +219,21 @@ impl Ecs {
         request: &Value,
         verdict: Verdict,
     ) -> Result<RunTaskOutput, ServiceError> {
-        let request = RunTask::parse(request)?;
-        let cluster = self.cluster(&request.cluster)?;
-        let definition = request.resolve(self.definition(&request.task_definition)?)?;
+        let cluster = self.cluster(request)?;
+        let request = RunTask::parse(request)?.on(&cluster)?;
+        let definition = self.definition(&request.task_definition)?;
+        let tags = request.tags(&definition)?;
+        let definition = request.resolve(&definition)?;
+        let providers = request.providers();
+        let new = |number: usize| {
+            let provider = providers.get(number).cloned().flatten();
+            let task = self.task_of(&request, &cluster, definition.clone());
+            Task {
+                capacity_provider: provider,
+                tags: tags.to_list(),
+                ..task
+            }
+        };
         // One lock over look-up and insertion: a token starts its tasks once.
         let mut all = self.tasks();
         let token = request.client_token.as_ref();
@@ -209,18 +247,15 @@ impl Ecs {
                 let mut tasks = earlier;
                 // Fewer than asked for where an earlier local cloud was killed while it started them.
                 while tasks.len() < request.count as usize {
-                    let task = self.start(self.task_of(&request, &cluster, definition.clone()))?;
+                    let task = self.start(new(tasks.len()))?;
                     all.push(task.clone());
                     tasks.push(task);
                 }
                 tasks
             }
             // Only the caller hears of these tasks: they stay PROVISIONING.
-            Verdict::Lose => (0..request.count)
-                .map(|_| {
-                    let task = self.task_of(&request, &cluster, definition.clone());
-                    TaskHandle::new(task, self.inner.records.clone()).0
-                })
+            Verdict::Lose => (0..request.count as usize)
+                .map(|number| TaskHandle::new(new(number), self.inner.records.clone()).0)
                 .collect(),
         };
         let lost = verdict == Verdict::Lose;
@@ -241,16 +276,15 @@ impl Ecs {
             .cloned()
     }
 
-    /// StopTask by ARN or id.
-    pub fn stop_task(&self, task: &str, reason: &str) -> Result<Value, ServiceError> {
-        let handle = self.task(task).ok_or_else(|| {
-            ServiceError::new(
-                "InvalidParameterException",
-                "The referenced task was not found.",
-            )
-        })?;
-        handle.stop(reason);
-        Ok(handle.describe())
+    /// StopTask: of a task of one cluster, by ARN or id.
+    fn stop_task(&self, request: &Value) -> Result<Value, ServiceError> {
+        let cluster = self.cluster(request)?;
+        let found = self.task(request["task"].as_str().unwrap_or_default());
+        let handle = found
+            .filter(|handle| handle.task.borrow().cluster_arn == cluster.arn)
+            .ok_or_else(|| invalid("The referenced task was not found."))?;
+        handle.stop(request["reason"].as_str().unwrap_or("Task stopped by user"));
+        Ok(json!({"task": handle.describe()}))
     }
 
     /// A task that is not started yet.
@@ -282,7 +316,7 @@ impl Ecs {
             status: Status::Provisioning,
             desired: Status::Running,
             launch_type: request.launch_type(),
-            capacity_provider: request.capacity_provider(),
+            capacity_provider: None,
             containers: containers.collect(),
             overrides: json!({"containerOverrides": overrides.collect::<Vec<_>>(), "inferenceAcceleratorOverrides": []}),
             started_by: request.started_by.clone(),
@@ -290,7 +324,7 @@ impl Ecs {
                 .group
                 .clone()
                 .unwrap_or_else(|| format!("family:{}", definition.family)),
-            tags: Value::from(request.tags.clone()),
+            tags: json!([]),
             definition,
             created_at: now(),
             started_at: None,
@@ -352,74 +386,49 @@ impl Ecs {
         Ok(run::metadata(&handle.task.borrow()))
     }
 
-    fn cluster(&self, name_or_arn: &str) -> Result<Cluster, ServiceError> {
-        let clusters = &self.inner.clusters;
-        let found = clusters
-            .iter()
-            .find(|c| c.name == name_or_arn || c.arn == name_or_arn);
-        match found {
-            Some(cluster) => Ok(cluster.clone()),
-            None => Err(ServiceError::new(
-                "ClusterNotFoundException",
-                "Cluster not found.",
-            )),
-        }
-    }
-
-    /// A definition by family, `family:revision` or ARN.
-    fn definition(&self, name: &str) -> Result<&TaskDefinition, ServiceError> {
-        let wanted = name.rsplit('/').next().unwrap_or(name);
-        let (family, revision) = wanted
-            .split_once(':')
-            .map_or((wanted, None), |(f, r)| (f, Some(r)));
-        let matching = |d: &&TaskDefinition| {
-            d.family == family && revision.is_none_or(|revision| d.revision.to_string() == revision)
-        };
-        let newest = self
-            .inner
-            .definitions
-            .iter()
-            .filter(matching)
-            .max_by_key(|d| d.revision);
-        newest.ok_or_else(|| {
-            ServiceError::new(
-                "ClientException",
-                format!("TaskDefinition not found: {wanted}"),
-            )
-        })
+    fn arn(&self, resource: &str) -> String {
+        self.inner.workers.local.arn("ecs", resource)
     }
 }
 
 impl Ecs {
     /// Carries out an action; the request is the API's.
     pub fn call(&self, action: EcsAction, body: &Value) -> Result<Value, ServiceError> {
-        let text = |name: &str| body[name].as_str();
-        match (action, self.inner.workers.faults.strike(action)?) {
-            (EcsAction::RunTask, verdict) => {
-                let output = self.run_or_lose(body, verdict)?;
-                Ok(output.response)
+        use EcsAction as Action;
+        let verdict = self.inner.workers.faults.admit(action, body)?;
+        if verdict == Verdict::Lose && action != Action::RunTask {
+            return Ok(json!({}));
+        }
+        match action {
+            Action::RunTask => Ok(self.run_or_lose(body, verdict)?.response),
+            Action::StopTask => self.stop_task(body),
+            Action::DescribeTasks => self.describe_tasks(body),
+            Action::ListTasks => self.list_tasks(body),
+            Action::RegisterTaskDefinition => self.register(body),
+            Action::DeregisterTaskDefinition => self.deregister(body),
+            Action::DeleteTaskDefinitions => self.delete_definitions(body),
+            Action::DescribeTaskDefinition => self.describe_task_definition(body),
+            Action::ListTaskDefinitions => self.list_definitions(body),
+            Action::ListTaskDefinitionFamilies => self.list_families(body),
+            Action::CreateCluster => self.create_cluster(body),
+            Action::UpdateCluster | Action::UpdateClusterSettings => self.update_cluster(body),
+            Action::PutClusterCapacityProviders => self.put_providers(body),
+            Action::DeleteCluster => self.delete_cluster(body),
+            Action::DescribeClusters => self.describe_clusters(body),
+            Action::ListClusters => self.list_clusters(body),
+            Action::DescribeServices => self.describe_services(body),
+            // Of these there are none here.
+            Action::ListServices => {
+                self.cluster(body)?;
+                Ok(json!({"serviceArns": []}))
             }
-            (_, Verdict::Lose) => Ok(json!({})),
-            (EcsAction::StopTask, Verdict::Proceed) => {
-                self.cluster(text("cluster").unwrap_or("default"))?;
-                let reason = text("reason").unwrap_or("Task stopped by user");
-                let task = self.stop_task(text("task").unwrap_or_default(), reason)?;
-                Ok(json!({"task": task}))
+            Action::ListContainerInstances => {
+                self.cluster(body)?;
+                Ok(json!({"containerInstanceArns": []}))
             }
-            (EcsAction::DescribeTasks, Verdict::Proceed) => self.describe_tasks(body),
-            (EcsAction::ListTasks, Verdict::Proceed) => self.list_tasks(body),
-            (EcsAction::DescribeTaskDefinition, Verdict::Proceed) => {
-                self.describe_task_definition(body)
-            }
-            (EcsAction::ListTaskDefinitions, Verdict::Proceed) => {
-                let arns = self.inner.definitions.iter().map(|d| d.arn.clone());
-                Ok(json!({"taskDefinitionArns": arns.collect::<Vec<_>>()}))
-            }
-            (EcsAction::DescribeClusters, Verdict::Proceed) => Ok(self.describe_clusters(body)),
-            (EcsAction::ListClusters, Verdict::Proceed) => {
-                let arns = self.inner.clusters.iter().map(|c| c.arn.clone());
-                Ok(json!({"clusterArns": arns.collect::<Vec<_>>()}))
-            }
+            Action::TagResource => self.tag(body),
+            Action::UntagResource => self.untag(body),
+            Action::ListTagsForResource => self.list_tags(body),
         }
     }
 }
@@ -441,4 +450,18 @@ impl Service for Ecs {
         }
         .boxed()
     }
+}
+
+fn invalid(message: impl Into<String>) -> ServiceError {
+    ServiceError::new("InvalidParameterException", message)
+}
+
+fn client_error(message: impl Into<String>) -> ServiceError {
+    ServiceError::new("ClientException", message)
+}
+
+/// The texts of a list; null is none.
+fn texts(list: &Value) -> Vec<&str> {
+    let items = list.as_array().map_or(&[][..], Vec::as_slice);
+    items.iter().filter_map(Value::as_str).collect()
 }

@@ -1,25 +1,34 @@
 //! RunTask requests: what they say, and what is wrong with them.
 //! <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html>
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::cluster::Cluster;
+use super::definition::{Definition, check_fargate, check_memory};
+use super::{client_error, invalid};
 use crate::error::ServiceError;
+use crate::tags::Tags;
 use crate::variables;
-use stack::{ContainerDefinition, TaskDefinition};
+use stack::{ContainerDefinition, TaskDefinition, task_units};
 
 /// Largest overrides, characters of JSON.
 const OVERRIDES_LIMIT: usize = 8_192;
 /// Most tasks that one request starts.
 const COUNT_LIMIT: u32 = 10;
+/// Longest `startedBy`, characters.
+const STARTED_BY_LIMIT: usize = 128;
+/// Most capacity providers of a strategy, and their largest weight and base.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CapacityProviderStrategyItem.html>
+const PROVIDERS_LIMIT: usize = 20;
+const WEIGHT_LIMIT: u32 = 1_000;
+const BASE_LIMIT: u32 = 100_000;
 
 /// A RunTask request, as far as it matters here.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct RunTask {
     pub(super) task_definition: String,
-    #[serde(default = "default_cluster")]
-    pub(super) cluster: String,
     #[serde(default = "one")]
     pub(super) count: u32,
     pub(super) launch_type: Option<String>,
@@ -32,19 +41,16 @@ pub(super) struct RunTask {
     pub(super) started_by: Option<String>,
     pub(super) group: Option<String>,
     #[serde(default)]
-    pub(super) tags: Vec<Value>,
+    pub(super) tags: Value,
+    propagate_tags: Option<String>,
     pub(super) client_token: Option<String>,
-}
-
-fn default_cluster() -> String {
-    "default".to_owned()
 }
 
 fn one() -> u32 {
     1
 }
 
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct CapacityProvider {
     pub(super) capacity_provider: String,
@@ -82,10 +88,6 @@ struct Variable {
 
 const INVALID: &str = "InvalidParameterException";
 
-fn invalid(message: impl Into<String>) -> ServiceError {
-    ServiceError::new(INVALID, message)
-}
-
 impl RunTask {
     /// Reads a request and checks what can be checked without a task definition.
     pub(super) fn parse(body: &Value) -> Result<Self, ServiceError> {
@@ -101,6 +103,12 @@ impl RunTask {
                 "specifying both a launch type and capacity provider strategy is not supported. Remove one and try again.",
             ));
         }
+        let starter = request.started_by.as_deref().unwrap_or_default();
+        if starter.chars().count() > STARTED_BY_LIMIT {
+            return Err(invalid(format!(
+                "startedBy must have at most {STARTED_BY_LIMIT} characters."
+            )));
+        }
         let overrides = body
             .get("overrides")
             .map_or(0, |value| value.to_string().chars().count());
@@ -112,29 +120,74 @@ impl RunTask {
         Ok(request)
     }
 
-    /// The capacity provider, if a strategy is given: the one with a base, else the heaviest.
-    pub(super) fn capacity_provider(&self) -> Option<String> {
+    /// The request with its cluster's default strategy, if it says neither a strategy nor a launch type.
+    pub(super) fn on(mut self, cluster: &Cluster) -> Result<Self, ServiceError> {
+        if self.launch_type.is_none() && self.capacity_provider_strategy.is_empty() {
+            self.capacity_provider_strategy
+                .clone_from(&cluster.strategy);
+        }
+        check_strategy(&self.capacity_provider_strategy, &cluster.providers)?;
+        Ok(self)
+    }
+
+    /// The capacity providers of the tasks in turn, if there is a strategy: the base first, then by weight.
+    pub(super) fn providers(&self) -> Vec<Option<String>> {
         let strategy = &self.capacity_provider_strategy;
-        let chosen = strategy.iter().max_by_key(|p| (p.base, p.weight));
-        chosen.map(|provider| provider.capacity_provider.clone())
+        let mut given: Vec<u32> = vec![0; strategy.len()];
+        let mut providers = Vec::new();
+        for _ in 0..self.count {
+            let of_base = (0..strategy.len()).find(|&index| given[index] < strategy[index].base);
+            let mut weighted = (0..strategy.len()).filter(|&index| strategy[index].weight > 0);
+            let lightest = |first: usize, next: usize| {
+                // given / weight, without division: the part of its share that each has.
+                let [first_load, next_load] = [(first, next), (next, first)].map(|(a, b)| {
+                    let above_base = given[a].saturating_sub(strategy[a].base);
+                    u64::from(above_base + 1) * u64::from(strategy[b].weight)
+                });
+                if next_load < first_load { next } else { first }
+            };
+            let chosen = of_base.or_else(|| {
+                // A provider that is alone needs no weight.
+                let first = weighted.next().or((!strategy.is_empty()).then_some(0))?;
+                Some(weighted.fold(first, lightest))
+            });
+            providers.push(chosen.map(|index| strategy[index].capacity_provider.clone()));
+            if let Some(index) = chosen {
+                given[index] += 1;
+            }
+        }
+        providers
     }
 
     /// `FARGATE`, `EC2` or `EXTERNAL`.
     pub(super) fn launch_type(&self) -> String {
-        match (&self.launch_type, self.capacity_provider()) {
+        let mut strategy = self.capacity_provider_strategy.iter();
+        match (&self.launch_type, strategy.next()) {
             (Some(kind), _) => kind.clone(),
-            (None, Some(provider)) if provider.starts_with("FARGATE") => "FARGATE".to_owned(),
+            (None, Some(first)) if first.capacity_provider.starts_with("FARGATE") => {
+                "FARGATE".to_owned()
+            }
             (None, _) => "EC2".to_owned(),
         }
     }
 
+    /// The tags of the tasks: the request's, and those of the definition if they are to be passed on.
+    pub(super) fn tags(&self, definition: &Definition) -> Result<Tags, ServiceError> {
+        let bad = |error: crate::tags::TagError| invalid(error.to_string());
+        let own = Tags::from_list(&self.tags).map_err(bad)?;
+        match self.propagate_tags.as_deref() {
+            None | Some("NONE") => Ok(own),
+            Some("TASK_DEFINITION") => definition.tags.clone().with(&own).map_err(bad),
+            Some(other) => Err(invalid(format!(
+                "propagateTags: a task's tags come from TASK_DEFINITION or from NONE, not from {other}"
+            ))),
+        }
+    }
+
     /// Applies the overrides to the definition and checks that both fit together.
-    pub(super) fn resolve(
-        &self,
-        definition: &TaskDefinition,
-    ) -> Result<TaskDefinition, ServiceError> {
+    pub(super) fn resolve(&self, definition: &Definition) -> Result<TaskDefinition, ServiceError> {
         let launch_type = self.launch_type();
-        let supported = &definition.requires_compatibilities;
+        let supported = &definition.runs.requires_compatibilities;
         if !supported.is_empty() && !supported.contains(&launch_type) {
             let message = format!("Task definition does not support launch_type {launch_type}.");
             return Err(invalid(message));
@@ -150,10 +203,20 @@ impl RunTask {
                 return Err(invalid("subnets can not be empty."));
             }
         }
-        let mut resolved = definition.clone();
-        let number = |text: &Option<String>| text.as_ref().and_then(|text| text.parse().ok());
-        resolved.cpu = number(&self.overrides.cpu).or(resolved.cpu);
-        resolved.memory_mib = number(&self.overrides.memory).or(resolved.memory_mib);
+        if definition.network_mode() != "awsvpc" && !self.network_configuration.is_null() {
+            return Err(invalid(
+                "Network Configuration is not valid for the given networkMode of this task definition.",
+            ));
+        }
+        let mut resolved = definition.runs.clone();
+        let Overrides { cpu, memory, .. } = &self.overrides;
+        resolved.cpu = units(cpu, "cpu", "vCPU")?.or(resolved.cpu);
+        resolved.memory_mib = units(memory, "memory", "GB")?.or(resolved.memory_mib);
+        if let ("FARGATE", Some(cpu), Some(memory)) =
+            (launch_type.as_str(), resolved.cpu, resolved.memory_mib)
+        {
+            check_fargate(cpu, memory)?;
+        }
         for change in &self.overrides.container_overrides {
             let known = resolved
                 .containers
@@ -167,8 +230,57 @@ impl RunTask {
             })?;
             change.apply(container)?;
         }
+        for container in &resolved.containers {
+            check_memory(&resolved, container)?;
+        }
         Ok(resolved)
     }
+}
+
+fn units(text: &Option<String>, member: &str, unit: &str) -> Result<Option<u64>, ServiceError> {
+    let Some(text) = text else { return Ok(None) };
+    let size = task_units(text, unit);
+    let wrong = || client_error(format!("Invalid '{member}' setting for task: {text}."));
+    size.map(Some).ok_or_else(wrong)
+}
+
+/// Checks a strategy of a cluster that has these providers.
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CapacityProviderStrategyItem.html>
+pub(super) fn check_strategy(
+    strategy: &[CapacityProvider],
+    providers: &[String],
+) -> Result<(), ServiceError> {
+    if strategy.is_empty() {
+        return Ok(());
+    }
+    let too_large = |one: &CapacityProvider| one.weight > WEIGHT_LIMIT || one.base > BASE_LIMIT;
+    if strategy.len() > PROVIDERS_LIMIT || strategy.iter().any(too_large) {
+        return Err(invalid(format!(
+            "A capacity provider strategy has at most {PROVIDERS_LIMIT} providers, weights up to {WEIGHT_LIMIT} and a base up to {BASE_LIMIT}."
+        )));
+    }
+    if (strategy.iter()).any(|one| !providers.contains(&one.capacity_provider)) {
+        return Err(invalid(
+            "The specified capacity provider strategy cannot contain a capacity provider that is not associated with the cluster. Associate the capacity provider with the cluster and try again.",
+        ));
+    }
+    let names: Vec<_> = strategy.iter().map(|one| &one.capacity_provider).collect();
+    if (1..names.len()).any(|index| names[..index].contains(&names[index])) {
+        return Err(invalid(
+            "A capacity provider can be in a strategy only once.",
+        ));
+    }
+    if strategy.iter().filter(|one| one.base > 0).count() > 1 {
+        return Err(invalid(
+            "Only one capacity provider in a strategy can have a base.",
+        ));
+    }
+    if strategy.len() > 1 && strategy.iter().all(|one| one.weight == 0) {
+        return Err(invalid(
+            "At least one capacity provider of a strategy must have a weight greater than zero.",
+        ));
+    }
+    Ok(())
 }
 
 impl ContainerOverride {
@@ -191,8 +303,8 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn definition() -> TaskDefinition {
-        TaskDefinition {
+    fn definition() -> Definition {
+        Definition::of_stack(&TaskDefinition {
             requires_compatibilities: vec!["FARGATE".into()],
             memory_mib: Some(512),
             containers: vec![ContainerDefinition {
@@ -202,7 +314,14 @@ mod tests {
                 ..ContainerDefinition::default()
             }],
             ..TaskDefinition::default()
-        }
+        })
+    }
+
+    fn providers(strategy: Value, count: u32) -> Vec<String> {
+        let body =
+            json!({"taskDefinition": "t", "count": count, "capacityProviderStrategy": strategy});
+        let providers = RunTask::parse(&body).unwrap().providers();
+        providers.into_iter().flatten().collect()
     }
 
     fn request(change: Value) -> Value {
@@ -238,6 +357,19 @@ mod tests {
         let long = "x".repeat(OVERRIDES_LIMIT);
         for (change, words) in [
             (json!({"count": 11}), "count"),
+            (json!({"startedBy": "x".repeat(129)}), "startedBy"),
+            (
+                json!({"overrides": {"cpu": "300", "memory": "100"}}),
+                "No Fargate configuration exists for given values: 300 CPU, 100 memory.",
+            ),
+            (
+                json!({"overrides": {"cpu": "lots"}}),
+                "Invalid 'cpu' setting",
+            ),
+            (
+                json!({"overrides": {"containerOverrides": [{"name": "main", "memory": 1_024}]}}),
+                "greater than for the task",
+            ),
             (
                 json!({"launchType": "EC2"}),
                 "does not support launch_type EC2",
@@ -272,19 +404,47 @@ mod tests {
             let result =
                 RunTask::parse(&request(change.clone())).and_then(|r| r.resolve(&definition()));
             let error = result.unwrap_err();
-            assert_eq!(error.code, "InvalidParameterException");
             assert!(error.message.contains(words), "{change}: {error}");
         }
     }
 
     #[test]
-    fn the_strategy_chooses_the_provider() {
-        let body = json!({"taskDefinition": "t", "capacityProviderStrategy": [
-            {"capacityProvider": "FARGATE", "weight": 1},
-            {"capacityProvider": "FARGATE_SPOT", "weight": 4},
-        ]});
-        let request = RunTask::parse(&body).unwrap();
-        assert_eq!(request.capacity_provider().as_deref(), Some("FARGATE_SPOT"));
-        assert_eq!(request.launch_type(), "FARGATE");
+    fn the_strategy_shares_out_the_tasks() {
+        let two = json!([
+            {"capacityProvider": "FARGATE", "weight": 1, "base": 1},
+            {"capacityProvider": "FARGATE_SPOT", "weight": 3},
+        ]);
+        let shared = providers(two, 9);
+        assert_eq!(shared[0], "FARGATE");
+        assert_eq!(shared.iter().filter(|name| *name == "FARGATE").count(), 3);
+        let one = json!([{"capacityProvider": "FARGATE_SPOT"}]);
+        assert_eq!(providers(one, 2), ["FARGATE_SPOT"; 2]);
+        assert!(providers(json!([]), 2).is_empty());
+    }
+
+    #[test]
+    fn strategies_that_aws_refuses_are_refused() {
+        let known = ["FARGATE".to_owned(), "FARGATE_SPOT".to_owned()];
+        let item = |name: &str, weight, base| CapacityProvider {
+            capacity_provider: name.to_owned(),
+            weight,
+            base,
+        };
+        for (strategy, words) in [
+            (vec![item("mine", 1, 0)], "not associated"),
+            (vec![item("FARGATE", 1, 0); 2], "only once"),
+            (
+                vec![item("FARGATE", 1, 1), item("FARGATE_SPOT", 1, 1)],
+                "Only one",
+            ),
+            (
+                vec![item("FARGATE", 0, 0), item("FARGATE_SPOT", 0, 0)],
+                "greater than zero",
+            ),
+            (vec![item("FARGATE", 1_001, 0)], "weights up to 1000"),
+        ] {
+            let error = check_strategy(&strategy, &known).unwrap_err();
+            assert!(error.message.contains(words), "{error}");
+        }
     }
 }

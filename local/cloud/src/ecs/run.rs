@@ -15,7 +15,7 @@ use placement::Placement;
 use stack::{ContainerDefinition, Env};
 
 /// CPU units of one vCPU.
-const UNITS_PER_VCPU: f64 = 1_024.0;
+pub(super) const UNITS_PER_VCPU: f64 = 1_024.0;
 
 pub(super) struct Run {
     pub(super) ecs: Ecs,
@@ -258,7 +258,7 @@ impl Run {
         let task = self.task.borrow();
         let detail = task.to_json(Times::Iso);
         let events = &self.ecs.inner.events;
-        events.publish("aws.ecs", "ECS Task State Change", &task.arn, detail);
+        events.publish("aws.ecs", "ECS Task State Change", &[&task.arn], detail);
     }
 
     fn meter(&self) {

@@ -24,7 +24,6 @@ use crate::router::Service;
 use crate::time::{Timestamp, now};
 use stack::{Rule, RuleTarget};
 
-pub(crate) use pattern::glob;
 pub use pattern::{PatternError, matches, validate};
 
 /// Largest event, bytes.
@@ -91,11 +90,11 @@ impl Events {
         let _ = self.inner.start_execution.set(start);
     }
 
-    /// Publishes an event of an AWS service on the default bus.
-    pub fn publish(&self, source: &str, detail_type: &str, resource: &str, detail: Value) {
+    /// Publishes an event of an AWS service about these resources on the default bus.
+    pub fn publish(&self, source: &str, detail_type: &str, resources: &[&str], detail: Value) {
         self.deliver(
             "default",
-            self.envelope(source, detail_type, json!([resource]), detail, now()),
+            self.envelope(source, detail_type, json!(resources), detail, now()),
         );
     }
 
@@ -272,7 +271,7 @@ fn target_input(target: &RuleTarget, event: &Value) -> Value {
 impl Events {
     /// Carries out an action; the request is the API's.
     pub fn call(&self, action: EventBridgeAction, body: &Value) -> Result<Value, ServiceError> {
-        match (action, self.inner.faults.strike(action)?) {
+        match (action, self.inner.faults.admit(action, body)?) {
             (EventBridgeAction::PutEvents, verdict) => self.put_events(body, verdict),
             (EventBridgeAction::ListRules, Verdict::Lose) => Ok(json!({})),
             (EventBridgeAction::ListRules, Verdict::Proceed) => Ok(self.list_rules()),

@@ -25,29 +25,14 @@ use axum::extract::Request;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Response, StatusCode, header};
 use axum::middleware::Next;
-use serde_json::json;
 
+use crate::error::ServiceError;
+pub(crate) use crate::protocol::Protocol;
 use crate::rest::query;
 use host::Name;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const SEC_FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
-
-/// How a service is spoken to, as far as it matters who may.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Protocol {
-    /// AWS JSON 1.0 and 1.1: <https://smithy.io/2.0/aws/protocols/aws-json-1_0-protocol.html>.
-    AwsJson,
-    /// REST JSON: <https://smithy.io/2.0/aws/protocols/aws-restjson1-protocol.html>.
-    RestJson,
-    /// REST JSON whose payload may be anything, as Invoke's: botocore sends it without a type, other
-    /// SDKs as `application/octet-stream`.
-    RestBlob,
-    /// Query, a signed form: <https://smithy.io/2.0/aws/protocols/aws-query-protocol.html>.
-    Query,
-    /// S3: the type is that of the object, so only the signature tells a program.
-    S3,
-}
 
 /// Why a request is not served.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -191,7 +176,9 @@ fn check_write(parts: &Parts, protocol: Protocol) -> Result<(), Refusal> {
         (Protocol::RestJson | Protocol::RestBlob, []) => unless_signed(),
         (Protocol::RestJson, _) => refuse(JSON),
         (Protocol::RestBlob, types) if types.iter().any(|kind| is_of_a_form(kind)) => refuse(JSON),
-        (Protocol::RestBlob | Protocol::Query, _) => unless_signed(),
+        (Protocol::RestBlob | Protocol::Query | Protocol::Ec2Query | Protocol::Cbor, _) => {
+            unless_signed()
+        }
         // A form carries its signature in its body, where S3 itself looks for it.
         (Protocol::S3, ["multipart/form-data"]) if parts.method == Method::POST => Ok(()),
         (Protocol::S3, _) => unless_signed(),
@@ -244,19 +231,11 @@ impl Refusal {
     /// The refusal in the shape of the service that was called.
     pub(crate) fn response(&self, protocol: Protocol) -> Response<Body> {
         tracing::warn!(refusal = %self, "refused a request");
-        let (kind, document) = match protocol {
-            Protocol::S3 | Protocol::Query => ("application/xml", self.xml()),
-            Protocol::AwsJson | Protocol::RestJson | Protocol::RestBlob => {
-                ("application/json", self.json())
-            }
-        };
-        let mut response = Response::new(Body::from(document));
-        *response.status_mut() = self.status();
-        let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-        let code = HeaderValue::from_static(self.code());
-        headers.insert(HeaderName::from_static("x-amzn-errortype"), code);
-        response
+        protocol.error(&ServiceError::with_status(
+            self.status().as_u16(),
+            self.code(),
+            self.to_string(),
+        ))
     }
 
     fn code(&self) -> &'static str {
@@ -268,18 +247,6 @@ impl Refusal {
             | Refusal::Browser
             | Refusal::Unsigned => "AccessDeniedException",
         }
-    }
-
-    fn json(&self) -> String {
-        let (code, message) = (self.code(), self.to_string());
-        json!({"__type": code, "message": message, "Message": message}).to_string()
-    }
-
-    fn xml(&self) -> String {
-        let code = self.code().trim_end_matches("Exception");
-        let message = self.to_string();
-        let message = message.replace('&', "&amp;").replace('<', "&lt;");
-        format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>")
     }
 }
 

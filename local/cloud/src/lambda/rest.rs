@@ -14,9 +14,10 @@ use serde_json::{Value, json};
 use super::{
     InvocationType, Invoke, InvokeOutput, LATEST, Lambda, SYNC_PAYLOAD_LIMIT, function_name,
 };
-use crate::action::{LambdaAction, ServiceId};
+use crate::action::{Action, LambdaAction, ServiceId};
 use crate::error::ServiceError;
 use crate::faults::Verdict;
+use crate::members::located;
 use crate::rest;
 use crate::router::Service;
 use stack::Function;
@@ -36,6 +37,8 @@ impl Service for Lambda {
             let (action, name) = asked(method, path).ok_or_else(|| {
                 ServiceError::unknown_action(self.id().prefix(), &format!("{method} {path}"))
             })?;
+            let members = Value::from(located(action, &parts));
+            Action::from(action).check_members(&members)?;
             let document = match action {
                 LambdaAction::Invoke => {
                     let payload = rest::read(body).await.ok_or_else(too_large)?;
@@ -51,10 +54,12 @@ impl Service for Lambda {
                     json!({"Configuration": configuration, "Code": code, "Tags": {}})
                 }
             };
-            Ok(rest::json_response(&match self.faults().strike(action)? {
-                Verdict::Proceed => document,
-                Verdict::Lose => json!({}),
-            }))
+            Ok(rest::json_response(
+                &match self.faults().admit(action, &members)? {
+                    Verdict::Proceed => document,
+                    Verdict::Lose => json!({}),
+                },
+            ))
         }
         .boxed()
     }

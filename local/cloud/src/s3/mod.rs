@@ -220,7 +220,7 @@ impl S3Access for LocalAccess {
                 "the local cloud does not offer s3:{name}"
             ));
         };
-        let verdict = self.faults.strike(action);
+        let verdict = self.faults.admit_s3(action);
         let proceed = matches!(verdict, Ok(Verdict::Proceed));
         if let Some(struck) = context.extensions_mut().get::<Struck>() {
             // One request is checked once.

@@ -21,6 +21,7 @@ use crate::config::Local;
 use crate::error::ServiceError;
 use crate::events::Events;
 use crate::faults::{Faults, Verdict};
+use crate::members::located;
 use crate::rest;
 use crate::router::Service;
 use crate::time::{epoch_seconds, now};
@@ -136,7 +137,7 @@ impl Scheduler {
 
     /// Carries out an action; the request is the API's, with the members that travel in path and query.
     pub fn call(&self, action: SchedulerAction, body: &Value) -> Result<Value, ServiceError> {
-        match self.inner.faults.strike(action)? {
+        match self.inner.faults.admit(action, body)? {
             Verdict::Proceed => {}
             Verdict::Lose => return Ok(json!({})),
         }
@@ -240,9 +241,8 @@ impl Service for Scheduler {
             })?;
             let mut body = rest::read_json(body).await?;
             body["Name"] = json!(name);
-            let mut query = rest::query(parts.uri.query().unwrap_or_default().as_bytes());
-            if let Some(group) = query.remove("groupName") {
-                body["GroupName"] = json!(group);
+            if let Some(body) = body.as_object_mut() {
+                body.extend(located(action, &parts));
             }
             Ok(rest::json_response(&self.call(action, &body)?))
         }

@@ -113,7 +113,10 @@ async fn a_client_token_starts_its_task_once() {
 async fn out_of_memory_is_named() {
     let cloud = Cloud::start(&stack()).await;
     cloud.worker("x=0123456789abcdef; while :; do x=$x$x; done");
-    let memory = TaskOverride::builder().memory("64").build();
+    let container = ContainerOverride::builder().name("worker").memory(64);
+    let memory = TaskOverride::builder()
+        .container_overrides(container.build())
+        .build();
     let task = started("oom", run_task(&cloud).overrides(memory)).await;
     let task = stopped(&cloud, &task).await;
     let container = &task.containers()[0];

@@ -8,6 +8,8 @@ mod ecs;
 mod events;
 mod guard;
 mod lambda;
+mod members;
+mod resources;
 mod restart;
 mod s3;
 #[path = "../support/mod.rs"]

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use cloud::action::EcsAction;
 use cloud::lambda::InvocationType;
 use serde_json::{Value, json};
 
@@ -205,8 +206,9 @@ async fn a_stop_that_was_asked_for_before_the_shutdown_is_told_after_it() {
     let first = Cloud::start_in(Folder::at(folder.path()), &stack(), NO_FAULTS).await;
     let started = first.compute.ecs.run_task(&task("task")).unwrap();
     wait_for_lines(&folder.path().join("runs"), 1).await;
-    let asked = first.compute.ecs.stop_task(&started.tasks[0].arn, "enough");
-    assert_eq!(asked.unwrap()["desiredStatus"], "STOPPED");
+    let stop = json!({"cluster": "main", "task": started.tasks[0].arn, "reason": "enough"});
+    let asked = first.compute.ecs.call(EcsAction::StopTask, &stop).unwrap();
+    assert_eq!(asked["task"]["desiredStatus"], "STOPPED");
     first.compute.shutdown().await;
 
     let cloud = Cloud::start_in(Folder::at(folder.path()), &stack(), NO_FAULTS).await;

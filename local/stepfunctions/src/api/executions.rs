@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::pages::{Page, Paging};
-use super::request::parse_input;
+use super::request::{parse_input, read};
 use crate::engine::Engine;
 use crate::errors::{internal, invalid, no_execution, not_of_this_type};
 use crate::launch::StartRequest;
@@ -29,15 +29,17 @@ pub struct Start {
 /// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html>
 pub async fn start(
     engine: &Arc<Engine>,
-    request: Start,
+    asked: Value,
     call: Option<&str>,
 ) -> Result<Value, ServiceError> {
+    let request: Start = read(asked.clone())?;
     request.name.as_deref().map_or(Ok(()), check_name)?;
     let request = StartRequest {
         machine: &request.state_machine_arn,
         name: request.name.as_deref(),
         input: parse_input(request.input.as_deref())?,
         call,
+        asked: &asked,
     };
     let started = engine.start_requested(request).await?;
     Ok(json!({ "executionArn": started.arn, "startDate": epoch_seconds(started.at) }))

@@ -67,9 +67,9 @@ impl Engine {
         use StepFunctionsAction as Action;
         // All that start an execution share what becomes of a start that is struck.
         if action == Action::StartExecution {
-            return executions::start(self, read(body)?, call).await;
+            return executions::start(self, body, call).await;
         }
-        match self.compute.faults.strike(action)? {
+        match self.compute.faults.admit(action, &body)? {
             Verdict::Proceed => {}
             Verdict::Lose => return Ok(json!({})),
         }

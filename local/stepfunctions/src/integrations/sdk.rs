@@ -86,7 +86,7 @@ impl SdkAction {
                 let answer = compute.scheduler.call(action, &call.arguments);
                 ("Scheduler", answer.map(with_dates))
             }
-            SdkAction::Sts(action) => ("Sts", compute.sts.call(action)),
+            SdkAction::Sts(action) => ("Sts", compute.sts.call(action, &call.arguments)),
         };
         let answer = answer.map_err(|error| service_error(service, service, &error))?;
         Ok(Accepted::answer(answer))

@@ -9,7 +9,7 @@ use futures::FutureExt;
 use serde_json::{Value, json};
 
 use super::call::{Accepted, Call, Job, as_text, service_error, with_metadata};
-use super::case::{dates, millis, pascal};
+use super::case::{camel, dates, millis, pascal};
 use crate::engine::Engine;
 use crate::launch::StartRequest;
 use crate::run::Run;
@@ -30,6 +30,7 @@ pub async fn start_execution(call: &Call) -> Result<Accepted, TaskError> {
         name: arguments["Name"].as_str(),
         input,
         call: Some(&call.token),
+        asked: &camel(arguments.clone()),
     };
     let nested = call.engine.start_requested(request).await.map_err(failed)?;
     let started = json!({ "ExecutionArn": &*nested.arn, "StartDate": nested.at.0 / 1_000 });
