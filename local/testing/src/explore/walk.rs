@@ -22,6 +22,9 @@ const FEW_EVENTS: u64 = 3_000;
 /// How many long runs of a state are followed to their end.
 const LONG_RUNS: usize = 3;
 
+/// How many inputs are made up where neither a sample nor a schema says what an input is.
+const MADE_UP: usize = 8;
+
 /// Up to which invocation the last response of an endless case holds.
 const FOR_EVER: u32 = 99_999;
 
@@ -110,6 +113,15 @@ impl<'a> Walker<'a> {
             base.set(&state.name, responses);
             answers.insert(state.name.clone(), known);
         }
+        let mut inputs = inputs::inputs(subject.sample, subject.schema);
+        if subject.sample.is_none() && subject.schema.is_none() {
+            // Nobody says what an input is: some with the names that the definition reads.
+            let value = |_| vocabulary.tree(&random);
+            inputs.extend((0..MADE_UP).map(value).map(|value| Input {
+                value,
+                allowed: false,
+            }));
+        }
         Walker {
             subject,
             kind: subject
@@ -118,7 +130,7 @@ impl<'a> Walker<'a> {
             vocabulary,
             answers,
             base,
-            inputs: inputs::inputs(subject.sample, subject.schema),
+            inputs,
             coverage: Coverage::new(outline),
             runs: 0,
             found: BTreeMap::new(),
