@@ -258,8 +258,13 @@ impl Simulation<'_> {
 
     /// A child runs through by itself, for nothing in it depends on the others.
     fn child(&mut self, child: Child) -> (Timestamp, Status) {
-        let (execution, ended) =
-            Simulation::run(&child.machine, child.start, self.now, self.services, self.runs);
+        let (execution, ended) = Simulation::run(
+            &child.machine,
+            child.start,
+            self.now,
+            self.services,
+            self.runs,
+        );
         (ended, execution.status().clone())
     }
 }

@@ -113,7 +113,16 @@ services! {
     }
     /// Lambda.
     /// <https://docs.aws.amazon.com/lambda/latest/api/API_Operations.html>
-    Lambda: LambdaAction { Invoke, GetFunction, GetFunctionConfiguration, ListFunctions }
+    Lambda: LambdaAction {
+        Invoke,
+        CreateFunction, UpdateFunctionCode, UpdateFunctionConfiguration, DeleteFunction,
+        GetFunction, GetFunctionConfiguration, ListFunctions,
+        PublishVersion, ListVersionsByFunction,
+        CreateAlias, UpdateAlias, GetAlias, DeleteAlias, ListAliases,
+        TagResource, UntagResource, ListTags,
+        AddPermission, RemovePermission, GetPolicy,
+        PutFunctionConcurrency, GetFunctionConcurrency, DeleteFunctionConcurrency,
+    }
     /// ECS.
     /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Operations.html>
     Ecs: EcsAction {
@@ -137,16 +146,40 @@ services! {
     /// S3.
     /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html>
     S3: S3Action {
-        GetObject, HeadObject, PutObject, CopyObject, DeleteObject, DeleteObjects, ListObjects, ListObjectsV2,
+        GetObject, HeadObject, PutObject, CopyObject, DeleteObject, DeleteObjects,
+        ListObjects, ListObjectsV2, ListObjectVersions,
+        GetObjectAttributes, GetObjectAcl, GetObjectRetention, GetObjectLegalHold,
+        GetObjectTagging, PutObjectTagging, DeleteObjectTagging,
         ListBuckets, CreateBucket, DeleteBucket, HeadBucket, GetBucketLocation,
-        CreateMultipartUpload, UploadPart, ListParts, CompleteMultipartUpload, AbortMultipartUpload,
+        GetBucketTagging, PutBucketTagging, DeleteBucketTagging,
+        GetBucketVersioning, GetBucketAcl, GetBucketPolicyStatus, GetBucketLogging, GetBucketRequestPayment,
+        GetBucketAccelerateConfiguration, GetBucketNotificationConfiguration, GetBucketOwnershipControls,
+        GetPublicAccessBlock, GetObjectLockConfiguration,
+        GetBucketPolicy, DeleteBucketPolicy, GetBucketEncryption, DeleteBucketEncryption,
+        GetBucketLifecycleConfiguration, DeleteBucketLifecycle, GetBucketCors, DeleteBucketCors,
+        GetBucketWebsite, DeleteBucketWebsite, GetBucketReplication, DeleteBucketReplication,
+        CreateMultipartUpload, UploadPart, UploadPartCopy, ListParts, ListMultipartUploads,
+        CompleteMultipartUpload, AbortMultipartUpload,
     }
     /// EventBridge.
     /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_Operations.html>
-    EventBridge: EventBridgeAction { PutEvents, ListRules }
+    EventBridge: EventBridgeAction {
+        PutEvents, TestEventPattern,
+        PutRule, DescribeRule, DeleteRule, EnableRule, DisableRule, ListRules, ListRuleNamesByTarget,
+        PutTargets, RemoveTargets, ListTargetsByRule,
+        CreateEventBus, DescribeEventBus, DeleteEventBus, ListEventBuses,
+        TagResource, UntagResource, ListTagsForResource,
+    }
     /// EventBridge Scheduler.
     /// <https://docs.aws.amazon.com/scheduler/latest/APIReference/API_Operations.html>
-    Scheduler: SchedulerAction { CreateSchedule, GetSchedule, UpdateSchedule, DeleteSchedule, ListSchedules }
+    Scheduler: SchedulerAction {
+        CreateSchedule, GetSchedule, UpdateSchedule, DeleteSchedule, ListSchedules,
+        CreateScheduleGroup, GetScheduleGroup, DeleteScheduleGroup, ListScheduleGroups,
+        TagResource, UntagResource, ListTagsForResource,
+    }
+    /// CloudWatch Logs: the reads.
+    /// <https://docs.aws.amazon.com/AmazonCloudWatchLogs/latest/APIReference/API_Operations.html>
+    Logs: LogsAction { DescribeLogGroups, DescribeLogStreams, GetLogEvents, FilterLogEvents }
     /// Security Token Service: the one action that tools call before they do anything else.
     /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_Operations.html>
     Sts: StsAction { GetCallerIdentity }
@@ -164,6 +197,7 @@ impl ServiceId {
             ServiceId::S3 => "s3",
             ServiceId::EventBridge => "events",
             ServiceId::Scheduler => "scheduler",
+            ServiceId::Logs => "logs",
             ServiceId::Sts => "sts",
         }
     }
@@ -174,6 +208,7 @@ impl ServiceId {
             ServiceId::StepFunctions => Some("AWSStepFunctions"),
             ServiceId::Ecs => Some("AmazonEC2ContainerService"),
             ServiceId::EventBridge => Some("AWSEvents"),
+            ServiceId::Logs => Some("Logs_20140328"),
             ServiceId::Lambda
             | ServiceId::Batch
             | ServiceId::S3
@@ -188,6 +223,7 @@ impl ServiceId {
         match self {
             ServiceId::StepFunctions => "sfn",
             ServiceId::EventBridge => "eventbridge",
+            ServiceId::Logs => "cloudwatchlogs",
             ServiceId::Lambda
             | ServiceId::Ecs
             | ServiceId::Batch

@@ -8,13 +8,14 @@ use crate::ecs::Ecs;
 use crate::events::{Events, RuleError};
 use crate::faults::Faults;
 use crate::lambda::Lambda;
-use crate::logs::Logs;
+use crate::logs::{Logs, LogsApi};
 use crate::process::Processes;
 use crate::rates::Rates;
 use crate::router::Services;
-use crate::s3::S3;
+use crate::s3::{Home, S3};
 use crate::scheduler::{ScheduleError, Scheduler};
 use crate::sts::Sts;
+use crate::targets::Targets;
 use crate::usage::Meter;
 use crate::worker::Workers;
 use stack::Stack;
@@ -72,7 +73,11 @@ impl Compute {
     pub fn start(local: Local, stack: &Stack, faults: Faults) -> Result<Self, ComputeError> {
         let faults = faults.with_rates(Rates::new(&local.limits.rates));
         let objects = local.data_dir.join("s3");
-        let s3 = S3::open(&objects, &stack.buckets, faults.clone()).map_err(|source| {
+        let home = Home {
+            account: local.account.clone(),
+            region: local.region.clone(),
+        };
+        let s3 = S3::open(&objects, &stack.buckets, home, faults.clone()).map_err(|source| {
             ComputeError::Data {
                 path: objects.display().to_string(),
                 source,
@@ -89,7 +94,8 @@ impl Compute {
             faults.clone(),
             meter.clone(),
         );
-        let events = Events::new(local.clone(), &stack.rules, lambda.clone(), faults.clone())?;
+        let targets = Targets::new(&local, lambda.clone());
+        let events = Events::new(local.clone(), &stack.rules, targets.clone(), faults.clone())?;
         let workers = Workers {
             local: local.clone(),
             processes: processes.clone(),
@@ -115,7 +121,7 @@ impl Compute {
             account: local.account.clone(),
             faults: faults.clone(),
         };
-        let scheduler = Scheduler::new(local, events.clone(), faults.clone(), stack)?;
+        let scheduler = Scheduler::new(local, targets, faults.clone(), stack)?;
         Ok(Compute {
             lambda,
             ecs,
@@ -140,7 +146,17 @@ impl Compute {
             .with(self.s3.clone())
             .with(self.events.clone())
             .with(self.scheduler.clone())
+            .with(self.logs_api())
             .with(self.sts.clone())
+    }
+
+    /// CloudWatch Logs, over the log files.
+    pub fn logs_api(&self) -> LogsApi {
+        LogsApi {
+            logs: self.logs.clone(),
+            local: self.lambda.local().clone(),
+            faults: self.faults.clone(),
+        }
     }
 
     /// Begins to work: what an earlier local cloud has left goes on, and what is asked for starts.
@@ -149,10 +165,17 @@ impl Compute {
         self.processes.open();
     }
 
+    /// Begins to watch the clock: schedules and scheduled rules are due from now on.
+    pub fn watch_clock(&self) {
+        self.scheduler.start();
+        self.events.start();
+    }
+
     /// Stops every child and waits until all have ended. What they did is done again at the next start
     /// on the same folder.
     pub async fn shutdown(&self) {
         self.scheduler.stop();
+        self.events.stop();
         self.processes.shutdown().await;
     }
 }

@@ -90,7 +90,7 @@ fn machine_memory_mib() -> Option<u64> {
 
 /// Access key that children get; any other key is accepted too.
 pub const ACCESS_KEY: &str = "test";
-/// Secret key that children sign with, and that signed S3 requests are checked against.
+/// Secret key that children sign with; no signature is checked, so any other is accepted too.
 pub const SECRET_KEY: &str = "test";
 
 impl Local {

@@ -427,7 +427,7 @@ impl Faults {
 /// How a service words that it is asked too often.
 fn throttled(service: ServiceId) -> ServiceError {
     match service {
-        ServiceId::Lambda => crate::lambda::throttled(),
+        ServiceId::Lambda => crate::lambda::limits::throttled(),
         ServiceId::S3 => {
             ServiceError::with_status(503, "SlowDown", "Please reduce your request rate.")
         }
@@ -438,6 +438,7 @@ fn throttled(service: ServiceId) -> ServiceError {
         | ServiceId::Ecs
         | ServiceId::EventBridge
         | ServiceId::Scheduler
+        | ServiceId::Logs
         | ServiceId::Sts => ServiceError::new("ThrottlingException", "Rate exceeded"),
     }
 }

@@ -1,4 +1,5 @@
-//! The compute side of the local cloud: Lambda, ECS, Batch, S3, EventBridge and its Scheduler behind one endpoint.
+//! The compute side of the local cloud: Lambda, ECS, Batch, S3, EventBridge and its Scheduler, and the reads of CloudWatch
+//! Logs, behind one endpoint.
 
 pub mod action;
 pub mod batch;
@@ -22,9 +23,12 @@ mod records;
 pub mod rest;
 pub mod router;
 pub mod s3;
+pub mod schedule;
 pub mod scheduler;
+pub mod service;
 pub mod sts;
 mod tags;
+pub mod targets;
 pub mod time;
 pub mod usage;
 mod variables;

@@ -10,10 +10,12 @@ mod batch;
 mod ecs;
 mod events;
 mod lambda;
+mod logs;
 mod scheduler;
 mod stepfunctions;
 mod sts;
 
+use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::action::{Action, ServiceId};
@@ -59,6 +61,7 @@ impl Action {
             Action::Batch(action) => Some(batch::members(action)),
             Action::EventBridge(action) => Some(events::members(action)),
             Action::Scheduler(action) => Some(scheduler::members(action)),
+            Action::Logs(action) => Some(logs::members(action)),
             Action::Sts(action) => Some(sts::members(action)),
             Action::S3(_) => None,
         }
@@ -93,7 +96,7 @@ impl ServiceId {
                 "ValidationException"
             }
             ServiceId::Lambda => "InvalidParameterValueException",
-            ServiceId::Ecs => "InvalidParameterException",
+            ServiceId::Ecs | ServiceId::Logs => "InvalidParameterException",
             ServiceId::Batch => "ClientException",
             ServiceId::S3 => "InvalidRequest",
             ServiceId::Sts => "ValidationError",
@@ -161,6 +164,26 @@ pub(crate) fn located(
         }
     }
     found
+}
+
+/// A query parameter that may stand several times, as [`located`] finds it or as a list of a body.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub(crate) enum OneOrMany {
+    #[default]
+    None,
+    One(String),
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    pub(crate) fn contains(&self, text: &str) -> bool {
+        match self {
+            OneOrMany::None => false,
+            OneOrMany::One(one) => one == text,
+            OneOrMany::Many(many) => many.iter().any(|one| one == text),
+        }
+    }
 }
 
 fn add(found: &mut Map<String, Value>, member: &str, value: &str) {

@@ -52,6 +52,37 @@ pub(crate) fn page<T>(
     Ok(Page { items, next })
 }
 
+/// The page after the one that gave out `token`, of a list in the order of its keys. An item that is made or deleted
+/// between two pages moves no other to another page.
+pub(crate) fn ordered<T>(
+    all: impl IntoIterator<Item = (String, T)>,
+    token: Option<&str>,
+    size: usize,
+) -> Result<Page<T>, PageError> {
+    let after = token.map(|token| URL_SAFE_NO_PAD.decode(token)).transpose();
+    let after = after.map_err(|_| PageError::Token)?;
+    let mut rest = all
+        .into_iter()
+        .skip_while(|(key, _)| {
+            after
+                .as_ref()
+                .is_some_and(|after| key.as_bytes() <= &after[..])
+        })
+        .peekable();
+    let mut page = Page {
+        items: Vec::new(),
+        next: None,
+    };
+    while let Some((key, item)) = rest.next() {
+        page.items.push(item);
+        if page.items.len() >= size {
+            page.next = rest.peek().map(|_| URL_SAFE_NO_PAD.encode(key));
+            break;
+        }
+    }
+    Ok(page)
+}
+
 fn size(given: &Value, largest: usize) -> Result<usize, PageError> {
     if given.is_null() {
         return Ok(largest);
@@ -77,6 +108,20 @@ pub(crate) fn with_next(mut answer: Value, next: Option<String>) -> Value {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn pages_of_ordered_keys_go_on_after_the_last_key() {
+        let all = |keys: &[&'static str]| {
+            keys.iter()
+                .map(|key| ((*key).to_owned(), *key))
+                .collect::<Vec<_>>()
+        };
+        let first = ordered(all(&["a", "b", "c"]), None, 2).unwrap();
+        assert_eq!(first.items, ["a", "b"]);
+        let last = ordered(all(&["a", "c"]), first.next.as_deref(), 2).unwrap();
+        assert_eq!((last.items, last.next), (vec!["c"], None));
+        assert_eq!(ordered(all(&["a"]), Some("?"), 3), Err(PageError::Token));
+    }
 
     #[test]
     fn pages_follow_each_other_and_the_last_has_no_token() {

@@ -10,10 +10,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_perc
 use serde_json::{Value, json};
 
 use crate::error::ServiceError;
-use crate::lambda;
+use crate::lambda::limits::{CODE_REQUEST_LIMIT, SYNC_PAYLOAD_LIMIT};
 
 /// Largest body of a request that is not S3's, bytes: Lambda's limit and room for the rest.
-const BODY_LIMIT: usize = lambda::SYNC_PAYLOAD_LIMIT + 64 * 1_024;
+const BODY_LIMIT: usize = SYNC_PAYLOAD_LIMIT + 64 * 1_024;
 
 /// What a key does not show as it is in a path.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html>
@@ -31,8 +31,17 @@ pub(crate) async fn read(body: Body) -> Option<Bytes> {
 
 /// The JSON object in a request's body; an empty body is an empty object.
 pub(crate) async fn read_json(body: Body) -> Result<Value, ServiceError> {
+    read_json_up_to(BODY_LIMIT, body).await
+}
+
+/// The same for a request that may bring an archive of code.
+pub(crate) async fn read_json_with_code(body: Body) -> Result<Value, ServiceError> {
+    read_json_up_to(CODE_REQUEST_LIMIT, body).await
+}
+
+async fn read_json_up_to(limit: usize, body: Body) -> Result<Value, ServiceError> {
     let invalid = |error: String| ServiceError::new("SerializationException", error);
-    let bytes = to_bytes(body, BODY_LIMIT)
+    let bytes = to_bytes(body, limit)
         .await
         .map_err(|error| invalid(error.to_string()))?;
     if bytes.is_empty() {

@@ -12,7 +12,6 @@ use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Response};
 use axum::middleware::map_response;
-use futures::future::BoxFuture;
 use tokio::net::TcpListener;
 use uuid::Uuid;
 
@@ -21,16 +20,8 @@ use crate::connections;
 use crate::error::ServiceError;
 use crate::guard::{self, Protocol};
 use crate::rest::{self, target};
+pub use crate::service::Service;
 use crate::{batch, ecs, lambda, scheduler};
-
-/// A service behind the endpoint.
-pub trait Service: Send + Sync {
-    /// Whose requests it answers.
-    fn id(&self) -> ServiceId;
-
-    /// Answers one request.
-    fn answer(&self, request: Request) -> BoxFuture<'_, Result<Response<Body>, ServiceError>>;
-}
 
 /// The services behind the endpoint.
 #[derive(Clone, Default)]
@@ -70,7 +61,7 @@ fn destination<'a>(headers: &'a HeaderMap, path: &str) -> Result<ServiceId, &'a 
     match authorization.and_then(|value| signing_scope(value.to_str().ok()?)) {
         Some(scope) => ServiceId::by(ServiceId::prefix, scope).ok_or(scope),
         None if path.starts_with(lambda::FUNCTIONS) => Ok(ServiceId::Lambda),
-        None if path.starts_with(scheduler::SCHEDULES) => Ok(ServiceId::Scheduler),
+        None if scheduler::is_path(path) => Ok(ServiceId::Scheduler),
         None if batch::is_path(path) => Ok(ServiceId::Batch),
         None if path.starts_with(ecs::TASK_METADATA) => Ok(ServiceId::Ecs),
         None => Ok(ServiceId::S3),
@@ -81,7 +72,9 @@ impl ServiceId {
     /// How the service is spoken to. ECS is asked for a task's metadata by plain GET too.
     fn protocol(self, headers: &HeaderMap) -> Protocol {
         match self {
-            ServiceId::StepFunctions | ServiceId::EventBridge => Protocol::AwsJson,
+            ServiceId::StepFunctions | ServiceId::EventBridge | ServiceId::Logs => {
+                Protocol::AwsJson
+            }
             ServiceId::Ecs if target(headers).is_some() => Protocol::AwsJson,
             ServiceId::Ecs | ServiceId::Batch | ServiceId::Scheduler => Protocol::RestJson,
             ServiceId::Lambda => Protocol::RestBlob,

@@ -13,7 +13,7 @@ use crate::action::{ServiceId, StsAction};
 use crate::error::ServiceError;
 use crate::faults::{Faults, Verdict};
 use crate::rest;
-use crate::router::Service;
+use crate::service::Service;
 
 /// The Security Token Service.
 #[derive(Debug, Clone)]

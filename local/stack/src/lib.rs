@@ -347,6 +347,8 @@ pub struct Schedule {
     pub target_arn: String,
     /// Input, parsed; null when there is none.
     pub input: Value,
+    /// All properties of the resource, resolved: its dates, its window, its retry policy have the names of the API.
+    pub properties: Value,
 }
 
 /// Why a stack could not be read. Every variant names the file or the YAML path.

@@ -313,5 +313,6 @@ fn read_schedule(template: &Template, id: &str, node: &Node<'_>) -> Result<Sched
         input: target
             .get("Input")?
             .map_or(Ok(Value::Null), |input| json_value(&input))?,
+        properties: node.deep()?,
     })
 }

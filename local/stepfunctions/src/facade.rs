@@ -268,15 +268,14 @@ impl Cloud {
 /// Rules and schedules may start state machines.
 fn start_targets(compute: &Compute, sfn: &Sfn) {
     let sfn = sfn.clone();
-    compute
-        .events
-        .on_start_execution(Arc::new(move |arn, input| {
-            let sfn = sfn.clone();
-            async move {
-                sfn.start_execution(&arn, None, input.into())
-                    .await
-                    .map(drop)
-            }
-            .boxed()
-        }));
+    compute.events.on_start_execution(Arc::new(move |start| {
+        let sfn = sfn.clone();
+        async move {
+            let name = Some(start.name.as_str());
+            sfn.start_execution(&start.state_machine, name, start.input.into())
+                .await
+                .map(drop)
+        }
+        .boxed()
+    }));
 }

@@ -123,11 +123,7 @@ const ANSWERS: &[(&str, &str, &[Field])] = &[
 
 /// What is wrong with a mocked result, if the service could not have answered it. What a job or whoever holds a token
 /// answers has no model.
-pub fn fault(
-    resource: &Resource,
-    result: &Value,
-    validation: FieldValidation,
-) -> Option<String> {
+pub fn fault(resource: &Resource, result: &Value, validation: FieldValidation) -> Option<String> {
     let Resource::Service {
         service,
         action,

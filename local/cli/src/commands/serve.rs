@@ -61,7 +61,7 @@ impl Serve {
         config.durability = durability(self.durable);
         config.keep = Some(Duration::from_secs(86_400 * u64::from(self.keep_days)));
         let cloud = Cloud::start(config).await?;
-        cloud.compute().scheduler.start();
+        cloud.compute().watch_clock();
         if self.json {
             println!(
                 "{}",

@@ -315,8 +315,11 @@ fn described(request: &Value, runs: &JobDefinition) -> Map<String, Value> {
             container.entry(empty).or_insert(json!([]));
         }
     }
-    if runs.platform_capabilities.is_empty() {
-        given.insert("platformCapabilities".to_owned(), json!(["EC2"]));
+    if let Some(retry) = given
+        .get_mut("retryStrategy")
+        .filter(|retry| retry.is_object())
+    {
+        retry["evaluateOnExit"] = json!(super::job::evaluate_json(runs));
     }
     given.entry("parameters").or_insert(json!({}));
     given.insert("containerOrchestrationType".to_owned(), json!("ECS"));

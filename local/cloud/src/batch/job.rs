@@ -253,11 +253,12 @@ impl Attempt {
     }
 }
 
+/// Batch tells actions in lower case, however they were given.
 pub(super) fn evaluate_json(definition: &JobDefinition) -> Vec<Value> {
     let conditions = definition.evaluate_on_exit.iter();
     conditions
         .map(|condition| {
-            let mut json = json!({"action": condition.action});
+            let mut json = json!({"action": condition.action.to_ascii_lowercase()});
             for (name, glob) in [
                 ("onExitCode", &condition.on_exit_code),
                 ("onReason", &condition.on_reason),

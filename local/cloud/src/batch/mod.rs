@@ -32,7 +32,7 @@ use crate::faults::Verdict;
 use crate::members::located;
 use crate::records::Records;
 use crate::rest;
-use crate::router::Service;
+use crate::service::Service;
 use crate::usage::Meter;
 use crate::worker::Workers;
 use stack::{ComputeEnvironment, JobDefinition, JobQueue};

@@ -60,6 +60,7 @@ impl Batch {
 
     pub(super) fn create_queue(&self, request: &Value) -> Result<Value, ServiceError> {
         let name = check_name(request, "jobQueueName")?;
+        state(request)?;
         let mut queue = Queue {
             runs: JobQueue {
                 name: name.to_owned(),

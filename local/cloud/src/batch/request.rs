@@ -275,11 +275,15 @@ pub(super) fn timeout_too_short() -> ServiceError {
 fn check_dependency(dependency: &Dependency, array: bool) -> Result<(), ServiceError> {
     let id = dependency.job_id.as_deref().filter(|id| !id.is_empty());
     match (dependency.kind.as_deref(), id) {
-        (Some("SEQUENTIAL" | "N_TO_N"), _) if !array => Err(client_error(
-            "dependsOn: SEQUENTIAL and N_TO_N are for array jobs only",
-        )),
-        (Some("SEQUENTIAL"), _) | (Some("N_TO_N") | None, Some(_)) => Ok(()),
-        (Some("N_TO_N") | None, None) => Err(client_error("dependsOn: jobId is required")),
+        (Some("N_TO_N"), _) if !array => {
+            Err(client_error("dependsOn: N_TO_N is for array jobs only"))
+        }
+        // Each child waits for the one before it.
+        (Some("SEQUENTIAL"), None) if array => Ok(()),
+        (None | Some("SEQUENTIAL" | "N_TO_N"), Some(_)) => Ok(()),
+        (None | Some("SEQUENTIAL" | "N_TO_N"), None) => {
+            Err(client_error("dependsOn: jobId is required"))
+        }
         (Some(other), _) => Err(client_error(format!(
             "dependsOn: type {other} must be one of N_TO_N | SEQUENTIAL"
         ))),
@@ -376,7 +380,7 @@ mod tests {
                 "attempts is required",
             ),
             (
-                json!({"dependsOn": [{"type": "SEQUENTIAL"}]}),
+                json!({"dependsOn": [{"jobId": "x", "type": "N_TO_N"}]}),
                 "array jobs only",
             ),
             (json!({"dependsOn": [{}]}), "jobId is required"),

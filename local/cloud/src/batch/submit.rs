@@ -216,7 +216,7 @@ impl Batch {
         let sequential = parent
             .depends_on
             .iter()
-            .any(|d| d.kind.as_deref() == Some("SEQUENTIAL"));
+            .any(|d| d.kind.as_deref() == Some("SEQUENTIAL") && d.job_id.is_none());
         let mut children: Vec<JobHandle> = Vec::new();
         for index in 0..size {
             let mut child = Job {

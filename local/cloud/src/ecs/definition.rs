@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::request::LAUNCH_TYPES;
 use super::{Ecs, client_error, invalid, texts};
 use crate::error::ServiceError;
 use crate::tags::Tags;
@@ -17,7 +18,6 @@ use stack::{ContainerDefinition, Env, TaskDefinition, task_units};
 /// Longest grace of a container on Fargate, seconds.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_ContainerDefinition.html>
 const LONGEST_STOP_TIMEOUT: u64 = 120;
-const COMPATIBILITIES: [&str; 4] = ["EC2", "FARGATE", "EXTERNAL", "MANAGED_INSTANCES"];
 const NETWORK_MODES: [&str; 4] = ["awsvpc", "bridge", "host", "none"];
 
 /// Where a task definition is in its life.
@@ -73,11 +73,12 @@ impl Definition {
     /// A registered definition, not yet with its revision.
     fn parse(request: &Value) -> Result<Definition, ServiceError> {
         let family = family(request)?;
+        let containers = containers(&request["containerDefinitions"])?;
         let requires = texts(&request["requiresCompatibilities"]);
-        if let Some(unknown) = requires.iter().find(|kind| !COMPATIBILITIES.contains(kind)) {
+        if let Some(unknown) = requires.iter().find(|kind| !LAUNCH_TYPES.contains(kind)) {
             return Err(invalid(format!(
                 "requiresCompatibilities: {unknown} is none of {}",
-                COMPATIBILITIES.join(", ")
+                LAUNCH_TYPES.join(", ")
             )));
         }
         let fargate = requires.contains(&"FARGATE");
@@ -87,7 +88,7 @@ impl Definition {
             cpu: size(request, "cpu", "vCPU")?,
             memory_mib: size(request, "memory", "GB")?,
             requires_compatibilities: requires.iter().map(|kind| (*kind).to_owned()).collect(),
-            containers: containers(&request["containerDefinitions"])?,
+            containers,
             ..TaskDefinition::default()
         };
         check_sizes(&runs, fargate, &request["containerDefinitions"])?;
@@ -139,9 +140,13 @@ impl Ecs {
         let wanted = name.rsplit('/').next().unwrap_or(name);
         let definitions = self.inner.definitions.lock();
         let found = match wanted.split_once(':') {
-            Some((family, revision)) => definitions
-                .iter()
-                .find(|one| one.runs.family == family && one.runs.revision.to_string() == revision),
+            Some((family, revision)) => {
+                let number = revision.parse::<u32>().map_err(|_| {
+                    client_error(format!("Invalid revision number. Number: {revision}"))
+                })?;
+                let mut all = definitions.iter();
+                all.find(|one| one.runs.family == family && one.runs.revision == number)
+            }
             None => definitions
                 .iter()
                 .filter(|one| one.runs.family == wanted && one.state == State::Active)

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::definition::{Definition, State};
+use super::request::LAUNCH_TYPES;
 use super::{Ecs, TaskHandle, invalid};
 use crate::error::ServiceError;
 use crate::pages::{page, with_next};
@@ -72,8 +73,7 @@ impl Ecs {
         let cluster = self.cluster(request)?;
         let states = ["RUNNING", "PENDING", "STOPPED"];
         let desired = one_of(request, "desiredStatus", &states)?.unwrap_or("RUNNING");
-        let kinds = ["EC2", "FARGATE", "EXTERNAL", "MANAGED_INSTANCES"];
-        let kind = one_of(request, "launchType", &kinds)?;
+        let kind = one_of(request, "launchType", &LAUNCH_TYPES)?;
         let text = |member: &str| request[member].as_str();
         let (family, starter) = (text("family"), text("startedBy"));
         if text("serviceName").is_some() {

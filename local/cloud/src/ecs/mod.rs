@@ -28,7 +28,7 @@ use crate::faults::Verdict;
 use crate::rates::Pace;
 use crate::records::Records;
 use crate::rest;
-use crate::router::Service;
+use crate::service::Service;
 use crate::time::now;
 use crate::usage::Meter;
 use crate::worker::Workers;
@@ -219,8 +219,10 @@ impl Ecs {
         request: &Value,
         verdict: Verdict,
     ) -> Result<RunTaskOutput, ServiceError> {
-        let cluster = self.cluster(request)?;
-        let request = RunTask::parse(request)?.on(&cluster)?;
+        let body = request;
+        let request = RunTask::parse(body)?;
+        let cluster = self.cluster(body)?;
+        let request = request.on(&cluster)?;
         let definition = self.definition(&request.task_definition)?;
         let tags = request.tags(&definition)?;
         let definition = request.resolve(&definition)?;

@@ -18,6 +18,8 @@ const OVERRIDES_LIMIT: usize = 8_192;
 const COUNT_LIMIT: u32 = 10;
 /// Longest `startedBy`, characters.
 const STARTED_BY_LIMIT: usize = 128;
+/// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_RunTask.html#ECS-RunTask-request-launchType>
+pub(super) const LAUNCH_TYPES: [&str; 4] = ["EC2", "FARGATE", "EXTERNAL", "MANAGED_INSTANCES"];
 /// Most capacity providers of a strategy, and their largest weight and base.
 /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_CapacityProviderStrategyItem.html>
 const PROVIDERS_LIMIT: usize = 20;
@@ -96,6 +98,13 @@ impl RunTask {
         if !(1..=COUNT_LIMIT).contains(&request.count) {
             return Err(invalid(format!(
                 "count must be between 1 and {COUNT_LIMIT}."
+            )));
+        }
+        let kind = request.launch_type.as_deref();
+        if kind.is_some_and(|kind| !LAUNCH_TYPES.contains(&kind)) {
+            return Err(invalid(format!(
+                "launch type should be one of [{}]",
+                LAUNCH_TYPES.join(",")
             )));
         }
         if request.launch_type.is_some() && !request.capacity_provider_strategy.is_empty() {
@@ -358,6 +367,10 @@ mod tests {
         for (change, words) in [
             (json!({"count": 11}), "count"),
             (json!({"startedBy": "x".repeat(129)}), "startedBy"),
+            (
+                json!({"launchType": "Fargate"}),
+                "launch type should be one of [EC2,FARGATE,",
+            ),
             (
                 json!({"overrides": {"cpu": "300", "memory": "100"}}),
                 "No Fargate configuration exists for given values: 300 CPU, 100 memory.",

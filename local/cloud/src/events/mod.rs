@@ -1,40 +1,43 @@
-//! EventBridge: events, rules with event patterns, targets that are functions or state machines.
+//! EventBridge: buses, rules with event patterns and schedules, targets that are functions, state machines or buses.
 
+mod api;
+mod buses;
+mod clock;
 mod pattern;
+mod put;
+mod rule;
 mod transform;
 
-use std::sync::{Arc, OnceLock};
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::Request;
 use axum::http::Response;
-use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use parking_lot::{Mutex, MutexGuard};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
+use tokio::task::AbortHandle;
 use uuid::Uuid;
 
 use crate::action::{EventBridgeAction, ServiceId};
 use crate::config::Local;
 use crate::error::ServiceError;
 use crate::faults::{Faults, Verdict};
-use crate::lambda::{InvocationType, Lambda};
+use crate::records::Records;
 use crate::rest;
-use crate::router::Service;
+use crate::schedule::{Expression, ExpressionError};
+use crate::service::Service;
+use crate::targets::{Delivery, StartExecution, Targets};
 use crate::time::{Timestamp, now};
-use stack::{Rule, RuleTarget};
 
-pub use pattern::{PatternError, matches, validate};
+pub use pattern::{Pattern, PatternError};
+use rule::{Bus, DEFAULT_BUS, Rule};
 
-/// Largest event, bytes.
-/// <https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-putevents.html>
-const ENTRY_LIMIT: usize = 1_024 * 1_024;
-/// Entries in one PutEvents request.
-const ENTRIES_LIMIT: usize = 10;
-
-/// Starts an execution of the state machine with this ARN.
-pub type StartExecution =
-    Arc<dyn Fn(String, Value) -> BoxFuture<'static, Result<(), ServiceError>> + Send + Sync>;
+/// How many buses an event passes from one to the next before it is taken for one that goes round for ever.
+const HOPS_LIMIT: u32 = 5;
 
 /// The EventBridge service.
 #[derive(Clone)]
@@ -44,10 +47,22 @@ pub struct Events {
 
 struct Inner {
     local: Local,
-    rules: Vec<Rule>,
-    lambda: Lambda,
+    targets: Targets,
     faults: Faults,
-    start_execution: OnceLock<StartExecution>,
+    state: Mutex<State>,
+    buses: Records,
+    rules: Records,
+}
+
+#[derive(Default)]
+struct State {
+    buses: BTreeMap<String, Bus>,
+    /// By bus and name.
+    rules: BTreeMap<(String, String), Rule>,
+    /// The clocks of rules with a schedule.
+    clocks: BTreeMap<(String, String), AbortHandle>,
+    /// Whether the clocks run.
+    started: bool,
 }
 
 /// A rule of the stack that cannot work.
@@ -56,77 +71,113 @@ struct Inner {
 pub struct RuleError {
     /// Rule name.
     pub rule: String,
-    /// What is wrong with its pattern.
-    pub source: PatternError,
+    /// What is wrong with it.
+    pub source: RuleProblem,
+}
+
+/// What is wrong with a rule.
+#[derive(Debug, thiserror::Error)]
+pub enum RuleProblem {
+    /// Its pattern.
+    #[error(transparent)]
+    Pattern(#[from] PatternError),
+    /// Its schedule.
+    #[error("Parameter ScheduleExpression is not valid: {0}")]
+    Schedule(#[from] ExpressionError),
+}
+
+impl From<RuleProblem> for ServiceError {
+    fn from(problem: RuleProblem) -> ServiceError {
+        match problem {
+            RuleProblem::Pattern(error) => error.into(),
+            RuleProblem::Schedule(_) => {
+                ServiceError::new("ValidationException", problem.to_string())
+            }
+        }
+    }
+}
+
+impl Rule {
+    /// Reads its pattern and its schedule.
+    fn compile(&mut self) -> Result<(), RuleProblem> {
+        let pattern = self.pattern.as_deref().map(Pattern::parse).transpose()?;
+        let schedule = self.schedule.as_deref();
+        let expression = schedule.map(Expression::of_rule).transpose()?;
+        self.compiled = rule::Compiled {
+            pattern,
+            expression,
+        };
+        Ok(())
+    }
+
+    fn key(&self) -> (String, String) {
+        (self.bus.clone(), self.name.clone())
+    }
 }
 
 impl Events {
-    /// A service with the rules of a stack; every pattern is checked.
+    /// A service with the rules of a stack, which are all checked, and with the rules and buses that requests have made
+    /// in the same data folder.
     pub fn new(
         local: Local,
-        rules: &[Rule],
-        lambda: Lambda,
+        rules: &[stack::Rule],
+        targets: Targets,
         faults: Faults,
     ) -> Result<Self, RuleError> {
-        for rule in rules.iter().filter(|rule| !rule.pattern.is_null()) {
-            validate(&rule.pattern).map_err(|source| RuleError {
+        let folder = local.data_dir.join("events");
+        let events = Events {
+            inner: Arc::new(Inner {
+                buses: Records::new(folder.join("buses")),
+                rules: Records::new(folder.join("rules")),
+                local,
+                targets,
+                faults,
+                state: Mutex::default(),
+            }),
+        };
+        let mut state = events.state();
+        for bus in events.inner.buses.load::<Bus>() {
+            state.buses.insert(bus.name.clone(), bus);
+        }
+        for mut rule in events.inner.rules.load::<Rule>() {
+            match rule.compile() {
+                Ok(()) => {
+                    state.rules.insert(rule.key(), rule);
+                }
+                Err(error) => tracing::error!(rule = %rule.name, %error, "a rule was not read"),
+            }
+        }
+        for rule in rules {
+            let mut rule = Rule::declared(rule);
+            rule.compile().map_err(|source| RuleError {
                 rule: rule.name.clone(),
                 source,
             })?;
+            events.declare_bus(&mut state, &rule.bus);
+            state.rules.insert(rule.key(), rule);
         }
-        Ok(Events {
-            inner: Arc::new(Inner {
-                local,
-                rules: rules.to_vec(),
-                lambda,
-                faults,
-                start_execution: OnceLock::new(),
-            }),
-        })
+        events.declare_bus(&mut state, DEFAULT_BUS);
+        drop(state);
+        Ok(events)
     }
 
-    /// Gives the way to start executions; the first call counts.
-    pub fn on_start_execution(&self, start: StartExecution) {
-        let _ = self.inner.start_execution.set(start);
+    /// A bus that is there without having been made by a request.
+    fn declare_bus(&self, state: &mut State, name: &str) {
+        let arn = || self.inner.local.arn("events", &format!("event-bus/{name}"));
+        let entry = state.buses.entry(name.to_owned());
+        entry.or_insert_with(|| Bus::new(name, arn()));
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.inner.state.lock()
     }
 
     /// Publishes an event of an AWS service about these resources on the default bus.
     pub fn publish(&self, source: &str, detail_type: &str, resources: &[&str], detail: Value) {
-        self.deliver(
-            "default",
-            self.envelope(source, detail_type, json!(resources), detail, now()),
-        );
-    }
-
-    /// Invokes a target by its ARN with an input: a function or a state machine.
-    pub fn invoke_target(&self, arn: &str, input: Value) {
-        let (events, arn) = (self.clone(), arn.to_owned());
-        let busy = self.inner.lambda.work().begin();
-        tokio::spawn(async move {
-            let result = match (arn.contains(":states:"), events.inner.start_execution.get()) {
-                (true, Some(start)) => start(arn.clone(), input).await,
-                (true, None) => Err(ServiceError::new(
-                    "StateMachineDoesNotExist",
-                    "no state machines here",
-                )),
-                (false, _) if !arn.contains(":lambda:") => {
-                    tracing::debug!(target_arn = %arn, "targets of this kind are not run locally");
-                    Ok(())
-                }
-                (false, _) => {
-                    let payload = Bytes::from(input.to_string());
-                    let lambda = &events.inner.lambda;
-                    lambda
-                        .invoke(&arn, payload, InvocationType::Event)
-                        .await
-                        .map(drop)
-                }
-            };
-            if let Err(error) = result {
-                tracing::error!(target_arn = %arn, %error, "event not delivered");
-            }
-            drop(busy);
-        });
+        let event = self.envelope(source, detail_type, json!(resources), detail, now());
+        if let Err(error) = self.deliver(DEFAULT_BUS, &event, 0) {
+            tracing::error!(%error, source, detail_type, "an event was lost");
+        }
     }
 
     fn envelope(
@@ -152,120 +203,56 @@ impl Events {
         })
     }
 
-    fn deliver(&self, bus: &str, event: Value) {
-        for rule in &self.inner.rules {
-            if rule.enabled
-                && rule.event_bus == bus
-                && !rule.pattern.is_null()
-                && matches(&rule.pattern, &event)
-            {
-                for target in &rule.targets {
-                    self.invoke_target(&target.arn, target_input(target, &event));
+    /// Hands an event to the targets of the rules that match it; once this returns, none of them misses it.
+    fn deliver(&self, bus: &str, event: &Value, hops: u32) -> Result<(), ServiceError> {
+        let matching: Vec<Rule> = {
+            let state = self.state();
+            let of_bus = state.rules.values().filter(|rule| rule.bus == bus);
+            of_bus.filter(|rule| rule.matches(event)).cloned().collect()
+        };
+        for rule in matching {
+            self.fire(&rule, event, hops)?;
+        }
+        Ok(())
+    }
+
+    /// Hands an event to the targets of a rule.
+    fn fire(&self, rule: &Rule, event: &Value, hops: u32) -> Result<(), ServiceError> {
+        for target in rule.targets.values() {
+            let bus = target.arn.split_once(":event-bus/").map(|(_, bus)| bus);
+            match bus {
+                Some(bus) if hops < HOPS_LIMIT => self.deliver(bus, event, hops + 1)?,
+                Some(bus) => tracing::error!(rule = %rule.name, bus, "an event goes round"),
+                None => {
+                    let mut delivery =
+                        Delivery::new(&rule.arn, &target.arn, target.input_for(event));
+                    delivery.retry = target.retry_policy.unwrap_or_default();
+                    let dead_letters = target.dead_letter_config.as_ref();
+                    delivery.dead_letters = dead_letters.and_then(|config| config.arn.clone());
+                    self.inner.targets.deliver(delivery)?;
                 }
             }
         }
+        Ok(())
     }
 
-    fn put_events(&self, body: &Value, verdict: Verdict) -> Result<Value, ServiceError> {
-        let entries = body["Entries"].as_array().map_or(&[][..], Vec::as_slice);
-        if entries.is_empty() || entries.len() > ENTRIES_LIMIT {
-            let message = format!(
-                "1 validation error detected: Entries must have 1 to {ENTRIES_LIMIT} members"
-            );
-            return Err(ServiceError::new("ValidationException", message));
+    /// Keeps a rule as it is now; those of the stack are the stack's to keep.
+    fn keep(&self, rule: &Rule) -> Result<(), ServiceError> {
+        if rule.declared {
+            return Ok(());
         }
-        let results: Vec<Value> = entries
-            .iter()
-            .map(|entry| self.put_entry(entry, verdict))
-            .collect();
-        let failed = results
-            .iter()
-            .filter(|result| result["ErrorCode"].is_string())
-            .count();
-        Ok(json!({"FailedEntryCount": failed, "Entries": results}))
+        self.inner.rules.create(&record_id(&rule.key()), rule)
     }
 
-    fn put_entry(&self, entry: &Value, verdict: Verdict) -> Value {
-        let refuse =
-            |code: &str, message: &str| json!({"ErrorCode": code, "ErrorMessage": message});
-        let text = |name: &str| entry[name].as_str().filter(|text| !text.is_empty());
-        let (Some(source), Some(detail_type), Some(detail)) =
-            (text("Source"), text("DetailType"), text("Detail"))
-        else {
-            return refuse(
-                "InvalidArgument",
-                "Source, DetailType and Detail are required",
-            );
-        };
-        if source.len() + detail_type.len() + detail.len() > ENTRY_LIMIT {
-            return refuse("InvalidArgument", "the entry is larger than 1 MB");
-        }
-        if source.starts_with("aws.") {
-            return refuse(
-                "NotAuthorizedForSourceException",
-                "sources that begin with aws. belong to AWS services",
-            );
-        }
-        let detail = match serde_json::from_str::<Value>(detail) {
-            Ok(detail @ Value::Object(_)) => detail,
-            Ok(_) | Err(_) => {
-                return refuse(
-                    "MalformedDetail",
-                    "Detail is malformed: it must be a JSON object",
-                );
-            }
-        };
-        let seconds = entry["Time"].as_f64();
-        let time = seconds.map_or_else(now, |seconds| Timestamp((seconds * 1e6) as i64));
-        let resources = entry.get("Resources").cloned().unwrap_or_else(|| json!([]));
-        let event = self.envelope(source, detail_type, resources, detail, time);
-        let id = event["id"].clone();
-        // A bus may be named by its ARN: ...:event-bus/<name>.
-        let bus = text("EventBusName").unwrap_or("default");
-        match verdict {
-            Verdict::Proceed => self.deliver(bus.rsplit('/').next().unwrap_or(bus), event),
-            Verdict::Lose => {}
-        }
-        json!({"EventId": id})
-    }
-
-    fn list_rules(&self) -> Value {
-        let rules = self.inner.rules.iter().map(|rule| {
-            json!({
-                "Name": rule.name,
-                "Arn": rule.arn,
-                "EventBusName": rule.event_bus,
-                "State": if rule.enabled { "ENABLED" } else { "DISABLED" },
-                "EventPattern": rule.pattern.to_string(),
-            })
-        });
-        json!({"Rules": rules.collect::<Vec<_>>()})
+    /// Gives the way to start executions; the first call counts.
+    pub fn on_start_execution(&self, start: StartExecution) {
+        self.inner.targets.on_start_execution(start);
     }
 }
 
-/// What a target gets: the event, a constant, a part of the event, or a template filled from it.
-fn target_input(target: &RuleTarget, event: &Value) -> Value {
-    match target {
-        RuleTarget {
-            input: Some(input), ..
-        } => input.clone(),
-        RuleTarget {
-            input_path: Some(path),
-            ..
-        } => transform::at_path(event, path)
-            .cloned()
-            .unwrap_or(Value::Null),
-        RuleTarget {
-            input_transformer: Some(transformer),
-            ..
-        } => transform::fill(transformer, event),
-        RuleTarget {
-            input: None,
-            input_path: None,
-            input_transformer: None,
-            ..
-        } => event.clone(),
-    }
+/// The name of a rule's record: buses may have slashes.
+fn record_id((bus, name): &(String, String)) -> String {
+    utf8_percent_encode(&format!("{bus}/{name}"), NON_ALPHANUMERIC).to_string()
 }
 
 impl Events {
@@ -273,8 +260,8 @@ impl Events {
     pub fn call(&self, action: EventBridgeAction, body: &Value) -> Result<Value, ServiceError> {
         match (action, self.inner.faults.admit(action, body)?) {
             (EventBridgeAction::PutEvents, verdict) => self.put_events(body, verdict),
-            (EventBridgeAction::ListRules, Verdict::Lose) => Ok(json!({})),
-            (EventBridgeAction::ListRules, Verdict::Proceed) => Ok(self.list_rules()),
+            (_, Verdict::Lose) => Ok(json!({})),
+            (action, Verdict::Proceed) => self.carry_out(action, body),
         }
     }
 }

@@ -16,7 +16,7 @@
 //!   or a signature. The three types that a form sends are refused
 //!   (<https://fetch.spec.whatwg.org/#cors-safelisted-request-header>).
 //!
-//! A signature proves nothing more here: everybody knows the local secret.
+//! A signature proves nothing more here, and none is checked: everybody knows the local secret.
 
 mod host;
 
@@ -49,7 +49,7 @@ pub(crate) enum Refusal {
     Browser,
     #[error("Content-Type {found:?} is not taken here; send {wanted}")]
     ContentType { found: String, wanted: &'static str },
-    #[error("an unsigned write; sign it as an SDK does, with any access key and the local secret")]
+    #[error("an unsigned write; sign it as an SDK does, with any access key and any secret")]
     Unsigned,
 }
 
@@ -179,7 +179,7 @@ fn check_write(parts: &Parts, protocol: Protocol) -> Result<(), Refusal> {
         (Protocol::RestBlob | Protocol::Query | Protocol::Ec2Query | Protocol::Cbor, _) => {
             unless_signed()
         }
-        // A form carries its signature in its body, where S3 itself looks for it.
+        // A form carries its signature in its body. S3 here offers none, and says so.
         (Protocol::S3, ["multipart/form-data"]) if parts.method == Method::POST => Ok(()),
         (Protocol::S3, _) => unless_signed(),
     }

@@ -7,10 +7,10 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
+use super::Shared;
 use super::outcome::Outcome;
 use super::pool::Room;
 use super::runtime_api::{Phase, Reply, RuntimeApi, Work};
-use super::{LATEST, Shared};
 use crate::config::missing_binary;
 use crate::faults::FunctionEffect;
 use crate::logs::LogStream;
@@ -33,9 +33,19 @@ const PATH: &str = "/usr/local/bin:/usr/bin/:/bin:/opt/bin";
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>
 const MIB_PER_VCPU: f64 = 1_769.0;
 
+/// What an environment runs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Runs<'h> {
+    pub(super) function: &'h Function,
+    pub(super) version: &'h str,
+    /// Where the code lies that a request has brought.
+    pub(super) task_root: Option<&'h str>,
+}
+
 /// A process that serves one invocation at a time.
 pub(super) struct Environment {
     function: Function,
+    version: String,
     shared: Shared,
     api: RuntimeApi,
     process: Process,
@@ -75,10 +85,13 @@ enum End {
 
 impl Environment {
     pub(super) async fn start(
-        function: &Function,
+        runs: Runs<'_>,
         shared: &Shared,
         room: Room<Environment>,
     ) -> Result<Self, StartError> {
+        let Runs {
+            function, version, ..
+        } = runs;
         let program = shared.local.binary(&function.binary);
         if !program.exists() {
             return Err(StartError::MissingBinary(missing_binary(&program)));
@@ -90,14 +103,14 @@ impl Environment {
         let group = format!("/aws/lambda/{}", function.name);
         let date = &now().to_string()[..10];
         let stream = format!(
-            "{}/[{LATEST}]{}",
+            "{}/[{version}]{}",
             date.replace('-', "/"),
             Uuid::new_v4().simple()
         );
         let log = shared.logs.stream(&group, &stream).map_err(failed)?;
         let api = RuntimeApi::listen(&function.arn).await.map_err(failed)?;
         let mut env = shared.local.base_env(PATH);
-        env.extend(reserved_env(function, &group, &stream, &api));
+        env.extend(reserved_env(runs, &group, &stream, &api));
         env.extend(function.environment.clone());
         let spec = Spec {
             program: program.clone(),
@@ -112,6 +125,7 @@ impl Environment {
         let process = shared.processes.spawn(spec, &log).map_err(failed)?;
         Ok(Environment {
             function: function.clone(),
+            version: version.to_owned(),
             shared: shared.clone(),
             api,
             process,
@@ -148,9 +162,12 @@ impl Environment {
     ) -> Outcome {
         let billed_from = now();
         self.mark = self.log.len();
+        self.log.mark();
         let job_uri = self.job_uri(&payload);
-        self.log
-            .line(&format!("START RequestId: {request_id} Version: {LATEST}"));
+        self.log.line(&format!(
+            "START RequestId: {request_id} Version: {}",
+            self.version
+        ));
         let ready = self.ready().await;
         let init = (!std::mem::replace(&mut self.reported, true)).then(|| self.started.elapsed());
         let begin = Instant::now();
@@ -271,6 +288,7 @@ impl Environment {
         if outcome.failed {
             self.log.line(&String::from_utf8_lossy(&outcome.payload));
         }
+        self.log.mark();
     }
 
     /// The job that a worker image is given as a function.
@@ -312,7 +330,8 @@ fn trace_id(request_id: &str) -> String {
 
 /// The variables that Lambda itself sets.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime>
-fn reserved_env(function: &Function, group: &str, stream: &str, api: &RuntimeApi) -> Env {
+fn reserved_env(runs: Runs<'_>, group: &str, stream: &str, api: &RuntimeApi) -> Env {
+    let function = runs.function;
     let memory = function.memory_mib.to_string();
     let address = api.address.to_string();
     [
@@ -320,13 +339,13 @@ fn reserved_env(function: &Function, group: &str, stream: &str, api: &RuntimeApi
         ("AWS_EXECUTION_ENV", "AWS_Lambda_provided.al2023"),
         ("AWS_LAMBDA_FUNCTION_NAME", &function.name),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &memory),
-        ("AWS_LAMBDA_FUNCTION_VERSION", LATEST),
+        ("AWS_LAMBDA_FUNCTION_VERSION", runs.version),
         ("AWS_LAMBDA_INITIALIZATION_TYPE", "on-demand"),
         ("AWS_LAMBDA_LOG_FORMAT", "Text"),
         ("AWS_LAMBDA_LOG_GROUP_NAME", group),
         ("AWS_LAMBDA_LOG_STREAM_NAME", stream),
         ("AWS_LAMBDA_RUNTIME_API", &address),
-        ("LAMBDA_TASK_ROOT", "/var/task"),
+        ("LAMBDA_TASK_ROOT", runs.task_root.unwrap_or("/var/task")),
         ("LAMBDA_RUNTIME_DIR", "/var/runtime"),
         ("TZ", ":UTC"),
     ]

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::sync::Semaphore;
 
-use super::environment::{Environment, StartError};
+use super::environment::{Environment, Runs, StartError};
 use super::outcome::Outcome;
 use super::pool::{Grant, Pool};
+use super::settings::Settings;
 use crate::config::Local;
 use crate::faults::{Faults, FunctionEffect};
 use crate::logs::Logs;
@@ -25,23 +26,37 @@ pub(super) struct Shared {
     pub(super) meter: Meter,
 }
 
-/// One function with its warm environments.
+/// One version of a function with its warm environments.
 pub(super) struct Host {
     pub(super) function: Function,
+    pub(super) version: String,
     pub(super) reserved: Option<Arc<Semaphore>>,
-    /// Its name, as the pool knows it.
+    task_root: Option<String>,
+    /// What the pool knows it by: name, version and revision.
     name: Arc<str>,
     pool: Arc<Pool<Environment>>,
     shared: Shared,
 }
 
 impl Host {
-    pub(super) fn new(function: &Function, shared: &Shared, pool: &Arc<Pool<Environment>>) -> Self {
-        let reserved = function.reserved_concurrency;
+    pub(super) fn new(
+        settings: &Settings,
+        reserved: Option<Arc<Semaphore>>,
+        shared: &Shared,
+        pool: &Arc<Pool<Environment>>,
+    ) -> Self {
+        let Settings {
+            name,
+            version,
+            revision,
+            ..
+        } = settings;
         Host {
-            function: function.clone(),
-            reserved: reserved.map(|executions| Arc::new(Semaphore::new(executions as usize))),
-            name: function.name.as_str().into(),
+            function: settings.function(),
+            version: version.clone(),
+            reserved,
+            task_root: settings.task_root.clone(),
+            name: format!("{name}:{version}:{revision}").into(),
             pool: pool.clone(),
             shared: shared.clone(),
         }
@@ -79,7 +94,14 @@ impl Host {
             .await;
         let environment = match grant {
             Some(Grant::Warm(environment)) => Ok(environment),
-            Some(Grant::Cold(room)) => Environment::start(&self.function, &self.shared, room).await,
+            Some(Grant::Cold(room)) => {
+                let runs = Runs {
+                    function: &self.function,
+                    version: &self.version,
+                    task_root: self.task_root.as_deref(),
+                };
+                Environment::start(runs, &self.shared, room).await
+            }
             None => Err(StartError::Closed),
         };
         let mut environment = match environment {

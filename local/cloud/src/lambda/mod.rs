@@ -4,19 +4,28 @@
 //! reused, the most recently used first, as
 //! <https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html> describes.
 
+mod access;
+mod api;
+mod catalog;
+mod code;
 mod environment;
 mod host;
+pub(crate) mod limits;
 mod outcome;
 mod pool;
 mod queue;
 mod rest;
 mod runtime_api;
+mod settings;
+mod versions;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard};
 use serde::de::IgnoredAny;
 use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -33,19 +42,17 @@ use crate::usage::Meter;
 use crate::work::Work;
 use stack::Function;
 
+use catalog::{Address, Entry};
 use environment::Environment;
 use host::{Host, Shared};
+use limits::throttled;
+pub use limits::{ASYNC_PAYLOAD_LIMIT, SYNC_PAYLOAD_LIMIT};
 pub use outcome::Outcome;
 use pool::Pool;
 pub(crate) use rest::FUNCTIONS;
+use settings::Settings;
 
-/// Largest request and response of a synchronous invocation, bytes (6 MB).
-/// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
-pub const SYNC_PAYLOAD_LIMIT: usize = 6 * 1_024 * 1_024;
-/// Largest request of an asynchronous invocation, bytes (1 MB since October 2025).
-/// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
-pub const ASYNC_PAYLOAD_LIMIT: usize = 1_024 * 1_024;
-/// The only version of a local function.
+/// The version that can be changed.
 pub const LATEST: &str = "$LATEST";
 
 /// How a function is invoked.
@@ -65,7 +72,7 @@ pub enum InvocationType {
 pub struct InvokeOutput {
     /// 200 for `RequestResponse`, 202 for `Event`, 204 for `DryRun`.
     pub status_code: u16,
-    /// `$LATEST`.
+    /// `$LATEST`, or the number of the version that ran.
     pub executed_version: String,
     /// Response of the function, or the error document if `function_error` is set.
     pub payload: Bytes,
@@ -86,6 +93,8 @@ pub struct Invoke {
     pub kind: InvocationType,
     /// Whether the log tail is wanted.
     pub tail: bool,
+    /// Version or alias, where the name has none.
+    pub qualifier: Option<String>,
 }
 
 /// The Lambda service.
@@ -95,16 +104,19 @@ pub struct Lambda {
 }
 
 struct Inner {
-    functions: BTreeMap<String, Arc<Host>>,
+    functions: Mutex<BTreeMap<String, Entry>>,
     unreserved: Arc<Semaphore>,
     async_retry_delays: Vec<Duration>,
     queued: Records,
+    kept: Records,
+    pool: Arc<Pool<Environment>>,
     shared: Shared,
 }
 
 impl Lambda {
-    /// A service for these functions, within a tokio runtime. Binaries are looked for when a
-    /// function is invoked. Events that an earlier one has left in the data folder are queued again.
+    /// A service for these functions and for those that requests have made in the same data folder, within a tokio
+    /// runtime. Binaries are looked for when a function is invoked. Events that an earlier one has left are queued
+    /// again.
     pub fn new(
         local: Local,
         functions: &[Function],
@@ -113,39 +125,83 @@ impl Lambda {
         faults: Faults,
         meter: Meter,
     ) -> Self {
+        let folder = local.data_dir.join("lambda");
+        let kept = Records::new(folder.join("functions"));
+        let functions = catalog(&kept, functions);
         let reserved: u32 = functions
-            .iter()
-            .filter_map(|f| f.reserved_concurrency)
+            .values()
+            .filter_map(|entry| entry.reserved_concurrency)
             .sum();
         let unreserved = local.limits.lambda_concurrency.saturating_sub(reserved);
-        let async_retry_delays = local.limits.async_retry_delays.clone();
-        let shared = Shared {
-            local,
-            logs,
-            processes,
-            faults,
-            meter,
-        };
-        let pool = Pool::new(shared.local.limits.lambda_memory_mib);
-        let functions = functions
-            .iter()
-            .map(|function| {
-                let host = Host::new(function, &shared, &pool);
-                (function.name.clone(), Arc::new(host))
-            })
-            .collect();
-        let idle = shared.local.limits.lambda_idle;
+        let pool = Pool::new(local.limits.lambda_memory_mib);
         let inner = Arc::new(Inner {
-            functions,
+            functions: Mutex::new(functions),
             unreserved: Arc::new(Semaphore::new(unreserved as usize)),
-            async_retry_delays,
-            queued: Records::new(shared.local.data_dir.join("lambda")),
-            shared,
+            async_retry_delays: local.limits.async_retry_delays.clone(),
+            queued: Records::new(folder),
+            kept,
+            pool,
+            shared: Shared {
+                local,
+                logs,
+                processes,
+                faults,
+                meter,
+            },
         });
-        tokio::spawn(give_up_idle(Arc::downgrade(&pool), idle));
+        let idle = inner.shared.local.limits.lambda_idle;
+        tokio::spawn(give_up_idle(Arc::downgrade(&inner.pool), idle));
         let lambda = Lambda { inner };
+        for entry in lambda.functions().values_mut() {
+            lambda.run(entry);
+        }
         lambda.take_up();
         lambda
+    }
+
+    fn functions(&self) -> MutexGuard<'_, BTreeMap<String, Entry>> {
+        self.inner.functions.lock()
+    }
+
+    /// The surroundings of all services.
+    pub(crate) fn local(&self) -> &Local {
+        &self.inner.shared.local
+    }
+
+    /// The folder of the code that requests have brought.
+    fn code_root(&self) -> PathBuf {
+        self.local().data_dir.join("lambda").join("code")
+    }
+
+    fn address(&self, name: &str, qualifier: Option<&str>) -> Result<Address, ServiceError> {
+        Address::new(name, qualifier, self.local())
+    }
+
+    /// Keeps a function as it now is, and runs it so.
+    fn keep(&self, entry: &mut Entry) -> Result<(), ServiceError> {
+        self.inner.kept.create(&entry.latest.name, entry)?;
+        self.run(entry);
+        Ok(())
+    }
+
+    /// Makes what runs a function follow its configuration. Environments of an earlier one are not used again.
+    fn run(&self, entry: &mut Entry) {
+        let permits = |executions: u32| Arc::new(Semaphore::new(executions as usize));
+        if entry.running.reserved.is_none() {
+            entry.running.reserved = entry.reserved_concurrency.map(permits);
+        }
+        let Inner { shared, pool, .. } = &*self.inner;
+        let host = |version: &Settings| {
+            let host = Host::new(version, entry.running.reserved.clone(), shared, pool);
+            (version.version.clone(), Arc::new(host))
+        };
+        entry.running.hosts = entry.all().map(host).collect();
+    }
+
+    /// Gives a reservation that has ended back to the functions without one.
+    fn release(&self, reserved: Option<u32>) {
+        let permits = reserved.unwrap_or(0) as usize;
+        self.inner.unreserved.add_permits(permits);
     }
 
     /// Invokes a function by name, partial ARN or ARN, with or without a qualifier.
@@ -159,6 +215,7 @@ impl Lambda {
             payload,
             kind,
             tail: false,
+            qualifier: None,
         };
         self.invoke_with(name_or_arn, invoke).await
     }
@@ -169,14 +226,14 @@ impl Lambda {
         name_or_arn: &str,
         invoke: Invoke,
     ) -> Result<InvokeOutput, ServiceError> {
-        let host = self.host(name_or_arn)?;
+        let host = self.host(name_or_arn, invoke.qualifier.as_deref())?;
         check_payload(&invoke)?;
         // The members that the protocol carries were checked where they were read.
         let verdict = (self.faults()).admit(LambdaAction::Invoke, &Value::Null)?;
         let request_id = Uuid::new_v4().to_string();
         let mut output = InvokeOutput {
             status_code: 200,
-            executed_version: LATEST.to_owned(),
+            executed_version: host.version.clone(),
             payload: Bytes::new(),
             function_error: None,
             log_tail: None,
@@ -222,26 +279,68 @@ impl Lambda {
         &self.inner.shared.processes.work
     }
 
+    /// The processes of all services.
+    pub(crate) fn processes(&self) -> &Processes {
+        &self.inner.shared.processes
+    }
+
+    /// Queues an event: once this returns, it is delivered at least once, whatever ends in between.
+    pub(crate) fn enqueue(&self, name_or_arn: &str, payload: Bytes) -> Result<(), ServiceError> {
+        let host = self.host(name_or_arn, None)?;
+        let invoke = Invoke {
+            payload,
+            kind: InvocationType::Event,
+            tail: false,
+            qualifier: None,
+        };
+        check_payload(&invoke)?;
+        match self.faults().admit(LambdaAction::Invoke, &Value::Null)? {
+            Verdict::Proceed => self.queue(host, Uuid::new_v4().to_string(), invoke.payload),
+            Verdict::Lose => Ok(()),
+        }
+    }
+
     fn try_permit(&self, host: &Host) -> Result<OwnedSemaphorePermit, ServiceError> {
         let permits = host.reserved.as_ref().unwrap_or(&self.inner.unreserved);
         permits.clone().try_acquire_owned().map_err(|_| throttled())
     }
 
-    fn host(&self, name_or_arn: &str) -> Result<Arc<Host>, ServiceError> {
-        let name = function_name(name_or_arn);
-        self.inner.functions.get(name).cloned().ok_or_else(|| {
-            let arn = self
-                .inner
-                .shared
-                .local
-                .arn("lambda", &format!("function:{name}"));
-            ServiceError::with_status(
-                404,
-                "ResourceNotFoundException",
-                format!("Function not found: {arn}"),
-            )
-        })
+    /// What runs the version that a name and a qualifier mean.
+    fn host(&self, name_or_arn: &str, qualifier: Option<&str>) -> Result<Arc<Host>, ServiceError> {
+        let address = self.address(name_or_arn, qualifier)?;
+        let functions = self.functions();
+        let entry = functions.get(&address.name);
+        let host = entry
+            .and_then(|entry| entry.host(address.qualifier.as_deref(), catalog::random()))
+            .cloned();
+        host.ok_or_else(|| address.unknown(self.local()))
     }
+}
+
+/// The functions of the stack and those that were kept. Of a function that was kept, the stack says what `$LATEST` is.
+fn catalog(kept: &Records, functions: &[Function]) -> BTreeMap<String, Entry> {
+    let mut catalog = BTreeMap::new();
+    for entry in kept.load::<Entry>() {
+        catalog.insert(entry.latest.name.clone(), entry);
+    }
+    // One that the stack no longer has is not there any more.
+    let is_there = |entry: &Entry| {
+        !entry.declared
+            || functions
+                .iter()
+                .any(|function| function.name == entry.latest.name)
+    };
+    catalog.retain(|_, entry| is_there(entry));
+    for function in functions {
+        let latest = Settings::declared(function);
+        let entry = catalog
+            .entry(function.name.clone())
+            .or_insert_with(|| Entry::new(latest.clone(), true));
+        entry.latest = latest;
+        entry.declared = true;
+        entry.reserved_concurrency = function.reserved_concurrency.or(entry.reserved_concurrency);
+    }
+    catalog
 }
 
 /// Ends environments that were idle for so long, as AWS does after some minutes.
@@ -254,11 +353,6 @@ async fn give_up_idle(pool: Weak<Pool<Environment>>, idle: Duration) {
         };
         pool.retain(|environment| environment.idle_for() < idle);
     }
-}
-
-/// `TooManyRequestsException` as Invoke answers it when no execution is free.
-pub fn throttled() -> ServiceError {
-    ServiceError::with_status(429, "TooManyRequestsException", "Rate Exceeded.")
 }
 
 /// What the client of a synchronous invocation reports that has waited for its answer in vain.
@@ -293,33 +387,9 @@ fn check_payload(invoke: &Invoke) -> Result<(), ServiceError> {
     Ok(())
 }
 
-/// The plain name in `name`, `name:qualifier`, `account:function:name` or an ARN with or without a
-/// qualifier.
-pub fn function_name(name_or_arn: &str) -> &str {
-    let rest = match name_or_arn.split_once(":function:") {
-        Some((_, rest)) => rest,
-        None => name_or_arn.strip_prefix("function:").unwrap_or(name_or_arn),
-    };
-    rest.split(':').next().unwrap_or(rest)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_form_of_a_function_name_is_understood() {
-        for form in [
-            "f",
-            "f:live",
-            "function:f",
-            "123456789012:function:f",
-            "arn:aws:lambda:us-east-1:123456789012:function:f",
-            "arn:aws:lambda:us-east-1:123456789012:function:f:$LATEST",
-        ] {
-            assert_eq!(function_name(form), "f", "{form}");
-        }
-    }
 
     #[test]
     fn payload_limits_depend_on_the_invocation_type() {
@@ -327,6 +397,7 @@ mod tests {
             payload: Bytes::from(format!("\"{}\"", "x".repeat(bytes - 2))),
             kind,
             tail: false,
+            qualifier: None,
         };
         let code = |invoke| check_payload(&invoke).err().map(|e| e.code);
         let too_large = Some("RequestTooLargeException".to_owned());
@@ -347,6 +418,7 @@ mod tests {
             payload: Bytes::from_static(b"{oops"),
             kind: InvocationType::DryRun,
             tail: false,
+            qualifier: None,
         };
         assert_eq!(
             code(broken),

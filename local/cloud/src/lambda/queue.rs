@@ -24,9 +24,15 @@ const EVENT_AGE: Duration = Duration::from_secs(6 * 3_600);
 struct Queued {
     request_id: String,
     function: String,
+    #[serde(default = "latest")]
+    version: String,
     /// A JSON document, as it was sent.
     payload: String,
     accepted: Timestamp,
+}
+
+fn latest() -> String {
+    LATEST.to_owned()
 }
 
 impl Lambda {
@@ -39,6 +45,7 @@ impl Lambda {
     ) -> Result<(), ServiceError> {
         let queued = Queued {
             function: host.function.name.clone(),
+            version: host.version.clone(),
             payload: String::from_utf8_lossy(&payload).into_owned(),
             accepted: now(),
             request_id,
@@ -51,7 +58,7 @@ impl Lambda {
     /// Queues again what an earlier local cloud accepted and had not done with.
     pub(super) fn take_up(&self) {
         for queued in self.inner.queued.load::<Queued>() {
-            match self.host(&queued.function) {
+            match self.host(&queued.function, Some(&queued.version)) {
                 Ok(host) => self.work_off(host, queued),
                 Err(error) => {
                     tracing::error!(request_id = %queued.request_id, %error, "event dropped");
@@ -200,7 +207,7 @@ fn record(
         "timestamp": now().to_string(),
         "requestContext": {
             "requestId": request_id,
-            "functionArn": format!("{}:{LATEST}", host.function.arn),
+            "functionArn": format!("{}:{}", host.function.arn, host.version),
             "condition": condition,
             "approximateInvokeCount": tries,
         },
@@ -209,7 +216,7 @@ fn record(
     if let Some(outcome) = outcome {
         record["responseContext"] = json!({
             "statusCode": 200,
-            "executedVersion": LATEST,
+            "executedVersion": host.version,
             "functionError": "Unhandled",
         });
         record["responsePayload"] = document(&outcome.payload);

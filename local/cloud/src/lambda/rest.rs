@@ -1,29 +1,30 @@
-//! The REST protocol of Lambda: Invoke, GetFunction, GetFunctionConfiguration, ListFunctions.
+//! The REST protocol of Lambda.
 //! <https://docs.aws.amazon.com/lambda/latest/api/API_Operations.html>
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{HeaderMap, Method, Response, StatusCode};
+use axum::http::{Method, Response, StatusCode};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::{
-    InvocationType, Invoke, InvokeOutput, LATEST, Lambda, SYNC_PAYLOAD_LIMIT, function_name,
-};
+use super::limits::SYNC_PAYLOAD_LIMIT;
+use super::{InvocationType, Invoke, InvokeOutput, Lambda};
 use crate::action::{Action, LambdaAction, ServiceId};
 use crate::error::ServiceError;
 use crate::faults::Verdict;
 use crate::members::located;
 use crate::rest;
-use crate::router::Service;
-use stack::Function;
+use crate::service::Service;
 
 /// Path of every function.
 pub(crate) const FUNCTIONS: &str = "/2015-03-31/functions";
+/// Paths of what came later than the rest.
+const TAGS: &str = "/2017-03-31/tags/";
+const CONCURRENCY: [&str; 2] = ["/2017-10-31/functions/", "/2019-09-30/functions/"];
 
 impl Service for Lambda {
     fn id(&self) -> ServiceId {
@@ -33,51 +34,103 @@ impl Service for Lambda {
     fn answer(&self, request: Request) -> BoxFuture<'_, Result<Response<Body>, ServiceError>> {
         async move {
             let (parts, body) = request.into_parts();
-            let (method, path) = (&parts.method, parts.uri.path());
-            let (action, name) = asked(method, path).ok_or_else(|| {
-                ServiceError::unknown_action(self.id().prefix(), &format!("{method} {path}"))
-            })?;
-            let members = Value::from(located(action, &parts));
-            Action::from(action).check_members(&members)?;
-            let document = match action {
-                LambdaAction::Invoke => {
-                    let payload = rest::read(body).await.ok_or_else(too_large)?;
-                    let invoke = invoke_request(&parts.headers, payload)?;
-                    return Ok(invoke_response(self.invoke_with(&name, invoke).await?));
-                }
-                LambdaAction::ListFunctions => self.list(),
-                LambdaAction::GetFunctionConfiguration => self.configuration(&name)?,
-                LambdaAction::GetFunction => {
-                    let configuration = self.configuration(&name)?;
-                    let location = configuration["FunctionArn"].clone();
-                    let code = json!({"RepositoryType": "Local", "Location": location});
-                    json!({"Configuration": configuration, "Code": code, "Tags": {}})
-                }
+            let Some((action, named)) = asked(&parts.method, parts.uri.path()) else {
+                let asked = format!("{} {}", parts.method, parts.uri.path());
+                return Err(ServiceError::unknown_action(self.id().prefix(), &asked));
             };
-            Ok(rest::json_response(
-                &match self.faults().admit(action, &members)? {
-                    Verdict::Proceed => document,
-                    Verdict::Lose => json!({}),
-                },
-            ))
+            let wire = located(action, &parts);
+            if action == LambdaAction::Invoke {
+                let wire = Value::Object(wire);
+                Action::from(action).check_members(&wire)?;
+                let payload = rest::read(body).await.ok_or_else(too_large)?;
+                let name = named["FunctionName"].as_str().unwrap_or_default();
+                let invoke = invoke_request(&wire, payload)?;
+                return Ok(invoke_response(self.invoke_with(name, invoke).await?));
+            }
+            let mut request = rest::read_json_with_code(body).await?;
+            if let Some(members) = request.as_object_mut() {
+                members.extend(wire);
+                members.extend(named);
+            }
+            let (status, document) = match self.faults().admit(action, &request)? {
+                Verdict::Proceed => self.carry_out(action, &request)?,
+                Verdict::Lose => (200, json!({})),
+            };
+            let mut response = rest::json_response(&document);
+            *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+            if status == 204 {
+                *response.body_mut() = Body::empty();
+            }
+            Ok(response)
         }
         .boxed()
     }
 }
 
-/// The action that a request asks for, and the function that its path names.
-fn asked(method: &Method, path: &str) -> Option<(LambdaAction, String)> {
+/// The action that a request asks for, and the members that its path has.
+fn asked(method: &Method, path: &str) -> Option<(LambdaAction, Map<String, Value>)> {
+    use LambdaAction as Asked;
+    if let Some(arn) = path.strip_prefix(TAGS) {
+        let action = match *method {
+            Method::GET => Asked::ListTags,
+            Method::POST => Asked::TagResource,
+            Method::DELETE => Asked::UntagResource,
+            _ => return None,
+        };
+        return Some((action, one("Resource", arn)));
+    }
+    if let Some(rest) = CONCURRENCY.iter().find_map(|root| path.strip_prefix(root)) {
+        let name = rest.strip_suffix("/concurrency")?;
+        let action = match *method {
+            Method::GET => Asked::GetFunctionConcurrency,
+            Method::PUT => Asked::PutFunctionConcurrency,
+            Method::DELETE => Asked::DeleteFunctionConcurrency,
+            _ => return None,
+        };
+        return Some((action, one("FunctionName", name)));
+    }
     let path = path.strip_prefix(FUNCTIONS)?.trim_matches('/');
-    let (name, rest) = path.split_once('/').unwrap_or((path, ""));
-    let action = match (method, name, rest) {
-        (&Method::GET, "", "") => LambdaAction::ListFunctions,
-        (_, "", _) => return None,
-        (&Method::GET, _, "") => LambdaAction::GetFunction,
-        (&Method::GET, _, "configuration") => LambdaAction::GetFunctionConfiguration,
-        (&Method::POST, _, "invocations") => LambdaAction::Invoke,
+    let mut parts = path.split('/');
+    let (function, of, below) = (parts.next().unwrap_or(""), parts.next(), parts.next());
+    let action = match (method, function, of, below) {
+        (&Method::GET, "", None, _) => Asked::ListFunctions,
+        (&Method::POST, "", None, _) => Asked::CreateFunction,
+        (_, "", _, _) => return None,
+        (&Method::GET, _, None, _) => Asked::GetFunction,
+        (&Method::DELETE, _, None, _) => Asked::DeleteFunction,
+        (&Method::PUT, _, Some("code"), None) => Asked::UpdateFunctionCode,
+        (&Method::GET, _, Some("configuration"), None) => Asked::GetFunctionConfiguration,
+        (&Method::PUT, _, Some("configuration"), None) => Asked::UpdateFunctionConfiguration,
+        (&Method::POST, _, Some("invocations"), None) => Asked::Invoke,
+        (&Method::POST, _, Some("versions"), None) => Asked::PublishVersion,
+        (&Method::GET, _, Some("versions"), None) => Asked::ListVersionsByFunction,
+        (&Method::POST, _, Some("aliases"), None) => Asked::CreateAlias,
+        (&Method::GET, _, Some("aliases"), None) => Asked::ListAliases,
+        (&Method::GET, _, Some("aliases"), Some(_)) => Asked::GetAlias,
+        (&Method::PUT, _, Some("aliases"), Some(_)) => Asked::UpdateAlias,
+        (&Method::DELETE, _, Some("aliases"), Some(_)) => Asked::DeleteAlias,
+        (&Method::POST, _, Some("policy"), None) => Asked::AddPermission,
+        (&Method::GET, _, Some("policy"), None) => Asked::GetPolicy,
+        (&Method::DELETE, _, Some("policy"), Some(_)) => Asked::RemovePermission,
         _ => return None,
     };
-    Some((action, rest::decode(name)))
+    let mut named = match function {
+        "" => Map::new(),
+        function => one("FunctionName", function),
+    };
+    match (of, below) {
+        (Some("aliases"), Some(name)) => named.extend(one("Name", name)),
+        (Some("policy"), Some(id)) => named.extend(one("StatementId", id)),
+        _ => {}
+    }
+    Some((action, named))
+}
+
+/// A member of the path.
+fn one(member: &str, encoded: &str) -> Map<String, Value> {
+    [(member.to_owned(), json!(rest::decode(encoded)))]
+        .into_iter()
+        .collect()
 }
 
 fn too_large() -> ServiceError {
@@ -87,35 +140,28 @@ fn too_large() -> ServiceError {
     ServiceError::with_status(413, "RequestTooLargeException", message)
 }
 
-impl Lambda {
-    fn list(&self) -> Value {
-        let functions = self.inner.functions.values();
-        let list: Vec<Value> = functions.map(|host| describe(&host.function)).collect();
-        json!({"Functions": list})
-    }
-
-    fn configuration(&self, name: &str) -> Result<Value, ServiceError> {
-        Ok(describe(&self.host(function_name(name))?.function))
-    }
-}
-
-fn invoke_request(headers: &HeaderMap, payload: Bytes) -> Result<Invoke, ServiceError> {
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let kind = match header("x-amz-invocation-type") {
+fn invoke_request(wire: &Value, payload: Bytes) -> Result<Invoke, ServiceError> {
+    let refused = |message| ServiceError::new("InvalidParameterValueException", message);
+    let kind = match wire["InvocationType"].as_str() {
         None | Some("" | "RequestResponse") => InvocationType::RequestResponse,
         Some("Event") => InvocationType::Event,
         Some("DryRun") => InvocationType::DryRun,
         Some(other) => {
-            return Err(ServiceError::new(
-                "InvalidParameterValueException",
-                format!("InvocationType '{other}' is none of RequestResponse, Event, DryRun"),
-            ));
+            let message =
+                format!("InvocationType '{other}' is none of RequestResponse, Event, DryRun");
+            return Err(refused(message));
         }
+    };
+    let tail = match wire["LogType"].as_str() {
+        None | Some("" | "None") => false,
+        Some("Tail") => true,
+        Some(other) => return Err(refused(format!("LogType '{other}' is none of None, Tail"))),
     };
     Ok(Invoke {
         payload,
         kind,
-        tail: header("x-amz-log-type") == Some("Tail"),
+        tail,
+        qualifier: wire["Qualifier"].as_str().map(str::to_owned),
     })
 }
 
@@ -136,22 +182,4 @@ fn invoke_response(output: InvokeOutput) -> Response<Body> {
         }
     }
     response
-}
-
-/// `FunctionConfiguration` of the API.
-fn describe(function: &Function) -> Value {
-    json!({
-        "FunctionName": function.name,
-        "FunctionArn": function.arn,
-        "Runtime": "provided.al2023",
-        "Handler": function.handler,
-        "Timeout": function.timeout.as_secs(),
-        "MemorySize": function.memory_mib,
-        "Version": LATEST,
-        "Environment": {"Variables": function.environment},
-        "PackageType": if function.handler.is_empty() { "Image" } else { "Zip" },
-        "State": "Active",
-        "LastUpdateStatus": "Successful",
-        "LoggingConfig": {"LogFormat": "Text", "LogGroup": format!("/aws/lambda/{}", function.name)},
-    })
 }

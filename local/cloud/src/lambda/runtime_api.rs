@@ -19,7 +19,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::AbortHandle;
 
-use super::SYNC_PAYLOAD_LIMIT;
+use super::limits::SYNC_PAYLOAD_LIMIT;
 use crate::connections::{self, Limits};
 use crate::guard;
 

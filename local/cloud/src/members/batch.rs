@@ -99,6 +99,7 @@ pub(super) fn members(action: Action) -> Members {
                     "there are no metrics of containers to switch on",
                 ),
             ],
+            refused: &["eksConfiguration"],
             ..Members::NONE
         },
         Action::DeleteComputeEnvironment => only(&["computeEnvironment"]),

@@ -10,33 +10,24 @@ pub(super) fn members(action: Action) -> Members {
                 "Name",
                 "GroupName",
                 "ScheduleExpression",
-                "ScheduleExpressionTimezone",
-                "State",
-                "Target.Arn",
-                "Target.Input",
-            ],
-            harmless: &[
-                ("Target.RoleArn", "nothing is authorised here"),
-                (
-                    "KmsKeyArn",
-                    "data lies on this machine, under its user's permissions",
-                ),
-                (
-                    "ClientToken",
-                    "a second schedule of the same name is refused anyway",
-                ),
-                (
-                    "FlexibleTimeWindow",
-                    "a schedule may be due at once in its window",
-                ),
-            ],
-            refused: &[
                 "StartDate",
                 "EndDate",
                 "Description",
+                "ScheduleExpressionTimezone",
+                "State",
+                "Target.Arn",
+                "Target.RoleArn",
+                "Target.DeadLetterConfig.Arn",
+                "Target.RetryPolicy.MaximumEventAgeInSeconds",
+                "Target.RetryPolicy.MaximumRetryAttempts",
+                "Target.Input",
+                "FlexibleTimeWindow.Mode",
+                "FlexibleTimeWindow.MaximumWindowInMinutes",
+                "ClientToken",
                 "ActionAfterCompletion",
-                "Target.DeadLetterConfig",
-                "Target.RetryPolicy",
+            ],
+            refused: &[
+                "KmsKeyArn",
                 "Target.EcsParameters",
                 "Target.EventBridgeParameters",
                 "Target.EventBridgePutEventsV2Parameters",
@@ -59,7 +50,7 @@ pub(super) fn members(action: Action) -> Members {
             ..Members::NONE
         },
         Action::ListSchedules => Members {
-            refused: &[
+            honoured: &[
                 "GroupName",
                 "NamePrefix",
                 "State",
@@ -73,6 +64,42 @@ pub(super) fn members(action: Action) -> Members {
                 ("NextToken", "NextToken"),
                 ("MaxResults", "MaxResults"),
             ],
+            ..Members::NONE
+        },
+        Action::CreateScheduleGroup => Members {
+            honoured: &["Name", "Tags.Key", "Tags.Value", "ClientToken"],
+            ..Members::NONE
+        },
+        Action::GetScheduleGroup => Members {
+            honoured: &["Name"],
+            ..Members::NONE
+        },
+        Action::DeleteScheduleGroup => Members {
+            honoured: &["Name"],
+            harmless: &[("ClientToken", "what is gone stays gone")],
+            wire: &[("clientToken", "ClientToken")],
+            ..Members::NONE
+        },
+        Action::ListScheduleGroups => Members {
+            honoured: &["NamePrefix", "NextToken", "MaxResults"],
+            wire: &[
+                ("NamePrefix", "NamePrefix"),
+                ("NextToken", "NextToken"),
+                ("MaxResults", "MaxResults"),
+            ],
+            ..Members::NONE
+        },
+        Action::TagResource => Members {
+            honoured: &["ResourceArn", "Tags.Key", "Tags.Value"],
+            ..Members::NONE
+        },
+        Action::UntagResource => Members {
+            honoured: &["ResourceArn", "TagKeys"],
+            wire: &[("TagKeys", "TagKeys")],
+            ..Members::NONE
+        },
+        Action::ListTagsForResource => Members {
+            honoured: &["ResourceArn"],
             ..Members::NONE
         },
     }

@@ -1,134 +1,182 @@
-//! The operations of S3 over the store.
+//! The operations of S3, each a line that says which part of the store answers it.
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html>
 
 use std::sync::Arc;
 
 use s3s::dto::{
-    AbortMultipartUploadInput, AbortMultipartUploadOutput, Bucket, CommonPrefix,
-    CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CopyObjectInput, CopyObjectOutput,
-    CopyObjectResult, CopySource, CreateBucketInput, CreateBucketOutput,
-    CreateMultipartUploadInput, CreateMultipartUploadOutput, DeleteBucketInput, DeleteBucketOutput,
-    DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput, DeleteObjectsOutput, DeletedObject,
-    ETag, ETagCondition, Error, GetBucketLocationInput, GetBucketLocationOutput, GetObjectInput,
-    GetObjectOutput, HeadBucketInput, HeadBucketOutput, HeadObjectInput, HeadObjectOutput,
-    ListBucketsInput, ListBucketsOutput, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input,
-    ListObjectsV2Output, ListPartsInput, ListPartsOutput, MetadataDirective, ObjectStorageClass,
-    PutObjectInput, PutObjectOutput, UploadPartInput, UploadPartOutput,
+    AbortMultipartUploadInput, AbortMultipartUploadOutput, CompleteMultipartUploadInput,
+    CompleteMultipartUploadOutput, CopyObjectInput, CopyObjectOutput, CreateBucketInput,
+    CreateBucketOutput, CreateMultipartUploadInput, CreateMultipartUploadOutput,
+    DeleteBucketCorsInput, DeleteBucketCorsOutput, DeleteBucketEncryptionInput,
+    DeleteBucketEncryptionOutput, DeleteBucketInput, DeleteBucketLifecycleInput,
+    DeleteBucketLifecycleOutput, DeleteBucketOutput, DeleteBucketPolicyInput,
+    DeleteBucketPolicyOutput, DeleteBucketReplicationInput, DeleteBucketReplicationOutput,
+    DeleteBucketTaggingInput, DeleteBucketTaggingOutput, DeleteBucketWebsiteInput,
+    DeleteBucketWebsiteOutput, DeleteObjectInput, DeleteObjectOutput, DeleteObjectTaggingInput,
+    DeleteObjectTaggingOutput, DeleteObjectsInput, DeleteObjectsOutput,
+    GetBucketAccelerateConfigurationInput, GetBucketAccelerateConfigurationOutput,
+    GetBucketAclInput, GetBucketAclOutput, GetBucketCorsInput, GetBucketCorsOutput,
+    GetBucketEncryptionInput, GetBucketEncryptionOutput, GetBucketLifecycleConfigurationInput,
+    GetBucketLifecycleConfigurationOutput, GetBucketLocationInput, GetBucketLocationOutput,
+    GetBucketLoggingInput, GetBucketLoggingOutput, GetBucketNotificationConfigurationInput,
+    GetBucketNotificationConfigurationOutput, GetBucketOwnershipControlsInput,
+    GetBucketOwnershipControlsOutput, GetBucketPolicyInput, GetBucketPolicyOutput,
+    GetBucketPolicyStatusInput, GetBucketPolicyStatusOutput, GetBucketReplicationInput,
+    GetBucketReplicationOutput, GetBucketRequestPaymentInput, GetBucketRequestPaymentOutput,
+    GetBucketTaggingInput, GetBucketTaggingOutput, GetBucketVersioningInput,
+    GetBucketVersioningOutput, GetBucketWebsiteInput, GetBucketWebsiteOutput, GetObjectAclInput,
+    GetObjectAclOutput, GetObjectAttributesInput, GetObjectAttributesOutput, GetObjectInput,
+    GetObjectLegalHoldInput, GetObjectLegalHoldOutput, GetObjectLockConfigurationInput,
+    GetObjectLockConfigurationOutput, GetObjectOutput, GetObjectRetentionInput,
+    GetObjectRetentionOutput, GetObjectTaggingInput, GetObjectTaggingOutput,
+    GetPublicAccessBlockInput, GetPublicAccessBlockOutput, HeadBucketInput, HeadBucketOutput,
+    HeadObjectInput, HeadObjectOutput, ListBucketsInput, ListBucketsOutput,
+    ListMultipartUploadsInput, ListMultipartUploadsOutput, ListObjectVersionsInput,
+    ListObjectVersionsOutput, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input,
+    ListObjectsV2Output, ListPartsInput, ListPartsOutput, PutBucketTaggingInput,
+    PutBucketTaggingOutput, PutObjectInput, PutObjectOutput, PutObjectTaggingInput,
+    PutObjectTaggingOutput, UploadPartCopyInput, UploadPartCopyOutput, UploadPartInput,
+    UploadPartOutput,
 };
-use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
+use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
 
 use super::Backend;
-use super::contents::{Expected, contents, internal, stage, sums};
-use super::store::{Attributes, Condition, Object, StoreError};
-
-/// Keys of one page of a listing.
-/// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html>
-const PAGE_LIMIT: i32 = 1_000;
-/// Longest key, bytes.
-/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html>
-const KEY_LIMIT: usize = 1_024;
-
-impl From<StoreError> for S3Error {
-    fn from(error: StoreError) -> S3Error {
-        let message = error.to_string();
-        match error {
-            StoreError::NoSuchBucket => s3_error!(NoSuchBucket, "{message}"),
-            StoreError::NoSuchKey => s3_error!(NoSuchKey, "{message}"),
-            StoreError::BucketNotEmpty => s3_error!(BucketNotEmpty, "{message}"),
-            StoreError::PreconditionFailed => s3_error!(PreconditionFailed, "{message}"),
-            StoreError::Io(error) => s3_error!(error, InternalError, "{message}"),
-        }
-    }
-}
-
-fn condition(
-    if_match: Option<&ETagCondition>,
-    if_none_match: Option<&ETagCondition>,
-) -> S3Result<Condition> {
-    match (if_match, if_none_match) {
-        (None, None) => Ok(Condition::Always),
-        (None, Some(ETagCondition::Any)) => Ok(Condition::Absent),
-        (Some(ETagCondition::Any), None) => Ok(Condition::Present),
-        (Some(ETagCondition::ETag(tag)), None) => Ok(Condition::Matches(tag.value().to_owned())),
-        (_, Some(_)) => Err(s3_error!(
-            NotImplemented,
-            "If-None-Match takes * only, and not together with If-Match"
-        )),
-    }
-}
-
-fn tag(object: &Object) -> ETag {
-    ETag::Strong(object.e_tag.clone())
-}
-
-fn summary(object: &Arc<Object>) -> s3s::dto::Object {
-    s3s::dto::Object {
-        key: Some(object.key.clone()),
-        size: Some(object.size as i64),
-        e_tag: Some(tag(object)),
-        last_modified: Some(object.modified.into()),
-        storage_class: Some(ObjectStorageClass::from_static(
-            ObjectStorageClass::STANDARD,
-        )),
-        ..Default::default()
-    }
-}
-
-/// Refuses a read whose conditions do not hold.
-fn check_read(
-    object: &Object,
-    if_match: Option<&ETagCondition>,
-    if_none_match: Option<&ETagCondition>,
-) -> S3Result<()> {
-    let is = |condition: &ETagCondition| {
-        condition
-            .as_etag()
-            .is_none_or(|tag| tag.value() == object.e_tag)
-    };
-    if if_match.is_some_and(|condition| !is(condition)) {
-        return Err(s3_error!(PreconditionFailed));
-    }
-    if if_none_match.is_some_and(is) {
-        return Err(s3_error!(NotModified));
-    }
-    Ok(())
-}
+use super::buckets::object_acl;
+use super::front::Asked;
+use super::objects::check_version;
+use super::tags::{self, Tags};
 
 #[async_trait::async_trait]
 impl s3s::S3 for Backend {
     async fn list_buckets(
         &self,
-        _: S3Request<ListBucketsInput>,
+        req: S3Request<ListBucketsInput>,
     ) -> S3Result<S3Response<ListBucketsOutput>> {
-        let buckets = self
-            .store
-            .list_buckets()
-            .into_iter()
-            .map(|(name, created)| Bucket {
-                name: Some(name),
-                creation_date: Some(created.into()),
-                ..Default::default()
-            });
-        Ok(S3Response::new(ListBucketsOutput {
-            buckets: Some(buckets.collect()),
-            ..Default::default()
-        }))
+        Ok(S3Response::new(self.buckets(req.input)?))
     }
 
     async fn create_bucket(
         &self,
         req: S3Request<CreateBucketInput>,
     ) -> S3Result<S3Response<CreateBucketOutput>> {
-        if !self
-            .store
-            .create_bucket(&req.input.bucket)
-            .map_err(internal)?
-        {
-            return Err(s3_error!(BucketAlreadyOwnedByYou));
-        }
-        Ok(S3Response::new(CreateBucketOutput {
-            location: Some(format!("/{}", req.input.bucket)),
-        }))
+        Ok(S3Response::new(self.make_bucket(
+            req.input,
+            &req.headers,
+            req.extensions.get(),
+        )?))
+    }
+
+    async fn head_bucket(
+        &self,
+        req: S3Request<HeadBucketInput>,
+    ) -> S3Result<S3Response<HeadBucketOutput>> {
+        Ok(S3Response::new(self.bucket_head(&req.input.bucket)?))
+    }
+
+    async fn get_bucket_location(
+        &self,
+        req: S3Request<GetBucketLocationInput>,
+    ) -> S3Result<S3Response<GetBucketLocationOutput>> {
+        Ok(S3Response::new(self.location(&req.input.bucket)?))
+    }
+
+    async fn put_object(
+        &self,
+        req: S3Request<PutObjectInput>,
+    ) -> S3Result<S3Response<PutObjectOutput>> {
+        Ok(S3Response::new(self.put(req).await?))
+    }
+
+    async fn get_object(
+        &self,
+        req: S3Request<GetObjectInput>,
+    ) -> S3Result<S3Response<GetObjectOutput>> {
+        Ok(S3Response::new(self.read(&req.input)?))
+    }
+
+    async fn copy_object(
+        &self,
+        req: S3Request<CopyObjectInput>,
+    ) -> S3Result<S3Response<CopyObjectOutput>> {
+        Ok(S3Response::new(self.copy(req).await?))
+    }
+
+    async fn get_object_attributes(
+        &self,
+        req: S3Request<GetObjectAttributesInput>,
+    ) -> S3Result<S3Response<GetObjectAttributesOutput>> {
+        Ok(S3Response::new(self.attributes(&req.input)?))
+    }
+
+    async fn delete_objects(
+        &self,
+        req: S3Request<DeleteObjectsInput>,
+    ) -> S3Result<S3Response<DeleteObjectsOutput>> {
+        Ok(S3Response::new(self.remove_all(req.input)?))
+    }
+
+    async fn list_objects(
+        &self,
+        req: S3Request<ListObjectsInput>,
+    ) -> S3Result<S3Response<ListObjectsOutput>> {
+        Ok(S3Response::new(self.list_first(req.input)?))
+    }
+
+    async fn list_objects_v2(
+        &self,
+        req: S3Request<ListObjectsV2Input>,
+    ) -> S3Result<S3Response<ListObjectsV2Output>> {
+        Ok(S3Response::new(self.list_second(req.input)?))
+    }
+
+    async fn list_object_versions(
+        &self,
+        req: S3Request<ListObjectVersionsInput>,
+    ) -> S3Result<S3Response<ListObjectVersionsOutput>> {
+        Ok(S3Response::new(self.list_versions(req.input)?))
+    }
+
+    async fn create_multipart_upload(
+        &self,
+        req: S3Request<CreateMultipartUploadInput>,
+    ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
+        Ok(S3Response::new(self.begin_upload(req)?))
+    }
+
+    async fn upload_part(
+        &self,
+        req: S3Request<UploadPartInput>,
+    ) -> S3Result<S3Response<UploadPartOutput>> {
+        Ok(S3Response::new(self.add_part(req).await?))
+    }
+
+    async fn upload_part_copy(
+        &self,
+        req: S3Request<UploadPartCopyInput>,
+    ) -> S3Result<S3Response<UploadPartCopyOutput>> {
+        Ok(S3Response::new(self.copy_part(req.input).await?))
+    }
+
+    async fn list_parts(
+        &self,
+        req: S3Request<ListPartsInput>,
+    ) -> S3Result<S3Response<ListPartsOutput>> {
+        Ok(S3Response::new(self.parts(req.input)?))
+    }
+
+    async fn list_multipart_uploads(
+        &self,
+        req: S3Request<ListMultipartUploadsInput>,
+    ) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
+        Ok(S3Response::new(self.list_uploads(req.input)?))
+    }
+
+    async fn head_object(
+        &self,
+        req: S3Request<HeadObjectInput>,
+    ) -> S3Result<S3Response<HeadObjectOutput>> {
+        let (output, headers) = self.head(&req.input)?;
+        Ok(S3Response::with_headers(output, headers))
     }
 
     async fn delete_bucket(
@@ -136,342 +184,296 @@ impl s3s::S3 for Backend {
         req: S3Request<DeleteBucketInput>,
     ) -> S3Result<S3Response<DeleteBucketOutput>> {
         self.store.delete_bucket(&req.input.bucket)?;
+        self.uploads.forget(&req.input.bucket);
         Ok(S3Response::new(DeleteBucketOutput::default()))
-    }
-
-    async fn head_bucket(
-        &self,
-        req: S3Request<HeadBucketInput>,
-    ) -> S3Result<S3Response<HeadBucketOutput>> {
-        if !self.store.has_bucket(&req.input.bucket) {
-            return Err(s3_error!(NoSuchBucket));
-        }
-        Ok(S3Response::new(HeadBucketOutput::default()))
-    }
-
-    async fn get_bucket_location(
-        &self,
-        req: S3Request<GetBucketLocationInput>,
-    ) -> S3Result<S3Response<GetBucketLocationOutput>> {
-        if !self.store.has_bucket(&req.input.bucket) {
-            return Err(s3_error!(NoSuchBucket));
-        }
-        Ok(S3Response::new(GetBucketLocationOutput::default()))
-    }
-
-    async fn put_object(
-        &self,
-        req: S3Request<PutObjectInput>,
-    ) -> S3Result<S3Response<PutObjectOutput>> {
-        let input = req.input;
-        if input.key.len() > KEY_LIMIT {
-            return Err(s3_error!(KeyTooLongError));
-        }
-        let condition = condition(input.if_match.as_ref(), input.if_none_match.as_ref())?;
-        if !self.store.has_bucket(&input.bucket) {
-            return Err(s3_error!(NoSuchBucket));
-        }
-        let expected = Expected {
-            md5: input.content_md5.clone(),
-            sums: sums!(input),
-            algorithm: input.checksum_algorithm.clone(),
-            trailers: req.trailing_headers,
-        };
-        let (staged, checksums) = stage(&self.store, input.body, expected).await?;
-        let attributes = Attributes {
-            content_type: input.content_type,
-            content_encoding: input.content_encoding,
-            content_disposition: input.content_disposition,
-            content_language: input.content_language,
-            cache_control: input.cache_control,
-            metadata: input.metadata.unwrap_or_default().into_iter().collect(),
-            checksums: checksums.into_iter().collect(),
-        };
-        let object =
-            self.store
-                .commit(&input.bucket, &input.key, staged, attributes, &condition)?;
-        let sum = |name: &str| object.attributes.checksums.get(name).cloned();
-        Ok(S3Response::new(PutObjectOutput {
-            e_tag: Some(tag(&object)),
-            checksum_crc32: sum("CRC32"),
-            checksum_crc32c: sum("CRC32C"),
-            checksum_sha1: sum("SHA1"),
-            checksum_sha256: sum("SHA256"),
-            checksum_crc64nvme: sum("CRC64NVME"),
-            ..Default::default()
-        }))
-    }
-
-    async fn get_object(
-        &self,
-        req: S3Request<GetObjectInput>,
-    ) -> S3Result<S3Response<GetObjectOutput>> {
-        let input = req.input;
-        let (object, file) = self.store.read(&input.bucket, &input.key)?;
-        check_read(
-            &object,
-            input.if_match.as_ref(),
-            input.if_none_match.as_ref(),
-        )?;
-        let range = match &input.range {
-            Some(range) => range
-                .check(object.size)
-                .map_err(|_| s3_error!(InvalidRange))?,
-            None => 0..object.size,
-        };
-        let attributes = &object.attributes;
-        // A checksum is of the whole object.
-        let whole = input.range.is_none() && input.checksum_mode.is_some();
-        let sum = |name: &str| attributes.checksums.get(name).filter(|_| whole).cloned();
-        let output = GetObjectOutput {
-            accept_ranges: Some("bytes".to_owned()),
-            content_range: input
-                .range
-                .map(|_| format!("bytes {}-{}/{}", range.start, range.end - 1, object.size)),
-            content_length: Some((range.end - range.start) as i64),
-            body: Some(contents(file, &range)?),
-            e_tag: Some(tag(&object)),
-            last_modified: Some(object.modified.into()),
-            content_type: Some(
-                attributes
-                    .content_type
-                    .clone()
-                    .unwrap_or_else(|| DEFAULT_TYPE.to_owned()),
-            ),
-            content_encoding: attributes.content_encoding.clone(),
-            content_disposition: attributes.content_disposition.clone(),
-            content_language: attributes.content_language.clone(),
-            cache_control: attributes.cache_control.clone(),
-            metadata: Some(attributes.metadata.clone().into_iter().collect()),
-            checksum_crc32: sum("CRC32"),
-            checksum_crc32c: sum("CRC32C"),
-            checksum_sha1: sum("SHA1"),
-            checksum_sha256: sum("SHA256"),
-            checksum_crc64nvme: sum("CRC64NVME"),
-            ..Default::default()
-        };
-        Ok(S3Response::new(output))
-    }
-
-    async fn head_object(
-        &self,
-        req: S3Request<HeadObjectInput>,
-    ) -> S3Result<S3Response<HeadObjectOutput>> {
-        let object = self.store.get(&req.input.bucket, &req.input.key)?;
-        check_read(
-            &object,
-            req.input.if_match.as_ref(),
-            req.input.if_none_match.as_ref(),
-        )?;
-        let attributes = &object.attributes;
-        let output = HeadObjectOutput {
-            accept_ranges: Some("bytes".to_owned()),
-            content_length: Some(object.size as i64),
-            e_tag: Some(tag(&object)),
-            last_modified: Some(object.modified.into()),
-            content_type: Some(
-                attributes
-                    .content_type
-                    .clone()
-                    .unwrap_or_else(|| DEFAULT_TYPE.to_owned()),
-            ),
-            content_encoding: attributes.content_encoding.clone(),
-            content_disposition: attributes.content_disposition.clone(),
-            content_language: attributes.content_language.clone(),
-            cache_control: attributes.cache_control.clone(),
-            metadata: Some(attributes.metadata.clone().into_iter().collect()),
-            ..Default::default()
-        };
-        Ok(S3Response::new(output))
-    }
-
-    async fn copy_object(
-        &self,
-        req: S3Request<CopyObjectInput>,
-    ) -> S3Result<S3Response<CopyObjectOutput>> {
-        let input = req.input;
-        let CopySource::Bucket { bucket, key, .. } = &input.copy_source else {
-            return Err(s3_error!(NotImplemented, "the source must be bucket/key"));
-        };
-        let (source, file) = self.store.read(bucket, key)?;
-        let body = contents(file, &(0..source.size))?;
-        let (staged, _) = stage(&self.store, Some(body), Expected::default()).await?;
-        let replaces = input
-            .metadata_directive
-            .as_ref()
-            .is_some_and(|d| d.as_str() == MetadataDirective::REPLACE);
-        let attributes = if replaces {
-            Attributes {
-                content_type: input.content_type,
-                content_encoding: input.content_encoding,
-                content_disposition: input.content_disposition,
-                content_language: input.content_language,
-                cache_control: input.cache_control,
-                metadata: input.metadata.unwrap_or_default().into_iter().collect(),
-                ..source.attributes.clone()
-            }
-        } else {
-            source.attributes.clone()
-        };
-        let object = self.store.commit(
-            &input.bucket,
-            &input.key,
-            staged,
-            attributes,
-            &Condition::Always,
-        )?;
-        Ok(S3Response::new(CopyObjectOutput {
-            copy_object_result: Some(CopyObjectResult {
-                e_tag: Some(tag(&object)),
-                last_modified: Some(object.modified.into()),
-                ..Default::default()
-            }),
-            ..Default::default()
-        }))
     }
 
     async fn delete_object(
         &self,
         req: S3Request<DeleteObjectInput>,
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
-        self.store.delete(&req.input.bucket, &req.input.key)?;
-        Ok(S3Response::with_status(
-            DeleteObjectOutput::default(),
-            http::StatusCode::NO_CONTENT,
-        ))
-    }
-
-    async fn delete_objects(
-        &self,
-        req: S3Request<DeleteObjectsInput>,
-    ) -> S3Result<S3Response<DeleteObjectsOutput>> {
-        let (mut deleted, mut errors) = (Vec::new(), Vec::new());
-        for object in req.input.delete.objects {
-            match self.store.delete(&req.input.bucket, &object.key) {
-                Ok(()) => deleted.push(DeletedObject {
-                    key: Some(object.key),
-                    ..Default::default()
-                }),
-                Err(StoreError::NoSuchBucket) => return Err(s3_error!(NoSuchBucket)),
-                Err(error) => errors.push(Error {
-                    key: Some(object.key),
-                    code: Some("InternalError".to_owned()),
-                    message: Some(error.to_string()),
-                    ..Default::default()
-                }),
-            }
-        }
-        Ok(S3Response::new(DeleteObjectsOutput {
-            deleted: Some(deleted),
-            errors: Some(errors),
-            ..Default::default()
-        }))
-    }
-
-    async fn list_objects_v2(
-        &self,
-        req: S3Request<ListObjectsV2Input>,
-    ) -> S3Result<S3Response<ListObjectsV2Output>> {
-        let input = req.input;
-        let limit = input.max_keys.unwrap_or(PAGE_LIMIT).clamp(0, PAGE_LIMIT);
-        let after = input
-            .continuation_token
-            .as_ref()
-            .or(input.start_after.as_ref());
-        let page = self.store.list(
-            &input.bucket,
-            input.prefix.as_deref().unwrap_or_default(),
-            input.delimiter.as_deref(),
-            after.map_or("", String::as_str),
-            usize::try_from(limit).unwrap_or(0),
-        )?;
-        let prefixes = page.prefixes.into_iter().map(|prefix| CommonPrefix {
-            prefix: Some(prefix),
-        });
-        let (contents, common_prefixes): (Vec<_>, Vec<_>) = (
-            page.objects.iter().map(summary).collect(),
-            prefixes.collect(),
-        );
-        let output = ListObjectsV2Output {
-            key_count: Some((contents.len() + common_prefixes.len()) as i32),
-            contents: Some(contents),
-            common_prefixes: Some(common_prefixes),
-            is_truncated: Some(page.next.is_some()),
-            next_continuation_token: page.next,
-            continuation_token: input.continuation_token,
-            name: Some(input.bucket),
-            prefix: input.prefix,
-            delimiter: input.delimiter,
-            max_keys: Some(limit),
-            start_after: input.start_after,
-            ..Default::default()
-        };
-        Ok(S3Response::new(output))
-    }
-
-    async fn list_objects(
-        &self,
-        req: S3Request<ListObjectsInput>,
-    ) -> S3Result<S3Response<ListObjectsOutput>> {
-        let marker = req.input.marker.clone();
-        let second = self.list_objects_v2(req.map_input(Into::into)).await?;
-        Ok(second.map_output(|page| ListObjectsOutput {
-            contents: page.contents,
-            common_prefixes: page.common_prefixes,
-            delimiter: page.delimiter,
-            is_truncated: page.is_truncated,
-            marker,
-            max_keys: page.max_keys,
-            name: page.name,
-            next_marker: page.next_continuation_token,
-            prefix: page.prefix,
-            ..Default::default()
-        }))
-    }
-
-    async fn create_multipart_upload(
-        &self,
-        req: S3Request<CreateMultipartUploadInput>,
-    ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
-        self.begin_upload(req.input)
-    }
-
-    async fn upload_part(
-        &self,
-        req: S3Request<UploadPartInput>,
-    ) -> S3Result<S3Response<UploadPartOutput>> {
-        self.add_part(req).await
-    }
-
-    async fn list_parts(
-        &self,
-        req: S3Request<ListPartsInput>,
-    ) -> S3Result<S3Response<ListPartsOutput>> {
-        self.parts(req.input)
-    }
-
-    async fn complete_multipart_upload(
-        &self,
-        req: S3Request<CompleteMultipartUploadInput>,
-    ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
-        let condition = condition(
-            req.input.if_match.as_ref(),
-            req.input.if_none_match.as_ref(),
-        )?;
-        self.complete_upload(req.input, &condition)
+        self.remove(&req.input)?;
+        Ok(S3Response::new(DeleteObjectOutput::default()))
     }
 
     async fn abort_multipart_upload(
         &self,
         req: S3Request<AbortMultipartUploadInput>,
     ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
-        self.abort_upload(&req.input.upload_id)?;
-        Ok(S3Response::with_status(
-            AbortMultipartUploadOutput::default(),
-            http::StatusCode::NO_CONTENT,
+        let input = req.input;
+        self.abort_upload(&input.bucket, &input.key, &input.upload_id)?;
+        Ok(S3Response::new(AbortMultipartUploadOutput::default()))
+    }
+
+    async fn complete_multipart_upload(
+        &self,
+        req: S3Request<CompleteMultipartUploadInput>,
+    ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+        let asked = req.extensions.get::<Arc<Asked>>();
+        let location = asked.map(|asked| asked.location());
+        let output = self.complete_upload(req, location.unwrap_or_default())?;
+        Ok(S3Response::new(output))
+    }
+
+    async fn get_object_tagging(
+        &self,
+        req: S3Request<GetObjectTaggingInput>,
+    ) -> S3Result<S3Response<GetObjectTaggingOutput>> {
+        check_version(req.input.version_id.as_ref())?;
+        let object = self.store.get(&req.input.bucket, &req.input.key)?;
+        Ok(S3Response::new(GetObjectTaggingOutput {
+            tag_set: object.attributes.tags.set(),
+            version_id: None,
+        }))
+    }
+
+    async fn put_object_tagging(
+        &self,
+        req: S3Request<PutObjectTaggingInput>,
+    ) -> S3Result<S3Response<PutObjectTaggingOutput>> {
+        let input = req.input;
+        check_version(input.version_id.as_ref())?;
+        let tags = tags::of_object(input.tagging.tag_set)?;
+        self.store.tag(&input.bucket, &input.key, tags)?;
+        Ok(S3Response::new(PutObjectTaggingOutput::default()))
+    }
+
+    async fn delete_object_tagging(
+        &self,
+        req: S3Request<DeleteObjectTaggingInput>,
+    ) -> S3Result<S3Response<DeleteObjectTaggingOutput>> {
+        check_version(req.input.version_id.as_ref())?;
+        self.store
+            .tag(&req.input.bucket, &req.input.key, Tags::default())?;
+        Ok(S3Response::new(DeleteObjectTaggingOutput::default()))
+    }
+
+    async fn get_object_acl(
+        &self,
+        req: S3Request<GetObjectAclInput>,
+    ) -> S3Result<S3Response<GetObjectAclOutput>> {
+        check_version(req.input.version_id.as_ref())?;
+        self.store.get(&req.input.bucket, &req.input.key)?;
+        Ok(S3Response::new(object_acl()))
+    }
+
+    async fn get_object_retention(
+        &self,
+        req: S3Request<GetObjectRetentionInput>,
+    ) -> S3Result<S3Response<GetObjectRetentionOutput>> {
+        check_version(req.input.version_id.as_ref())?;
+        self.no_lock(&req.input.bucket)
+    }
+
+    async fn get_object_legal_hold(
+        &self,
+        req: S3Request<GetObjectLegalHoldInput>,
+    ) -> S3Result<S3Response<GetObjectLegalHoldOutput>> {
+        check_version(req.input.version_id.as_ref())?;
+        self.no_lock(&req.input.bucket)
+    }
+
+    async fn get_bucket_tagging(
+        &self,
+        req: S3Request<GetBucketTaggingInput>,
+    ) -> S3Result<S3Response<GetBucketTaggingOutput>> {
+        let tags = self.store.facts(&req.input.bucket)?.tags;
+        if tags.is_empty() {
+            return self.unset(&req.input.bucket, S3ErrorCode::NoSuchTagSet);
+        }
+        Ok(S3Response::new(GetBucketTaggingOutput {
+            tag_set: tags.set(),
+        }))
+    }
+
+    async fn put_bucket_tagging(
+        &self,
+        req: S3Request<PutBucketTaggingInput>,
+    ) -> S3Result<S3Response<PutBucketTaggingOutput>> {
+        let tags = tags::of_bucket(req.input.tagging.tag_set)?;
+        self.store.tag_bucket(&req.input.bucket, tags)?;
+        Ok(S3Response::new(PutBucketTaggingOutput::default()))
+    }
+
+    async fn delete_bucket_tagging(
+        &self,
+        req: S3Request<DeleteBucketTaggingInput>,
+    ) -> S3Result<S3Response<DeleteBucketTaggingOutput>> {
+        self.store.tag_bucket(&req.input.bucket, Tags::default())?;
+        Ok(S3Response::new(DeleteBucketTaggingOutput::default()))
+    }
+
+    async fn get_bucket_versioning(
+        &self,
+        req: S3Request<GetBucketVersioningInput>,
+    ) -> S3Result<S3Response<GetBucketVersioningOutput>> {
+        self.check_bucket(&req.input.bucket)?;
+        Ok(S3Response::new(GetBucketVersioningOutput::default()))
+    }
+
+    async fn get_bucket_logging(
+        &self,
+        req: S3Request<GetBucketLoggingInput>,
+    ) -> S3Result<S3Response<GetBucketLoggingOutput>> {
+        self.check_bucket(&req.input.bucket)?;
+        Ok(S3Response::new(GetBucketLoggingOutput::default()))
+    }
+
+    async fn get_bucket_notification_configuration(
+        &self,
+        req: S3Request<GetBucketNotificationConfigurationInput>,
+    ) -> S3Result<S3Response<GetBucketNotificationConfigurationOutput>> {
+        self.check_bucket(&req.input.bucket)?;
+        Ok(S3Response::new(
+            GetBucketNotificationConfigurationOutput::default(),
         ))
     }
-}
 
-/// Type of an object whose writer named none.
-const DEFAULT_TYPE: &str = "binary/octet-stream";
+    async fn get_bucket_accelerate_configuration(
+        &self,
+        req: S3Request<GetBucketAccelerateConfigurationInput>,
+    ) -> S3Result<S3Response<GetBucketAccelerateConfigurationOutput>> {
+        self.check_bucket(&req.input.bucket)?;
+        Ok(S3Response::new(
+            GetBucketAccelerateConfigurationOutput::default(),
+        ))
+    }
+
+    async fn get_bucket_acl(
+        &self,
+        req: S3Request<GetBucketAclInput>,
+    ) -> S3Result<S3Response<GetBucketAclOutput>> {
+        Ok(S3Response::new(self.bucket_acl(&req.input.bucket)?))
+    }
+
+    async fn get_bucket_encryption(
+        &self,
+        req: S3Request<GetBucketEncryptionInput>,
+    ) -> S3Result<S3Response<GetBucketEncryptionOutput>> {
+        Ok(S3Response::new(self.encryption(&req.input.bucket)?))
+    }
+
+    async fn get_bucket_request_payment(
+        &self,
+        req: S3Request<GetBucketRequestPaymentInput>,
+    ) -> S3Result<S3Response<GetBucketRequestPaymentOutput>> {
+        Ok(S3Response::new(self.request_payment(&req.input.bucket)?))
+    }
+
+    async fn get_bucket_ownership_controls(
+        &self,
+        req: S3Request<GetBucketOwnershipControlsInput>,
+    ) -> S3Result<S3Response<GetBucketOwnershipControlsOutput>> {
+        Ok(S3Response::new(self.ownership(&req.input.bucket)?))
+    }
+
+    async fn get_public_access_block(
+        &self,
+        req: S3Request<GetPublicAccessBlockInput>,
+    ) -> S3Result<S3Response<GetPublicAccessBlockOutput>> {
+        Ok(S3Response::new(self.access_block(&req.input.bucket)?))
+    }
+
+    async fn get_bucket_policy(
+        &self,
+        req: S3Request<GetBucketPolicyInput>,
+    ) -> S3Result<S3Response<GetBucketPolicyOutput>> {
+        self.unset(&req.input.bucket, S3ErrorCode::NoSuchBucketPolicy)
+    }
+
+    async fn get_bucket_policy_status(
+        &self,
+        req: S3Request<GetBucketPolicyStatusInput>,
+    ) -> S3Result<S3Response<GetBucketPolicyStatusOutput>> {
+        self.unset(&req.input.bucket, S3ErrorCode::NoSuchBucketPolicy)
+    }
+
+    async fn get_bucket_lifecycle_configuration(
+        &self,
+        req: S3Request<GetBucketLifecycleConfigurationInput>,
+    ) -> S3Result<S3Response<GetBucketLifecycleConfigurationOutput>> {
+        self.unset(&req.input.bucket, S3ErrorCode::NoSuchLifecycleConfiguration)
+    }
+
+    async fn get_bucket_cors(
+        &self,
+        req: S3Request<GetBucketCorsInput>,
+    ) -> S3Result<S3Response<GetBucketCorsOutput>> {
+        self.unset(&req.input.bucket, S3ErrorCode::NoSuchCORSConfiguration)
+    }
+
+    async fn get_bucket_website(
+        &self,
+        req: S3Request<GetBucketWebsiteInput>,
+    ) -> S3Result<S3Response<GetBucketWebsiteOutput>> {
+        self.unset(&req.input.bucket, S3ErrorCode::NoSuchWebsiteConfiguration)
+    }
+
+    async fn get_bucket_replication(
+        &self,
+        req: S3Request<GetBucketReplicationInput>,
+    ) -> S3Result<S3Response<GetBucketReplicationOutput>> {
+        self.unset(
+            &req.input.bucket,
+            S3ErrorCode::ReplicationConfigurationNotFoundError,
+        )
+    }
+
+    async fn get_object_lock_configuration(
+        &self,
+        req: S3Request<GetObjectLockConfigurationInput>,
+    ) -> S3Result<S3Response<GetObjectLockConfigurationOutput>> {
+        self.unset(
+            &req.input.bucket,
+            S3ErrorCode::ObjectLockConfigurationNotFoundError,
+        )
+    }
+
+    async fn delete_bucket_policy(
+        &self,
+        req: S3Request<DeleteBucketPolicyInput>,
+    ) -> S3Result<S3Response<DeleteBucketPolicyOutput>> {
+        self.check_bucket(&req.input.bucket)?;
+        Ok(S3Response::new(DeleteBucketPolicyOutput::default()))
+    }
+
+    async fn delete_bucket_encryption(
+        &self,
+        req: S3Request<DeleteBucketEncryptionInput>,
+    ) -> S3Result<S3Response<DeleteBucketEncryptionOutput>> {
+        self.check_bucket(&req.input.bucket)?;
+        Ok(S3Response::new(DeleteBucketEncryptionOutput::default()))
+    }
+
+    async fn delete_bucket_lifecycle(
+        &self,
+        req: S3Request<DeleteBucketLifecycleInput>,
+    ) -> S3Result<S3Response<DeleteBucketLifecycleOutput>> {
+        self.check_bucket(&req.input.bucket)?;
+        Ok(S3Response::new(DeleteBucketLifecycleOutput::default()))
+    }
+
+    async fn delete_bucket_cors(
+        &self,
+        req: S3Request<DeleteBucketCorsInput>,
+    ) -> S3Result<S3Response<DeleteBucketCorsOutput>> {
+        self.check_bucket(&req.input.bucket)?;
+        Ok(S3Response::new(DeleteBucketCorsOutput::default()))
+    }
+
+    async fn delete_bucket_website(
+        &self,
+        req: S3Request<DeleteBucketWebsiteInput>,
+    ) -> S3Result<S3Response<DeleteBucketWebsiteOutput>> {
+        self.check_bucket(&req.input.bucket)?;
+        Ok(S3Response::new(DeleteBucketWebsiteOutput::default()))
+    }
+
+    async fn delete_bucket_replication(
+        &self,
+        req: S3Request<DeleteBucketReplicationInput>,
+    ) -> S3Result<S3Response<DeleteBucketReplicationOutput>> {
+        self.check_bucket(&req.input.bucket)?;
+        Ok(S3Response::new(DeleteBucketReplicationOutput::default()))
+    }
+}

@@ -7,19 +7,31 @@
 //! listing.
 
 mod api;
+mod attributes;
+mod buckets;
+mod chunked;
+mod complete;
+mod conditions;
 mod contents;
+mod copy;
+mod fault;
+mod front;
+mod list;
+mod members;
 mod multipart;
 mod names;
+mod objects;
 mod store;
+mod tags;
 
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use axum::body::Body;
 use axum::extract::Request;
-use axum::http::{Response, StatusCode};
+use axum::http::{HeaderMap, Response, StatusCode};
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -28,19 +40,20 @@ use s3s::auth::{S3Auth, SecretKey};
 use s3s::crypto::{Checksum as _, Md5};
 use s3s::host::{S3Host, VirtualHost};
 use s3s::service::{S3Service, S3ServiceBuilder};
-use s3s::{S3Result, s3_error};
+use s3s::{S3Error, S3ErrorCode, S3Result, s3_error};
 
 use crate::action::{S3Action, ServiceId};
-use crate::config::SECRET_KEY;
 use crate::error::ServiceError;
 use crate::faults::{Faults, Verdict};
 use crate::guard;
 use crate::private;
-use crate::rest;
 pub use crate::rest::encode;
-use crate::router::Service;
+use crate::service::Service;
+use attributes::Attributes;
+use fault::{Fault, fault};
+use front::Asked;
 use multipart::Uploads;
-use store::{Attributes, Condition, Staged, Store, StoreError};
+use store::{Condition, Staged, Store, StoreError};
 
 /// Age at which the leavings of a writer that was cut off are removed at the next start.
 const LEAVINGS_AGE: Duration = Duration::from_secs(3_600);
@@ -52,27 +65,38 @@ pub struct S3 {
     store: Arc<Store>,
 }
 
+/// Whose buckets these are, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Home {
+    /// Account that owns every bucket.
+    pub account: String,
+    /// Region of the buckets that no request made.
+    pub region: String,
+}
+
 /// What `s3s` calls.
 struct Backend {
     store: Arc<Store>,
     uploads: Uploads,
+    home: Home,
 }
 
 impl S3 {
     /// Opens the store under `root` and creates the buckets that are not there yet.
-    pub fn open(root: &Path, buckets: &[String], faults: Faults) -> io::Result<Self> {
+    pub fn open(root: &Path, buckets: &[String], home: Home, faults: Faults) -> io::Result<Self> {
         private::create_dir_all(root)?;
         store::sweep(root, LEAVINGS_AGE);
         let store = Arc::new(Store::open(root)?);
         for bucket in buckets {
-            store.create_bucket(bucket)?;
+            store.create_bucket(bucket, None)?;
         }
         let mut builder = S3ServiceBuilder::new(Backend {
             store: store.clone(),
             uploads: Uploads::open(root.join(".uploads"))?,
+            home: home.clone(),
         });
         builder.set_auth(LocalAuth);
-        builder.set_access(LocalAccess { faults });
+        builder.set_access(LocalAccess { faults, home });
         builder.set_host(LocalHost);
         Ok(S3 {
             service: builder.build(),
@@ -81,19 +105,29 @@ impl S3 {
     }
 
     /// Answers one HTTP request.
-    pub async fn http(&self, mut request: Request) -> Response<Body> {
+    pub async fn http(&self, request: Request) -> Response<Body> {
+        let asked = Arc::new(Asked::of(&request));
         let struck = Struck::default();
-        request.extensions_mut().insert(struck.clone());
+        let mut response = match front::admit(request, SystemTime::now()).await {
+            Ok(mut request) => {
+                request.extensions_mut().insert(struck.clone());
+                request.extensions_mut().insert(asked.clone());
+                self.answer_admitted(request, &struck).await
+            }
+            Err(fault) => fault.response(),
+        };
+        response = front::finish(response, &asked, struck.action()).await;
+        guard::sandbox(&mut response);
+        response
+    }
+
+    async fn answer_admitted(&self, request: Request, struck: &Struck) -> Response<Body> {
         let request = request.map(s3s::Body::http_body_unsync);
         let answer = self.service.call(request).await;
-        match (struck.0.get(), answer) {
+        match (struck.verdict(), answer) {
             (Some(Ok(Verdict::Lose)), _) => Response::new(Body::empty()),
             (Some(Err(refused)), _) => error_response(refused),
-            (Some(Ok(Verdict::Proceed)) | None, Ok(response)) => {
-                let mut response = response.map(Body::new);
-                guard::sandbox(&mut response);
-                response
-            }
+            (Some(Ok(Verdict::Proceed)) | None, Ok(response)) => response.map(Body::new),
             (Some(Ok(Verdict::Proceed)) | None, Err(error)) => {
                 let error = format!("{error:?}");
                 error_response(&ServiceError::with_status(500, "InternalError", error))
@@ -154,7 +188,7 @@ fn service_error(error: &StoreError, name: &str) -> ServiceError {
         StoreError::NoSuchBucket => (404, "NoSuchBucket"),
         StoreError::NoSuchKey => (404, "NoSuchKey"),
         StoreError::BucketNotEmpty => (409, "BucketNotEmpty"),
-        StoreError::PreconditionFailed => (412, "PreconditionFailed"),
+        StoreError::PreconditionFailed(_) => (412, "PreconditionFailed"),
         StoreError::Io(_) => (500, "InternalError"),
     };
     ServiceError::with_status(status, code, format!("{name}: {error}"))
@@ -170,67 +204,85 @@ fn bucket_of_host(host: &str) -> Option<&str> {
 }
 
 fn error_response(error: &ServiceError) -> Response<Body> {
-    let ServiceError {
-        code,
-        message,
-        status,
-    } = error;
-    let document = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>{code}</Code><Message>{message}</Message></Error>"
-    );
-    let mut response = rest::typed("application/xml", document);
-    *response.status_mut() =
-        StatusCode::from_u16(*status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    response
+    let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let code = S3ErrorCode::Custom(error.code.clone().into());
+    Fault::new(code, error.message.clone())
+        .with_status(status)
+        .response()
 }
 
-/// Any access key with the local secret; unsigned requests too, so that a browser shows a report.
+/// Nothing is signed that comes to `s3s`: the front has taken the signatures off.
 struct LocalAuth;
 
 #[async_trait::async_trait]
 impl S3Auth for LocalAuth {
     async fn get_secret_key(&self, _access_key: &str) -> S3Result<SecretKey> {
-        Ok(SecretKey::from(SECRET_KEY))
+        Err(s3_error!(
+            InternalError,
+            "a signature was left on a request"
+        ))
     }
 }
 
-/// Lets everybody do what is an [`S3Action`], unless a fault strikes.
+/// Lets everybody do what is an [`S3Action`], with members that are honoured, unless a fault strikes.
 struct LocalAccess {
     faults: Faults,
+    home: Home,
 }
 
-/// How a request was struck, for the answer that `s3s` cannot give.
+/// What a request asks for and how it was struck, for the answer that `s3s` cannot give.
 #[derive(Clone, Default)]
-struct Struck(Arc<OnceLock<Result<Verdict, ServiceError>>>);
+struct Struck(Arc<OnceLock<(S3Action, Result<Verdict, ServiceError>)>>);
+
+impl Struck {
+    fn action(&self) -> Option<S3Action> {
+        self.0.get().map(|(action, _)| *action)
+    }
+
+    fn verdict(&self) -> Option<&Result<Verdict, ServiceError>> {
+        self.0.get().map(|(_, verdict)| verdict)
+    }
+}
+
+impl LocalAccess {
+    /// The action of a request, if every member of the request is honoured.
+    fn action(&self, name: &str, query: &str, headers: &HeaderMap) -> Result<S3Action, Fault> {
+        let action =
+            S3Action::parse(name).ok_or_else(|| Fault::not_offered(&format!("s3:{name}")))?;
+        let parameters = crate::rest::query(query.as_bytes());
+        if let Some(member) = members::refused(action, headers, &parameters) {
+            return Err(Fault::not_offered(&member));
+        }
+        let owners = [
+            "x-amz-expected-bucket-owner",
+            "x-amz-source-expected-bucket-owner",
+        ];
+        let account = self.home.account.as_str();
+        let mut named = owners.iter().filter_map(|name| headers.get(*name));
+        if named.any(|id| id != account) {
+            return Err(fault(S3ErrorCode::AccessDenied));
+        }
+        Ok(action)
+    }
+}
 
 #[async_trait::async_trait]
 impl S3Access for LocalAccess {
     async fn check(&self, context: &mut S3AccessContext<'_>) -> S3Result<()> {
         let name = context.s3_op().name();
-        // Other writes cannot come so far without a signature.
-        if name == "PostObject" && context.credentials().is_none() {
-            return Err(s3_error!(
-                AccessDenied,
-                "a form must carry its signed policy"
-            ));
-        }
-        let Some(action) = S3Action::parse(name) else {
-            return Err(s3_error!(
-                NotImplemented,
-                "the local cloud does not offer s3:{name}"
-            ));
-        };
+        let query = context.uri().query().unwrap_or_default();
+        let action = self.action(name, query, context.headers())?;
         let verdict = self.faults.admit_s3(action);
         let proceed = matches!(verdict, Ok(Verdict::Proceed));
         if let Some(struck) = context.extensions_mut().get::<Struck>() {
             // One request is checked once.
-            let _ = struck.0.set(verdict);
+            let _ = struck.0.set((action, verdict));
         }
         // The answer is made of the verdict.
         if proceed {
             Ok(())
         } else {
-            Err(s3_error!(InternalError))
+            Err(S3Error::new(S3ErrorCode::InternalError))
         }
     }
 }
@@ -257,85 +309,4 @@ impl S3Host for LocalHost {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use axum::http::Method;
-
-    #[test]
-    fn a_bucket_may_stand_in_the_host() {
-        for (host, bucket) in [
-            ("127.0.0.1:4566", None),
-            ("localhost:4566", None),
-            ("s3.localhost:4566", None),
-            ("b.localhost:4566", Some("b")),
-            ("b.s3.localhost:4566", Some("b")),
-            ("b.127.0.0.1:4566", Some("b")),
-        ] {
-            assert_eq!(bucket_of_host(host), bucket, "{host}");
-        }
-    }
-
-    #[tokio::test]
-    async fn objects_are_written_read_and_listed_in_process() {
-        let dir = tempfile::tempdir().unwrap();
-        let s3 = S3::open(dir.path(), &["bucket".to_owned()], Faults::default()).unwrap();
-        for key in ["a/2", "a/1 ü", "b"] {
-            s3.put("bucket", key, Bytes::from(key)).await.unwrap();
-        }
-        assert_eq!(s3.get("bucket", "a/1 ü").await.unwrap(), "a/1 ü");
-        assert_eq!(s3.list("bucket", "a/").await.unwrap(), ["a/1 ü", "a/2"]);
-        assert_eq!(s3.list("bucket", "a/2").await.unwrap(), ["a/2"]);
-        assert_eq!(
-            s3.get("bucket", "none").await.unwrap_err().code,
-            "NoSuchKey"
-        );
-        assert_eq!(s3.list("none", "").await.unwrap_err().code, "NoSuchBucket");
-    }
-
-    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-    async fn of_many_conditional_writers_one_wins() {
-        let dir = tempfile::tempdir().unwrap();
-        let s3 = S3::open(dir.path(), &["bucket".to_owned()], Faults::default()).unwrap();
-        let put = |n: usize| {
-            let s3 = s3.clone();
-            tokio::spawn(async move {
-                let request = Request::builder()
-                    .method(Method::PUT)
-                    .uri("/bucket/once")
-                    .header("host", "127.0.0.1")
-                    .header("if-none-match", "*")
-                    .body(Body::from(n.to_string()))
-                    .unwrap();
-                s3.http(request).await.status()
-            })
-        };
-        let writers: Vec<_> = (0..64).map(put).collect();
-        let mut won = 0;
-        for writer in writers {
-            match writer.await.unwrap() {
-                StatusCode::OK => won += 1,
-                status => assert_eq!(status, StatusCode::PRECONDITION_FAILED),
-            }
-        }
-        assert_eq!(won, 1);
-    }
-
-    #[tokio::test]
-    async fn faults_refuse_a_write() {
-        let dir = tempfile::tempdir().unwrap();
-        let faults =
-            Faults::parse(r#"{"faults": [{"at": "s3:PutObject", "do": "throttle"}]}"#).unwrap();
-        let s3 = S3::open(dir.path(), &["bucket".to_owned()], faults).unwrap();
-        let put = || {
-            let request = Request::builder().method(Method::PUT).uri("/bucket/k");
-            s3.http(
-                request
-                    .header("host", "127.0.0.1")
-                    .body(Body::empty())
-                    .unwrap(),
-            )
-        };
-        assert_eq!(put().await.status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(put().await.status(), StatusCode::OK);
-    }
-}
+mod tests;

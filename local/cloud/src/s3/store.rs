@@ -17,22 +17,10 @@ use s3s::crypto::{Checksum, Md5};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::attributes::Attributes;
 use super::names::path_of_key;
+use super::tags::Tags;
 use crate::private;
-
-/// What a writer said of an object.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub(super) struct Attributes {
-    pub(super) content_type: Option<String>,
-    pub(super) content_encoding: Option<String>,
-    pub(super) content_disposition: Option<String>,
-    pub(super) content_language: Option<String>,
-    pub(super) cache_control: Option<String>,
-    /// `x-amz-meta-*`.
-    pub(super) metadata: BTreeMap<String, String>,
-    /// Checksums in base64 by algorithm: `CRC32`, `SHA256`.
-    pub(super) checksums: BTreeMap<String, String>,
-}
 
 /// An object as it is now; a later write makes a new one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -74,6 +62,21 @@ pub(super) enum Condition {
     Matches(String),
 }
 
+impl Condition {
+    /// Whether the condition holds for what is there now.
+    fn check(&self, now: Option<&Object>) -> Result<(), StoreError> {
+        match (self, now) {
+            (Condition::Always, _) | (Condition::Absent, None) | (Condition::Present, Some(_)) => {
+                Ok(())
+            }
+            (Condition::Matches(tag), Some(object)) if *tag == object.e_tag => Ok(()),
+            (Condition::Matches(_) | Condition::Present, None) => Err(StoreError::NoSuchKey),
+            (Condition::Matches(_), Some(_)) => Err(StoreError::PreconditionFailed("If-Match")),
+            (Condition::Absent, Some(_)) => Err(StoreError::PreconditionFailed("If-None-Match")),
+        }
+    }
+}
+
 /// Why something cannot be done.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StoreError {
@@ -83,14 +86,24 @@ pub(super) enum StoreError {
     NoSuchKey,
     #[error("the bucket is not empty")]
     BucketNotEmpty,
-    #[error("at least one of the preconditions did not hold")]
-    PreconditionFailed,
+    #[error("the condition of {0} did not hold")]
+    PreconditionFailed(&'static str),
     #[error(transparent)]
     Io(#[from] io::Error),
 }
 
+/// What is known of a bucket, beside its objects.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Facts {
+    /// `None` is the region of the local cloud.
+    pub(super) region: Option<String>,
+    pub(super) tags: Tags,
+}
+
 #[derive(Debug, Default)]
 struct Bucket {
+    facts: Facts,
     objects: BTreeMap<String, Arc<Object>>,
 }
 
@@ -131,7 +144,10 @@ impl Store {
 
     fn load(&self, name: &str) -> io::Result<Bucket> {
         let folder = self.root.join(name);
-        let mut bucket = Bucket::default();
+        let mut bucket = Bucket {
+            facts: self.load_facts(name),
+            objects: BTreeMap::new(),
+        };
         let mut folders = vec![fs::read_dir(&folder)?];
         // By device and number: a link may lead back to where the walk has been.
         let whole = fs::metadata(&folder)?;
@@ -195,6 +211,30 @@ impl Store {
         }))
     }
 
+    /// Where the facts of a bucket are: beside the folder with its objects' metadata.
+    fn facts_path(&self, bucket: &str) -> PathBuf {
+        self.root.join(".meta").join(format!("{bucket}%bucket"))
+    }
+
+    fn load_facts(&self, bucket: &str) -> Facts {
+        let path = self.facts_path(bucket);
+        let facts = match fs::read(&path) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(io::Error::from),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Facts::default()),
+            Err(error) => Err(error),
+        };
+        facts.unwrap_or_else(|error| {
+            tracing::warn!(path = %path.display(), %error, "tags and region of a bucket not read");
+            Facts::default()
+        })
+    }
+
+    fn save_facts(&self, bucket: &str, facts: &Facts) -> io::Result<()> {
+        private::create_dir_all(&self.root.join(".meta"))?;
+        let staged = self.stage(facts)?;
+        fs::rename(&staged.path, self.facts_path(bucket))
+    }
+
     fn meta_path(&self, path: &Path) -> PathBuf {
         let relative = path.strip_prefix(&self.root).unwrap_or(path);
         let mut name = self.root.join(".meta").join(relative).into_os_string();
@@ -208,12 +248,57 @@ impl Store {
     }
 
     /// Makes a bucket; whether it is new.
-    pub(super) fn create_bucket(&self, name: &str) -> io::Result<bool> {
+    pub(super) fn create_bucket(&self, name: &str, region: Option<String>) -> io::Result<bool> {
         private::create_dir_all(&self.root.join(name))?;
         let mut buckets = self.buckets();
-        let new = !buckets.contains_key(name);
-        buckets.entry(name.to_owned()).or_default();
-        Ok(new)
+        if buckets.contains_key(name) {
+            return Ok(false);
+        }
+        let bucket = Bucket {
+            facts: Facts {
+                region,
+                ..Facts::default()
+            },
+            objects: BTreeMap::new(),
+        };
+        self.save_facts(name, &bucket.facts)?;
+        buckets.insert(name.to_owned(), bucket);
+        Ok(true)
+    }
+
+    /// What is known of a bucket.
+    pub(super) fn facts(&self, bucket: &str) -> Result<Facts, StoreError> {
+        let buckets = self.buckets();
+        let bucket = buckets.get(bucket).ok_or(StoreError::NoSuchBucket)?;
+        Ok(bucket.facts.clone())
+    }
+
+    /// Gives a bucket other tags.
+    pub(super) fn tag_bucket(&self, name: &str, tags: Tags) -> Result<(), StoreError> {
+        let mut buckets = self.buckets();
+        let bucket = buckets.get_mut(name).ok_or(StoreError::NoSuchBucket)?;
+        let facts = Facts {
+            tags,
+            ..bucket.facts.clone()
+        };
+        self.save_facts(name, &facts)?;
+        bucket.facts = facts;
+        Ok(())
+    }
+
+    /// Gives an object other tags.
+    pub(super) fn tag(&self, bucket: &str, key: &str, tags: Tags) -> Result<(), StoreError> {
+        let mut buckets = self.buckets();
+        let objects = &mut buckets
+            .get_mut(bucket)
+            .ok_or(StoreError::NoSuchBucket)?
+            .objects;
+        let mut object = Object::clone(objects.get(key).ok_or(StoreError::NoSuchKey)?);
+        object.attributes.tags = tags;
+        let meta = self.stage_meta(&object)?;
+        fs::rename(&meta.path, self.meta_path(&object.path))?;
+        objects.insert(key.to_owned(), Arc::new(object));
+        Ok(())
     }
 
     pub(super) fn delete_bucket(&self, name: &str) -> Result<(), StoreError> {
@@ -223,12 +308,14 @@ impl Store {
             return Err(StoreError::BucketNotEmpty);
         }
         fs::remove_dir_all(self.root.join(name))?;
+        // A bucket without facts has the default ones.
+        let _ = fs::remove_file(self.facts_path(name));
         buckets.remove(name);
         Ok(())
     }
 
-    /// Names and times of creation.
-    pub(super) fn list_buckets(&self) -> Vec<(String, SystemTime)> {
+    /// Names, times of creation and facts.
+    pub(super) fn list_buckets(&self) -> Vec<(String, SystemTime, Facts)> {
         let created = |name: &String| {
             let folder = fs::metadata(self.root.join(name));
             folder
@@ -236,8 +323,8 @@ impl Store {
                 .unwrap_or(UNIX_EPOCH)
         };
         self.buckets()
-            .keys()
-            .map(|name| (name.clone(), created(name)))
+            .iter()
+            .map(|(name, bucket)| (name.clone(), created(name), bucket.facts.clone()))
             .collect()
     }
 
@@ -288,16 +375,7 @@ impl Store {
             .ok_or(StoreError::NoSuchBucket)?
             .objects;
         let now = objects.get(key);
-        match (condition, now) {
-            (Condition::Always, _) | (Condition::Absent, None) | (Condition::Present, Some(_)) => {}
-            (Condition::Matches(tag), Some(object)) if *tag == object.e_tag => {}
-            (Condition::Matches(_) | Condition::Present, None) => {
-                return Err(StoreError::NoSuchKey);
-            }
-            (Condition::Absent | Condition::Matches(_), Some(_)) => {
-                return Err(StoreError::PreconditionFailed);
-            }
-        }
+        condition.check(now.map(Arc::as_ref))?;
         let path = now.map(|object| object.path.clone());
         let path = self.place(bucket, key, path)?;
         // A rename keeps the time.
@@ -336,19 +414,29 @@ impl Store {
         if let Some(folder) = self.meta_path(&object.path).parent() {
             private::create_dir_all(folder)?;
         }
+        self.stage(object)
+    }
+
+    fn stage(&self, document: &impl Serialize) -> io::Result<Staged> {
         let staged = Staged {
             path: self.new_path(),
             size: 0,
             e_tag: String::new(),
         };
-        private::write(&staged.path, &serde_json::to_vec(object)?)?;
+        private::write(&staged.path, &serde_json::to_vec(document)?)?;
         Ok(staged)
     }
 
-    /// Removes an object; one that is not there counts as removed.
-    pub(super) fn delete(&self, bucket: &str, key: &str) -> Result<(), StoreError> {
+    /// Removes an object if the condition holds; one that is not there counts as removed.
+    pub(super) fn delete(
+        &self,
+        bucket: &str,
+        key: &str,
+        condition: &Condition,
+    ) -> Result<(), StoreError> {
         let mut buckets = self.buckets();
         let bucket = buckets.get_mut(bucket).ok_or(StoreError::NoSuchBucket)?;
+        condition.check(bucket.objects.get(key).map(Arc::as_ref))?;
         if let Some(object) = bucket.objects.remove(key) {
             fs::remove_file(&object.path)?;
             let _ = fs::remove_file(self.meta_path(&object.path));
@@ -368,7 +456,12 @@ impl Store {
     ) -> Result<Page, StoreError> {
         let buckets = self.buckets();
         let objects = &buckets.get(bucket).ok_or(StoreError::NoSuchBucket)?.objects;
+        // An empty delimiter groups nothing.
+        let delimiter = delimiter.filter(|delimiter| !delimiter.is_empty());
         let mut page = Page::default();
+        if limit == 0 {
+            return Ok(page);
+        }
         let mut from = prefix.max(after).to_owned();
         let mut last = String::new();
         loop {
@@ -389,13 +482,10 @@ impl Store {
                 let at = key[prefix.len()..].find(delimiter)?;
                 Some(&key[..prefix.len() + at + delimiter.len()])
             });
+            last = common.unwrap_or(key).to_owned();
             // Everything below a common prefix is skipped: no key holds U+10FFFF.
-            last = match common {
-                Some(common) => format!("{common}\u{10FFFF}"),
-                None => key.clone(),
-            };
             from = match common {
-                Some(_) => last.clone(),
+                Some(common) => format!("{common}\u{10FFFF}"),
                 None => format!("{key}\0"),
             };
             match common {

@@ -1,38 +1,29 @@
 //! EventBridge Scheduler: schedules that start executions or invoke functions.
 
-mod expression;
+mod api;
+mod group;
+mod rest;
+mod schedule;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
-use axum::body::Body;
-use axum::extract::Request;
-use axum::http::{Method, Response};
-use chrono::{DateTime, Utc};
-use futures::FutureExt;
-use futures::future::BoxFuture;
+use chrono::Utc;
 use parking_lot::{Mutex, MutexGuard};
-use serde_json::{Value, json};
 use tokio::task::AbortHandle;
 
-use crate::action::{SchedulerAction, ServiceId};
 use crate::config::Local;
 use crate::error::ServiceError;
-use crate::events::Events;
-use crate::faults::{Faults, Verdict};
-use crate::members::located;
-use crate::rest;
-use crate::router::Service;
-use crate::time::{epoch_seconds, now};
-use stack::{Schedule, Stack};
+use crate::faults::Faults;
+use crate::records::Records;
+use crate::schedule::sleep_until;
+use crate::targets::Targets;
+use crate::time::Timestamp;
+use group::Group;
+use schedule::{Completion, DEFAULT_GROUP, Definition, Schedule, State};
+use stack::Stack;
 
-pub use expression::Expression;
-
-/// Path of every schedule.
-pub(crate) const SCHEDULES: &str = "/schedules";
-/// Longest sleep: the wall clock may be set while we sleep.
-const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+pub(crate) use rest::is_path;
 
 /// The scheduler.
 #[derive(Clone)]
@@ -42,296 +33,186 @@ pub struct Scheduler {
 
 struct Inner {
     local: Local,
-    events: Events,
+    targets: Targets,
     faults: Faults,
-    schedules: Mutex<BTreeMap<(String, String), Entry>>,
+    schedules: Records,
+    groups: Records,
+    state: Mutex<Book>,
 }
 
-struct Entry {
-    schedule: Schedule,
-    created_at: crate::time::Timestamp,
-    task: Option<AbortHandle>,
+/// All schedules and groups.
+#[derive(Default)]
+struct Book {
+    /// By group and name.
+    schedules: BTreeMap<(String, String), Schedule>,
+    groups: BTreeMap<String, Group>,
+    /// The clocks of schedules.
+    clocks: BTreeMap<(String, String), AbortHandle>,
+    /// Whether the clocks run.
+    started: bool,
 }
 
 /// A schedule of the stack that cannot work.
 #[derive(Debug, thiserror::Error)]
 #[error("schedule {name}: {reason}")]
 pub struct ScheduleError {
-    /// Schedule or rule name.
+    /// Schedule name.
     pub name: String,
     /// What is wrong.
-    pub reason: String,
+    pub reason: ServiceError,
 }
 
 impl Scheduler {
-    /// A scheduler with the schedules of a stack and its scheduled rules. None is due before
-    /// [`Scheduler::start`].
+    /// A scheduler with the schedules of a stack, and with those that requests have made in the same data folder. None
+    /// is due before [`Scheduler::start`].
     pub fn new(
         local: Local,
-        events: Events,
+        targets: Targets,
         faults: Faults,
         stack: &Stack,
     ) -> Result<Self, ScheduleError> {
+        let folder = local.data_dir.join("scheduler");
         let scheduler = Scheduler {
             inner: Arc::new(Inner {
                 local,
-                events,
+                targets,
                 faults,
-                schedules: Mutex::default(),
+                schedules: Records::new(folder.join("schedules")),
+                groups: Records::new(folder.join("groups")),
+                state: Mutex::default(),
             }),
         };
-        for schedule in stack
-            .schedules
-            .iter()
-            .cloned()
-            .chain(scheduled_rules(stack))
-        {
-            parse(&schedule).map_err(|reason| ScheduleError {
-                name: schedule.name.clone(),
+        scheduler.load(stack);
+        for declared in &stack.schedules {
+            let definition = Definition::declared(declared).map_err(|reason| ScheduleError {
+                name: declared.name.clone(),
                 reason,
             })?;
-            scheduler.insert(schedule);
+            scheduler.declare(definition);
         }
         Ok(scheduler)
     }
 
-    /// Begins to watch the clock for the stack's schedules. Those made by CreateSchedule begin at once.
+    /// Takes up what an earlier local cloud has kept, but for schedules that the stack no longer has.
+    fn load(&self, stack: &Stack) {
+        let mut book = self.book();
+        for group in self.inner.groups.load::<Group>() {
+            book.groups.insert(group.name.clone(), group);
+        }
+        let default = Group::new(DEFAULT_GROUP, &self.inner.local);
+        book.groups
+            .entry(DEFAULT_GROUP.to_owned())
+            .or_insert(default);
+        for schedule in self.inner.schedules.load::<Schedule>() {
+            let key = schedule.key();
+            let mut declared = stack.schedules.iter();
+            let is_there = declared.any(|one| (&one.group, &one.name) == (&key.0, &key.1));
+            if schedule.declared && !is_there {
+                self.inner.schedules.remove(&record_id(&key));
+            } else {
+                book.schedules.insert(key, schedule);
+            }
+        }
+    }
+
+    /// Takes a schedule of the stack up. One that is as it was keeps its dates, so that a restart does not invoke it.
+    fn declare(&self, definition: Definition) {
+        let schedule = Schedule::new(definition, &self.inner.local, true);
+        let mut book = self.book();
+        let known = book.schedules.get(&schedule.key());
+        if known.is_some_and(|known| known.definition == schedule.definition) {
+            return;
+        }
+        let group = schedule.definition.group_name.clone();
+        let made = || Group::new(&group, &self.inner.local);
+        book.groups.entry(group.clone()).or_insert_with(made);
+        self.inner
+            .schedules
+            .save(&record_id(&schedule.key()), &schedule);
+        book.schedules.insert(schedule.key(), schedule);
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.inner.state.lock()
+    }
+
+    /// Begins to watch the clock.
     pub fn start(&self) {
-        for entry in self.schedules().values_mut() {
-            self.arm(entry);
+        let keys: Vec<_> = {
+            let mut book = self.book();
+            book.started = true;
+            book.schedules.keys().cloned().collect()
+        };
+        for key in keys {
+            self.wind(&key);
         }
     }
 
     /// Stops watching the clock.
     pub fn stop(&self) {
-        for entry in self.schedules().values_mut() {
-            if let Some(task) = entry.task.take() {
-                task.abort();
+        let mut book = self.book();
+        book.started = false;
+        for (_, clock) in std::mem::take(&mut book.clocks) {
+            clock.abort();
+        }
+    }
+
+    /// Makes a schedule's clock go by what the schedule says now.
+    fn wind(&self, key: &(String, String)) {
+        let mut book = self.book();
+        if let Some(clock) = book.clocks.remove(key) {
+            clock.abort();
+        }
+        let enabled = book
+            .schedules
+            .get(key)
+            .is_some_and(|schedule| schedule.definition.state == State::Enabled);
+        if book.started && enabled {
+            let clock = tokio::spawn(self.clone().tick(key.clone())).abort_handle();
+            book.clocks.insert(key.clone(), clock);
+        }
+    }
+
+    /// Invokes a schedule's target whenever it is due.
+    async fn tick(self, key: (String, String)) {
+        loop {
+            let Some(schedule) = self.book().schedules.get(&key).cloned() else {
+                return;
+            };
+            // It was checked as it was made.
+            let Ok(expression) = schedule.definition.expression() else {
+                return;
+            };
+            let Some(due) = schedule.due(&expression, Utc::now()) else {
+                return self.complete(&schedule);
+            };
+            sleep_until(schedule.invoked_at(due)).await;
+            tracing::info!(schedule = %schedule.arn, target = %schedule.definition.target.arn, "due");
+            let delivery = schedule.delivery(due, &self.inner.local);
+            if let Err(error) = self.inner.targets.deliver(delivery) {
+                tracing::error!(schedule = %schedule.arn, %error, "an invocation was lost");
             }
+            let mut book = self.book();
+            let Some(kept) = book.schedules.get_mut(&key) else {
+                return;
+            };
+            kept.last = Some(Timestamp(due.timestamp_micros()));
+            self.inner.schedules.save(&record_id(&key), kept);
         }
     }
 
-    fn insert(&self, schedule: Schedule) {
-        let key = (schedule.group.clone(), schedule.name.clone());
-        let entry = Entry {
-            schedule,
-            created_at: now(),
-            task: None,
-        };
-        self.schedules().insert(key, entry);
-    }
-
-    fn arm(&self, entry: &mut Entry) {
-        if entry.task.is_none()
-            && entry.schedule.enabled
-            && let Ok(expression) = parse(&entry.schedule)
-        {
-            let (events, schedule) = (self.inner.events.clone(), entry.schedule.clone());
-            entry.task = Some(tokio::spawn(run(expression, schedule, events)).abort_handle());
+    /// What is done with a schedule that is not due again.
+    fn complete(&self, schedule: &Schedule) {
+        if schedule.definition.action_after_completion == Completion::Delete {
+            let mut book = self.book();
+            book.clocks.remove(&schedule.key());
+            book.schedules.remove(&schedule.key());
+            self.inner.schedules.remove(&record_id(&schedule.key()));
         }
     }
-
-    fn schedules(&self) -> MutexGuard<'_, BTreeMap<(String, String), Entry>> {
-        self.inner.schedules.lock()
-    }
-
-    /// Carries out an action; the request is the API's, with the members that travel in path and query.
-    pub fn call(&self, action: SchedulerAction, body: &Value) -> Result<Value, ServiceError> {
-        match self.inner.faults.admit(action, body)? {
-            Verdict::Proceed => {}
-            Verdict::Lose => return Ok(json!({})),
-        }
-        let name = body["Name"].as_str().unwrap_or_default();
-        let group = body["GroupName"].as_str().unwrap_or("default");
-        let key = (group.to_owned(), name.to_owned());
-        let exists = self.schedules().contains_key(&key);
-        match action {
-            SchedulerAction::ListSchedules => Ok(self.list()),
-            SchedulerAction::CreateSchedule if exists => Err(ServiceError::with_status(
-                409,
-                "ConflictException",
-                format!("Schedule {name} already exists."),
-            )),
-            SchedulerAction::CreateSchedule => self.put(key, body),
-            SchedulerAction::UpdateSchedule if exists => self.put(key, body),
-            SchedulerAction::UpdateSchedule => Err(not_found(name)),
-            SchedulerAction::GetSchedule => {
-                let schedules = self.schedules();
-                let entry = schedules.get(&key).ok_or_else(|| not_found(name))?;
-                Ok(entry.describe())
-            }
-            SchedulerAction::DeleteSchedule => {
-                let removed = self.schedules().remove(&key);
-                if let Some(task) = removed.ok_or_else(|| not_found(name))?.task {
-                    task.abort();
-                }
-                Ok(json!({}))
-            }
-        }
-    }
-
-    fn put(&self, key: (String, String), body: &Value) -> Result<Value, ServiceError> {
-        let invalid = |message: String| ServiceError::new("ValidationException", message);
-        let (group, name) = &key;
-        let required = |value: &Value, field: &str| {
-            let text = value.as_str().map(str::to_owned);
-            text.ok_or_else(|| invalid(format!("{field} is required")))
-        };
-        let input = body["Target"]["Input"].as_str();
-        let schedule = Schedule {
-            logical_id: String::new(),
-            name: name.clone(),
-            group: group.clone(),
-            arn: self
-                .inner
-                .local
-                .arn("scheduler", &format!("schedule/{group}/{name}")),
-            expression: required(&body["ScheduleExpression"], "ScheduleExpression")?,
-            timezone: body["ScheduleExpressionTimezone"]
-                .as_str()
-                .map(str::to_owned),
-            enabled: body["State"].as_str() != Some("DISABLED"),
-            target_arn: required(&body["Target"]["Arn"], "Target.Arn")?,
-            input: input.map_or(Value::Null, |text| {
-                serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))
-            }),
-        };
-        parse(&schedule).map_err(invalid)?;
-        let arn = schedule.arn.clone();
-        let mut entry = Entry {
-            schedule,
-            created_at: now(),
-            task: None,
-        };
-        self.arm(&mut entry);
-        let replaced = self.schedules().insert(key, entry);
-        if let Some(task) = replaced.and_then(|entry| entry.task) {
-            task.abort();
-        }
-        Ok(json!({"ScheduleArn": arn}))
-    }
-
-    fn list(&self) -> Value {
-        let schedules = self.schedules();
-        let list: Vec<Value> = schedules
-            .values()
-            .map(|entry| {
-                let mut summary = entry.describe();
-                summary["Target"] = json!({"Arn": entry.schedule.target_arn});
-                summary
-            })
-            .collect();
-        json!({"Schedules": list})
-    }
 }
 
-impl Service for Scheduler {
-    fn id(&self) -> ServiceId {
-        ServiceId::Scheduler
-    }
-
-    fn answer(&self, request: Request) -> BoxFuture<'_, Result<Response<Body>, ServiceError>> {
-        async move {
-            let (parts, body) = request.into_parts();
-            let (method, path) = (&parts.method, parts.uri.path());
-            let name = path.strip_prefix(SCHEDULES).unwrap_or_default();
-            let name = rest::decode(name.trim_start_matches('/'));
-            let action = action(method, &name).ok_or_else(|| {
-                ServiceError::unknown_action(self.id().prefix(), &format!("{method} {path}"))
-            })?;
-            let mut body = rest::read_json(body).await?;
-            body["Name"] = json!(name);
-            if let Some(body) = body.as_object_mut() {
-                body.extend(located(action, &parts));
-            }
-            Ok(rest::json_response(&self.call(action, &body)?))
-        }
-        .boxed()
-    }
-}
-
-/// The action that a request of the REST protocol asks for, given the schedule's name in its path.
-fn action(method: &Method, name: &str) -> Option<SchedulerAction> {
-    match (method, name.is_empty()) {
-        (&Method::GET, true) => Some(SchedulerAction::ListSchedules),
-        (&Method::GET, false) => Some(SchedulerAction::GetSchedule),
-        (&Method::POST, false) => Some(SchedulerAction::CreateSchedule),
-        (&Method::PUT, false) => Some(SchedulerAction::UpdateSchedule),
-        (&Method::DELETE, false) => Some(SchedulerAction::DeleteSchedule),
-        _ => None,
-    }
-}
-
-impl Entry {
-    fn describe(&self) -> Value {
-        let schedule = &self.schedule;
-        json!({
-            "Arn": schedule.arn,
-            "Name": schedule.name,
-            "GroupName": schedule.group,
-            "ScheduleExpression": schedule.expression,
-            "ScheduleExpressionTimezone": schedule.timezone.as_deref().unwrap_or("UTC"),
-            "State": if schedule.enabled { "ENABLED" } else { "DISABLED" },
-            "FlexibleTimeWindow": {"Mode": "OFF"},
-            "Target": {"Arn": schedule.target_arn, "Input": schedule.input.to_string()},
-            "CreationDate": epoch_seconds(self.created_at),
-            "LastModificationDate": epoch_seconds(self.created_at),
-        })
-    }
-}
-
-fn not_found(name: &str) -> ServiceError {
-    ServiceError::with_status(
-        404,
-        "ResourceNotFoundException",
-        format!("Schedule {name} does not exist."),
-    )
-}
-
-fn parse(schedule: &Schedule) -> Result<Expression, String> {
-    Expression::parse(&schedule.expression, schedule.timezone.as_deref())
-}
-
-/// Rules with a schedule instead of a pattern, one schedule for each of their targets.
-fn scheduled_rules(stack: &Stack) -> impl Iterator<Item = Schedule> {
-    stack.rules.iter().flat_map(|rule| {
-        let targets = rule.schedule_expression.iter().flat_map(|expression| {
-            rule.targets.iter().map(move |target| (expression, target))
-        });
-        targets.map(|(expression, target)| Schedule {
-            logical_id: rule.logical_id.clone(),
-            name: format!("{}-{}", rule.name, target.id),
-            group: format!("rule/{}", rule.event_bus),
-            arn: rule.arn.clone(),
-            expression: expression.clone(),
-            timezone: None,
-            enabled: rule.enabled,
-            target_arn: target.arn.clone(),
-            input: target.input.clone().unwrap_or_else(|| json!({"source": "aws.events", "detail-type": "Scheduled Event", "resources": [rule.arn], "detail": {}})),
-        })
-    })
-}
-
-async fn run(expression: Expression, schedule: Schedule, events: Events) {
-    let mut last = Utc::now();
-    while let Some(due) = expression.next(last) {
-        sleep_until(due).await;
-        tracing::info!(schedule = %schedule.name, target = %schedule.target_arn, "due");
-        let input = if schedule.input.is_null() {
-            json!({})
-        } else {
-            schedule.input.clone()
-        };
-        events.invoke_target(&schedule.target_arn, input);
-        last = due;
-    }
-}
-
-async fn sleep_until(due: DateTime<Utc>) {
-    while let Ok(left) = (due - Utc::now()).to_std() {
-        if left.is_zero() {
-            return;
-        }
-        tokio::time::sleep(left.min(LONGEST_SLEEP)).await;
-    }
+/// The name of a schedule's record; neither name has such a character.
+fn record_id((group, name): &(String, String)) -> String {
+    format!("{group}%{name}")
 }

@@ -167,8 +167,8 @@ impl Cloud {
         let (sender, receiver) = tokio::sync::mpsc::unbounded_channel();
         self.compute
             .events
-            .on_start_execution(Arc::new(move |arn, input| {
-                sender.send((arn, input)).unwrap();
+            .on_start_execution(Arc::new(move |start| {
+                sender.send((start.state_machine, start.input)).unwrap();
                 Box::pin(async { Ok(()) })
             }));
         receiver

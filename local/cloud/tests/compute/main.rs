@@ -12,5 +12,7 @@ mod members;
 mod resources;
 mod restart;
 mod s3;
+mod scheduler;
 #[path = "../support/mod.rs"]
 mod support;
+mod versions;

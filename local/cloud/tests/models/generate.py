@@ -22,6 +22,7 @@ SERVICES = {
     "batch": "batch",
     "events": "events",
     "scheduler": "scheduler",
+    "logs": "logs",
     "sts": "sts",
 }
 LONG = 2500

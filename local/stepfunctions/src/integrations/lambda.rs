@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 
 use super::call::{Accepted, Call, service_error};
 use crate::engine::Engine;
-use cloud::lambda::{InvocationType, InvokeOutput};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use cloud::lambda::{InvocationType, Invoke, InvokeOutput};
 
 /// Invokes the function that is itself the Resource; the result is its payload.
 pub async fn invoke_arn(
@@ -15,14 +17,13 @@ pub async fn invoke_arn(
     arn: &str,
     arguments: &asl::Value,
 ) -> Result<asl::Value, TaskError> {
-    let output = call(
-        engine,
-        arn,
-        arguments.to_string(),
-        InvocationType::RequestResponse,
-    )
-    .await?;
-    payload(&output)
+    let invoke = Invoke {
+        payload: Bytes::from(arguments.to_string()),
+        kind: InvocationType::RequestResponse,
+        tail: false,
+        qualifier: None,
+    };
+    payload(&call(engine, arn, invoke).await?)
 }
 
 /// `lambda:invoke`: the result is the answer of the Invoke API, with the payload parsed.
@@ -35,21 +36,17 @@ pub async fn invoke(request: &Call) -> Result<Accepted, TaskError> {
         _ => InvocationType::RequestResponse,
     };
     let name = text("FunctionName").unwrap_or_default();
-    let function = match text("Qualifier") {
-        Some(qualifier) => format!("{name}:{qualifier}"),
-        None => name.to_owned(),
-    };
     let input = arguments
         .get("Payload")
         .cloned()
         .unwrap_or_else(|| json!({}));
-    let output = call(
-        &request.engine,
-        &function,
-        asl::Value::from(input).to_string(),
+    let invoke = Invoke {
+        payload: Bytes::from(asl::Value::from(input).to_string()),
         kind,
-    )
-    .await?;
+        tail: text("LogType") == Some("Tail"),
+        qualifier: text("Qualifier").map(str::to_owned),
+    };
+    let output = call(&request.engine, name, invoke).await?;
     let payload = payload(&output)?;
     Ok(Accepted {
         output: response(&output, payload),
@@ -57,17 +54,8 @@ pub async fn invoke(request: &Call) -> Result<Accepted, TaskError> {
     })
 }
 
-async fn call(
-    engine: &Engine,
-    function: &str,
-    payload: String,
-    kind: InvocationType,
-) -> Result<InvokeOutput, TaskError> {
-    let output = engine
-        .compute
-        .lambda
-        .invoke(function, Bytes::from(payload), kind)
-        .await;
+async fn call(engine: &Engine, function: &str, invoke: Invoke) -> Result<InvokeOutput, TaskError> {
+    let output = engine.compute.lambda.invoke_with(function, invoke).await;
     output.map_err(|error| service_error("Lambda", "AWSLambda", &error))
 }
 
@@ -119,20 +107,21 @@ fn response(output: &InvokeOutput, payload: asl::Value) -> asl::Value {
         },
         "HttpStatusCode": output.status_code,
     });
-    // The payload goes in as it is: a detour over another JSON type could change its numbers.
-    asl::Value::object([
-        (
-            "ExecutedVersion",
-            asl::Value::from(output.executed_version.as_str()),
-        ),
-        ("Payload", payload),
-        ("SdkHttpMetadata", metadata.into()),
-        ("SdkResponseMetadata", json!({ "RequestId": id }).into()),
-        (
-            "StatusCode",
-            asl::Value::from(u64::from(output.status_code)),
-        ),
-    ])
+    let version = asl::Value::from(output.executed_version.as_str());
+    let tail = output.log_tail.as_ref();
+    let tail = tail.map(|tail| ("LogResult", STANDARD.encode(tail).as_str().into()));
+    let status = asl::Value::from(u64::from(output.status_code));
+    let members = [("ExecutedVersion", version)]
+        .into_iter()
+        .chain(tail)
+        .chain([
+            // It goes in as it is: a detour over another JSON type could change its numbers.
+            ("Payload", payload),
+            ("SdkHttpMetadata", metadata.into()),
+            ("SdkResponseMetadata", json!({ "RequestId": id }).into()),
+            ("StatusCode", status),
+        ]);
+    asl::Value::object(members)
 }
 
 #[cfg(test)]

@@ -33,19 +33,8 @@ impl ObjectAction {
             S3Action::PutObject => Some(ObjectAction::Put),
             S3Action::DeleteObject => Some(ObjectAction::Delete),
             S3Action::ListObjectsV2 => Some(ObjectAction::List),
-            S3Action::CopyObject
-            | S3Action::DeleteObjects
-            | S3Action::ListObjects
-            | S3Action::ListBuckets
-            | S3Action::CreateBucket
-            | S3Action::DeleteBucket
-            | S3Action::HeadBucket
-            | S3Action::GetBucketLocation
-            | S3Action::CreateMultipartUpload
-            | S3Action::UploadPart
-            | S3Action::ListParts
-            | S3Action::CompleteMultipartUpload
-            | S3Action::AbortMultipartUpload => None,
+            // Buckets, settings and uploads.
+            _ => None,
         }
     }
 }

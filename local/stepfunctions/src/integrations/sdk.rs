@@ -10,7 +10,7 @@ use super::case::{camel, dates, iso, pascal};
 use super::s3::ObjectAction;
 use super::{lambda, s3};
 use cloud::action::{
-    Action, BatchAction, EcsAction, EventBridgeAction, LambdaAction, SchedulerAction,
+    Action, BatchAction, EcsAction, EventBridgeAction, LambdaAction, LogsAction, SchedulerAction,
     StepFunctionsAction, StsAction,
 };
 
@@ -22,6 +22,7 @@ pub enum SdkAction {
     Batch(BatchAction),
     EventBridge(EventBridgeAction),
     Scheduler(SchedulerAction),
+    Logs(LogsAction),
     Sts(StsAction),
     S3(ObjectAction),
     /// The one action of Lambda that states call.
@@ -37,14 +38,11 @@ impl SdkAction {
             Action::Batch(action) => Some(SdkAction::Batch(action)),
             Action::EventBridge(action) => Some(SdkAction::EventBridge(action)),
             Action::Scheduler(action) => Some(SdkAction::Scheduler(action)),
+            Action::Logs(action) => Some(SdkAction::Logs(action)),
             Action::Sts(action) => Some(SdkAction::Sts(action)),
             Action::S3(action) => ObjectAction::of(action).map(SdkAction::S3),
             Action::Lambda(LambdaAction::Invoke) => Some(SdkAction::Invoke),
-            Action::Lambda(
-                LambdaAction::GetFunction
-                | LambdaAction::GetFunctionConfiguration
-                | LambdaAction::ListFunctions,
-            ) => None,
+            Action::Lambda(_) => None,
         }
     }
 
@@ -85,6 +83,10 @@ impl SdkAction {
             SdkAction::Scheduler(action) => {
                 let answer = compute.scheduler.call(action, &call.arguments);
                 ("Scheduler", answer.map(with_dates))
+            }
+            SdkAction::Logs(action) => {
+                let answer = compute.logs_api().call(action, &camel());
+                ("CloudWatchLogs", answer.map(pascal))
             }
             SdkAction::Sts(action) => ("Sts", compute.sts.call(action, &call.arguments)),
         };

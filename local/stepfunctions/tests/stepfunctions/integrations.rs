@@ -163,7 +163,7 @@ async fn what_a_fault_lost_ends_by_the_time_limit_of_its_state() {
 async fn every_local_service_is_called_by_its_sdk_integration() {
     let test = Test::start().await;
     let schedule = json!({
-        "Name": "later", "ScheduleExpression": "rate(1 days)",
+        "Name": "later", "ScheduleExpression": "rate(1 days)", "FlexibleTimeWindow": { "Mode": "OFF" },
         "Target": { "Arn": format!("{STATES}:stateMachine:m"), "RoleArn": "r" },
     });
     let machine = json!({ "StateMachineArn": format!("{STATES}:stateMachine:sts") });

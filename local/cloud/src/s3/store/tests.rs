@@ -20,7 +20,7 @@ fn put(
 fn store() -> (tempfile::TempDir, Store) {
     let dir = tempfile::tempdir().unwrap();
     let store = Store::open(dir.path()).unwrap();
-    store.create_bucket("b").unwrap();
+    store.create_bucket("b", None).unwrap();
     (dir, store)
 }
 
@@ -30,13 +30,13 @@ fn conditions_decide() {
     let first = put(&store, "k", "1", &Condition::Absent).unwrap();
     assert!(matches!(
         put(&store, "k", "2", &Condition::Absent),
-        Err(StoreError::PreconditionFailed)
+        Err(StoreError::PreconditionFailed(_))
     ));
     let matches = Condition::Matches(first.e_tag.clone());
     put(&store, "k", "2", &matches).unwrap();
     assert!(matches!(
         put(&store, "k", "3", &matches),
-        Err(StoreError::PreconditionFailed)
+        Err(StoreError::PreconditionFailed(_))
     ));
     assert!(matches!(
         put(&store, "none", "3", &matches),
@@ -64,7 +64,7 @@ fn keys_that_no_file_system_holds_together_live_together() {
         assert_eq!(fs::read_to_string(&object.path).unwrap(), key);
         assert!(object.path.starts_with(dir.path().join("b")));
     }
-    again.delete("b", "a").unwrap();
+    again.delete("b", "a", &Condition::Always).unwrap();
     assert!(matches!(again.get("b", "a"), Err(StoreError::NoSuchKey)));
     assert_eq!(again.get("b", "a/b").unwrap().size, 3);
 }

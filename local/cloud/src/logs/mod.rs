@@ -1,13 +1,38 @@
 //! Log files: one folder per log group, one file per log stream, as CloudWatch Logs names them.
 //!
 //! A child writes straight into its file, so nothing is read, copied or lost in between, and the
-//! last lines are there before the process has answered.
+//! last lines are there before the process has answered. Beside the streams of a group lies an index of their names,
+//! and beside each stream the moments at which it had come so far, from which the reads of CloudWatch Logs take the
+//! times of its lines.
+
+mod api;
+mod filter;
+mod read;
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use serde::{Deserialize, Serialize};
+
 use crate::private;
+use crate::time::now;
+
+pub use api::LogsApi;
+
+/// Name of a group's index.
+const INDEX: &str = "streams.jsonl";
+
+/// A stream, as the index of its group has it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Indexed {
+    group: String,
+    stream: String,
+    /// Name of the file.
+    file: String,
+    /// Milliseconds since the Unix epoch.
+    created: i64,
+}
 
 /// The folder of all log groups.
 #[derive(Debug, Clone)]
@@ -27,8 +52,30 @@ impl Logs {
         let folder = self.root.join(plain(group.trim_start_matches('/'), true));
         private::create_dir_all(&folder)?;
         let name = plain(&stream.replace("[$LATEST]", "").replace('/', "-"), false);
-        LogStream::open(folder.join(format!("{name}.log")))
+        let file = format!("{name}.log");
+        let path = folder.join(&file);
+        if !path.exists() {
+            let indexed = Indexed {
+                group: group.to_owned(),
+                stream: stream.to_owned(),
+                file,
+                created: now().0 / 1_000,
+            };
+            let line = format!("{}\n", serde_json::to_string(&indexed)?);
+            append(&folder.join(INDEX), line.as_bytes())?;
+        }
+        LogStream::open(path)
     }
+}
+
+fn append(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = private::options().create(true).append(true).open(path)?;
+    file.write_all(bytes)
+}
+
+/// Where the moments of a stream are.
+fn marks_of(path: &Path) -> PathBuf {
+    path.with_extension("times")
 }
 
 /// Keeps what is safe in a file name.
@@ -53,7 +100,17 @@ pub struct LogStream {
 impl LogStream {
     fn open(path: PathBuf) -> io::Result<Self> {
         let file = private::options().create(true).append(true).open(&path)?;
-        Ok(LogStream { path, file })
+        let stream = LogStream { path, file };
+        stream.mark();
+        Ok(stream)
+    }
+
+    /// Notes that it has come so far now. Without it the times of its lines are less exact, so a failure is only traced.
+    pub fn mark(&self) {
+        let mark = format!("{} {}\n", self.len(), now().0 / 1_000);
+        if let Err(error) = append(&marks_of(&self.path), mark.as_bytes()) {
+            tracing::warn!(path = %self.path.display(), %error, "a mark of the log was not kept");
+        }
     }
 
     /// Path of the file.

@@ -1,0 +1,197 @@
+//! The code of functions that requests bring: zip archives with an executable named `bootstrap`.
+//! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html>
+
+use std::fs;
+use std::io::{self, Cursor, Read};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
+use zip::ZipArchive;
+use zip::result::ZipError;
+
+use super::settings::Settings;
+use crate::error::ServiceError;
+use crate::private;
+
+/// Largest archive in a request, bytes.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html>
+const ARCHIVE_LIMIT: usize = 50 * 1_024 * 1_024;
+/// Largest code once it is unpacked, bytes.
+const CODE_LIMIT: u64 = 262_144_000;
+/// What Lambda starts.
+const BOOTSTRAP: &str = "bootstrap";
+
+/// Why an archive cannot be a function's code.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum CodeError {
+    #[error("Could not unzip uploaded file. Please check your file, then try to upload again: {0}")]
+    Zip(#[from] ZipError),
+    #[error("ZipFile is not Base64: {0}")]
+    Base64(#[from] base64::DecodeError),
+    #[error("The archive must be at most {ARCHIVE_LIMIT} bytes")]
+    Archive,
+    #[error("Unzipped size must be smaller than {CODE_LIMIT} bytes")]
+    Unzipped,
+    #[error("The archive has no file {BOOTSTRAP} at its root, which a provided runtime starts")]
+    NoBootstrap,
+    #[error("The archive's entry {0} leads out of its folder")]
+    Outside(String),
+    #[error("The code cannot be kept: {0}")]
+    Io(#[from] io::Error),
+}
+
+impl From<CodeError> for ServiceError {
+    fn from(error: CodeError) -> ServiceError {
+        let code = match error {
+            CodeError::Io(_) => {
+                return Self::with_status(500, "ServiceException", error.to_string());
+            }
+            _ => "InvalidParameterValueException",
+        };
+        ServiceError::new(code, error.to_string())
+    }
+}
+
+/// Unpacked code.
+#[derive(Debug, PartialEq)]
+pub(super) struct Code {
+    folder: PathBuf,
+    size: u64,
+    sha256: String,
+}
+
+impl Code {
+    /// Reads an archive in Base64 and, unless it is a trial, unpacks it below `root` in a folder of its own.
+    pub(super) fn unpack(zip_file: &str, root: &Path, trial: bool) -> Result<Code, CodeError> {
+        let bytes = STANDARD.decode(zip_file)?;
+        if bytes.len() > ARCHIVE_LIMIT {
+            return Err(CodeError::Archive);
+        }
+        let digest = Sha256::digest(&bytes);
+        let folder = root.join(hex::encode(digest));
+        let code = Code {
+            size: bytes.len() as u64,
+            sha256: STANDARD.encode(digest),
+            folder,
+        };
+        let mut archive = ZipArchive::new(Cursor::new(bytes))?;
+        if archive.index_for_name(BOOTSTRAP).is_none() {
+            return Err(CodeError::NoBootstrap);
+        }
+        if !trial && !code.folder.exists() {
+            // Whole or not at all: it is unpacked beside, and moved.
+            let new = code.folder.with_extension("new");
+            if new.exists() {
+                fs::remove_dir_all(&new)?;
+            }
+            extract(&mut archive, &new)?;
+            fs::rename(&new, &code.folder)?;
+        }
+        Ok(code)
+    }
+
+    /// Makes it the code of a function.
+    pub(super) fn apply(&self, settings: &mut Settings) {
+        settings.binary = self.folder.join(BOOTSTRAP).display().to_string();
+        settings.task_root = Some(self.folder.display().to_string());
+        settings.code_size = self.size;
+        settings.code_sha256.clone_from(&self.sha256);
+    }
+}
+
+fn extract(archive: &mut ZipArchive<Cursor<Vec<u8>>>, folder: &Path) -> Result<(), CodeError> {
+    private::create_dir_all(folder)?;
+    let mut left = CODE_LIMIT;
+    for index in 0..archive.len() {
+        let entry = archive.by_index(index)?;
+        let Some(name) = entry.enclosed_name() else {
+            return Err(CodeError::Outside(entry.name()?.into_owned()));
+        };
+        let path = folder.join(name);
+        if entry.is_dir() {
+            private::create_dir_all(&path)?;
+            continue;
+        }
+        if let Some(parent) = path.parent() {
+            private::create_dir_all(parent)?;
+        }
+        let is_program = entry.unix_mode().is_some_and(|mode| mode & 0o111 != 0);
+        let mut file = private::create(&path)?;
+        // What an archive says of its sizes need not be true.
+        let written = io::copy(&mut entry.take(left + 1), &mut file)?;
+        left = left.checked_sub(written).ok_or(CodeError::Unzipped)?;
+        if is_program || path == folder.join(BOOTSTRAP) {
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o700))?;
+        }
+    }
+    Ok(())
+}
+
+/// Keeps the executable of a function of the stack as it is now, so that a version of it does not change with the next
+/// build.
+pub(super) fn freeze(settings: &mut Settings, program: &Path, root: &Path) -> io::Result<()> {
+    if settings.task_root.is_some() {
+        return Ok(());
+    }
+    private::create_dir_all(root)?;
+    let copy = root.join(&settings.revision);
+    fs::copy(program, &copy)?;
+    settings.binary = copy.display().to_string();
+    Ok(())
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use std::io::Write;
+    use zip::write::{SimpleFileOptions, ZipWriter};
+
+    /// An archive of these files, in Base64.
+    pub(in crate::lambda) fn archive(files: &[(&str, &str)]) -> String {
+        let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
+        for (name, text) in files {
+            zip.start_file(*name, SimpleFileOptions::default()).unwrap();
+            zip.write_all(text.as_bytes()).unwrap();
+        }
+        STANDARD.encode(zip.finish().unwrap().into_inner())
+    }
+
+    #[test]
+    fn an_archive_is_unpacked_with_its_bootstrap_made_executable() {
+        let dir = tempfile::tempdir().unwrap();
+        let zip = archive(&[("bootstrap", "#!/bin/sh\n"), ("etc/x.txt", "x")]);
+        let code = Code::unpack(&zip, dir.path(), false).unwrap();
+        let mode = fs::metadata(code.folder.join("bootstrap"))
+            .unwrap()
+            .permissions()
+            .mode();
+        assert_eq!(mode & 0o777, 0o700);
+        assert_eq!(
+            fs::read_to_string(code.folder.join("etc/x.txt")).unwrap(),
+            "x"
+        );
+        assert_eq!(Code::unpack(&zip, dir.path(), false).unwrap(), code);
+    }
+
+    #[test]
+    fn what_is_no_function_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        for (zip, words) in [
+            (archive(&[("main.py", "")]), "no file bootstrap"),
+            (
+                archive(&[("bootstrap", ""), ("../x", "")]),
+                "out of its folder",
+            ),
+            (STANDARD.encode("no zip"), "Could not unzip"),
+            ("?".to_owned(), "not Base64"),
+        ] {
+            let error = Code::unpack(&zip, dir.path(), false)
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(words), "{error}");
+        }
+    }
+}
