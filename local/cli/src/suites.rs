@@ -54,12 +54,14 @@ impl Loaded {
         })
     }
 
+    /// Reads a definition without what stands beside it.
+    pub fn alone(file: &Path) -> Result<Definition, Error> {
+        parse(file, &definition_name(file), &Substitutions::new())
+    }
+
     /// Reads a definition and what stands beside it; its test cases too, if there are any.
     pub fn definition(file: &Path) -> Result<Loaded, Error> {
-        let ending = DEFINITIONS
-            .into_iter()
-            .find(|ending| file.to_string_lossy().ends_with(ending));
-        let name = name_of(file, ending.unwrap_or_default());
+        let name = definition_name(file);
         let cases = beside(file, &name, CASES);
         if cases.is_file() {
             let loaded = Loaded::cases(&cases)?;
@@ -157,6 +159,13 @@ fn in_folder(folder: &Path) -> Result<Vec<PathBuf>, Error> {
         )));
     }
     Ok(files)
+}
+
+fn definition_name(file: &Path) -> String {
+    let ending = DEFINITIONS
+        .into_iter()
+        .find(|ending| file.to_string_lossy().ends_with(ending));
+    name_of(file, ending.unwrap_or_default())
 }
 
 fn name_of(file: &Path, ending: &str) -> String {

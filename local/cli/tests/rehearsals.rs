@@ -1,29 +1,205 @@
-//! `hybrid test` on the pipelines of this workspace.
+//! `hybrid test`, `hybrid explore` and `hybrid exec --mocks`, as a person calls them.
 
 #![allow(clippy::unwrap_used)]
 
-use std::path::Path;
-use std::process::{Command, Output};
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
-fn hybrid(arguments: &[&str]) -> Output {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"))
+use serde_json::{Value, json};
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
         .ancestors()
         .nth(2)
-        .unwrap();
-    Command::new(env!("CARGO_BIN_EXE_hybrid"))
-        .current_dir(root)
+        .unwrap()
+        .to_path_buf()
+}
+
+/// Exit code, standard output and standard error.
+fn hybrid(arguments: &[&str]) -> (i32, String, String) {
+    let output = Command::new(env!("CARGO_BIN_EXE_hybrid"))
+        .current_dir(root())
         .args(arguments)
         .output()
-        .unwrap()
+        .unwrap();
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+    (
+        output.status.code().unwrap(),
+        text(output.stdout),
+        text(output.stderr),
+    )
+}
+
+/// A copy of a pipeline and its cases, changed.
+fn copy(pipeline: &str, change: impl FnOnce(&mut Value)) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let from = root().join("statemachines");
+    for ending in ["asl.json", "input.json", "schema.json"] {
+        let name = format!("{pipeline}.{ending}");
+        std::fs::copy(from.join(&name), folder.path().join(&name)).unwrap();
+    }
+    let name = format!("{pipeline}.test.json");
+    let mut cases: Value =
+        serde_json::from_str(&std::fs::read_to_string(from.join(&name)).unwrap()).unwrap();
+    change(&mut cases);
+    std::fs::write(folder.path().join(name), cases.to_string()).unwrap();
+    folder
 }
 
 #[test]
 fn every_pipeline_passes_its_cases_and_they_reach_all_of_it() {
-    let output = hybrid(&["test", "--min-coverage", "100"]);
+    let (code, stdout, stderr) = hybrid(&["test", "--min-coverage", "100"]);
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    assert!(stdout.contains(" 0 failed"), "{stdout}");
+    assert_eq!(stderr, "");
+}
+
+#[test]
+fn a_failed_case_is_told_with_its_differences_and_its_history() {
+    let folder = copy("wrapper", |cases| {
+        cases["cases"][0]["expect"]["output"]["servedBy"] = json!("nobody")
+    });
+    let (path, junit) = (
+        folder.path().to_str().unwrap(),
+        folder.path().join("junit.xml"),
+    );
+    let (code, stdout, _) = hybrid(&["test", path, "--junit", junit.to_str().unwrap()]);
+    assert_eq!(code, 1);
+    for expected in [
+        "FAIL the service serves",
+        "$.servedBy: expected \"nobody\", got \"service\"",
+        "ExecutionSucceeded",
+        "10 passed, 1 failed",
+    ] {
+        assert!(stdout.contains(expected), "{expected} is not in\n{stdout}");
+    }
+    let junit = std::fs::read_to_string(junit).unwrap();
+    assert!(junit.contains("tests=\"11\" failures=\"1\""), "{junit}");
+    let (code, stdout, _) = hybrid(&["test", path, "--json", "--filter", "alternative serves"]);
+    assert_eq!(code, 0);
+    let document: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(document["passed"], 1);
+    assert_eq!(
+        document["files"][0]["cases"][0]["retries"]["Call the service"],
+        2
+    );
+}
+
+#[test]
+fn too_little_coverage_and_a_case_without_an_end_fail() {
+    let folder = copy("canary", |cases| {
+        cases["cases"] = json!([cases["cases"][3].clone()]);
+    });
+    let path = folder.path().to_str().unwrap();
+    let (code, stdout, stderr) = hybrid(&["test", path, "--min-coverage", "100"]);
+    assert_eq!(code, 1);
+    assert!(stdout.contains("not reached: Not served"), "{stdout}");
+    assert!(stderr.contains("less than 100 %"), "{stderr}");
+    let (code, stdout, _) = hybrid(&["test", path, "--max-events", "30"]);
+    assert_eq!(code, 1);
     assert!(
-        output.status.success(),
-        "{}{}",
-        String::from_utf8_lossy(&output.stdout),
-        String::from_utf8_lossy(&output.stderr)
+        stdout.contains("stopped at 30 events: it might never have ended"),
+        "{stdout}"
+    );
+}
+
+#[test]
+fn what_is_wrong_in_a_file_is_told_by_file_path_and_suggestion() {
+    let refused = |change: fn(&mut Value), expected: &str| {
+        let folder = copy("wrapper", change);
+        let (code, _, stderr) = hybrid(&["test", folder.path().to_str().unwrap()]);
+        assert_eq!(code, 2, "{stderr}");
+        assert!(stderr.contains("wrapper.test.json: "), "{stderr}");
+        assert!(stderr.contains(expected), "{stderr}");
+    };
+    refused(
+        |cases| cases["cases"][0]["expct"] = json!({}),
+        "$.cases[0]: there is no key \"expct\"; did you mean \"expect\"?",
+    );
+    refused(
+        |cases| cases["cases"][0]["mocks"] = json!({"Call the servce": {"0": {"Return": {}}}}),
+        "$.cases[0].mocks['Call the servce']: there is no task state \"Call the servce\"; did you mean \"Call the service\"?",
+    );
+    refused(
+        |cases| cases["cases"][0]["expect"]["enters"] = json!(["Nobdy served"]),
+        "$.cases[0].expect.enters[0]: there is no state \"Nobdy served\"; did you mean \"Nobody served\"?",
+    );
+    refused(
+        |cases| {
+            cases["cases"][0]["mocks"] =
+                json!({"Call the service": {"0": {"Return": {"StatusCode": "200"}}}})
+        },
+        "lambda:invoke could not have answered this for \"Call the service\": Field 'StatusCode' must be a number",
+    );
+    let folder = copy("wrapper", |cases| {
+        _ = cases.as_object_mut().unwrap().remove("mocks")
+    });
+    let (_, _, stderr) = hybrid(&["test", folder.path().to_str().unwrap()]);
+    assert!(
+        stderr.contains("\"Call the alternative\" has no mock in the case \"the service serves\""),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn a_case_of_awss_mock_file_runs_by_exec() {
+    let (definition, mocks) = (
+        "bench/workloads/mocked.asl.json",
+        "bench/workloads/MockConfigFile.json",
+    );
+    let exec = |case: &str| {
+        hybrid(&[
+            "exec", definition, "--mocks", mocks, "--case", case, "--json",
+        ])
+    };
+    let (code, stdout, stderr) = exec("RetryPath");
+    assert_eq!(code, 0, "{stderr}");
+    let document: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(document["status"], "SUCCEEDED");
+    assert_eq!(exec("LambdaSQSIntegration#HappyPath").0, 0);
+    let (code, _, stderr) = exec("HapyPath");
+    assert_eq!(code, 2);
+    assert!(
+        stderr.contains("there is no test case \"HapyPath\"; did you mean \"HappyPath\"?"),
+        "{stderr}"
+    );
+    let (code, _, stderr) = exec("HybridPath");
+    assert_eq!(code, 2);
+    assert!(stderr.contains("\"SQSState\" has no mock"), "{stderr}");
+}
+
+#[test]
+fn the_failures_of_a_pipeline_are_a_table_and_a_fault_has_an_exit_code() {
+    let (code, stdout, stderr) = hybrid(&["explore", "wrapper", "--runs", "50"]);
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    assert!(stdout.contains("Call the service"), "{stdout}");
+    assert!(stdout.contains("wrapper: 0 findings"), "{stdout}");
+    let folder = copy("wrapper", |cases| {
+        _ = cases.as_object_mut().unwrap().remove("accepted")
+    });
+    let definition = folder.path().join("wrapper.asl.json");
+    let changed = std::fs::read_to_string(&definition)
+        .unwrap()
+        .replace("Lambda.Unknown", "Lambda.Unknwon");
+    std::fs::write(&definition, changed).unwrap();
+    let (code, stdout, _) = hybrid(&[
+        "explore",
+        definition.to_str().unwrap(),
+        "--runs",
+        "50",
+        "--json",
+    ]);
+    assert_eq!(code, 1);
+    let document: Value = serde_json::from_str(&stdout).unwrap();
+    let found = |finding: &Value| {
+        finding["finding"] == "misspelt" && finding["errors"] == json!(["Lambda.Unknwon"])
+    };
+    assert!(
+        document[0]["findings"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(found),
+        "{document}"
     );
 }

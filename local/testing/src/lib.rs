@@ -36,7 +36,7 @@ mod problem;
 mod rehearse;
 mod suite;
 
-pub use coverage::{Coverage, Item, Kind, Row};
+pub use coverage::{Amount, Coverage, Item, Kind, Row};
 pub use definition::{Definition, Substitutions};
 pub use expect::{Expect, Mismatch};
 pub use mocks::{MockFile, Mocks, Response, Responses};

@@ -33,6 +33,8 @@ pub struct Exec {
     /// Print one JSON document with status, output, error, cause and events.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    mocked: super::mocked::Mocked,
 }
 
 /// The clock as an argument.
@@ -79,6 +81,12 @@ impl Exec {
             Some(file) => Value::from(crate::project::read_json(file)?),
             None => Value::object::<&str>([]),
         };
+        if let Some(code) =
+            self.mocked
+                .execute(&self.definition, input.clone(), self.express, self.json)?
+        {
+            return Ok(code);
+        }
         let functions = Arc::new(functions(&self.lambdas)?);
         let start = start(&self, input);
         let execution = driver::run(machine, start, self.clock.into(), functions).await;

@@ -5,6 +5,7 @@ mod exec;
 mod explore;
 mod history;
 mod load;
+mod mocked;
 mod price;
 mod prune;
 mod run;

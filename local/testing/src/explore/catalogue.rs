@@ -64,7 +64,11 @@ const SERVICES: &[Service] = &[
     Service {
         name: "dynamodb",
         prefixes: &["DynamoDB", "DynamoDb"],
-        errors: &[],
+        errors: &[
+            "DynamoDB.AmazonDynamoDBException",
+            "DynamoDB.ConditionalCheckFailedException",
+            "DynamoDB.ProvisionedThroughputExceededException",
+        ],
     },
     Service {
         name: "events",
@@ -84,12 +88,20 @@ const SERVICES: &[Service] = &[
     Service {
         name: "s3",
         prefixes: &["S3"],
-        errors: &[],
+        errors: &[
+            "S3.NoSuchKeyException",
+            "S3.NoSuchBucketException",
+            "S3.S3Exception",
+        ],
     },
     Service {
         name: "sfn",
         prefixes: &["StepFunctions", "Sfn"],
-        errors: &[],
+        errors: &[
+            "StepFunctions.ExecutionLimitExceededException",
+            "StepFunctions.ExecutionAlreadyExistsException",
+            "StepFunctions.StateMachineDoesNotExistException",
+        ],
     },
     Service {
         name: "glue",

@@ -71,6 +71,12 @@ impl Exploration {
 pub fn explore(subject: &Subject, bounds: Bounds) -> Exploration {
     let (mut table, mut findings) = table::build(subject.definition);
     let walked = walk::walk(subject, bounds, &mut table);
+    for finding in findings
+        .iter_mut()
+        .filter(|finding| finding.kind == FindingKind::Uncaught)
+    {
+        finding.case = walked.uncaught.get(&finding.state).cloned();
+    }
     findings.extend(walked.findings);
     let accepted = subject.suite.map_or(&[][..], |suite| &suite.accepted);
     for finding in &mut findings {

@@ -16,6 +16,9 @@ use crate::mocks::{Mocks, Response, Responses};
 use crate::outline::{Outline, StateOutline};
 use crate::rehearse::{Options, Run, rehearse};
 
+/// How many errors a message names.
+const SOME: usize = 4;
+
 /// What comes of an error that a state raises again and again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TableRow {
@@ -250,10 +253,18 @@ fn uncaught(table: &[TableRow]) -> Vec<Finding> {
         }
     }
     for finding in &mut findings {
-        finding.message = format!(
-            "nobody catches what it fails with in the end: {}",
-            finding.errors.join(", ")
-        );
+        let told = finding
+            .errors
+            .iter()
+            .take(SOME)
+            .cloned()
+            .collect::<Vec<_>>()
+            .join(", ");
+        let more = match finding.errors.len().saturating_sub(SOME) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        finding.message = format!("nobody catches {told}{more}");
     }
     findings
 }
@@ -354,7 +365,7 @@ fn outlasting(definition: &Definition, table: &[TableRow]) -> Vec<Finding> {
             continue;
         }
         let message = format!(
-            "{}, tried {} times, takes up to {worst} s; the state machine ends after {limit} s, and its Catch never comes to act",
+            "{}, tried {} times, takes up to {worst} s; the state machine ends after {limit} s, before anybody can catch the error",
             row.error,
             row.retries + 1
         );

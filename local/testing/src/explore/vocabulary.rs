@@ -69,8 +69,9 @@ impl Vocabulary {
                 )
             });
             let names: Vec<String> = names.map(str::to_owned).collect();
-            if !names.is_empty() {
-                self.paths.insert(names);
+            // What is read below a place may be the whole answer that is put there: every end of the path counts.
+            for start in 0..names.len() {
+                self.paths.insert(names[start..].to_vec());
             }
         }
         if text.contains("{%") {
@@ -103,7 +104,8 @@ impl Vocabulary {
         }
     }
 
-    fn tree(&self, random: &Random) -> Value {
+    /// An object with every name that the definition reads.
+    pub(super) fn tree(&self, random: &Random) -> Value {
         let mut tree = Value::Object(Map::new());
         for path in &self.paths {
             let mut at = &mut tree;

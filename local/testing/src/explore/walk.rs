@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use asl::query::Random;
-use asl::{ExecutionType, Seen, Status, TaskError};
+use asl::{EventKind, ExecutionType, Limits, Seen, Status, TaskError};
 use serde_json::{Value, json};
 
 use super::finding::{Finding, FindingKind};
@@ -16,8 +16,17 @@ use crate::coverage::{Coverage, Item};
 use crate::mocks::{Mocks, Response, Responses};
 use crate::rehearse::{Call, Options, Run, rehearse};
 
-/// At how many events runs are stopped once an endless one has been found.
-const FEW_EVENTS: u64 = 2_000;
+/// At how many events a run is stopped, unless it must be known whether it would ever end.
+const FEW_EVENTS: u64 = 3_000;
+
+/// How many long runs of a state are followed to their end.
+const LONG_RUNS: usize = 3;
+
+/// How many inputs are made up where neither a sample nor a schema says what an input is.
+const MADE_UP: usize = 8;
+
+/// Up to which invocation the last response of an endless case holds.
+const FOR_EVER: u32 = 99_999;
 
 /// How many runs the shrinking of one case may take.
 const SHRINKING: usize = 60;
@@ -27,6 +36,8 @@ pub(super) struct Walked {
     pub findings: Vec<Finding>,
     pub runs: usize,
     pub coverage: Coverage,
+    /// For each task with an error that nobody catches, a case that shows it.
+    pub uncaught: BTreeMap<String, Value>,
 }
 
 /// A run to try.
@@ -52,6 +63,10 @@ struct Walker<'a> {
     found: BTreeMap<(FindingKind, String), Finding>,
     /// For each task, a trial that calls it.
     callers: BTreeMap<String, Trial>,
+    /// For each state, how many long runs through it have been followed to their end.
+    followed: BTreeMap<String, usize>,
+    /// For each task with an error that nobody catches, a case that shows it.
+    uncaught: BTreeMap<String, Value>,
 }
 
 pub(super) fn walk(subject: &Subject, bounds: Bounds, table: &mut [TableRow]) -> Walked {
@@ -65,6 +80,7 @@ pub(super) fn walk(subject: &Subject, bounds: Bounds, table: &mut [TableRow]) ->
         findings: walker.found.into_values().collect(),
         runs: walker.runs,
         coverage: walker.coverage,
+        uncaught: walker.uncaught,
     }
 }
 
@@ -97,6 +113,15 @@ impl<'a> Walker<'a> {
             base.set(&state.name, responses);
             answers.insert(state.name.clone(), known);
         }
+        let mut inputs = inputs::inputs(subject.sample, subject.schema);
+        if subject.sample.is_none() && subject.schema.is_none() {
+            // Nobody says what an input is: some with the names that the definition reads.
+            let value = |_| vocabulary.tree(&random);
+            inputs.extend((0..MADE_UP).map(value).map(|value| Input {
+                value,
+                allowed: false,
+            }));
+        }
         Walker {
             subject,
             kind: subject
@@ -105,20 +130,42 @@ impl<'a> Walker<'a> {
             vocabulary,
             answers,
             base,
-            inputs: inputs::inputs(subject.sample, subject.schema),
+            inputs,
             coverage: Coverage::new(outline),
             runs: 0,
             found: BTreeMap::new(),
             callers: BTreeMap::new(),
+            followed: BTreeMap::new(),
+            uncaught: BTreeMap::new(),
         }
     }
 
     /// The test cases themselves: what they reach is reached, and what they show is meant.
     fn cases(&mut self) {
+        let schema = self
+            .subject
+            .schema
+            .and_then(|schema| jsonschema::validator_for(schema).ok());
+        let allowed = |input: &Value| match &schema {
+            Some(schema) => schema.is_valid(input),
+            None => self.subject.sample == Some(input),
+        };
+        let sample = self.subject.sample;
+        let inputs: Vec<Input> = self
+            .subject
+            .suite
+            .iter()
+            .flat_map(|suite| &suite.cases)
+            .map(|case| case.input(sample))
+            .map(|value| Input {
+                allowed: allowed(&value),
+                value,
+            })
+            .collect();
+        let mut inputs = inputs.into_iter();
         for case in self.subject.suite.map_or(&[][..], |suite| &suite.cases) {
-            let input = Input {
-                value: case.input(self.subject.sample),
-                allowed: false,
+            let Some(input) = inputs.next() else {
+                return;
             };
             let trial = Trial {
                 input,
@@ -240,6 +287,13 @@ impl<'a> Walker<'a> {
                 .set(&row.state, Responses::always(error(&row.error)));
             let run = self.run(&trial);
             self.judge(&run, &trial);
+            if row.caught.is_none()
+                && run.failure().0 == Some(row.error.as_str())
+                && !self.uncaught.contains_key(&row.state)
+            {
+                let case = self.case(&trial, &run, FindingKind::Uncaught, &row.state);
+                self.uncaught.insert(row.state.clone(), case);
+            }
             if run.unanswered().is_none() {
                 let ends = (
                     run.status().name().to_owned(),
@@ -259,21 +313,17 @@ impl<'a> Walker<'a> {
     }
 
     fn rehearse(&self, trial: &Trial) -> Run {
-        let known = self
-            .found
-            .keys()
-            .any(|(kind, _)| *kind == FindingKind::Endless);
+        self.rehearse_up_to(trial, FEW_EVENTS)
+    }
+
+    fn rehearse_up_to(&self, trial: &Trial, events: u64) -> Run {
         let options = Options {
             kind: self.kind,
-            max_events: (known || self.kind == ExecutionType::Express).then_some(FEW_EVENTS),
+            max_events: Some(events),
             ..Options::default()
         };
-        rehearse(
-            self.subject.definition,
-            &trial.input.value.clone().into(),
-            &trial.mocks,
-            options,
-        )
+        let input = trial.input.value.clone().into();
+        rehearse(self.subject.definition, &input, &trial.mocks, options)
     }
 
     /// The first trial that calls a task stands for the task; the plainest come first.
@@ -291,11 +341,26 @@ impl<'a> Walker<'a> {
             if self.found.contains_key(&key) {
                 continue;
             }
+            if kind == FindingKind::Endless && !self.is_endless(trial, &state) {
+                continue;
+            }
             let (trial, run) = self.shrunk(trial.clone(), kind, &state);
             let mut finding = Finding::new(kind, &state, message);
             finding.case = Some(self.case(&trial, &run, kind, &state));
             self.found.insert(key, finding);
         }
+    }
+
+    /// Whether a long run is still not over at the quota of a Standard execution.
+    fn is_endless(&mut self, trial: &Trial, state: &str) -> bool {
+        let followed = self.followed.entry(state.to_owned()).or_default();
+        *followed += 1;
+        if *followed > LONG_RUNS {
+            return false;
+        }
+        self.runs += 1;
+        let quota = Limits::aws(ExecutionType::Standard).history_events;
+        self.rehearse_up_to(trial, quota).is_endless()
     }
 
     /// The smallest trial near the given one that shows the same.
@@ -342,7 +407,8 @@ impl<'a> Walker<'a> {
         let called: BTreeSet<&str> = run.calls.iter().map(|call| call.state.as_str()).collect();
         for name in called {
             let calls: Vec<&Call> = run.calls.iter().filter(|call| call.state == name).collect();
-            mocks.insert(name.to_owned(), responses(&calls));
+            let last = (kind == FindingKind::Endless).then_some(FOR_EVER);
+            mocks.insert(name.to_owned(), responses(&calls, last));
         }
         let (error, _) = run.failure();
         let mut case = json!({"name": format!("{}: {state}", kind.name())});
@@ -386,7 +452,7 @@ impl<'a> Walker<'a> {
                     }
                     let how = if *side { "never" } else { "always" };
                     let message = format!("Choices[{rule}] {how} held in {} runs", self.runs);
-                    Finding::new(FindingKind::OneSided, &format!("{state}"), message)
+                    Finding::new(FindingKind::OneSided, state, message)
                 }
                 _ => continue,
             };
@@ -403,8 +469,8 @@ fn error(name: &str) -> Response {
     }))
 }
 
-/// The responses to the calls of one state, equal neighbours as a range.
-fn responses(calls: &[&Call]) -> Value {
+/// The responses to the calls of one state, equal neighbours as a range; the last one up to `until`.
+fn responses(calls: &[&Call], until: Option<u32>) -> Value {
     let mut ranges: Vec<(u32, u32, &Response)> = Vec::new();
     for call in calls {
         let Some(response) = &call.response else {
@@ -414,6 +480,9 @@ fn responses(calls: &[&Call]) -> Value {
             Some((_, last, same)) if *same == response => *last = call.invocation,
             _ => ranges.push((call.invocation, call.invocation, response)),
         }
+    }
+    if let (Some((_, last, _)), Some(until)) = (ranges.last_mut(), until) {
+        *last = until;
     }
     let key = |first: u32, last: u32| {
         if first == last {
@@ -441,7 +510,7 @@ fn judgements(run: &Run, trial: &Trial) -> Vec<(FindingKind, String, String)> {
             .for_each(|state| *visits.entry(state).or_default() += 1);
         if let Some((state, times)) = visits.into_iter().max_by_key(|(_, times)| *times) {
             let message = format!(
-                "an execution was ended at {} events, after it had been here {times} times; nothing else might have ended it",
+                "an execution does not end before 25,000 events; it had been here {times} times after {}",
                 run.execution.history().len()
             );
             found.push((FindingKind::Endless, state.to_owned(), message));
@@ -465,6 +534,18 @@ fn judgements(run: &Run, trial: &Trial) -> Vec<(FindingKind, String, String)> {
         .filter_map(|call| call.response.as_ref()?.outcome.as_ref().err())
         .map(|error| error.error.as_str())
         .collect();
+    for event in run.execution.history() {
+        if let EventKind::EvaluationFailed(evaluation) = &event.kind
+            && !thrown.contains("States.QueryEvaluationError")
+        {
+            let cause = evaluation.failure.cause.as_deref().unwrap_or_default();
+            found.push((
+                FindingKind::QueryFails,
+                evaluation.state.to_string(),
+                cause.to_owned(),
+            ));
+        }
+    }
     for (_, observation) in &run.observations {
         let Seen::Failed {
             error: Some(error),

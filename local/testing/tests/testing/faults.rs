@@ -145,12 +145,12 @@ fn a_misspelt_error() {
 #[test]
 fn a_loop_without_a_last_round() {
     assert_found(
-        "canary",
+        "ml-training",
         FindingKind::Endless,
-        "Is there a verdict?",
+        "Train one set",
         |machine| {
-            machine["States"]["Is there a verdict?"]["Choices"][0]["Condition"] =
-                json!("{% $states.input.verdict = 'HOLD' %}");
+            machine["States"]["Good enough?"]["Choices"][1]["Condition"] =
+                json!("{% $proposed = 0 %}");
         },
     );
 }

@@ -4,3 +4,4 @@
 
 mod aws_example;
 mod faults;
+mod unknown;
