@@ -23,12 +23,33 @@ pub enum Failure {
     Closed,
     /// What came back is not HTTP.
     Protocol,
+    /// A response with more than 100 headers.
+    TooManyHeaders,
+    /// A response with two different Content-Lengths, which has no end (RFC 9112, section 6.3).
+    ContentLengths,
     /// A complete response with a status that the test does not expect.
     Status,
     /// A complete response whose body is not as the test expects.
     Body,
     /// Never sent: every connection was busy until the test was over.
     Unsent,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Connect => "no connection",
+            Self::Tls => "TLS failed",
+            Self::Timeout => "no response in time",
+            Self::Closed => "connection closed before the response was complete",
+            Self::Protocol => "not an HTTP response",
+            Self::TooManyHeaders => "response with more than 100 headers",
+            Self::ContentLengths => "response with two different Content-Lengths",
+            Self::Status => "unexpected status (counted above too)",
+            Self::Body => "unexpected body (counted above too)",
+            Self::Unsent => "never sent, all connections were busy",
+        })
+    }
 }
 
 /// One second of a test, counted from its start.

@@ -1,7 +1,6 @@
 //! The report of a load test as one HTML page that needs nothing else.
 
 use crate::histogram::Latencies;
-use crate::result::Failure;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::plot::{Curve, Plot, Scale};
@@ -14,7 +13,6 @@ const LOAD_STYLE: &str = include_str!("load.css");
 const PERCENTILES: [f64; 7] = [50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99];
 
 /// The whole page.
-/// The page.
 pub fn render(report: &LoadReport) -> Markup {
     let reasons = report.reasons();
     html! {
@@ -244,23 +242,10 @@ fn responses(report: &LoadReport) -> Markup {
                     tr { td { "status " (status) } td.number { (thousands(*count)) } td.number { (share(*count)) } }
                 }
                 @for (failure, count) in &measured.errors {
-                    tr { td { span.bad { (explain(*failure)) } } td.number { (thousands(*count)) } td.number { (share(*count)) } }
+                    tr { td { span.bad { "error: " (failure) } } td.number { (thousands(*count)) } td.number { (share(*count)) } }
                 }
             }
         }
-    }
-}
-
-fn explain(failure: Failure) -> &'static str {
-    match failure {
-        Failure::Connect => "error: no connection",
-        Failure::Tls => "error: TLS failed",
-        Failure::Timeout => "error: no response in time",
-        Failure::Closed => "error: connection closed before the response was complete",
-        Failure::Protocol => "error: not an HTTP response",
-        Failure::Status => "error: unexpected status (counted above too)",
-        Failure::Body => "error: unexpected body (counted above too)",
-        Failure::Unsent => "error: never sent, all connections were busy",
     }
 }
 
