@@ -58,6 +58,7 @@ async fn branch(
         duration_ms,
         usd: None,
         metrics: BTreeMap::new(),
+        went_to: None,
         outcome: None,
         error: None,
         message: None,
@@ -67,6 +68,7 @@ async fn branch(
         Found::Done(output) => Ok(Branch {
             status: Status::Succeeded,
             metrics: metrics(&output["metrics"]),
+            went_to: output["variant"].as_str().map(str::to_owned),
             ..blank
         }),
         Found::At(uri) => match await_outcome(store, &uri, deadline).await {
