@@ -2,6 +2,7 @@
 //! dispatcher of the stack would give it.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -22,15 +23,18 @@ use crate::{
     summary,
 };
 
+/// How long a job runs of which nothing is said, s.
+const EXPECTED: f64 = 60.0;
+
 /// Arguments of `hybrid price`.
 #[derive(Args)]
 pub struct Price {
-    /// A pipeline of the project, or a JSON file with a job (`-` for standard input), such as
+    /// A pipeline of the project, or a job as JSON: a file, `-` for standard input, or the JSON itself, such as
     /// {"resources": {"vcpu": 2, "memoryMiB": 4096}, "expectedSeconds": 3600}.
     what: String,
-    /// How long each job of a pipeline runs.
-    #[arg(long, default_value_t = 60.0, value_name = "SECONDS")]
-    expected: f64,
+    /// How long each job of a pipeline runs [default: what its input or definition says as `expectedSeconds`, else 60].
+    #[arg(long, value_name = "SECONDS")]
+    expected: Option<f64>,
     /// When each job of a pipeline must be done, from its start.
     #[arg(long, value_name = "SECONDS")]
     deadline: Option<f64>,
@@ -114,7 +118,7 @@ impl Price {
     fn jobs(&self) -> Result<(Vec<Job>, Option<Stack>), Error> {
         let load = |project: Project| Stack::load(&project.serverless_yml(), &Options::default());
         let file = Path::new(&self.what);
-        if self.what == "-" || file.is_file() {
+        if self.what == "-" || self.what.trim_start().starts_with('{') || file.is_file() {
             let job: Job = parse(read_json(file)?)?;
             let stack = Project::here().ok().map(load).transpose()?;
             return Ok((vec![job], stack));
@@ -142,21 +146,43 @@ impl Price {
             return Ok(Vec::new());
         };
         let packages = needed::packages(stack, machine, input);
-        let reached = stack.task_definitions.iter().filter_map(|task| {
-            let worker = needed::worker(&task.containers.first()?.image);
-            packages.contains(&worker).then_some((worker, task))
-        });
-        let job = |(worker, task): (String, &stack::TaskDefinition)| {
+        let definition: Value = serde_json::from_str(&machine.definition).unwrap_or(Value::Null);
+        let written =
+            number(input, "expectedSeconds").or_else(|| number(&definition, "expectedSeconds"));
+        let expected = self.expected.or(written).unwrap_or(EXPECTED);
+        let mut reached: BTreeMap<String, Resources> = BTreeMap::new();
+        for task in &stack.task_definitions {
+            let worker = task
+                .containers
+                .first()
+                .map(|container| needed::worker(&container.image));
+            if let Some(worker) = worker.filter(|worker| packages.contains(worker)) {
+                reached.insert(worker, size(task)?);
+            }
+        }
+        for job in &stack.job_definitions {
+            let worker = needed::worker(&job.image);
+            if packages.contains(&worker) && !reached.contains_key(&worker) {
+                reached.insert(
+                    worker,
+                    Resources {
+                        vcpu: job.vcpus,
+                        memory_mib: memory(job.memory_mib),
+                    },
+                );
+            }
+        }
+        let job = |(worker, resources): (String, Resources)| {
             Ok(Job {
                 worker: Some(worker),
-                resources: size(task)?,
-                expected_seconds: self.expected,
+                resources,
+                expected_seconds: expected,
                 longest_seconds: None,
                 deadline_seconds: self.deadline,
                 interruptible: self.interruptible,
             })
         };
-        reached.map(job).collect()
+        reached.into_iter().map(job).collect()
     }
 }
 
@@ -170,8 +196,24 @@ fn size(task: &stack::TaskDefinition) -> Result<Resources, Error> {
     };
     Ok(Resources {
         vcpu: cpu as f64 / 1_024.0,
-        memory_mib: u32::try_from(memory).unwrap_or(u32::MAX),
+        memory_mib: self::memory(memory),
     })
+}
+
+fn memory(mib: u64) -> u32 {
+    u32::try_from(mib).unwrap_or(u32::MAX)
+}
+
+/// The first number of this name in a document.
+fn number(value: &Value, name: &str) -> Option<f64> {
+    match value {
+        Value::Object(fields) => {
+            let own = fields.get(name).and_then(Value::as_f64);
+            own.or_else(|| fields.values().find_map(|inner| number(inner, name)))
+        }
+        Value::Array(items) => items.iter().find_map(|inner| number(inner, name)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    }
 }
 
 fn parse<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, Error> {
@@ -204,13 +246,43 @@ fn decide(job: &Job, stack: Option<&Stack>, prices: &Prices) -> Result<Decision,
                 let memory = u32::try_from(function.memory_mib).unwrap_or(u32::MAX);
                 prices = prices.with_function(memory);
             }
-            None => Placement::ALL
-                .into_iter()
-                .filter(|placement| placement.starter() == Starter::Function)
-                .for_each(|one| availability.refuse(one, format!("{worker} has no function"))),
+            None => refuse(
+                &mut availability,
+                |starter| starter == Starter::Function,
+                || format!("{worker} has no function"),
+            ),
+        }
+        let is_its = |image: &str| needed::worker(image) == *worker;
+        let tasks = stack
+            .task_definitions
+            .iter()
+            .flat_map(|task| &task.containers);
+        if !tasks.into_iter().any(|container| is_its(&container.image)) {
+            let is_task = |starter| matches!(starter, Starter::Task { .. });
+            refuse(&mut availability, is_task, || {
+                format!("{worker} has no task definition")
+            });
+        }
+        if !stack.job_definitions.iter().any(|job| is_its(&job.image)) {
+            let is_job = |starter| matches!(starter, Starter::Job { .. });
+            refuse(&mut availability, is_job, || {
+                format!("{worker} has no job definition")
+            });
         }
     }
     choose(&job.needs(), &prices, &availability).map_err(|error| error.to_string())
+}
+
+/// Notes that the placements which are started so refuse.
+fn refuse(
+    availability: &mut Availability,
+    which: impl Fn(Starter) -> bool,
+    why: impl Fn() -> String,
+) {
+    let refusing = Placement::ALL
+        .into_iter()
+        .filter(|placement| which(placement.starter()));
+    refusing.for_each(|placement| availability.refuse(placement, why()));
 }
 
 fn table(job: &Job, decision: &Result<Decision, String>) -> String {
@@ -221,7 +293,11 @@ fn table(job: &Job, decision: &Result<Decision, String>) -> String {
         job.expected_seconds
     );
     match decision {
-        Ok(decision) => format!("{head}{decision}  {}\n\n", decision.explanation),
+        Ok(decision) => {
+            // What follows tells of the other placements, as the table does.
+            let chosen = decision.explanation.split(';').next().unwrap_or_default();
+            format!("{head}{decision}  {chosen}\n\n")
+        }
         Err(error) => format!("{head}  {error}\n\n"),
     }
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::{
-    error::{Error, USAGE},
+    error::{Error, INVALID},
     project::read_text,
 };
 
@@ -24,7 +24,7 @@ pub struct Validate {
 }
 
 impl Validate {
-    /// Exit code 0 if every file is valid (warnings allowed), else 2.
+    /// Exit code 0 if every file is valid (warnings allowed), else 3.
     pub fn execute(self) -> Result<ExitCode, Error> {
         let mut reports = Vec::new();
         for file in &self.files {
@@ -48,7 +48,7 @@ impl Validate {
         }
         let failed = reports.iter().any(|(_, found)| result(found) == "FAIL");
         Ok(if failed {
-            ExitCode::from(USAGE)
+            ExitCode::from(INVALID)
         } else {
             ExitCode::SUCCESS
         })
@@ -69,12 +69,46 @@ pub fn line(diagnostic: &Diagnostic) -> String {
         Severity::Error => "error",
         Severity::Warning => "warning",
     };
-    let mut line = format!(
-        "{severity} {} at {}: {}",
-        diagnostic.code, diagnostic.location, diagnostic.message
-    );
+    let place = place(&diagnostic.location);
+    // Where it was found is told already, and the whole text need not be.
+    let message = diagnostic
+        .message
+        .split("\n at [Source: ")
+        .next()
+        .unwrap_or_default();
+    let mut line = format!("{severity} {}{place}: {message}", diagnostic.code);
     if let Some(suggestion) = &diagnostic.suggestion {
         line.push_str(&format!(" ({suggestion})"));
     }
     line
+}
+
+/// ` at PLACE`. Of a text that is no JSON the place holds the whole text, of which line and column are enough.
+fn place(location: &str) -> String {
+    let inside = location
+        .strip_prefix("[Source: ")
+        .and_then(|source| source.strip_suffix(']'));
+    match inside.and_then(|source| source.rsplit_once("; ")) {
+        Some((_, place)) => format!(" at {place}"),
+        None if location.is_empty() => String::new(),
+        None => format!(" at {location}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_no_json_is_not_repeated() {
+        let found = asl::validate("{\"a\":1,}");
+        let told = line(&found[0]);
+        assert!(
+            told.starts_with("error INVALID_JSON_DESCRIPTION at line: 1, column: 8: Unexpected"),
+            "{told}"
+        );
+        assert!(!told.contains("\"a\"") && !told.contains('\n'), "{told}");
+        assert_eq!(place(""), "");
+        assert_eq!(place("/States/A"), " at /States/A");
+    }
 }
