@@ -271,7 +271,7 @@ async fn bad_input_is_refused_by_its_path() {
         (
             "/fields/1/default",
             json!(0),
-            "$.source.fields[1]: unknown field `default`",
+            "$.source.fields[1].default: unknown field `default`",
         ),
         (
             "/fields/1/pattern",

@@ -114,14 +114,25 @@ impl Report {
         let rounds = self.ranked_by(rank).count();
         let compared = compared.count();
         if compared > ahead.len() {
-            let of = if rounds > 1 {
-                format!(" in {rounds} sections")
-            } else {
-                String::new()
+            let of = match rounds {
+                0 | 1 => String::new(),
+                _ => format!(" in {rounds} {}", self.sections_called(rank)),
             };
             sentence.push_str(&format!(" among {compared}{of}"));
         }
         Some(sentence)
+    }
+
+    /// What the ranked sections are called: those titled `Round 1`, `Round 2` are rounds.
+    fn sections_called(&self, rank: &Rank) -> String {
+        let mut words = self
+            .ranked_by(rank)
+            .map(|section| section.title.split(' ').next().unwrap_or_default());
+        let first = words.next().unwrap_or_default();
+        match words.all(|word| word == first) {
+            true => format!("{}s", first.to_lowercase()),
+            false => "sections".to_owned(),
+        }
     }
 
     /// What was done where nothing is ranked.
@@ -132,17 +143,16 @@ impl Report {
             .filter(|section| !section.branches.is_empty());
         let told: Vec<String> = told
             .map(|section| {
-                let (succeeded, ..) = section.counts();
-                let all = section.branches.len();
-                let title = section.title.to_lowercase();
+                let ((succeeded, ..), all) = (section.counts(), section.branches.len());
+                let title = &section.title;
                 match (succeeded == all, all) {
-                    (true, 1) => format!("{title} done"),
-                    (true, _) => format!("all {} {title} done", figures::number(all as f64)),
-                    (false, _) => format!("{succeeded} of {all} {title} done"),
+                    (true, 1) => format!("{title}: done{}", metrics(&section.branches[0])),
+                    (true, _) => format!("{title}: all {} done", figures::number(all as f64)),
+                    (false, _) => format!("{title}: {succeeded} of {all} done"),
                 }
             })
             .collect();
-        (!told.is_empty()).then(|| capital(&told.join(", ")))
+        (!told.is_empty()).then(|| told.join("; "))
     }
 
     /// How many branches failed, and the cause that most of them share.
@@ -218,6 +228,20 @@ pub(crate) fn interval(branch: &Branch) -> Option<(f64, f64)> {
     Some((*branch.metrics.get("low")?, *branch.metrics.get("high")?))
 }
 
+/// What a branch measured, in brackets.
+fn metrics(branch: &Branch) -> String {
+    let told = branch.metrics.iter().map(|(metric, value)| {
+        let (unit, name) = figures::read(metric);
+        format!("{name} {}", figures::show(*value, unit))
+    });
+    let told: Vec<String> = told.collect();
+    if told.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", told.join(", "))
+    }
+}
+
 fn named(branch: &Branch) -> String {
     let name = match branch.item {
         Value::Null => format!("branch {}", branch.index),
@@ -233,4 +257,113 @@ fn capital(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|first| first.to_uppercase().to_string());
     first.unwrap_or_default() + letters.as_str()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn report(sections: Value) -> Report {
+        let report = json!({"pipeline": "p", "execution": "e", "generatedAt": "now", "answer": "", "sections": sections});
+        serde_json::from_value(report).unwrap()
+    }
+
+    fn trained(index: usize, name: &str, accuracy: f64) -> Value {
+        json!({"index": index, "item": {"name": name}, "status": "SUCCEEDED", "metrics": {"accuracy": accuracy}})
+    }
+
+    fn round(number: usize, branches: Value) -> Value {
+        json!({"key": format!("round-{number}"), "title": format!("Round {number}"), "rank": {"metric": "accuracy"},
+               "facts": {"target accuracy": 0.97}, "branches": branches})
+    }
+
+    #[test]
+    fn the_best_of_all_rounds_is_told_with_the_target() {
+        let rounds = json!([
+            round(1, json!([trained(0, "a", 0.9), trained(1, "b", 0.95)])),
+            round(2, json!([trained(0, "c", 0.98)])),
+        ]);
+        let report = report(rounds);
+        assert_eq!(
+            report.sentence(),
+            "c is best with accuracy 0.98 (target 0.97 reached) among 3 in 2 rounds."
+        );
+        assert_eq!(report.leaders(), [("round-2".to_owned(), 0)]);
+    }
+
+    #[test]
+    fn a_tie_looks_like_one() {
+        let report = report(json!([round(
+            1,
+            json!([
+                trained(0, "a", 0.9),
+                trained(1, "b", 0.9),
+                trained(2, "c", 0.8)
+            ])
+        )]));
+        assert_eq!(
+            report.sentence(),
+            "a and b tie with accuracy 0.9 (target 0.97 missed) among 3."
+        );
+        assert_eq!(report.leaders().len(), 2);
+    }
+
+    #[test]
+    fn a_comparison_without_a_difference_has_no_winner() {
+        let model = |index: usize, name: &str, low: f64, value: f64, high: f64| {
+            json!({"index": index, "item": {"name": name}, "status": "SUCCEEDED",
+                   "metrics": {"accuracy": value, "low": low, "high": high}})
+        };
+        let compare = |verdict: &str| {
+            report(json!([
+                {"key": "1", "title": "Training", "rank": {"metric": "accuracy"}, "branches": [trained(0, "forest", 0.96)]},
+                {"key": "3", "title": "Comparison", "rank": {"metric": "accuracy"}, "facts": {"verdict": verdict},
+                 "branches": [model(0, "forest", 0.94, 0.96, 0.97), model(1, "logistic", 0.91, 0.94, 0.95)]},
+            ]))
+        };
+        let none = compare("no difference at 95 % confidence");
+        assert!(none.leaders().is_empty());
+        let told = "No difference at 95 % confidence: accuracy of forest 0.96 (0.94–0.97), of logistic 0.94 (0.91–0.95).";
+        assert_eq!(none.sentence(), told);
+        assert_eq!(compare("forest is better").leaders(), [("3".to_owned(), 0)]);
+    }
+
+    /// The sentence, the mark in the table and the value beside it are of one branch.
+    #[test]
+    fn the_headline_and_the_table_have_the_same_figures() {
+        let rounds = json!([round(
+            1,
+            json!([trained(0, "a", 0.912_345), trained(1, "b", 0.95)])
+        )]);
+        let report = report(rounds);
+        let page = crate::page::render(&report).into_string();
+        let row = page
+            .split("<tr class=\"winner\">")
+            .nth(1)
+            .unwrap()
+            .split("</tr>")
+            .next()
+            .unwrap();
+        assert!(row.contains('b') && row.contains("0.95"), "{row}");
+        assert!(
+            report
+                .sentence()
+                .starts_with("b is best with accuracy 0.95 ")
+        );
+        assert_eq!(page.matches("class=\"winner\"").count(), 1);
+    }
+
+    #[test]
+    fn failures_with_one_cause_are_one_cause() {
+        let failed = |index: usize| {
+            json!({"index": index, "item": {"name": "x"}, "status": "FAILED",
+            "error": "Input.Invalid", "message": "line 2"})
+        };
+        let report = report(json!([round(1, json!([failed(0), failed(1), failed(2)]))]));
+        assert_eq!(
+            report.sentence(),
+            "Round 1: 0 of 3 done; 3 failed: Input.Invalid: line 2."
+        );
+    }
 }

@@ -4,8 +4,8 @@ use maud::{Markup, html};
 use placement::Placement;
 
 pub(crate) const WIDTH: f64 = 440.0;
-const LEFT: f64 = 56.0;
-const RIGHT: f64 = 14.0;
+const LEFT: f64 = 46.0;
+const RIGHT: f64 = 26.0;
 const TOP: f64 = 14.0;
 const BOTTOM: f64 = 42.0;
 const HEIGHT: f64 = 270.0;
@@ -130,18 +130,15 @@ impl Scatter {
             .iter()
             .map(|&(a, b)| format!("{},{}", f(x(a)), f(y(b))))
             .collect();
-        let middle = (TOP + HEIGHT - BOTTOM) / 2.0;
         Some(html! {
             svg viewBox={ "0 0 " (WIDTH) " " (HEIGHT) } role="img" aria-label=(self.name) {
                 @for tick in rows.ticks() {
                     line.grid x1=(LEFT) x2=(WIDTH - RIGHT) y1=(f(y(tick))) y2=(f(y(tick))) {}
                     text.tick x=(LEFT - 6.0) y=(f(y(tick) + 4.5)) text-anchor="end" { ((self.show)(tick)) }
                 }
-                text.tick transform=(format!("translate(12 {}) rotate(-90)", f(middle))) text-anchor="middle" { (self.name) }
                 (self.across.render(&columns, x))
                 @if let Some(target) = self.target {
                     line.target x1=(LEFT) x2=(WIDTH - RIGHT) y1=(f(y(target))) y2=(f(y(target))) {}
-                    text.tick x=(WIDTH - RIGHT) y=(f(y(target) - 4.0)) text-anchor="end" { "target " ((self.show)(target)) }
                 }
                 @if line.len() > 1 { polyline.best points=(line.join(" ")) {} }
                 @for mark in &self.marks { (shape(mark, x(mark.x), y(mark.y))) }

@@ -16,22 +16,33 @@ const MOST_ROWS: usize = 120;
 pub(crate) struct Chart {
     pub title: String,
     pub drawing: Markup,
+    /// Whether it has the line of the best so far.
+    pub course: bool,
 }
 
 /// All charts that the report has figures for.
 pub(crate) fn all(report: &Report, leaders: &Leaders) -> Vec<Chart> {
     let mut charts = Vec::new();
-    let mut add = |title: String, drawing: Option<Markup>| {
-        charts.extend(drawing.map(|drawing| Chart { title, drawing }));
+    let add = |charts: &mut Vec<Chart>, title: String, drawing: Option<Markup>| {
+        charts.extend(drawing.map(|drawing| Chart {
+            title,
+            drawing,
+            course: false,
+        }));
     };
     if let Some(rank) = report.last_rank() {
         let (_, name) = figures::read(&rank.metric);
-        add(
-            format!("{name} of every branch"),
-            by_branch(report, rank, leaders),
-        );
+        if let Some(drawing) = by_branch(report, rank, leaders) {
+            let title = format!("{name} of every branch");
+            charts.push(Chart {
+                title,
+                drawing,
+                course: true,
+            });
+        }
         for section in report.ranked_by(rank) {
             add(
+                &mut charts,
                 format!("{name} with its interval"),
                 intervals(section, rank, leaders),
             );
@@ -39,28 +50,32 @@ pub(crate) fn all(report: &Report, leaders: &Leaders) -> Vec<Chart> {
         for (parameter, marks) in parameters(report, rank, leaders) {
             let title = format!("{name} over {parameter}");
             add(
+                &mut charts,
                 title,
                 against(rank, parameter, marks, report.target(), figures::number),
             );
         }
         let priced = marks(report, rank, leaders, |branch| branch.usd);
         add(
+            &mut charts,
             format!("{name} against cost"),
-            against(
-                rank,
-                "cost".to_owned(),
-                priced,
-                report.target(),
-                figures::usd,
-            ),
+            against(rank, "cost".to_owned(), priced, report.target(), dollars),
         );
     }
-    add("when each branch worked".to_owned(), timeline(report));
+    add(
+        &mut charts,
+        "when each branch worked".to_owned(),
+        timeline(report),
+    );
     charts
 }
 
 /// The legend of all charts: the placements that are in use, by colour and form.
-pub(crate) fn legend(report: &Report, mark: impl Fn(placement::Placement) -> Markup) -> Markup {
+pub(crate) fn legend(
+    report: &Report,
+    charts: &[Chart],
+    mark: impl Fn(placement::Placement) -> Markup,
+) -> Markup {
     let used: BTreeMap<_, ()> = report
         .branches()
         .filter_map(|branch| Some((branch.placement?, ())))
@@ -71,8 +86,10 @@ pub(crate) fn legend(report: &Report, mark: impl Fn(placement::Placement) -> Mar
     html! {
         p.legend {
             @for placement in used.keys() { (mark(*placement)) }
-            @if report.last_rank().is_some() { span { i.line {} "best so far" } }
-            @if report.target().is_some() { span { i.line.target {} "target" } }
+            @if charts.iter().any(|chart| chart.course) {
+                span { i.line {} "best so far" }
+                @if let Some(target) = report.target() { span { i.line.target {} "target " (figures::number(target)) } }
+            }
             @if failed { span { b.bad { "×" } " failed or missing" } }
         }
     }
@@ -288,6 +305,11 @@ fn timeline(report: &Report) -> Option<Markup> {
     };
     let rows: Vec<Bar> = timed.iter().map(row).collect();
     bars("time since the first start", &rows, false, seconds)
+}
+
+/// USD on an axis, where zeros at the end tell nothing.
+fn dollars(value: f64) -> String {
+    format!("${}", figures::number(value))
 }
 
 fn seconds(value: f64) -> String {

@@ -43,7 +43,7 @@ pub(crate) fn render(report: &Report) -> Markup {
                 }
                 (tiles(report))
                 @if !charts.is_empty() {
-                    (charts::legend(report, |placement| html! { span { (sign(placement)) (placement) } }))
+                    (charts::legend(report, &charts, |placement| html! { span { (sign(placement)) (placement) } }))
                     section.charts {
                         @for chart in &charts { figure { h3 { (chart.title) } (chart.drawing) } }
                     }
@@ -144,9 +144,8 @@ fn section(section: &Section, leaders: &Leaders) -> Markup {
         @if let Some(verdict) = verdict(section) {
             p.verdict.tie[no_difference(section)] { (verdict) }
         }
-        @if section.facts.iter().any(|(name, _)| name != "verdict") {
-            dl { @for (name, value) in &section.facts { @if name != "verdict" { dt { (name) } dd { (fact(value)) } } } }
-        }
+        @let facts = facts(section);
+        @if !facts.is_empty() { dl { @for (name, value) in facts { dt { (name) } dd { (value) } } } }
         @if !destinations.is_empty() { (went_to(&destinations, all)) }
         @if all > FOLDED && well && section.rank.is_none() {
             details { summary { "all " (figures::number(all as f64)) " succeeded; show them" } (table(section, &columns, leaders)) }
@@ -281,6 +280,31 @@ fn status(branch: &Branch) -> Markup {
 
 fn badge(placement: Placement) -> Markup {
     html! { span.badge { (sign(placement)) (placement) } }
+}
+
+/// The facts of a section but the verdict, which stands above them; a difference with its interval is one.
+fn facts(section: &Section) -> Vec<(&str, String)> {
+    let number = |name: &str| section.facts.get(name).and_then(Value::as_f64);
+    let interval = number("difference").and(number("low")).zip(number("high"));
+    let shown = section
+        .facts
+        .iter()
+        .filter(|(name, _)| match name.as_str() {
+            "verdict" => false,
+            "low" | "high" => interval.is_none(),
+            _ => true,
+        });
+    let told = shown.map(|(name, value)| match interval {
+        Some((low, high)) if name == "difference" => {
+            let (low, high) = (figures::number(low), figures::number(high));
+            (
+                name.as_str(),
+                format!("{} (from {low} to {high})", fact(value)),
+            )
+        }
+        _ => (name.as_str(), fact(value)),
+    });
+    told.collect()
 }
 
 fn fact(value: &Value) -> String {

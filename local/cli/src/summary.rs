@@ -126,6 +126,20 @@ pub fn spent(rows: &[PlacementRow], seconds: f64) -> String {
     )
 }
 
+/// A length of time with three significant digits.
+fn lasted(seconds: f64) -> String {
+    match seconds {
+        _ if seconds < 1.0 => format!("{:.0} ms", seconds * 1e3),
+        _ if seconds < 10.0 => format!("{seconds:.2} s"),
+        _ if seconds < 100.0 => format!("{seconds:.1} s"),
+        _ => format!(
+            "{:.0} min {:.0} s",
+            (seconds / 60.0).floor(),
+            seconds % 60.0
+        ),
+    }
+}
+
 /// USD with three significant digits.
 fn dollars(usd: f64) -> String {
     if usd <= 0.0 {
@@ -135,9 +149,14 @@ fn dollars(usd: f64) -> String {
     format!("${usd:.decimals$}")
 }
 
-/// A value on as many lines as a screen has room for.
+/// A value on one line, or on as many as a screen has room for.
 pub fn shortened(value: &Value) -> String {
-    const LINES: usize = 30;
+    const LINES: usize = 24;
+    const ONE_LINE: usize = 160;
+    let short = value.to_string();
+    if short.chars().count() <= ONE_LINE {
+        return short;
+    }
     let whole = format!("{value:#}");
     if whole.lines().count() <= LINES {
         return whole;

@@ -322,6 +322,21 @@ pub struct Threshold {
     bound: f64,
 }
 
+impl Threshold {
+    /// The bound of a latency in milliseconds; none of another figure.
+    pub fn latency_ms(&self) -> Option<f64> {
+        match self.metric {
+            Metric::Percentile(_) | Metric::Mean | Metric::Max => Some(self.bound / 1e3),
+            Metric::ErrorRate | Metric::Throughput => None,
+        }
+    }
+
+    /// The bound of the requests per second; none of another figure.
+    pub fn per_second(&self) -> Option<f64> {
+        (self.metric == Metric::Throughput).then_some(self.bound)
+    }
+}
+
 /// Why a text is not a threshold.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ThresholdError {

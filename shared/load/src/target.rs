@@ -11,7 +11,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use addresses::{Kind, kind};
 use http::uri::Authority;
 use ipnet::IpNet;
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use percent_encoding::{AsciiSet, utf8_percent_encode};
 
 /// One entry of an allow-list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -294,8 +294,9 @@ fn take_apart(url: &str) -> Result<UrlParts, TargetError> {
     })
 }
 
-/// What no path or query may hold as it is (RFC 3986, section 3.3; a `%` is taken as written by who knows).
-const REFUSED: &AsciiSet = &CONTROLS
+/// What no path or query may hold as it is (RFC 3986, section 3.3; a `%` is taken as written by who knows). Control
+/// characters are not meant by anybody and stay, to be refused.
+const REFUSED: &AsciiSet = &AsciiSet::EMPTY
     .add(b' ')
     .add(b'"')
     .add(b'<')

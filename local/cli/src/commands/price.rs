@@ -252,25 +252,33 @@ fn decide(job: &Job, stack: Option<&Stack>, prices: &Prices) -> Result<Decision,
                 || format!("{worker} has no function"),
             ),
         }
-        let is_its = |image: &str| needed::worker(image) == *worker;
-        let tasks = stack
-            .task_definitions
-            .iter()
-            .flat_map(|task| &task.containers);
-        if !tasks.into_iter().any(|container| is_its(&container.image)) {
-            let is_task = |starter| matches!(starter, Starter::Task { .. });
-            refuse(&mut availability, is_task, || {
-                format!("{worker} has no task definition")
-            });
-        }
-        if !stack.job_definitions.iter().any(|job| is_its(&job.image)) {
-            let is_job = |starter| matches!(starter, Starter::Job { .. });
-            refuse(&mut availability, is_job, || {
-                format!("{worker} has no job definition")
-            });
+        // A stack without any container tells of none what it would run on.
+        if !(stack.task_definitions.is_empty() && stack.job_definitions.is_empty()) {
+            refuse_undefined(&mut availability, stack, worker);
         }
     }
     choose(&job.needs(), &prices, &availability).map_err(|error| error.to_string())
+}
+
+/// Notes that the placements refuse for which `worker` has no task or job definition.
+fn refuse_undefined(availability: &mut Availability, stack: &Stack, worker: &str) {
+    let is_its = |image: &str| needed::worker(image) == worker;
+    let mut tasks = stack
+        .task_definitions
+        .iter()
+        .flat_map(|task| &task.containers);
+    if !tasks.any(|container| is_its(&container.image)) {
+        let is_task = |starter| matches!(starter, Starter::Task { .. });
+        refuse(availability, is_task, || {
+            format!("{worker} has no task definition")
+        });
+    }
+    if !stack.job_definitions.iter().any(|job| is_its(&job.image)) {
+        let is_job = |starter| matches!(starter, Starter::Job { .. });
+        refuse(availability, is_job, || {
+            format!("{worker} has no job definition")
+        });
+    }
 }
 
 /// Notes that the placements which are started so refuse.
@@ -414,6 +422,41 @@ mod tests {
         assert_eq!(size("trainer", 2_048), None);
         let refused = serde_json::to_string(&lambda("transformer", 512).promise).unwrap();
         assert!(refused.contains("transformer has no function"), "{refused}");
+    }
+
+    #[test]
+    fn a_placement_without_a_definition_of_the_worker_is_refused() {
+        let container = stack::ContainerDefinition {
+            image: "trainer:1".to_owned(),
+            ..Default::default()
+        };
+        let task = stack::TaskDefinition {
+            containers: vec![container],
+            ..Default::default()
+        };
+        let stack = Stack {
+            task_definitions: vec![task],
+            ..Stack::default()
+        };
+        let job = job_of(
+            json!({"worker": "trainer", "resources": {"vcpu": 1, "memoryMiB": 2048}, "expectedSeconds": 1}),
+        );
+        let decision = decide(&job, Some(&stack), &Prices::default())
+            .unwrap()
+            .to_string();
+        assert!(
+            decision.contains("trainer has no job definition"),
+            "{decision}"
+        );
+        assert!(!decision.contains("no task definition"), "{decision}");
+    }
+
+    #[test]
+    fn the_first_number_of_a_name_is_found() {
+        let input =
+            json!({"a": [{"transform": {"expectedSeconds": 30}}], "expectedSeconds": "soon"});
+        assert_eq!(number(&input, "expectedSeconds"), Some(30.0));
+        assert_eq!(number(&input, "none"), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::{
 
 use clap::Args;
 use cloud::faults::Faults;
+use jobs::cause::words;
 use placement::pricing::Prices;
 use serde_json::{Value, json};
 use stack::{Stack, StateMachine};
@@ -297,7 +298,7 @@ impl Ended {
             &execution.status
         };
         let error = execution.error.as_deref().unwrap_or_default();
-        let cause = answer::words(execution.cause.as_deref().unwrap_or_default());
+        let cause = words(execution.cause.as_deref().unwrap_or_default());
         let reason: Vec<&str> = [error, cause.as_str()]
             .into_iter()
             .filter(|text| !text.is_empty())

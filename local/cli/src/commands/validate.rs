@@ -104,7 +104,7 @@ mod tests {
         let found = asl::validate("{\"a\":1,}");
         let told = line(&found[0]);
         assert!(
-            told.starts_with("error INVALID_JSON_DESCRIPTION at line: 1, column: 8: Unexpected"),
+            told.starts_with("error INVALID_JSON_DESCRIPTION at line: 1, column: 9: Unexpected"),
             "{told}"
         );
         assert!(!told.contains("\"a\"") && !told.contains('\n'), "{told}");
