@@ -119,11 +119,7 @@ pub fn spent(rows: &[PlacementRow], seconds: f64) -> String {
         .iter()
         .filter_map(|row| row.usd)
         .fold(0.0, |sum, usd| sum + usd);
-    format!(
-        "{} on AWS, {} here",
-        dollars(usd),
-        milliseconds(seconds * 1e3)
-    )
+    format!("{} on AWS, {} here", dollars(usd), lasted(seconds))
 }
 
 /// A length of time with three significant digits.
