@@ -50,7 +50,7 @@ fn all_errors_of_a_definition_are_told_at_once_with_their_places() {
         "A": {"Type": "Pass", "Next": "Nowhere"},
         "B": {"Type": "Wait", "Next": "A"}}}));
     let finished = call(&["validate", &path, "--json"]);
-    assert_eq!(finished.code, Some(2));
+    assert_eq!(finished.code, Some(3));
     let report = finished.json();
     let places = report[0]["diagnostics"].to_string();
     assert!(places.contains("/States/A/Next"), "{places}");
@@ -175,7 +175,7 @@ fn a_failed_execution_and_an_invalid_definition_have_exit_codes_of_their_own() {
         (&json!("Mine"), &json!("because"))
     );
     let (_folder, invalid) = file(&json!({"StartAt": "F", "States": {}}));
-    assert_eq!(call(&["exec", &invalid]).code, Some(2));
+    assert_eq!(call(&["exec", &invalid]).code, Some(3));
 }
 
 #[test]
@@ -215,6 +215,52 @@ fn every_placement_of_a_job_has_its_price() {
             "{placement}"
         );
     }
+}
+
+#[test]
+fn names_that_are_not_there_get_the_nearest() {
+    let finished = call(&["run", "ml-trainign"]);
+    assert_eq!(finished.code, Some(2));
+    assert!(
+        finished.stderr.contains("nearest of 9 are: ml-training, "),
+        "{}",
+        finished.stderr
+    );
+}
+
+#[test]
+fn a_shell_and_man_are_told_of_every_command() {
+    let completions = call(&["completions", "bash"]).stdout;
+    assert!(completions.contains("test-state") && completions.contains("--faults"));
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(
+        call(&["man", folder.path().to_str().unwrap()]).code,
+        Some(0)
+    );
+    let page = std::fs::read_to_string(folder.path().join("hybrid-run.1")).unwrap();
+    assert!(
+        page.contains("hybrid run ml") && page.contains("faults"),
+        "{page}"
+    );
+}
+
+#[test]
+fn colours_are_for_terminals_unless_they_are_forced() {
+    let out = tempfile::tempdir().unwrap();
+    std::fs::create_dir(out.path().join("run-1")).unwrap();
+    std::fs::write(out.path().join("run-1/history.json"), "[]").unwrap();
+    let coloured = |name: &str, value: &str| {
+        let output = std::process::Command::new(end_to_end::hybrid())
+            .current_dir(root())
+            .args(["history", "--out"])
+            .arg(out.path())
+            .env(name, value)
+            .output()
+            .unwrap();
+        output.stdout.contains(&0x1b)
+    };
+    assert!(!coloured("UNUSED", "1") && !coloured("NO_COLOR", "1"));
+    assert!(coloured("CLICOLOR_FORCE", "1"));
 }
 
 #[test]

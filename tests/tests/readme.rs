@@ -56,6 +56,54 @@ fn the_readme_names_every_command() {
         .map(str::to_owned)
         .collect();
     assert_eq!(named, existing);
+    for command in existing {
+        let help = call(&[&command, "--help"]);
+        assert_eq!(help.code, Some(0), "{command}");
+        assert!(
+            help.stdout.contains("Examples:"),
+            "{command}: {}",
+            help.stdout
+        );
+    }
+}
+
+#[test]
+fn the_readme_tells_every_exit_code_of_the_help() {
+    let help = call(&["--help"]).stdout;
+    let codes = help.split("Exit codes:").nth(1).unwrap();
+    let told = first_cells_plain(&read("README.md"));
+    let codes: Vec<&str> = codes
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .collect();
+    assert!(codes.len() >= 5);
+    // A closed pipe is the reader's doing.
+    for code in codes.into_iter().filter(|code| *code != "141") {
+        assert!(told.contains(code), "{code}");
+    }
+}
+
+/// First cells of the README's table rows that are numbers.
+fn first_cells_plain(readme: &str) -> BTreeSet<String> {
+    let cells = readme
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split_once(" |"));
+    cells
+        .map(|(cell, _)| cell.to_owned())
+        .filter(|cell| cell.parse::<u8>().is_ok())
+        .collect()
+}
+
+#[test]
+fn what_the_readme_links_to_is_there() {
+    let readme = read("README.md");
+    let links = readme
+        .split("](")
+        .skip(1)
+        .filter_map(|rest| rest.split(')').next());
+    for link in links.filter(|link| !link.starts_with("http") && !link.starts_with('#')) {
+        assert!(root().join(link).exists(), "{link}");
+    }
 }
 
 #[test]

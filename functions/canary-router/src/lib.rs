@@ -4,7 +4,8 @@
 //! * `ROUTE`: which variant serves this request. Once a verdict has fallen, always the same one: a
 //!   rolled-back candidate gets no more traffic, a promoted one all of it.
 //! * `RECORD`: what came of it.
-//! * `VERDICT`: promote, hold or roll back. The first verdict that is not `HOLD` is final.
+//! * `VERDICT`: promote, hold or roll back. The first verdict that is not `HOLD` is final. It says so when the counts
+//!   of the variants are not as the strategy shares requests out.
 
 use input::InvalidInput;
 use jobs::artifacts::{ArtifactError, find_json, put_once};
@@ -14,6 +15,7 @@ use tracing::info;
 
 pub mod canary;
 pub mod ledger;
+pub mod ratio;
 pub mod routing;
 pub mod statistics;
 pub mod store;
@@ -21,6 +23,7 @@ pub mod verdict;
 
 use canary::{Canary, Role};
 use ledger::{Count, Ledger, Outcome, Reading, SETTLE, Tally};
+use ratio::SampleRatio;
 use store::Store;
 use verdict::{Judgement, Verdict, judge};
 
@@ -109,6 +112,9 @@ pub struct Judged {
     pub stable: Summary,
     /// The candidate.
     pub candidate: Summary,
+    /// Whether the counts are as the strategy shares requests out, where that can be told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sample_ratio: Option<SampleRatio>,
 }
 
 /// The outcomes of one variant.
@@ -238,6 +244,11 @@ async fn give_verdict<S: Store>(deps: &Deps<S>, canary: &Canary) -> Result<Judge
             falls => put_once(&deps.store, &uri, falls).await?,
         },
     };
+    let sample_ratio = SampleRatio::of(canary, &tally);
+    let mut judgement = judgement;
+    if let Some(warning) = sample_ratio.as_ref().and_then(SampleRatio::warning) {
+        judgement.reason = format!("{}; {warning}", judgement.reason);
+    }
     info!(canary = canary.name, verdict = ?judgement.verdict, reason = judgement.reason, "judged");
     let serving = match judgement.verdict {
         Verdict::Promote => vec![canary.candidate.clone()],
@@ -249,6 +260,7 @@ async fn give_verdict<S: Store>(deps: &Deps<S>, canary: &Canary) -> Result<Judge
         serving,
         stable: summary(&canary.stable, tally.stable),
         candidate: summary(&canary.candidate, tally.candidate),
+        sample_ratio,
     })
 }
 

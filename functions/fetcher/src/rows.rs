@@ -3,11 +3,12 @@
 use std::borrow::Cow;
 use std::io::{BufRead, BufReader, Read};
 
+use delimited::Delimiter;
 use input::InvalidInput;
 use jobs::gzip;
 use serde_json::Value;
 
-use crate::source::{Format, Source};
+use crate::source::{Field, Format, Kind, Reader, Source};
 
 /// Rows of one source, made alike.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -41,129 +42,236 @@ pub fn read(source: &Source, bytes: &[u8]) -> Result<Rows, InvalidInput> {
 }
 
 fn read_plain(source: &Source, plain: impl Read) -> Result<Rows, InvalidInput> {
-    let readers = source.readers()?;
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    let mut rows = Rows::default();
-    let header = writer.write_record(source.fields.iter().map(|field| field.name.as_str()));
-    header.map_err(|error| unreadable(&error))?;
-    let mut accept = |line: u64, values: &[Option<String>]| -> Result<(), InvalidInput> {
-        let mut record = Vec::with_capacity(readers.len());
-        for ((reader, field), value) in readers.iter().zip(&source.fields).zip(values) {
-            if let Some(text) = value.as_deref().and_then(|value| reader.read(value)) {
-                record.push(text);
-            } else {
-                rows.rejected += 1;
-                if rows.complaints.len() < COMPLAINTS {
-                    let found = value.as_deref().map_or_else(
-                        || "nothing".to_owned(),
-                        |value| format!("`{}`", shorten(value, CELL)),
-                    );
-                    rows.complaints
-                        .push(format!("row {line}: {} is {found}", field.origin()));
+    let mut table = Table::new(source)?;
+    match source.format {
+        Format::Csv => each_csv(source, plain, &mut table)?,
+        Format::JsonLines => each_json_line(source, plain, &mut table)?,
+    }
+    table.finish()
+}
+
+/// What a row has in place of a field.
+enum Found<'a> {
+    /// A text, which its reader understands or not.
+    Text(Cow<'a, str>),
+    /// No value: an empty cell, `null`, no such key.
+    Nothing,
+    /// What no reader understands.
+    Other(&'static str),
+}
+
+/// The rows so far.
+struct Table<'a> {
+    source: &'a Source,
+    readers: Vec<Reader>,
+    writer: csv::Writer<Vec<u8>>,
+    rows: Rows,
+}
+
+impl<'a> Table<'a> {
+    fn new(source: &'a Source) -> Result<Self, InvalidInput> {
+        let mut writer = csv::Writer::from_writer(Vec::new());
+        let header = writer.write_record(source.fields.iter().map(|field| field.name.as_str()));
+        header.map_err(|error| unreadable(&error))?;
+        let readers = source.readers()?;
+        let rows = Rows::default();
+        Ok(Self {
+            source,
+            readers,
+            writer,
+            rows,
+        })
+    }
+
+    /// Takes one row: what it has in place of each field.
+    fn accept<'v>(
+        &mut self,
+        line: u64,
+        found: impl Iterator<Item = Found<'v>>,
+    ) -> Result<(), InvalidInput> {
+        let mut record = Vec::with_capacity(self.readers.len());
+        for ((reader, field), found) in self.readers.iter().zip(&self.source.fields).zip(found) {
+            let text = match (&found, &field.kind) {
+                (Found::Nothing, _) if field.optional => Some(String::new()),
+                (Found::Text(text), Kind::Text) => Some(text.trim().to_owned()),
+                (Found::Text(text), _) if text.trim().is_empty() && field.optional => {
+                    Some(String::new())
                 }
+                (Found::Text(text), _) => reader.read(text),
+                (Found::Nothing | Found::Other(_), _) => None,
+            };
+            let Some(text) = text else {
+                let found = match found {
+                    Found::Text(text) if text.trim().is_empty() => "nothing".to_owned(),
+                    Found::Text(text) => format!("`{}`", shorten(&text, CELL)),
+                    Found::Nothing => "nothing".to_owned(),
+                    Found::Other(what) => what.to_owned(),
+                };
+                self.reject(format!("line {line}: {} is {found}", field.origin()));
                 return Ok(());
-            }
+            };
+            record.push(text);
         }
-        rows.accepted += 1;
-        writer
+        self.rows.accepted += 1;
+        self.writer
             .write_record(&record)
             .map_err(|error| unreadable(&error))?;
-        if writer.get_ref().len() as u64 > MOST_UNPACKED {
+        if self.writer.get_ref().len() as u64 > MOST_UNPACKED {
             let message = format!("its rows take more than {MOST_UNPACKED} bytes; split it");
             return Err(InvalidInput::new("$.source.url", message));
         }
         Ok(())
-    };
-    match source.format {
-        Format::Csv => each_csv(source, plain, &mut accept)?,
-        Format::JsonLines => each_json_line(source, plain, &mut accept)?,
     }
-    rows.csv = writer
-        .into_inner()
-        .map_err(|error| unreadable(error.error()))?;
-    check_rejected(source, &rows)?;
-    Ok(rows)
+
+    /// Leaves one row out.
+    fn reject(&mut self, complaint: String) {
+        self.rows.rejected += 1;
+        if self.rows.complaints.len() < COMPLAINTS {
+            self.rows.complaints.push(complaint);
+        }
+    }
+
+    /// The rows, unless more were rejected than the source allows.
+    fn finish(self) -> Result<Rows, InvalidInput> {
+        let mut rows = self.rows;
+        rows.csv = self
+            .writer
+            .into_inner()
+            .map_err(|error| unreadable(error.error()))?;
+        let all = rows.accepted + rows.rejected;
+        if rows.rejected as f64 > self.source.max_rejected * all as f64 {
+            let complaints = rows.complaints.join("; ");
+            let message = format!(
+                "{} of {all} rows cannot be read, more than maxRejected: {complaints}",
+                rows.rejected
+            );
+            return Err(InvalidInput::new("$.source.url", message));
+        }
+        Ok(rows)
+    }
 }
 
-fn check_rejected(source: &Source, rows: &Rows) -> Result<(), InvalidInput> {
-    let all = rows.accepted + rows.rejected;
-    if rows.rejected as f64 > source.max_rejected * all as f64 {
-        let complaints = rows.complaints.join("; ");
-        let message = format!(
-            "{} of {all} rows cannot be read, more than maxRejected: {complaints}",
-            rows.rejected
-        );
-        return Err(InvalidInput::new("$.source.url", message));
+fn each_csv(source: &Source, plain: impl Read, table: &mut Table<'_>) -> Result<(), InvalidInput> {
+    let delimiter = source.cells()?;
+    let mut reader =
+        delimited::Rows::open(plain, Some(delimiter)).map_err(|error| unreadable(&error))?;
+    let header = reader.next_row().map_err(|error| unreadable(&error))?;
+    let header = header.ok_or_else(|| {
+        InvalidInput::new("$.source.url", "holds nothing; expected a header line")
+    })?;
+    let names: Vec<_> = header
+        .cells()
+        .map(String::from_utf8_lossy)
+        .map(Cow::into_owned)
+        .collect();
+    let fields = source.fields.iter().enumerate();
+    let columns = fields.map(|(index, field)| {
+        column(&names, field)
+            .map_err(|message| InvalidInput::new(format!("$.source.fields[{index}]"), message))
+    });
+    let columns = columns.collect::<Result<Vec<usize>, _>>()?;
+    while let Some(row) = reader.next_row().map_err(|error| unreadable(&error))? {
+        let beyond = row.cells().skip(names.len()).any(|cell| !cell.is_empty());
+        if beyond {
+            let (cells, columns) = (row.cells().len(), names.len());
+            table.reject(format!(
+                "line {}: {cells} cells where the header has {columns}",
+                row.line
+            ));
+            continue;
+        }
+        let found = columns
+            .iter()
+            .map(|&column| match row.cell(column).map(str::from_utf8) {
+                None => Found::Nothing,
+                Some(Ok(text)) => Found::Text(text.into()),
+                Some(Err(_)) => Found::Other("not in UTF-8"),
+            });
+        table.accept(row.line, found)?;
     }
     Ok(())
 }
 
-type Accept<'a> = dyn FnMut(u64, &[Option<String>]) -> Result<(), InvalidInput> + 'a;
-
-fn each_csv(
-    source: &Source,
-    plain: impl Read,
-    accept: &mut Accept<'_>,
-) -> Result<(), InvalidInput> {
-    let mut reader = csv::ReaderBuilder::new().flexible(true).from_reader(plain);
-    let header = reader
-        .headers()
-        .map_err(|error| unreadable(&error))?
-        .clone();
-    let column = |(index, field): (usize, &crate::source::Field)| {
-        header
-            .iter()
-            .position(|name| name.trim() == field.origin())
-            .ok_or_else(|| {
-                let known = header.iter().collect::<Vec<_>>().join(", ");
-                let known = shorten(&known, HEADER);
-                let message = format!("no column `{}`; the columns are {known}", field.origin());
-                InvalidInput::new(format!("$.source.fields[{index}]"), message)
-            })
-    };
-    let columns: Vec<usize> = source
-        .fields
+/// Which of the columns a field is read from.
+fn column(names: &[String], field: &Field) -> Result<usize, String> {
+    let origin = field.origin();
+    let is_meant = |(_, name): &(usize, &String)| *name == origin;
+    let mut meant = names
         .iter()
         .enumerate()
-        .map(column)
-        .collect::<Result<_, _>>()?;
-    for (index, record) in reader.records().enumerate() {
-        let record = record.map_err(|error| unreadable(&error))?;
-        let values: Vec<_> = columns
-            .iter()
-            .map(|&column| record.get(column).map(str::to_owned))
-            .collect();
-        accept(index as u64 + 1, &values)?;
+        .filter(is_meant)
+        .map(|(index, _)| index);
+    match (meant.next(), meant.next()) {
+        (Some(only), None) => Ok(only),
+        (Some(first), Some(second)) => Err(format!(
+            "the header names `{origin}` twice, in columns {} and {}",
+            first + 1,
+            second + 1
+        )),
+        (None, _) => {
+            let known = names.join(", ");
+            let message = format!(
+                "no column `{origin}`; the columns are {}",
+                shorten(&known, HEADER)
+            );
+            let other = Delimiter::ALL
+                .into_iter()
+                .find(|one| known.contains(one.character()));
+            let hint = other
+                .filter(|_| names.len() == 1)
+                .map_or("", |_| "; see `delimiter`");
+            Err(message + hint)
+        }
     }
-    Ok(())
 }
 
 fn each_json_line(
     source: &Source,
     plain: impl Read,
-    accept: &mut Accept<'_>,
+    table: &mut Table<'_>,
 ) -> Result<(), InvalidInput> {
-    for (index, line) in BufReader::new(plain).lines().enumerate() {
+    let text = delimited::text(plain).map_err(|error| unreadable(&error))?;
+    for (index, line) in BufReader::new(text).split(b'\n').enumerate() {
         let line = line.map_err(|error| unreadable(&error))?;
-        if line.trim().is_empty() {
+        if line.trim_ascii().is_empty() {
             continue;
         }
-        // A line that is no JSON has none of the fields.
-        let object: Value = serde_json::from_str(&line).unwrap_or(Value::Null);
-        let text = |value: &Value| match value {
-            Value::String(text) => Some(text.clone()),
-            Value::Number(number) => Some(number.to_string()),
-            Value::Bool(truth) => Some(truth.to_string()),
-            Value::Null | Value::Array(_) | Value::Object(_) => None,
-        };
-        let values: Vec<_> = source
-            .fields
-            .iter()
-            .map(|field| object.get(field.origin()).and_then(text))
-            .collect();
-        accept(index as u64 + 1, &values)?;
+        let number = index as u64 + 1;
+        match serde_json::from_slice(&line) {
+            Ok(Value::Object(object)) => {
+                let found = source
+                    .fields
+                    .iter()
+                    .map(|field| found(object.get(field.origin())));
+                table.accept(number, found)?;
+            }
+            Ok(value) => table.reject(format!("line {number} is {}, not an object", kind(&value))),
+            Err(_) => table.reject(format!("line {number} is not JSON")),
+        }
     }
     Ok(())
+}
+
+fn found(value: Option<&Value>) -> Found<'_> {
+    match value {
+        None | Some(Value::Null) => Found::Nothing,
+        Some(Value::String(text)) => Found::Text(text.into()),
+        Some(Value::Number(number)) => Found::Text(number.to_string().into()),
+        Some(Value::Bool(truth)) => Found::Text(truth.to_string().into()),
+        Some(other) => Found::Other(kind(other)),
+    }
+}
+
+/// What a JSON value is called.
+fn kind(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "a truth value",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a text",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    }
 }
 
 /// At most `most` characters of `text`.

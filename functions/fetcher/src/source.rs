@@ -1,5 +1,6 @@
 //! A source and how its rows are made alike.
 
+use delimited::Delimiter;
 use input::{self, InvalidInput};
 use jobs::artifacts::S3Uri;
 use reqwest::Url;
@@ -17,6 +18,9 @@ pub struct Source {
     pub url: String,
     /// How rows are written. Gzip is recognised and undone.
     pub format: Format,
+    /// What separates the cells of CSV: `,` when absent, `;`, a tab or `|`.
+    #[serde(default)]
+    pub delimiter: Option<String>,
     /// The columns of the result, in order.
     pub fields: Vec<Field>,
     /// SHA-256 of the bytes as downloaded, in hexadecimal, when it is known.
@@ -31,7 +35,7 @@ pub struct Source {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum Format {
-    /// Comma-separated values with a header line.
+    /// Values separated by commas or another delimiter, with a header line.
     Csv,
     /// One JSON object a line.
     JsonLines,
@@ -39,25 +43,75 @@ pub enum Format {
 
 /// One column of the result.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(try_from = "Described")]
 pub struct Field {
     /// Its name in the result.
     pub name: String,
     /// Its name in the source; the same when absent.
-    #[serde(default)]
     pub from: Option<String>,
+    /// Whether a row may be without it; its cell is then empty in the result.
+    pub optional: bool,
     /// What it holds.
-    #[serde(flatten)]
     pub kind: Kind,
 }
 
+/// A field as a request writes it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Described {
+    name: String,
+    from: Option<String>,
+    #[serde(default)]
+    optional: bool,
+    #[serde(rename = "type")]
+    kind: KindName,
+    pattern: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+enum KindName {
+    Text,
+    Integer,
+    Float,
+    Timestamp,
+}
+
+impl TryFrom<Described> for Field {
+    type Error = &'static str;
+
+    fn try_from(described: Described) -> Result<Self, Self::Error> {
+        let kind = match (described.kind, described.pattern) {
+            (KindName::Text, None) => Kind::Text,
+            (KindName::Integer, None) => Kind::Integer,
+            (KindName::Float, None) => Kind::Float,
+            (KindName::Timestamp, Some(pattern)) => Kind::Timestamp { pattern },
+            (KindName::Timestamp, None) => {
+                return Err("missing field `pattern`, which a TIMESTAMP has");
+            }
+            (_, Some(_)) => return Err("unknown field `pattern`, which only a TIMESTAMP has"),
+        };
+        let Described {
+            name,
+            from,
+            optional,
+            ..
+        } = described;
+        Ok(Self {
+            name,
+            from,
+            optional,
+            kind,
+        })
+    }
+}
+
 /// What a column holds.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(tag = "type", rename_all = "SCREAMING_SNAKE_CASE")]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Kind {
     /// Any text.
     Text,
-    /// A whole number.
+    /// A whole number; `5.0` is one.
     Integer,
     /// A finite number.
     Float,
@@ -112,7 +166,23 @@ impl Source {
         if !self.sha256.as_ref().is_none_or(hexadecimal) {
             return refuse("sha256", "expected 64 hexadecimal digits");
         }
+        if self.delimiter.is_some() && self.format != Format::Csv {
+            return refuse("delimiter", "only CSV has one");
+        }
+        self.cells()?;
         self.readers().map(drop)
+    }
+
+    /// What separates the cells of CSV.
+    pub fn cells(&self) -> Result<Delimiter, InvalidInput> {
+        let Some(text) = &self.delimiter else {
+            return Ok(Delimiter::Comma);
+        };
+        let is_meant = |one: &Delimiter| one.character().to_string() == *text;
+        Delimiter::ALL.into_iter().find(is_meant).ok_or_else(|| {
+            let message = format!("expected `,`, `;`, `|` or a tab, found `{text}`");
+            InvalidInput::new("$.source.delimiter", message)
+        })
     }
 
     /// A reader for each field.
@@ -155,7 +225,7 @@ impl Reader {
         let text = text.trim();
         match self {
             Reader::Text => Some(text.to_owned()),
-            Reader::Integer => text.parse::<i64>().ok().map(|number| number.to_string()),
+            Reader::Integer => integer(text).map(|number| number.to_string()),
             Reader::Float => text
                 .parse::<f64>()
                 .ok()
@@ -175,4 +245,18 @@ impl Reader {
             }
         }
     }
+}
+
+/// A whole number as data frames write it, `5` or `5.0`.
+fn integer(text: &str) -> Option<i64> {
+    /// Beyond it not every whole number is an f64.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let whole = |number: &f64| number.fract() == 0.0 && number.abs() <= EXACT;
+    let decimal = || {
+        text.parse()
+            .ok()
+            .filter(whole)
+            .map(|number: f64| number as i64)
+    };
+    text.parse().ok().or_else(decimal)
 }

@@ -231,14 +231,14 @@ async fn unreadable_rows_are_counted_or_too_many() {
         .unwrap_err()
         .to_string();
     assert!(
-        error.contains("3 of 5 rows cannot be read") && error.contains("row 3: date is `soon`"),
+        error.contains("3 of 5 rows cannot be read") && error.contains("line 4: date is `soon`"),
         "{error}"
     );
     let mut source = source("s3://b/in", false);
     source["maxRejected"] = json!(0.6);
     let response = fetch_source(&deps, source).await.unwrap();
     assert_eq!((response.rows, response.rejected), (2, 3));
-    assert_eq!(response.complaints[2], "row 5: temp is nothing");
+    assert_eq!(response.complaints[2], "line 6: temp is nothing");
 }
 
 #[tokio::test]
@@ -267,13 +267,25 @@ async fn bad_input_is_refused_by_its_path() {
             "$.source.fields[1]: no column `heat`; the columns are date, temp",
         ),
         ("/sha256", json!("xyz"), "$.source.sha256"),
+        ("/delimiter", json!(":"), "$.source.delimiter: expected `,`"),
+        (
+            "/fields/1/default",
+            json!(0),
+            "$.source.fields[1].default: unknown field `default`",
+        ),
+        (
+            "/fields/1/pattern",
+            json!("x"),
+            "$.source.fields[1]: unknown field `pattern`, which only",
+        ),
         ("/maxRejected", json!(2), "$.source.maxRejected"),
     ];
     for (pointer, value, expected) in cases {
         let mut source = source("s3://b/in", false);
+        let (parent, last) = pointer.rsplit_once('/').unwrap();
         match source.pointer_mut(pointer) {
             Some(place) => *place = value,
-            None => source[&pointer[1..]] = value,
+            None => source.pointer_mut(parent).unwrap()[last] = value,
         }
         let error = fetch_source(&deps, source).await.unwrap_err();
         assert!(error.name().starts_with("Input."), "{error}");
@@ -283,4 +295,83 @@ async fn bad_input_is_refused_by_its_path() {
         .await
         .unwrap_err();
     assert_eq!(missing.name(), "Input.NotFound");
+}
+
+/// The rows that become of `text` in a format, or the refusal.
+async fn read(text: &[u8], format: Value) -> Result<(String, Vec<String>), String> {
+    let deps = deps();
+    put(&deps, text).await;
+    let mut source = json!({"name": "s", "url": "s3://b/in", "maxRejected": 0.9, "fields": [
+        {"name": "a", "type": "INTEGER"}, {"name": "b", "type": "FLOAT", "optional": true}]});
+    for (name, value) in format.as_object().unwrap() {
+        source[name] = value.clone();
+    }
+    let response = fetch_source(&deps, source).await;
+    let response = response.map_err(|error| error.to_string())?;
+    Ok((rows_of(&deps, &response).await, response.complaints))
+}
+
+#[tokio::test]
+async fn csv_is_read_as_people_have_it() {
+    let rows = "a,b\n1,0.5\n2,\n";
+    let same: [(&[u8], &str); 5] = [
+        (b"a,b\n1,0.5\n2,\n", ","),
+        (b"\xef\xbb\xbf\"a\",b\r\n\"1\",0.5\r\n2.0\r\n", ","),
+        (b"b;x;a\n0.5;u;1\n;v;2\n", ";"),
+        (b"a\tb\n1\t0.5\n2\t\n", "\t"),
+        (b"a|b\n1|0.5\n2|", "|"),
+    ];
+    for (text, delimiter) in same {
+        let read = read(text, json!({"format": "CSV", "delimiter": delimiter})).await;
+        assert_eq!(read, Ok((rows.to_owned(), vec![])));
+    }
+    let csv = json!({"format": "CSV"});
+    let (_, complaints) = read(b"a,b\n\n1,2,3\n\"x\ny\",1\n\xff,1\n,1\n4,4\n", csv.clone())
+        .await
+        .unwrap();
+    let expected = [
+        "line 3: 3 cells where the header has 2",
+        "line 4: a is `x\ny`",
+        "line 6: a is not in UTF-8",
+        "line 7: a is nothing",
+    ];
+    assert_eq!(complaints, expected);
+    for (text, refusal) in [
+        (
+            &b"a,b,a\n1,2,3\n"[..],
+            "fields[0]: the header names `a` twice, in columns 1 and 3",
+        ),
+        (
+            b"a;b\n1;2\n",
+            "no column `a`; the columns are a;b; see `delimiter`",
+        ),
+        (b"PAR1\x15\x04", "it is a Parquet file"),
+        (b"", "expected a header line"),
+    ] {
+        let error = read(text, csv.clone()).await.unwrap_err();
+        assert!(error.contains(refusal), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn json_lines_are_read_as_people_have_them() {
+    let text = "\u{feff}{\"a\":1,\"b\":2}\r\nnot JSON\n\n{\"a\":{}}\n{\"a\":[1]}\n[1]\n{\"b\":1}\n{\"a\":2,\"b\":null}\n";
+    let (rows, complaints) = read(text.as_bytes(), json!({"format": "JSON_LINES"}))
+        .await
+        .unwrap();
+    assert_eq!(rows, "a,b\n1,2\n2,\n");
+    let expected = [
+        "line 2 is not JSON",
+        "line 4: a is an object",
+        "line 5: a is an array",
+        "line 6 is an array, not an object",
+        "line 7: a is nothing",
+    ];
+    assert_eq!(complaints, expected);
+    let delimiter = json!({"format": "JSON_LINES", "delimiter": ","});
+    let error = read(b"{}", delimiter).await.unwrap_err();
+    assert!(
+        error.contains("$.source.delimiter: only CSV has one"),
+        "{error}"
+    );
 }

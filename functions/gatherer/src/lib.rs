@@ -6,11 +6,14 @@
 //! branches may overlap: each looks at the sections again when it has written the report, so the report that is
 //! written last holds them all.
 
+mod answer;
+mod chart;
+mod charts;
 mod collect;
 pub mod entry;
+mod figures;
 pub mod load_test;
 mod page;
-mod plot;
 pub mod report;
 
 use std::time::Duration;
@@ -29,7 +32,7 @@ use tokio::time::Instant;
 use tracing::info;
 
 use entry::Entry;
-use report::{Best, Rank, Report, Section};
+use report::{Best, Rank, Report, Section, Status};
 
 /// What a state machine asks for.
 #[derive(Debug, Clone, Deserialize)]
@@ -102,6 +105,11 @@ pub struct Response {
     pub missing: usize,
     /// The best branch of all sections by this request's metric.
     pub best: Option<Best>,
+    /// What the execution found out so far, in one sentence.
+    pub answer: String,
+    /// Why branches of this section failed: the first cause, and whether it is that of all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub failure: Option<String>,
 }
 
 /// The two forms of the report.
@@ -184,6 +192,7 @@ where
     artifacts::put_json(&deps.store, &uri, &section, When::Always).await?;
 
     let blank = Report {
+        answer: String::new(),
         sections: Vec::new(),
         execution: request.execution,
         pipeline: request.pipeline,
@@ -203,7 +212,14 @@ where
         "gathered"
     );
     let best = request.rank.as_ref().and_then(|rank| report.best(rank));
+    let failures = section
+        .branches
+        .iter()
+        .filter(|one| one.status == Status::Failed);
+    let failure = answer::first_cause(&failures.collect::<Vec<_>>());
     Ok(Response {
+        answer: report.answer,
+        failure,
         report: report_uris,
         succeeded,
         failed,
@@ -261,6 +277,7 @@ where
             let section = artifacts::get_json(&deps.store, &section.uri).await?;
             report.sections.push(section);
         }
+        report.answer = report.sentence();
         let uris = publish(deps, &report).await?;
         let again = deps.store.list(&folder).await?;
         let versions = listed.iter().map(Listed::version);

@@ -1,21 +1,31 @@
-//! The report as one HTML page that needs nothing else.
+//! The report as one HTML page that needs nothing else. It opens with the answer; charts and tables are its grounds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use load::report::STYLE;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use placement::Placement;
 use serde_json::Value;
 
-use crate::plot::{label, number};
-use crate::report::{Branch, Rank, Report, Section, Status};
+use crate::answer::{Leaders, interval, no_difference, verdict};
+use crate::chart::form;
+use crate::charts;
+use crate::figures;
+use crate::report::{Branch, Report, Section, Status, label};
 
 /// Rows of a section that the page shows; the JSON has all of them.
 const ROWS: usize = 500;
 
+/// A section with more rows than this, in which all went well, is folded.
+const FOLDED: usize = 12;
+
+/// What the reports of pipelines have beyond the stylesheet of all reports.
+const OWN_STYLE: &str = include_str!("page.css");
+
 /// The whole page.
 pub(crate) fn render(report: &Report) -> Markup {
-    let ranks = ranks(report);
+    let leaders = report.leaders();
+    let charts = charts::all(report, &leaders);
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -23,21 +33,23 @@ pub(crate) fn render(report: &Report) -> Markup {
                 meta charset="utf-8";
                 meta name="viewport" content="width=device-width, initial-scale=1";
                 title { (report.pipeline) " · " (report.execution) }
-                style { (PreEscaped(STYLE)) (PreEscaped(colours())) }
+                style { (PreEscaped(STYLE)) (PreEscaped(OWN_STYLE)) (PreEscaped(colours())) }
             }
             body {
                 header {
                     h1 { (report.pipeline) }
+                    p.answer { (report.answer) }
                     p { "Execution " code { (report.execution) } " · " (report.generated_at) }
                 }
-                (tiles(report, &ranks))
-                @for rank in &ranks {
-                    @if let Some(plot) = crate::plot::render(report, rank) {
-                        figure { (plot) (legend(report)) }
+                (tiles(report))
+                @if !charts.is_empty() {
+                    (charts::legend(report, &charts, |placement| html! { span { (sign(placement)) (placement) } }))
+                    section.charts {
+                        @for chart in &charts { figure { h3 { (chart.title) } (chart.drawing) } }
                     }
                 }
                 (placements(report))
-                @for section in &report.sections { (table(section)) }
+                @for section in &report.sections { (self::section(section, &leaders)) }
                 footer { "All figures are in " code { "report.json" } " beside this page. Durations are those of the work; start-up comes before, and is in the cost." }
             }
         }
@@ -50,22 +62,16 @@ fn colours() -> String {
     Placement::ALL.map(rule).concat()
 }
 
-/// Every way in which sections are ranked, once.
-fn ranks(report: &Report) -> Vec<Rank> {
-    let mut ranks: Vec<Rank> = Vec::new();
-    for rank in report
-        .sections
-        .iter()
-        .filter_map(|section| section.rank.as_ref())
-    {
-        if !ranks.contains(rank) {
-            ranks.push(rank.clone());
+/// The mark of a placement as charts have it.
+fn sign(placement: Placement) -> Markup {
+    html! {
+        svg.sign viewBox="-8 -8 16 16" aria-hidden="true" {
+            g class={ "dot " (placement.class()) } { path d=(form(Some(placement))) {} }
         }
     }
-    ranks
 }
 
-fn tiles(report: &Report, ranks: &[Rank]) -> Markup {
+fn tiles(report: &Report) -> Markup {
     let counts = report.sections.iter().map(Section::counts);
     let (succeeded, failed, missing) =
         counts.fold((0, 0, 0), |a, b| (a.0 + b.0, a.1 + b.1, a.2 + b.2));
@@ -73,18 +79,14 @@ fn tiles(report: &Report, ranks: &[Rank]) -> Markup {
         .branches()
         .filter_map(|branch| branch.duration_ms)
         .sum();
+    let count = |count: usize| figures::number(count as f64);
     html! {
         section.tiles {
-            @for rank in ranks {
-                @if let Some(best) = report.best(rank) {
-                    (tile(&format!("best {}", rank.metric), &number(best.value), "good"))
-                }
-            }
-            (tile("succeeded", &succeeded.to_string(), ""))
-            (tile("failed", &failed.to_string(), if failed > 0 { "bad" } else { "" }))
-            (tile("missing", &missing.to_string(), if missing > 0 { "bad" } else { "" }))
-            (tile("work in all", &duration(busy), ""))
-            @if let Some(usd) = report.usd() { (tile("cost of the work", &format!("${usd:.4}"), "")) }
+            (tile("succeeded", &count(succeeded), ""))
+            @if failed > 0 { (tile("failed", &count(failed), "bad")) }
+            @if missing > 0 { (tile("missing", &count(missing), "bad")) }
+            @if busy > 0 { (tile("work in all", &figures::duration(busy as f64 * 1e3), "")) }
+            @if let Some(usd) = report.usd() { (tile("cost of the work", &figures::usd(usd), "")) }
         }
     }
 }
@@ -93,41 +95,34 @@ fn tile(name: &str, value: &str, mood: &str) -> Markup {
     html! { div class={ "tile " (mood) } { b { (value) } span { (name) } } }
 }
 
-fn legend(report: &Report) -> Markup {
-    let used: BTreeMap<Placement, ()> = report
-        .branches()
-        .filter_map(|branch| Some((branch.placement?, ())))
-        .collect();
-    html! {
-        figcaption {
-            @for placement in used.keys() { span { i class=(placement.class()) {} (placement) } }
-            span { i.line {} "best so far" }
-            span { b.bad { "×" } " failed or missing" }
-        }
-    }
-}
-
-/// Jobs and time per placement.
+/// Jobs, time and cost per placement.
 fn placements(report: &Report) -> Markup {
-    let mut totals: BTreeMap<Placement, (u32, u64)> = BTreeMap::new();
+    let mut totals: BTreeMap<Placement, (u32, u64, Option<f64>)> = BTreeMap::new();
     for branch in report.branches() {
         if let (Some(placement), Some(duration)) = (branch.placement, branch.duration_ms) {
             let total = totals.entry(placement).or_default();
-            *total = (total.0 + 1, total.1 + duration);
+            let usd = total
+                .2
+                .map_or(branch.usd, |sum| Some(sum + branch.usd.unwrap_or(0.0)));
+            *total = (total.0 + 1, total.1 + duration, usd);
         }
     }
+    let time = |ms: u64| figures::duration(ms as f64 * 1e3);
     html! {
         @if !totals.is_empty() {
             h2 { "Placements" }
-            table {
-                thead { tr { th { "placement" } th.number { "jobs" } th.number { "work" } th.number { "mean" } } }
-                tbody {
-                    @for (placement, (jobs, busy)) in totals {
-                        tr {
-                            td { (badge(Some(placement))) }
-                            td.number { (jobs) }
-                            td.number { (duration(busy)) }
-                            td.number { (duration(busy / u64::from(jobs.max(1)))) }
+            div.scroll {
+                table {
+                    thead { tr { th { "placement" } th.number { "jobs" } th.number { "work" } th.number { "mean" } th.number { "cost" } } }
+                    tbody {
+                        @for (placement, (jobs, busy, usd)) in totals {
+                            tr {
+                                td { (badge(placement)) }
+                                td.number { (jobs) }
+                                td.number { (time(busy)) }
+                                td.number { (time(busy / u64::from(jobs.max(1)))) }
+                                td.number { (usd.map_or_else(|| "–".to_owned(), figures::usd)) }
+                            }
                         }
                     }
                 }
@@ -136,143 +131,188 @@ fn placements(report: &Report) -> Markup {
     }
 }
 
-fn table(section: &Section) -> Markup {
-    let metrics = metric_names(section);
-    let best = section
-        .rank
-        .as_ref()
-        .and_then(|rank| best_of(section, rank));
+fn section(section: &Section, leaders: &Leaders) -> Markup {
+    let columns = Columns::of(section);
+    let all = section.branches.len();
+    let well = section
+        .branches
+        .iter()
+        .all(|branch| branch.status == Status::Succeeded);
+    let destinations = charts::destinations(section);
     html! {
         h2 { (section.title) }
-        @if !section.facts.is_empty() {
-            dl { @for (name, value) in &section.facts { dt { (name) } dd { (fact(value)) } } }
+        @if let Some(verdict) = verdict(section) {
+            p.verdict.tie[no_difference(section)] { (verdict) }
         }
-        table {
-            thead {
-                tr {
-                    th.number { "#" }
-                    th { "branch" }
-                    th { "status" }
-                    th { "placement" }
-                    @for metric in &metrics { th.number { (words(metric)) } }
-                    th.number { "duration" }
+        @let facts = facts(section);
+        @if !facts.is_empty() { dl { @for (name, value) in facts { dt { (name) } dd { (value) } } } }
+        @if !destinations.is_empty() { (went_to(&destinations, all)) }
+        @if all > FOLDED && well && section.rank.is_none() {
+            details { summary { "all " (figures::number(all as f64)) " succeeded; show them" } (table(section, &columns, leaders)) }
+        } @else {
+            (table(section, &columns, leaders))
+        }
+        @if all > ROWS { p { "The first " (ROWS) " of " (figures::number(all as f64)) "." } }
+    }
+}
+
+/// Who went where, as shares of a bar.
+fn went_to(destinations: &[(String, usize)], all: usize) -> Markup {
+    html! {
+        div.shares {
+            @for (name, count) in destinations {
+                @let share = 100.0 * *count as f64 / all.max(1) as f64;
+                div {
+                    span { (name) }
+                    div.bar style={ "--width: " (format!("{share:.1}")) "%" } { (count) " · " (format!("{share:.0} %")) }
                 }
             }
-            tbody { @for branch in section.branches.iter().take(ROWS) { (row(branch, &metrics, best)) } }
-        }
-        @if section.branches.len() > ROWS {
-            p { "The first " (ROWS) " of " (section.branches.len()) " branches." }
         }
     }
 }
 
-fn row(branch: &Branch, metrics: &[&str], best: Option<usize>) -> Markup {
-    let mood = if best == Some(branch.index) {
-        "winner"
-    } else {
-        ""
+/// The columns that a section has something in.
+struct Columns<'a> {
+    status: bool,
+    placement: bool,
+    went_to: bool,
+    duration: bool,
+    cost: bool,
+    /// The metric whose interval is shown beside it in place of two columns.
+    interval: Option<&'a str>,
+    metrics: Vec<&'a str>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(section: &'a Section) -> Self {
+        let any = |has: fn(&Branch) -> bool| section.branches.iter().any(has);
+        let interval = section
+            .rank
+            .as_ref()
+            .filter(|_| any(|branch| interval(branch).is_some()));
+        let interval = interval.map(|rank| rank.metric.as_str());
+        let names = section
+            .branches
+            .iter()
+            .flat_map(|branch| branch.metrics.keys());
+        let names: BTreeSet<&str> = names.map(String::as_str).collect();
+        let beside = |name: &&str| interval.is_none() || !["low", "high"].contains(name);
+        // What tells nothing that another column does not tell: it is 0 or 1 beside the name of the variant.
+        let told = |name: &&str| !any(|branch| branch.went_to.is_some()) || *name != "toCandidate";
+        Self {
+            status: any(|branch| branch.status != Status::Succeeded),
+            placement: any(|branch| branch.placement.is_some()),
+            went_to: any(|branch| branch.went_to.is_some()),
+            duration: any(|branch| branch.duration_ms.is_some()),
+            cost: any(|branch| branch.usd.is_some()),
+            interval,
+            metrics: names.into_iter().filter(beside).filter(told).collect(),
+        }
+    }
+}
+
+fn table(section: &Section, columns: &Columns<'_>, leaders: &Leaders) -> Markup {
+    html! {
+        div.scroll {
+            table {
+                thead {
+                    tr {
+                        th.number { "#" }
+                        th { "branch" }
+                        @if columns.status { th { "status" } }
+                        @if columns.went_to { th { "went to" } }
+                        @if columns.placement { th { "placement" } }
+                        @for metric in &columns.metrics { th.number { (figures::read(metric).1) } }
+                        @if columns.duration { th.number { "duration" } }
+                        @if columns.cost { th.number { "cost" } }
+                    }
+                }
+                tbody { @for branch in section.branches.iter().take(ROWS) { (row(section, branch, columns, leaders)) } }
+            }
+        }
+    }
+}
+
+fn row(section: &Section, branch: &Branch, columns: &Columns<'_>, leaders: &Leaders) -> Markup {
+    let ahead = leaders
+        .iter()
+        .any(|(key, index)| *key == section.key && *index == branch.index);
+    let mood = match (ahead, leaders.len()) {
+        (false, _) => "",
+        (true, 1) => "winner",
+        (true, _) => "tie",
     };
     html! {
         tr class=(mood) {
             td.number { (branch.index) }
             td {
                 (label(&branch.item))
+                @if ahead { span.mark { (if leaders.len() == 1 { "best" } else { "tie" }) } }
                 @if let Some(message) = &branch.message { small { (message) } }
             }
-            td { (status(branch)) }
-            td { (badge(branch.placement)) }
-            @for metric in metrics {
-                td.number { @if let Some(value) = branch.metrics.get(*metric) { (number(*value)) } }
-            }
-            td.number { @if let Some(ms) = branch.duration_ms { (duration(ms)) } }
+            @if columns.status { td { (status(branch)) } }
+            @if columns.went_to { td { (branch.went_to.as_deref().unwrap_or("–")) } }
+            @if columns.placement { td { @if let Some(placement) = branch.placement { (badge(placement)) } @else { "–" } } }
+            @for metric in &columns.metrics { td.number { (value(branch, metric, columns.interval)) } }
+            @if columns.duration { td.number { @if let Some(ms) = branch.duration_ms { (figures::duration(ms as f64 * 1e3)) } } }
+            @if columns.cost { td.number { @if let Some(usd) = branch.usd { (figures::usd(usd)) } } }
         }
+    }
+}
+
+/// The value of a metric, with its interval where that is known.
+fn value(branch: &Branch, metric: &str, with_interval: Option<&str>) -> Markup {
+    let (unit, _) = figures::read(metric);
+    let interval = interval(branch).filter(|_| with_interval == Some(metric));
+    html! {
+        @if let Some(value) = branch.metrics.get(metric) { (figures::show(*value, unit)) }
+        @if let Some((low, high)) = interval { small { (figures::show(low, unit)) "–" (figures::show(high, unit)) } }
     }
 }
 
 fn status(branch: &Branch) -> Markup {
     match branch.status {
-        Status::Succeeded => html! { span.good { "succeeded" } },
+        Status::Succeeded => html! { "succeeded" },
         Status::Failed => html! { span.bad { (branch.error.as_deref().unwrap_or("failed")) } },
         Status::Missing => html! { span.bad { "missing" } },
     }
 }
 
-fn badge(placement: Option<Placement>) -> Markup {
-    if let Some(placement) = placement {
-        html! { span.badge { i class=(placement.class()) {} (placement) } }
-    } else {
-        html! { "–" }
-    }
+fn badge(placement: Placement) -> Markup {
+    html! { span.badge { (sign(placement)) (placement) } }
 }
 
-fn best_of(section: &Section, rank: &Rank) -> Option<usize> {
-    let scored = section
-        .branches
+/// The facts of a section but the verdict, which stands above them; a difference with its interval is one.
+fn facts(section: &Section) -> Vec<(&str, String)> {
+    let number = |name: &str| section.facts.get(name).and_then(Value::as_f64);
+    let interval = number("difference").and(number("low")).zip(number("high"));
+    let shown = section
+        .facts
         .iter()
-        .filter_map(|branch| Some((branch.index, *branch.metrics.get(&rank.metric)?)));
-    let better = |a: (usize, f64), b: (usize, f64)| if rank.prefers(b.1, a.1) { b } else { a };
-    scored.reduce(better).map(|(index, _)| index)
-}
-
-fn metric_names(section: &Section) -> Vec<&str> {
-    let mut names: Vec<&str> = section
-        .branches
-        .iter()
-        .flat_map(|branch| branch.metrics.keys())
-        .map(String::as_str)
-        .collect();
-    names.sort_unstable();
-    names.dedup();
-    names
-}
-
-/// `trainSeconds` as `train seconds`.
-fn words(name: &str) -> String {
-    let spaced = |c: char| {
-        if c.is_uppercase() {
-            format!(" {}", c.to_lowercase())
-        } else {
-            c.to_string()
+        .filter(|(name, _)| match name.as_str() {
+            "verdict" => false,
+            "low" | "high" => interval.is_none(),
+            _ => true,
+        });
+    let told = shown.map(|(name, value)| match interval {
+        Some((low, high)) if name == "difference" => {
+            let (low, high) = (figures::number(low), figures::number(high));
+            (
+                name.as_str(),
+                format!("{} (from {low} to {high})", fact(value)),
+            )
         }
-    };
-    name.chars().map(spaced).collect()
+        _ => (name.as_str(), fact(value)),
+    });
+    told.collect()
 }
 
 fn fact(value: &Value) -> String {
-    value
-        .as_str()
-        .map_or_else(|| value.to_string(), str::to_owned)
-}
-
-fn duration(ms: u64) -> String {
-    match ms {
-        0..1_000 => format!("{ms} ms"),
-        1_000..60_000 => format!("{}.{:02} s", ms / 1_000, ms % 1_000 / 10),
-        60_000..3_600_000 => format!("{} min {} s", ms / 60_000, ms % 60_000 / 1_000),
-        _ => format!("{} h {} min", ms / 3_600_000, ms % 3_600_000 / 60_000),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_readable() {
-        let cases = [
-            (7, "7 ms"),
-            (1_234, "1.23 s"),
-            (61_000, "1 min 1 s"),
-            (3_660_000, "1 h 1 min"),
-        ];
-        for (ms, text) in cases {
-            assert_eq!(duration(ms), text);
-        }
-    }
-
-    #[test]
-    fn metric_names_become_words() {
-        assert_eq!(words("trainSeconds"), "train seconds");
-        assert_eq!(words("accuracy"), "accuracy");
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number
+            .as_f64()
+            .map_or_else(|| number.to_string(), figures::number),
+        other => other.to_string(),
     }
 }

@@ -17,6 +17,9 @@ pub struct Report {
     pub execution: String,
     /// When the report was made, ISO 8601 in UTC.
     pub generated_at: String,
+    /// What the execution found out, in one sentence.
+    #[serde(default)]
+    pub answer: String,
     /// The stages, in order.
     pub sections: Vec<Section>,
 }
@@ -66,6 +69,9 @@ pub struct Branch {
     /// The numbers in `output.metrics` of its outcome.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
     pub metrics: BTreeMap<String, f64>,
+    /// The variant that was chosen for it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub went_to: Option<String>,
     /// S3 URI of its outcome, where the rest of its output is.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub outcome: Option<S3Uri>,
@@ -140,6 +146,11 @@ impl Section {
 }
 
 impl Rank {
+    /// The value of the metric.
+    pub fn of(&self, branch: &Branch) -> Option<f64> {
+        branch.metrics.get(&self.metric).copied()
+    }
+
     /// Whether `a` is better than `b`.
     pub fn prefers(&self, a: f64, b: f64) -> bool {
         match self.order {
@@ -182,5 +193,19 @@ impl Report {
     /// All branches of all sections.
     pub fn branches(&self) -> impl Iterator<Item = &Branch> {
         self.sections.iter().flat_map(|section| &section.branches)
+    }
+}
+
+/// What to call an item: its name, its only value, or itself.
+pub(crate) fn label(item: &Value) -> String {
+    match item {
+        Value::Object(map) => match (map.get("name"), map.len(), map.values().next()) {
+            (Some(Value::String(name)), ..) => name.clone(),
+            (None, 1, Some(only)) => label(only),
+            _ => item.to_string(),
+        },
+        Value::String(text) => text.clone(),
+        Value::Null => "–".to_owned(),
+        other => other.to_string(),
     }
 }

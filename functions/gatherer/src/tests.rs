@@ -127,7 +127,7 @@ async fn the_cost_of_the_work_is_in_the_head() {
     assert!((report.usd().unwrap() - expected).abs() < 1e-12);
     assert_eq!(report.sections[0].branches[1].usd, None);
     let page = text(&deps, "report.html").await;
-    assert!(page.contains("<b>$0.0000</b><span>cost of the work</span>"));
+    assert!(page.contains("<b>$0.0000392</b><span>cost of the work</span>"));
     assert!(page.contains(".lambda { --placement: #d97706; }"));
 }
 

@@ -3,6 +3,7 @@
 
 use std::{
     ffi::OsStr,
+    io::IsTerminal as _,
     path::{Path, PathBuf},
     process::Stdio,
 };
@@ -40,7 +41,7 @@ impl Binaries {
         self.target.join(&self.profile)
     }
 
-    /// Brings the binaries of `packages` up to date, with a progress line on a terminal. A project
+    /// Brings the binaries of `packages` up to date, with a bar on a terminal and a line for each crate elsewhere. A project
     /// without a Cargo.toml brings its own binaries, so nothing is built there.
     ///
     /// # Errors
@@ -64,6 +65,9 @@ impl Binaries {
             .arg("--target-dir")
             .arg(&self.target)
             .args(packages.iter().flat_map(|package| ["-p", package]))
+            // cargo draws its bar for nobody's terminal, and this reads from it how much there is to do.
+            .env("CARGO_TERM_PROGRESS_WHEN", "always")
+            .env("CARGO_TERM_PROGRESS_WIDTH", "100")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -71,13 +75,28 @@ impl Binaries {
             .spawn()
             .map_err(Error::file(&cargo))?;
         let mut output = String::new();
-        let bar = spinner(packages.len());
+        let bar = bar(packages.len());
+        let on_terminal = std::io::stderr().is_terminal();
         if let Some(stderr) = child.stderr.take() {
-            let mut lines = BufReader::new(stderr).lines();
-            while let Some(line) = lines.next_line().await.map_err(Error::file(&cargo))? {
-                bar.set_message(line.trim().to_owned());
-                output.push_str(&line);
-                output.push('\n');
+            let mut pieces = BufReader::new(stderr).split(b'\r');
+            while let Some(piece) = pieces.next_segment().await.map_err(Error::file(&cargo))? {
+                for line in String::from_utf8_lossy(&piece).lines() {
+                    match said(line) {
+                        Said::Progress(done, all) => {
+                            bar.set_length(all);
+                            bar.set_position(done);
+                        }
+                        Said::Step(line) => {
+                            bar.set_message(line.to_owned());
+                            if !on_terminal {
+                                eprintln!("building: {line}");
+                            }
+                        }
+                        Said::Other => {}
+                    }
+                    output.push_str(line);
+                    output.push('\n');
+                }
             }
         }
         bar.finish_and_clear();
@@ -100,13 +119,51 @@ fn is_of_package(variable: &OsStr) -> bool {
         .is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_"))
 }
 
+/// What a line of cargo tells.
+#[derive(Debug, PartialEq)]
+enum Said<'a> {
+    /// So many crates are done of all.
+    Progress(u64, u64),
+    /// What it does now.
+    Step(&'a str),
+    /// Errors, warnings, and what it has done.
+    Other,
+}
+
+/// Reads a line such as `Building [==>  ] 12/345: serde` or `Compiling serde v1`.
+fn said(line: &str) -> Said<'_> {
+    let line = line.trim();
+    if let Some((_, rest)) = line.split_once("] ")
+        && line.starts_with("Building")
+    {
+        let counts = rest.split(':').next().unwrap_or_default();
+        let numbers = counts
+            .split_once('/')
+            .and_then(|(done, all)| Some((done.parse().ok()?, all.trim().parse().ok()?)));
+        return numbers.map_or(Said::Other, |(done, all)| Said::Progress(done, all));
+    }
+    let steps = [
+        "Compiling",
+        "Downloading",
+        "Downloaded",
+        "Updating",
+        "Blocking",
+    ];
+    if steps.iter().any(|step| line.starts_with(step)) {
+        return Said::Step(line);
+    }
+    Said::Other
+}
+
 /// Drawn on standard error, and only where that is a terminal.
-fn spinner(packages: usize) -> ProgressBar {
-    let style = ProgressStyle::with_template("{spinner} {prefix} {elapsed}  {wide_msg}");
-    let bar = ProgressBar::new_spinner().with_prefix(format!("building {packages} binaries"));
+fn bar(packages: usize) -> ProgressBar {
+    let style = ProgressStyle::with_template(
+        "{spinner} {prefix} {elapsed}  [{bar:24}] {pos} of {len} crates  {wide_msg}",
+    );
+    let bar = ProgressBar::new(0).with_prefix(format!("building {packages} binaries"));
     bar.enable_steady_tick(std::time::Duration::from_millis(120));
     match style {
-        Ok(style) => bar.with_style(style),
+        Ok(style) => bar.with_style(style.progress_chars("=> ")),
         Err(_) => bar,
     }
 }
@@ -114,6 +171,24 @@ fn spinner(packages: usize) -> ProgressBar {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_cargo_says_is_progress_or_a_step() {
+        let bar = "    Building [=======>      ] 12/345: serde, tokio(build)";
+        assert_eq!(said(bar), Said::Progress(12, 345));
+        assert_eq!(
+            said("   Compiling serde v1.0.0"),
+            Said::Step("Compiling serde v1.0.0")
+        );
+        for other in [
+            "    Finished `dev` profile",
+            "error: no",
+            "",
+            "Building [broken",
+        ] {
+            assert_eq!(said(other), Said::Other, "{other}");
+        }
+    }
 
     #[test]
     fn binaries_stand_beside_an_executable_that_cargo_built() {

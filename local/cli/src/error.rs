@@ -6,8 +6,10 @@ use jobs::task::Named as _;
 
 /// Exit code of a run that ended, but not SUCCEEDED.
 pub const FAILED: u8 = 1;
-/// Exit code of a wrong call: an unknown name, bad input, a definition that is not valid.
+/// Exit code of a wrong call: an unknown name, bad input, a project that cannot be read.
 pub const USAGE: u8 = 2;
+/// Exit code of a definition that is not valid.
+pub const INVALID: u8 = 3;
 /// Exit code after Ctrl-C, as shells expect: 128 + SIGINT.
 pub const INTERRUPTED: u8 = 130;
 
@@ -18,7 +20,7 @@ pub enum Error {
     #[error("no serverless.yml in {0} or a folder above it; run hybrid inside a project")]
     NoProject(PathBuf),
     /// The pipeline is not one of the project's.
-    #[error("unknown pipeline {name:?}; known are: {}", known.join(", "))]
+    #[error("unknown pipeline {name:?}; {}", crate::names::told(name, known))]
     UnknownPipeline {
         /// What was asked for.
         name: String,
@@ -108,8 +110,8 @@ impl Error {
             | Error::NotJson { .. }
             | Error::BadInput { .. }
             | Error::Usage(_)
-            | Error::Definition { .. }
             | Error::Stack(_) => ExitCode::from(USAGE),
+            Error::Definition { .. } => ExitCode::from(INVALID),
         }
     }
 

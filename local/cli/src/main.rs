@@ -4,21 +4,25 @@
 #[macro_use]
 mod output;
 
+mod answer;
 mod binaries;
 mod commands;
 mod driver;
 mod error;
+mod examples;
 mod interrupt;
+mod names;
 mod needed;
 mod progress;
 mod project;
+mod style;
 mod suites;
 mod summary;
 mod timeline;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use jobs::telemetry;
 use tracing_subscriber::{
     filter::LevelFilter, layer::SubscriberExt as _, util::SubscriberInitExt as _,
@@ -42,13 +46,20 @@ struct Cli {
 #[tokio::main]
 async fn main() -> ExitCode {
     log();
-    match Cli::parse().command.execute().await {
+    let matches = command().get_matches();
+    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    match cli.command.execute().await {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("error: {error}");
+            anstream::eprintln!("{}: {error}", style::bad("error"));
             error.exit_code()
         }
     }
+}
+
+/// The command line with an example of every command.
+fn command() -> clap::Command {
+    examples::add(Cli::command())
 }
 
 /// Logs to standard error what `RUST_LOG` asks for, else warnings.

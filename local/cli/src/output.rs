@@ -1,4 +1,4 @@
-//! Standard output whose reader may go away, as in `hybrid history | head`: that is the end of the printing, no panic.
+//! Standard output, with colours where it is a terminal, whose reader may go away, as in `hybrid history | head`: that is the end of the printing, no panic.
 
 use std::{fmt::Arguments, io::Write as _};
 
@@ -17,7 +17,7 @@ macro_rules! println {
 
 /// Writes to standard output; ends the process where that is impossible.
 pub fn write(text: Arguments<'_>) {
-    let mut stdout = std::io::stdout().lock();
+    let mut stdout = anstream::stdout().lock();
     match stdout.write_fmt(text).and_then(|()| stdout.flush()) {
         Ok(()) => {}
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => {

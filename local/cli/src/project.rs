@@ -136,15 +136,25 @@ pub fn read_text(path: &Path) -> Result<String, Error> {
     })
 }
 
-/// Reads JSON from a file, or from standard input for `-`.
+/// Reads JSON from a file, from standard input for `-`, or from the argument itself where that is an object or a list.
 pub fn read_json(path: &Path) -> Result<Value, Error> {
-    serde_json::from_str(&read_text(path)?).map_err(|source| Error::NotJson {
+    let inline = path.to_str().filter(|text| is_inline(text));
+    let text = inline.map_or_else(|| read_text(path), |text| Ok(text.to_owned()))?;
+    serde_json::from_str(&text).map_err(|source| Error::NotJson {
         origin: origin(path),
         source,
     })
 }
 
+/// Whether an argument is JSON and no file's name.
+fn is_inline(text: &str) -> bool {
+    text.trim_start().starts_with(['{', '['])
+}
+
 fn origin(path: &Path) -> String {
+    if path.to_str().is_some_and(is_inline) {
+        return "of the command line".to_owned();
+    }
     match path.file_name() {
         Some(name) => name.to_string_lossy().into_owned(),
         None => path.display().to_string(),
@@ -215,6 +225,19 @@ mod tests {
             error
                 .to_string()
                 .contains("\"sets\" is a required property")
+        );
+    }
+
+    #[test]
+    fn json_may_stand_in_the_argument_itself() {
+        assert_eq!(
+            read_json(Path::new(r#"{"a": 1}"#)).unwrap(),
+            json!({"a": 1})
+        );
+        let error = read_json(Path::new("{a")).unwrap_err().to_string();
+        assert!(
+            error.starts_with("input of the command line is not JSON"),
+            "{error}"
         );
     }
 

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use cloud::Usage;
 use placement::pricing::Prices;
 use placement::{Placement, Resources};
+use serde_json::Value;
 
+use crate::style;
 use crate::timeline::StateRow;
 
 /// All rows of one function, task definition or job definition.
@@ -111,6 +113,54 @@ pub fn costs(rows: &[PlacementRow], prices: &Prices) -> String {
     text
 }
 
+/// Cost on AWS and time here, for the end of a sentence.
+pub fn spent(rows: &[PlacementRow], seconds: f64) -> String {
+    let usd = rows
+        .iter()
+        .filter_map(|row| row.usd)
+        .fold(0.0, |sum, usd| sum + usd);
+    format!("{} on AWS, {} here", dollars(usd), lasted(seconds))
+}
+
+/// A length of time with three significant digits.
+fn lasted(seconds: f64) -> String {
+    match seconds {
+        _ if seconds < 1.0 => format!("{:.0} ms", seconds * 1e3),
+        _ if seconds < 10.0 => format!("{seconds:.2} s"),
+        _ if seconds < 100.0 => format!("{seconds:.1} s"),
+        _ => format!(
+            "{:.0} min {:.0} s",
+            (seconds / 60.0).floor(),
+            seconds % 60.0
+        ),
+    }
+}
+
+/// USD with three significant digits.
+fn dollars(usd: f64) -> String {
+    if usd <= 0.0 {
+        return "$0".to_owned();
+    }
+    let decimals = (2.0 - usd.log10().floor()).clamp(2.0, 9.0) as usize;
+    format!("${usd:.decimals$}")
+}
+
+/// A value on one line, or on as many as a screen has room for.
+pub fn shortened(value: &Value) -> String {
+    const LINES: usize = 24;
+    const ONE_LINE: usize = 160;
+    let short = value.to_string();
+    if short.chars().count() <= ONE_LINE {
+        return short;
+    }
+    let whole = format!("{value:#}");
+    if whole.lines().count() <= LINES {
+        return whole;
+    }
+    let some: Vec<&str> = whole.lines().take(LINES).collect();
+    format!("{}\n… the rest is in the history", some.join("\n"))
+}
+
 fn milliseconds(ms: f64) -> String {
     if ms < 1_000.0 {
         format!("{ms:.1} ms")
@@ -128,7 +178,7 @@ pub fn table(head: &[&str], rows: Vec<Vec<String>>) -> String {
     let widths: Vec<usize> = (0..head.len()).map(width).collect();
     let mut text = String::new();
     let head = head.iter().map(|cell| (*cell).to_owned()).collect();
-    for row in std::iter::once(&head).chain(&rows) {
+    for (index, row) in std::iter::once(&head).chain(&rows).enumerate() {
         let cells = row
             .iter()
             .zip(&widths)
@@ -141,7 +191,13 @@ pub fn table(head: &[&str], rows: Vec<Vec<String>>) -> String {
                 }
             });
         let line = cells.collect::<Vec<_>>().join("  ");
-        let _ = writeln!(text, "{}", line.trim_end());
+        let line = line.trim_end();
+        let line = if index == 0 {
+            style::bold(line)
+        } else {
+            line.to_owned()
+        };
+        let _ = writeln!(text, "{line}");
     }
     text
 }
@@ -185,11 +241,23 @@ mod tests {
     }
 
     #[test]
+    fn what_was_spent_is_short() {
+        for (usd, text) in [
+            (0.014_744, "$0.0147"),
+            (0.000_005, "$0.00000500"),
+            (12.345, "$12.35"),
+            (0.0, "$0"),
+        ] {
+            assert_eq!(dollars(usd), text);
+        }
+    }
+
+    #[test]
     fn columns_are_aligned() {
         let rows = vec![vec!["a".to_owned(), "bb".to_owned(), "3".to_owned()]];
         assert_eq!(
             table(&["name", "x", "count"], rows),
-            "name  x   count\na     bb      3\n"
+            format!("{}\na     bb      3\n", style::bold("name  x   count"))
         );
     }
 }

@@ -50,8 +50,8 @@ struct Entry {
 pub enum Change {
     /// A state began; the id of its event names this entry.
     Entered(u64, String),
-    /// That entry ended.
-    Exited(u64, String),
+    /// That entry ended, after so many ms.
+    Exited(u64, String, f64),
     /// That entry tries again.
     Retried(u64, String),
     /// Nothing that a view of states shows.
@@ -92,7 +92,7 @@ impl Timeline {
                 row.exited += 1;
                 row.total_ms += took;
                 row.longest_ms = row.longest_ms.max(took);
-                change = Change::Exited(entry, name);
+                change = Change::Exited(entry, name, took);
             }
         } else if kind.ends_with("Scheduled")
             && let Some((entry, _)) = self.entry_before(previous, None)
@@ -222,7 +222,7 @@ mod tests {
         let mut timeline = Timeline::default();
         let changes: Vec<Change> = history.iter().map(|event| timeline.push(event)).collect();
         assert_eq!(changes[10], Change::Retried(7, "Train".to_owned()));
-        assert_eq!(changes[12], Change::Exited(5, "Train".to_owned()));
+        assert_eq!(changes[12], Change::Exited(5, "Train".to_owned(), 2_000.0));
         let [each, train] = timeline.rows() else {
             panic!("two states: {:?}", timeline.rows());
         };

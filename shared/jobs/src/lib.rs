@@ -7,6 +7,7 @@ pub mod activity;
 pub mod artifacts;
 #[cfg(feature = "aws")]
 pub mod aws;
+pub mod cause;
 pub mod env;
 pub mod gzip;
 pub mod job;

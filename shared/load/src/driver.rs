@@ -15,7 +15,7 @@ use rand::rngs::StdRng;
 
 use crate::alarm::Alarm;
 use crate::arrivals::Share;
-use crate::http1::Response;
+use crate::http1::{ParseError, Response};
 use crate::pace::Pace;
 use crate::plan::Plan;
 use crate::recorder::{Outcome, Recorder};
@@ -420,7 +420,11 @@ impl<'a> Driver<'a> {
             )
         };
         match fed {
-            Err(_) => self.fail(id, Failure::Protocol),
+            Err(ParseError::Headers) => self.fail(id, Failure::TooManyHeaders),
+            Err(ParseError::Lengths) => self.fail(id, Failure::ContentLengths),
+            Err(ParseError::Head(_) | ParseError::Length | ParseError::Chunk) => {
+                self.fail(id, Failure::Protocol);
+            }
             Ok(fed) if fed.done => {
                 connection.head.clear();
                 self.complete(id, fed.consumed == offered);

@@ -37,9 +37,15 @@ pub enum ParseError {
     /// Status line or headers.
     #[error("not an HTTP/1.1 response head: {0}")]
     Head(httparse::Error),
+    /// More header lines than are read.
+    #[error("more than {MAX_HEADERS} headers")]
+    Headers,
     /// `Content-Length` that is no number.
     #[error("Content-Length is not a number")]
     Length,
+    /// Two of them that differ: nobody knows where the response ends (RFC 9112, section 6.3).
+    #[error("two different Content-Lengths")]
+    Lengths,
     /// Chunk framing.
     #[error("broken chunk framing")]
     Chunk,
@@ -141,7 +147,10 @@ impl Response {
         let mut head = httparse::Response::new(&mut []);
         let parsed = httparse::ParserConfig::default()
             .parse_response_with_uninit_headers(&mut head, input, &mut headers)
-            .map_err(ParseError::Head)?;
+            .map_err(|error| match error {
+                httparse::Error::TooManyHeaders => ParseError::Headers,
+                error => ParseError::Head(error),
+            })?;
         let httparse::Status::Complete(length) = parsed else {
             return Ok(None);
         };
@@ -161,7 +170,13 @@ impl Response {
             let name = header.name;
             if name.eq_ignore_ascii_case("content-length") {
                 let text = std::str::from_utf8(header.value).map_err(|_| ParseError::Length)?;
-                content_length = Some(text.trim().parse::<u64>().map_err(|_| ParseError::Length)?);
+                for text in text.split(',') {
+                    let length = text.trim().parse::<u64>().map_err(|_| ParseError::Length)?;
+                    if content_length.is_some_and(|known| known != length) {
+                        return Err(ParseError::Lengths);
+                    }
+                    content_length = Some(length);
+                }
             } else if name.eq_ignore_ascii_case("transfer-encoding") {
                 chunked = ends_with_ignore_case(header.value, b"chunked");
             } else if name.eq_ignore_ascii_case("connection") {
@@ -337,6 +352,24 @@ mod tests {
                 done: true
             }
         );
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_head_is_named() {
+        let head = |headers: &str| format!("HTTP/1.1 200 OK\r\n{headers}\r\nhello");
+        let refusal = |headers: &str| {
+            let text = head(headers);
+            read(text.as_bytes(), text.len(), false).unwrap_err()
+        };
+        assert_eq!(refusal(&"A: b\r\n".repeat(101)), ParseError::Headers);
+        let twice = "Content-Length: 5\r\nContent-Length: 6\r\n";
+        assert_eq!(refusal(twice), ParseError::Lengths);
+        assert_eq!(refusal("Content-Length: 5, 6\r\n"), ParseError::Lengths);
+        // The same length twice may be taken for one (RFC 9110, section 8.6).
+        let same = head("Content-Length: 5, 5\r\nContent-Length: 5\r\n");
+        assert!(read(same.as_bytes(), 9, false).unwrap().2);
+        let most = head(&("A: b\r\n".repeat(99) + "Content-Length: 5\r\n"));
+        assert!(read(most.as_bytes(), 9, false).unwrap().2);
     }
 
     #[test]

@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn a_path_that_http_does_not_allow_is_refused() {
         assert!(matches!(
-            rendered(|_| (), "http://127.0.0.1/a b"),
+            rendered(|_| (), "http://127.0.0.1/a\u{7f}b"),
             Err(Error::Invalid { field: "url", .. })
         ));
         assert!(matches!(

@@ -23,12 +23,33 @@ pub enum Failure {
     Closed,
     /// What came back is not HTTP.
     Protocol,
+    /// A response with more than 100 headers.
+    TooManyHeaders,
+    /// A response with two different Content-Lengths, which has no end (RFC 9112, section 6.3).
+    ContentLengths,
     /// A complete response with a status that the test does not expect.
     Status,
     /// A complete response whose body is not as the test expects.
     Body,
     /// Never sent: every connection was busy until the test was over.
     Unsent,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Connect => "no connection",
+            Self::Tls => "TLS failed",
+            Self::Timeout => "no response in time",
+            Self::Closed => "connection closed before the response was complete",
+            Self::Protocol => "not an HTTP response",
+            Self::TooManyHeaders => "response with more than 100 headers",
+            Self::ContentLengths => "response with two different Content-Lengths",
+            Self::Status => "unexpected status (counted above too)",
+            Self::Body => "unexpected body (counted above too)",
+            Self::Unsent => "never sent, all connections were busy",
+        })
+    }
 }
 
 /// One second of a test, counted from its start.
@@ -299,6 +320,21 @@ pub struct Threshold {
     comparison: Comparison,
     /// In the metric's own unit.
     bound: f64,
+}
+
+impl Threshold {
+    /// The bound of a latency in milliseconds; none of another figure.
+    pub fn latency_ms(&self) -> Option<f64> {
+        match self.metric {
+            Metric::Percentile(_) | Metric::Mean | Metric::Max => Some(self.bound / 1e3),
+            Metric::ErrorRate | Metric::Throughput => None,
+        }
+    }
+
+    /// The bound of the requests per second; none of another figure.
+    pub fn per_second(&self) -> Option<f64> {
+        (self.metric == Metric::Throughput).then_some(self.bound)
+    }
 }
 
 /// Why a text is not a threshold.

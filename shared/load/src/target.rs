@@ -11,6 +11,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
 use addresses::{Kind, kind};
 use http::uri::Authority;
 use ipnet::IpNet;
+use percent_encoding::{AsciiSet, utf8_percent_encode};
 
 /// One entry of an allow-list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -247,17 +248,22 @@ fn take_apart(url: &str) -> Result<UrlParts, TargetError> {
         url: url.to_owned(),
         reason,
     };
-    let (tls, rest) = if let Some(rest) = url.strip_prefix("http://") {
-        (false, rest)
-    } else if let Some(rest) = url.strip_prefix("https://") {
-        (true, rest)
-    } else {
-        return Err(wrong("it must begin with http:// or https://"));
+    // A scheme is the same in capitals (RFC 3986, section 3.1).
+    let scheme = url.split_once("://");
+    let (tls, rest) = match scheme {
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => (false, rest),
+        Some((scheme, rest)) if scheme.eq_ignore_ascii_case("https") => (true, rest),
+        _ => return Err(wrong("it must begin with http:// or https://")),
     };
     let (authority, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     if authority.contains('@') {
         return Err(wrong(
             "it holds a user name; give credentials in the Authorization header",
+        ));
+    }
+    if !authority.is_ascii() {
+        return Err(wrong(
+            "its host is not ASCII; write it as DNS has it, xn--…",
         ));
     }
     let authority: Authority = authority
@@ -273,8 +279,9 @@ fn take_apart(url: &str) -> Result<UrlParts, TargetError> {
     }
     let port = authority.port_u16().unwrap_or(if tls { 443 } else { 80 });
     let path = path.split('#').next().unwrap_or_default();
+    let path = encoded(path);
     let path = if path.starts_with('/') {
-        path.to_owned()
+        path
     } else {
         format!("/{path}")
     };
@@ -285,6 +292,37 @@ fn take_apart(url: &str) -> Result<UrlParts, TargetError> {
         path,
         tls,
     })
+}
+
+/// What no path or query may hold as it is (RFC 3986, section 3.3; a `%` is taken as written by who knows). Control
+/// characters are not meant by anybody and stay, to be refused.
+const REFUSED: &AsciiSet = &AsciiSet::EMPTY
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// The path and query with what they may not hold percent-encoded. In placeholders only letters beyond ASCII are:
+/// they belong to words that become part of the path.
+fn encoded(path: &str) -> String {
+    let mut encoded = String::with_capacity(path.len());
+    let mut rest = path;
+    while let Some(start) = rest.find("{{") {
+        let end = rest[start..]
+            .find("}}")
+            .map_or(rest.len(), |end| start + end + 2);
+        encoded.extend(utf8_percent_encode(&rest[..start], REFUSED));
+        encoded.extend(utf8_percent_encode(&rest[start..end], &AsciiSet::EMPTY));
+        rest = &rest[end..];
+    }
+    encoded.extend(utf8_percent_encode(rest, REFUSED));
+    encoded
 }
 
 #[cfg(test)]
@@ -403,6 +441,7 @@ mod tests {
             "http://",
             "http://u:p@a.example.com/",
             "http://a b/",
+            "http://é.example.com/",
         ] {
             assert!(
                 matches!(
@@ -429,6 +468,24 @@ mod tests {
             ("a.example.com:8443", 8443, true)
         );
         assert_eq!(resolve("http://a.example.com?q=1").unwrap().path, "/?q=1");
+        assert_eq!(
+            resolve("HTTP://A.example.com/x").unwrap().host,
+            "a.example.com"
+        );
+        assert!(resolve("HTTPS://a.example.com/").unwrap().tls);
+        for (path, sent) in [
+            ("/é", "/%C3%A9"),
+            ("/a b?q=ü c", "/a%20b?q=%C3%BC%20c"),
+            ("/a%20b+c", "/a%20b+c"),
+            (
+                "/é/{{pick a é}}/{{seq}}",
+                "/%C3%A9/{{pick a %C3%A9}}/{{seq}}",
+            ),
+            ("/<\"x\">", "/%3C%22x%22%3E"),
+        ] {
+            let url = format!("http://a.example.com{path}");
+            assert_eq!(take_apart(&url).unwrap().path, sent);
+        }
         assert_eq!(resolve("http://a.example.com").unwrap().address.port(), 80);
     }
 

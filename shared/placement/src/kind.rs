@@ -88,7 +88,7 @@ placements! {
         capacity: Capacity::Fargate,
         spot: false,
         suffix: "",
-        colour: "#2563eb",
+        colour: "#2b7de9",
     };
     /// An ECS task on Fargate Spot: cheaper, may be reclaimed with two minutes' notice.
     FargateSpot: Row {
@@ -97,7 +97,7 @@ placements! {
         capacity: Capacity::Fargate,
         spot: true,
         suffix: "",
-        colour: "#60a5fa",
+        colour: "#56b4e9",
     };
     /// An AWS Batch job on the on-demand queue.
     Batch: Row {
@@ -106,7 +106,7 @@ placements! {
         capacity: Capacity::Instance,
         spot: false,
         suffix: "",
-        colour: "#7c3aed",
+        colour: "#009e73",
     };
     /// An AWS Batch job on the Spot queue: cheapest, may be reclaimed.
     BatchSpot: Row {
@@ -115,7 +115,7 @@ placements! {
         capacity: Capacity::Instance,
         spot: true,
         suffix: "",
-        colour: "#c084fc",
+        colour: "#cc79a7",
     };
 }
 

@@ -17,7 +17,7 @@ use models::model::{FitError, HyperParameters};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Input {
-    /// S3 URI of a CSV file without header, gzipped or not: numbers, the class (a whole number) last.
+    /// S3 URI of a CSV file, gzipped or not, with or without header: numbers, the class (a whole number) last.
     pub dataset: S3Uri,
     /// The model and its hyper-parameters, for example `{"forest": {"nTrees": 50}}`.
     pub model: HyperParameters,
@@ -100,6 +100,13 @@ pub async fn train<S: GetObject + PutObject>(
     let (train, test) = table.split(input.holdout, input.seed);
     if train.classes.is_empty() || test.classes.is_empty() {
         return Err(InvalidInput::new("$.input.dataset", "too few rows to hold some out").into());
+    }
+    if let Some(class) = train.only_class() {
+        let rows = train.classes.len();
+        let message = format!(
+            "the {rows} rows to train with are all of class {class}; expected two classes or more"
+        );
+        return Err(InvalidInput::new("$.input.dataset", message).into());
     }
     info!(
         train = train.classes.len(),

@@ -6,29 +6,36 @@ use std::{
     time::{Duration, Instant},
 };
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde_json::json;
 
 use crate::error::{Error, FAILED};
+use crate::style;
 
-/// Longest time that one tool may take to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// Longest time that a tool on this machine may take to answer, and an AWS account.
+const PATIENCE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
 
 /// Arguments of `hybrid doctor`.
 #[derive(Args)]
 pub struct Doctor {
+    /// What it shall be possible to do. An AWS account is asked only for `deploy`.
+    #[arg(value_enum, default_value_t = Purpose::Run)]
+    purpose: Purpose,
     /// Print one JSON document: `[{"for","what","found","missing"}]`.
     #[arg(long)]
     json: bool,
 }
 
 /// What something is needed for; each contains the ones before it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
 #[serde(rename_all = "lowercase")]
 enum Purpose {
+    /// Run pipelines on this machine.
     Run,
+    /// Package the stack.
     Package,
+    /// Deploy it to AWS.
     Deploy,
 }
 
@@ -176,25 +183,57 @@ struct Finding {
 }
 
 impl Doctor {
-    /// Exit code 0 if pipelines can run on this machine, else 1; packaging and deployment are only told.
+    /// Exit code 0 if nothing is missing for the purpose, else 1; what only later purposes need is told.
     pub fn execute(self) -> Result<ExitCode, Error> {
-        let findings: Vec<Finding> = CHECKS
+        let asked: Vec<&Check> = CHECKS
             .iter()
-            .map(|check| {
-                let said = check.commands.iter().find_map(|command| answer(command));
-                judge(check, said)
-            })
+            .filter(|check| !check.asks_aws() || self.purpose == Purpose::Deploy)
             .collect();
+        // All at once: each is the start of another program, and some of them take their time.
+        let findings: Vec<Finding> = std::thread::scope(|scope| {
+            let running: Vec<_> = asked
+                .iter()
+                .map(|check| scope.spawn(|| check.find()))
+                .collect();
+            let done = running.into_iter().zip(&asked);
+            done.map(|(finding, check)| finding.join().unwrap_or_else(|_| judge(check, None)))
+                .collect()
+        });
         if self.json {
             println!("{}", json!(findings));
         } else {
-            print(&findings);
+            print(&findings, self.purpose);
         }
-        Ok(if ready(&findings, Purpose::Run) {
+        let ready = findings
+            .iter()
+            .all(|finding| finding.purpose > self.purpose || finding.missing.is_none());
+        Ok(if ready {
             ExitCode::SUCCESS
         } else {
             ExitCode::from(FAILED)
         })
+    }
+}
+
+impl Check {
+    /// Whether it is a question to an AWS account.
+    fn asks_aws(&self) -> bool {
+        self.commands
+            .iter()
+            .any(|command| command[0] == "aws" && command.len() > 2)
+    }
+
+    fn find(&self) -> Finding {
+        let patience = if self.asks_aws() {
+            PATIENCE.1
+        } else {
+            PATIENCE.0
+        };
+        let said = self
+            .commands
+            .iter()
+            .find_map(|command| answer(command, patience));
+        judge(self, said)
     }
 }
 
@@ -218,7 +257,7 @@ fn ready(findings: &[Finding], purpose: Purpose) -> bool {
         .all(|finding| finding.purpose != purpose || finding.missing.is_none())
 }
 
-fn print(findings: &[Finding]) {
+fn print(findings: &[Finding], asked: Purpose) {
     let purposes = [
         (Purpose::Run, "run pipelines on this machine"),
         (Purpose::Package, "package the stack"),
@@ -230,22 +269,34 @@ fn print(findings: &[Finding]) {
         } else {
             "not ready"
         };
-        println!("{title}: {state}");
+        println!("{}", style::bold(&format!("{title}: {state}")));
         for finding in findings.iter().filter(|finding| finding.purpose == purpose) {
             let found = finding.found.as_deref();
             match finding.missing {
-                None => println!("  ok       {}: {}", finding.what, found.unwrap_or("found")),
+                None => println!(
+                    "  {}       {}: {}",
+                    style::good("ok"),
+                    finding.what,
+                    found.unwrap_or("found")
+                ),
                 Some(cure) => {
                     let found = found.map_or(String::new(), |found| format!(" (found {found})"));
-                    println!("  missing  {}{found}: {cure}", finding.what);
+                    println!(
+                        "  {}  {}{found}: {cure}",
+                        style::bad("missing"),
+                        finding.what
+                    );
                 }
             }
         }
     }
+    if asked != Purpose::Deploy {
+        println!("Credentials and quotas of an AWS account: asked by `hybrid doctor deploy`.");
+    }
 }
 
 /// First line that a tool prints when it succeeds in time.
-fn answer(command: &[&str]) -> Option<String> {
+fn answer(command: &[&str], patience: Duration) -> Option<String> {
     let (program, arguments) = command.split_first()?;
     let mut child = Command::new(program)
         .args(arguments)
@@ -258,8 +309,8 @@ fn answer(command: &[&str]) -> Option<String> {
     let status = loop {
         match child.try_wait() {
             Ok(Some(status)) => break status,
-            Ok(None) if started.elapsed() < PATIENCE => {
-                std::thread::sleep(Duration::from_millis(20));
+            Ok(None) if started.elapsed() < patience => {
+                std::thread::sleep(Duration::from_millis(5));
             }
             Ok(None) | Err(_) => {
                 // A tool that hangs is as good as none; its own end does not matter.
@@ -319,8 +370,11 @@ mod tests {
 
     #[test]
     fn a_tool_answers_with_its_first_line_or_not_at_all() {
-        assert_eq!(answer(&["echo", "one\ntwo"]).as_deref(), Some("one"));
-        assert_eq!(answer(&["false"]), None);
-        assert_eq!(answer(&["no-such-tool-anywhere"]), None);
+        assert_eq!(
+            answer(&["echo", "one\ntwo"], PATIENCE.1).as_deref(),
+            Some("one")
+        );
+        assert_eq!(answer(&["false"], PATIENCE.1), None);
+        assert_eq!(answer(&["no-such-tool-anywhere"], PATIENCE.1), None);
     }
 }

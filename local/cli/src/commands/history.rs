@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::{
     error::Error,
+    names,
     project::{Project, read_json},
     summary::table,
 };
@@ -42,9 +43,9 @@ impl History {
         let name = name.ok_or_else(|| {
             Error::Usage(match &self.execution {
                 Some(name) => format!(
-                    "no execution {name:?} in {}; there are: {}",
+                    "no execution {name:?} in {}; {}",
                     out.display(),
-                    known.join(", ")
+                    names::told(name, &known)
                 ),
                 None => format!(
                     "no execution in {}; run one with `hybrid run`",
@@ -64,7 +65,7 @@ impl History {
 }
 
 /// Executions with a history, the oldest first.
-fn executions(out: &Path) -> Vec<String> {
+pub(super) fn executions(out: &Path) -> Vec<String> {
     let mut found: Vec<(std::time::SystemTime, String)> = std::fs::read_dir(out)
         .into_iter()
         .flatten()

@@ -1,7 +1,7 @@
 //! `hybrid load`: puts one URL under load from this machine, with the generator of the load-generator function.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -18,15 +18,25 @@ use load::{
 use crate::error::{Error, FAILED, INTERRUPTED};
 use crate::project::read_text;
 
+/// Connections of a closed loop for which none are given.
+const CONNECTIONS: u32 = 10;
+
+/// Lines of the histogram.
+const BUCKETS: usize = 12;
+
+/// Widest bar of the histogram.
+const WIDEST: f64 = 40.0;
+
 /// Arguments of `hybrid load`.
 #[derive(Args)]
 pub struct LoadArguments {
     /// http:// or https:// URL. Its path may hold {{seq}}, {{uuid}}, {{random 1 9}}, {{pick a b}} and {{time}}.
     url: String,
     /// Requests per second, sent on schedule whatever the server does (open loop).
-    #[arg(long, required_unless_present = "connections", value_name = "N")]
+    #[arg(long, value_name = "N")]
     rate: Option<f64>,
-    /// Without --rate: connections that each wait for their response (closed loop). With it: the most at once.
+    /// Without --rate: connections that each wait for their response (closed loop), 10 when absent. With it: the most
+    /// at once.
     #[arg(long, value_name = "N")]
     connections: Option<u32>,
     /// Length, for example 30s, 500ms or 2m.
@@ -98,7 +108,8 @@ impl LoadArguments {
             let allowed = AllowedTargets::only(&test.url)?;
             let plan = Plan::new(test, Share::WHOLE, &allowed, Ceilings::NONE)?;
             eprintln!("{} with {} threads", plan.url, plan.threads);
-            load::run(&plan, &timing, &mut show)
+            let mut drawn = 0;
+            load::run(&plan, &timing, &mut |progress| show(progress, &mut drawn))
         });
         let interrupted = tokio::spawn(async move {
             crate::interrupt::requested().await;
@@ -160,7 +171,7 @@ impl LoadArguments {
                 }
             }
             (None, connections) => Load::Closed {
-                connections: connections.unwrap_or(1),
+                connections: connections.unwrap_or(CONNECTIONS),
                 seconds: self.duration,
             },
         };
@@ -191,20 +202,62 @@ impl LoadArguments {
     }
 }
 
-/// One line on the terminal for each second.
-fn show(progress: &Progress<'_>) {
+/// One line for each second; on a terminal the histogram of all seconds so far stands below it and is drawn again.
+fn show(progress: &Progress<'_>, drawn: &mut usize) {
     let ms = |percent| milliseconds(progress.latencies, progress.latencies.percentile(percent));
-    // A terminal that is gone is no reason to stop the test.
-    let _ = writeln!(
-        std::io::stderr(),
-        "{:>4} of {:.0} s {:>9} requests {:>7} errors   p50 {:>12}   p99 {:>12}",
+    let mut text = String::new();
+    if *drawn > 0 {
+        // Back over the lines of the histogram, which are then cleared.
+        text.push_str(&format!("\x1b[{drawn}A\x1b[J"));
+    }
+    text.push_str(&format!(
+        "{:>4} of {:.0} s {:>9} requests {:>7} errors   p50 {:>12}   p99 {:>12}\n",
         progress.second + 1,
         progress.of_seconds,
         progress.requests,
         progress.errors,
         ms(50.0),
         ms(99.0)
-    );
+    ));
+    let mut stderr = std::io::stderr();
+    if stderr.is_terminal() {
+        let histogram = histogram(progress.latencies);
+        *drawn = histogram.lines().count();
+        text.push_str(&histogram);
+    }
+    // A terminal that is gone is no reason to stop the test.
+    let _ = stderr.write_all(text.as_bytes());
+}
+
+/// How many of the latencies lie in each of a dozen steps, which grow by the same factor; empty without latencies.
+fn histogram(latencies: &Latencies) -> String {
+    if latencies.count() == 0 {
+        return String::new();
+    }
+    let (low, high) = (latencies.min().max(1) as f64, latencies.max().max(2) as f64);
+    let step = (high / low).powf(1.0 / BUCKETS as f64).max(1.000_1);
+    let within = |micros: f64| latencies.share_within(micros.ceil() as u64);
+    let ends: Vec<f64> = (1..=BUCKETS as i32)
+        .map(|index| low * step.powi(index))
+        .collect();
+    let mut before = 0.0;
+    let shares = ends.iter().map(|end| {
+        let upto = within(*end);
+        let share = (upto - before).max(0.0);
+        before = upto;
+        share
+    });
+    let shares: Vec<f64> = shares.collect();
+    let most = shares.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+    let rows = ends.iter().zip(&shares).map(|(end, share)| {
+        let bar = "█".repeat((share / most * WIDEST).round() as usize);
+        format!(
+            "  up to {:>12}  {:>5.1} %  {bar}\n",
+            milliseconds(latencies, end.round() as u64),
+            100.0 * share
+        )
+    });
+    rows.collect()
 }
 
 /// The result for a person.
@@ -231,6 +284,7 @@ fn summary(result: &LoadResult) -> String {
     }
     let max = milliseconds(&measured.latencies, measured.latencies.max());
     let _ = writeln!(text, "   max {max}");
+    text.push_str(&histogram(&measured.latencies));
     if measured.scheduling.count() > 0 {
         let own = measured.scheduling.percentile(99.0) as f64 / 1e3;
         let late = if own > 1.0 {
@@ -244,7 +298,7 @@ fn summary(result: &LoadResult) -> String {
         let _ = writeln!(text, "status {status}: {count}");
     }
     for (failure, count) in &measured.errors {
-        let _ = writeln!(text, "failed, {failure:?}: {count}");
+        let _ = writeln!(text, "failed, {failure}: {count}");
     }
     text
 }
@@ -343,6 +397,23 @@ mod tests {
             combined.into_iter().map(line).collect::<Vec<_>>(),
             ["A: 1, 2", "B: x", "Cookie: c=1; d=2"]
         );
+    }
+
+    #[test]
+    fn the_histogram_has_all_latencies_in_a_dozen_steps() {
+        let mut latencies = Latencies::new();
+        assert_eq!(histogram(&latencies), "");
+        (1..=1_000).for_each(|micros| latencies.record(micros));
+        let text = histogram(&latencies);
+        assert_eq!(text.lines().count(), BUCKETS);
+        let shares = text.lines().map(|line| {
+            line.split_whitespace()
+                .nth(4)
+                .unwrap()
+                .parse::<f64>()
+                .unwrap()
+        });
+        assert!((shares.sum::<f64>() - 100.0).abs() < 1.0, "{text}");
     }
 
     #[test]

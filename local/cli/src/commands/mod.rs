@@ -5,11 +5,13 @@ mod exec;
 mod explore;
 mod history;
 mod load;
+mod logs;
 mod mocked;
 mod price;
 mod prune;
 mod run;
 mod serve;
+mod shell;
 mod test;
 mod test_state;
 mod validate;
@@ -25,6 +27,8 @@ use crate::error::Error;
 /// What `hybrid` can do.
 #[derive(Subcommand)]
 pub enum Command {
+    /// Print a script that completes this command in a shell.
+    Completions(shell::Completions),
     /// Say what is missing to run, package and deploy, and how to get it.
     Doctor(doctor::Doctor),
     /// Run any definition by itself, with commands in place of its functions.
@@ -35,6 +39,10 @@ pub enum Command {
     History(history::History),
     /// Put a URL under load and measure its latency, in an open or a closed loop.
     Load(Box<load::LoadArguments>),
+    /// Print what functions, tasks and jobs of an execution wrote.
+    Logs(logs::Logs),
+    /// Print the manual page, or write one for each command.
+    Man(shell::Man),
     /// Say what a job, or each job of a pipeline, costs on every placement, and which it would get.
     Price(price::Price),
     /// Remove ended executions from a data folder of `serve`.
@@ -58,11 +66,14 @@ impl Command {
     /// What keeps the command from being done; a run that ends FAILED is no error but an exit code.
     pub async fn execute(self) -> Result<ExitCode, Error> {
         match self {
+            Command::Completions(command) => command.execute(),
             Command::Doctor(command) => command.execute(),
             Command::Exec(command) => command.execute().await,
             Command::Explore(command) => command.execute(),
             Command::History(command) => command.execute(),
             Command::Load(command) => command.execute().await,
+            Command::Logs(command) => command.execute().await,
+            Command::Man(command) => command.execute(),
             Command::Price(command) => command.execute(),
             Command::Prune(command) => command.execute().await,
             Command::Run(command) => command.execute().await,

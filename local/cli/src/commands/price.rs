@@ -2,6 +2,7 @@
 //! dispatcher of the stack would give it.
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -13,7 +14,7 @@ use placement::pricing::Prices;
 use placement::{Placement, Resources, Starter};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use stack::{Options, Stack};
+use stack::{Options, Stack, binary_of_image};
 
 use crate::{
     error::{Error, FAILED},
@@ -22,15 +23,18 @@ use crate::{
     summary,
 };
 
+/// How long a job runs of which nothing is said, s.
+const EXPECTED: f64 = 60.0;
+
 /// Arguments of `hybrid price`.
 #[derive(Args)]
 pub struct Price {
-    /// A pipeline of the project, or a JSON file with a job (`-` for standard input), such as
+    /// A pipeline of the project, or a job as JSON: a file, `-` for standard input, or the JSON itself, such as
     /// {"resources": {"vcpu": 2, "memoryMiB": 4096}, "expectedSeconds": 3600}.
     what: String,
-    /// How long each job of a pipeline runs.
-    #[arg(long, default_value_t = 60.0, value_name = "SECONDS")]
-    expected: f64,
+    /// How long each job of a pipeline runs [default: what its input or definition says as `expectedSeconds`, else 60].
+    #[arg(long, value_name = "SECONDS")]
+    expected: Option<f64>,
     /// When each job of a pipeline must be done, from its start.
     #[arg(long, value_name = "SECONDS")]
     deadline: Option<f64>,
@@ -114,7 +118,7 @@ impl Price {
     fn jobs(&self) -> Result<(Vec<Job>, Option<Stack>), Error> {
         let load = |project: Project| Stack::load(&project.serverless_yml(), &Options::default());
         let file = Path::new(&self.what);
-        if self.what == "-" || file.is_file() {
+        if self.what == "-" || self.what.trim_start().starts_with('{') || file.is_file() {
             let job: Job = parse(read_json(file)?)?;
             let stack = Project::here().ok().map(load).transpose()?;
             return Ok((vec![job], stack));
@@ -142,21 +146,43 @@ impl Price {
             return Ok(Vec::new());
         };
         let packages = needed::packages(stack, machine, input);
-        let reached = stack.task_definitions.iter().filter_map(|task| {
-            let worker = stack::binary_of_image(&task.containers.first()?.image).to_owned();
-            packages.contains(&worker).then_some((worker, task))
-        });
-        let job = |(worker, task): (String, &stack::TaskDefinition)| {
+        let definition: Value = serde_json::from_str(&machine.definition).unwrap_or(Value::Null);
+        let written =
+            number(input, "expectedSeconds").or_else(|| number(&definition, "expectedSeconds"));
+        let expected = self.expected.or(written).unwrap_or(EXPECTED);
+        let mut reached: BTreeMap<String, Resources> = BTreeMap::new();
+        for task in &stack.task_definitions {
+            let worker = task
+                .containers
+                .first()
+                .map(|container| binary_of_image(&container.image).to_owned());
+            if let Some(worker) = worker.filter(|worker| packages.contains(worker)) {
+                reached.insert(worker, size(task)?);
+            }
+        }
+        for job in &stack.job_definitions {
+            let worker = binary_of_image(&job.image).to_owned();
+            if packages.contains(&worker) && !reached.contains_key(&worker) {
+                reached.insert(
+                    worker,
+                    Resources {
+                        vcpu: job.vcpus,
+                        memory_mib: memory(job.memory_mib),
+                    },
+                );
+            }
+        }
+        let job = |(worker, resources): (String, Resources)| {
             Ok(Job {
                 worker: Some(worker),
-                resources: size(task)?,
-                expected_seconds: self.expected,
+                resources,
+                expected_seconds: expected,
                 longest_seconds: None,
                 deadline_seconds: self.deadline,
                 interruptible: self.interruptible,
             })
         };
-        reached.map(job).collect()
+        reached.into_iter().map(job).collect()
     }
 }
 
@@ -170,8 +196,24 @@ fn size(task: &stack::TaskDefinition) -> Result<Resources, Error> {
     };
     Ok(Resources {
         vcpu: cpu as f64 / 1_024.0,
-        memory_mib: u32::try_from(memory).unwrap_or(u32::MAX),
+        memory_mib: self::memory(memory),
     })
+}
+
+fn memory(mib: u64) -> u32 {
+    u32::try_from(mib).unwrap_or(u32::MAX)
+}
+
+/// The first number of this name in a document.
+fn number(value: &Value, name: &str) -> Option<f64> {
+    match value {
+        Value::Object(fields) => {
+            let own = fields.get(name).and_then(Value::as_f64);
+            own.or_else(|| fields.values().find_map(|inner| number(inner, name)))
+        }
+        Value::Array(items) => items.iter().find_map(|inner| number(inner, name)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => None,
+    }
 }
 
 fn parse<T: serde::de::DeserializeOwned>(value: Value) -> Result<T, Error> {
@@ -204,13 +246,51 @@ fn decide(job: &Job, stack: Option<&Stack>, prices: &Prices) -> Result<Decision,
                 let memory = u32::try_from(function.memory_mib).unwrap_or(u32::MAX);
                 prices = prices.with_function(memory);
             }
-            None => Placement::ALL
-                .into_iter()
-                .filter(|placement| placement.starter() == Starter::Function)
-                .for_each(|one| availability.refuse(one, format!("{worker} has no function"))),
+            None => refuse(
+                &mut availability,
+                |starter| starter == Starter::Function,
+                || format!("{worker} has no function"),
+            ),
+        }
+        // A stack without any container tells of none what it would run on.
+        if !(stack.task_definitions.is_empty() && stack.job_definitions.is_empty()) {
+            refuse_undefined(&mut availability, stack, worker);
         }
     }
     choose(&job.needs(), &prices, &availability).map_err(|error| error.to_string())
+}
+
+/// Notes that the placements refuse for which `worker` has no task or job definition.
+fn refuse_undefined(availability: &mut Availability, stack: &Stack, worker: &str) {
+    let is_its = |image: &str| binary_of_image(image) == worker;
+    let mut tasks = stack
+        .task_definitions
+        .iter()
+        .flat_map(|task| &task.containers);
+    if !tasks.any(|container| is_its(&container.image)) {
+        let is_task = |starter| matches!(starter, Starter::Task { .. });
+        refuse(availability, is_task, || {
+            format!("{worker} has no task definition")
+        });
+    }
+    if !stack.job_definitions.iter().any(|job| is_its(&job.image)) {
+        let is_job = |starter| matches!(starter, Starter::Job { .. });
+        refuse(availability, is_job, || {
+            format!("{worker} has no job definition")
+        });
+    }
+}
+
+/// Notes that the placements which are started so refuse.
+fn refuse(
+    availability: &mut Availability,
+    which: impl Fn(Starter) -> bool,
+    why: impl Fn() -> String,
+) {
+    let refusing = Placement::ALL
+        .into_iter()
+        .filter(|placement| which(placement.starter()));
+    refusing.for_each(|placement| availability.refuse(placement, why()));
 }
 
 fn table(job: &Job, decision: &Result<Decision, String>) -> String {
@@ -221,7 +301,11 @@ fn table(job: &Job, decision: &Result<Decision, String>) -> String {
         job.expected_seconds
     );
     match decision {
-        Ok(decision) => format!("{head}{decision}  {}\n\n", decision.explanation),
+        Ok(decision) => {
+            // What follows tells of the other placements, as the table does.
+            let chosen = decision.explanation.split(';').next().unwrap_or_default();
+            format!("{head}{decision}  {chosen}\n\n")
+        }
         Err(error) => format!("{head}  {error}\n\n"),
     }
 }
@@ -338,6 +422,41 @@ mod tests {
         assert_eq!(size("trainer", 2_048), None);
         let refused = serde_json::to_string(&lambda("transformer", 512).promise).unwrap();
         assert!(refused.contains("transformer has no function"), "{refused}");
+    }
+
+    #[test]
+    fn a_placement_without_a_definition_of_the_worker_is_refused() {
+        let container = stack::ContainerDefinition {
+            image: "trainer:1".to_owned(),
+            ..Default::default()
+        };
+        let task = stack::TaskDefinition {
+            containers: vec![container],
+            ..Default::default()
+        };
+        let stack = Stack {
+            task_definitions: vec![task],
+            ..Stack::default()
+        };
+        let job = job_of(
+            json!({"worker": "trainer", "resources": {"vcpu": 1, "memoryMiB": 2048}, "expectedSeconds": 1}),
+        );
+        let decision = decide(&job, Some(&stack), &Prices::default())
+            .unwrap()
+            .to_string();
+        assert!(
+            decision.contains("trainer has no job definition"),
+            "{decision}"
+        );
+        assert!(!decision.contains("no task definition"), "{decision}");
+    }
+
+    #[test]
+    fn the_first_number_of_a_name_is_found() {
+        let input =
+            json!({"a": [{"transform": {"expectedSeconds": 30}}], "expectedSeconds": "soon"});
+        assert_eq!(number(&input, "expectedSeconds"), Some(30.0));
+        assert_eq!(number(&input, "none"), None);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::{
 
 use clap::Args;
 use cloud::faults::Faults;
+use jobs::cause::words;
 use placement::pricing::Prices;
 use serde_json::{Value, json};
 use stack::{Stack, StateMachine};
@@ -14,12 +15,13 @@ use stepfunctions::{Cloud, Config};
 
 use super::{exec::ClockArgument, price::prices_of, serve};
 use crate::{
+    answer,
     binaries::Binaries,
     error::{Error, FAILED, INTERRUPTED},
     interrupt, needed,
     progress::Progress,
-    project::Project,
-    summary,
+    project::{Project, read_json},
+    style, summary,
     timeline::Timeline,
 };
 
@@ -28,7 +30,7 @@ use crate::{
 pub struct Run {
     /// The pipeline: the name of a file in statemachines/ without `.asl.json`.
     pipeline: String,
-    /// Input, a JSON file or `-` for standard input [default: the pipeline's sample input].
+    /// Input: a JSON file, `-` for standard input, or the JSON itself [default: the pipeline's sample input].
     #[arg(long)]
     input: Option<PathBuf>,
     /// Name of the execution [default: the pipeline's name and the time].
@@ -46,7 +48,7 @@ pub struct Run {
     /// Let the history survive a power failure, not only the death of this process, as of `hybrid serve`.
     #[arg(long)]
     durable: bool,
-    /// Print one JSON document with status, output, error, cause, events and the report's path.
+    /// Print one JSON document with status, answer, output, error, cause, first cause, events and the report's path.
     #[arg(long)]
     json: bool,
 }
@@ -58,6 +60,8 @@ struct Ended {
     usage: Vec<cloud::Usage>,
     prices: Prices,
     report: Option<PathBuf>,
+    /// What the report says, as data.
+    found: Option<Value>,
     folder: PathBuf,
     interrupted: bool,
     /// Places of the given faults that never struck.
@@ -161,15 +165,15 @@ async fn run(
     let report = match (&execution.output(), &bucket) {
         (Some(output), _) => report(&cloud, output, &folder).await?,
         // A run that failed may have gathered a report before.
-        (None, Some(bucket)) => {
-            let uri = |kind: &str| format!("s3://{bucket}/runs/{name}/report.{kind}");
-            let place = json!({"report": {"json": uri("json"), "html": uri("html")}});
-            report(&cloud, &place, &folder).await.unwrap_or(None)
-        }
+        (None, Some(bucket)) => gathered(&cloud, bucket, name, &folder).await,
         (None, None) => None,
     };
     cloud.shutdown().await;
+    let found = report
+        .as_ref()
+        .and_then(|page| read_json(&page.with_extension("json")).ok());
     Ok(Ended {
+        found,
         execution,
         events,
         usage: cloud.usage(),
@@ -212,6 +216,18 @@ async fn report(cloud: &Cloud, output: &Value, folder: &Path) -> Result<Option<P
     Ok(page)
 }
 
+/// The report that a run which failed gathered before, copied beside the history.
+async fn gathered(cloud: &Cloud, bucket: &str, name: &str, folder: &Path) -> Option<PathBuf> {
+    for place in ["report", "load/report"] {
+        let uri = |kind: &str| format!("s3://{bucket}/runs/{name}/{place}.{kind}");
+        let place = json!({"report": {"json": uri("json"), "html": uri("html")}});
+        if let Ok(Some(page)) = report(cloud, &place, folder).await {
+            return Some(page);
+        }
+    }
+    None
+}
+
 fn default_name(pipeline: &str) -> String {
     let milliseconds = cloud::time::now().0 / 1_000;
     format!("{pipeline}-{milliseconds}")
@@ -228,37 +244,95 @@ impl Ended {
         }
     }
 
+    /// The tables of states and costs, and then the answer: what was found out or why not, at what cost and in what
+    /// time, the output, and where the rest is.
     fn summary(&self) -> String {
         let prices = &self.prices;
         let mut timeline = Timeline::default();
         for event in &self.events {
             timeline.push(event);
         }
-        let execution = &self.execution;
-        let mut text = format!("{}\n\n", execution.arn);
+        let placements = summary::placements(&self.usage, prices);
+        let mut text = format!("{}\n\n", style::dim(&self.execution.arn));
         text.push_str(&summary::states(timeline.rows()));
         text.push('\n');
-        text.push_str(&summary::costs(
-            &summary::placements(&self.usage, prices),
-            prices,
-        ));
-        text.push_str(&format!("\n{}\n", execution.status.name()));
-        if let Some(error) = execution.error() {
-            text.push_str(&format!("error: {error}\n"));
-        }
-        if let Some(cause) = execution.cause() {
-            text.push_str(&format!("cause: {cause}\n"));
-        }
+        text.push_str(&summary::costs(&placements, prices));
         if !self.unstruck.is_empty() {
             text.push_str(&format!(
                 "faults that never struck: {}\n",
                 self.unstruck.join(", ")
             ));
         }
-        match &self.report {
-            Some(report) => text.push_str(&format!("report: {}\n", report.display())),
-            None => text.push_str(&format!("results: {}\n", self.folder.display())),
+        text.push('\n');
+        text.push_str(&self.answer(&summary::spent(&placements, self.seconds())));
+        if let Some(report) = &self.report {
+            text.push_str(&format!("report:  {}\n", report.display()));
         }
+        let history = self.folder.join("history.json");
+        text.push_str(&format!("history: {}\n", history.display()));
+        text
+    }
+
+    /// How long the execution ran.
+    fn seconds(&self) -> f64 {
+        let at = |event: Option<&Value>| event.and_then(|event| event["timestamp"].as_f64());
+        let (first, last) = (at(self.events.first()), at(self.events.last()));
+        first.zip(last).map_or(0.0, |(first, last)| last - first)
+    }
+
+    /// What was found out and the output; or why not, and where the log is.
+    fn answer(&self, spent: &str) -> String {
+        let execution = &self.execution;
+        if let Some(output) = &execution.output() {
+            let found = answer::sentence(output, self.found.as_ref());
+            let found = found.map_or_else(String::new, |found| format!(": {found}"));
+            let output = summary::shortened(output);
+            return format!(
+                "{}{found}; {spent}\noutput:  {output}\n",
+                style::good(execution.status.name())
+            );
+        }
+        let status = if self.interrupted {
+            "INTERRUPTED"
+        } else {
+            execution.status.name()
+        };
+        let error = execution.error().unwrap_or_default();
+        let cause = words(execution.cause().unwrap_or_default());
+        let reason: Vec<&str> = [error, cause.as_str()]
+            .into_iter()
+            .filter(|text| !text.is_empty())
+            .collect();
+        let reason = if reason.is_empty() {
+            String::new()
+        } else {
+            format!(": {}", reason.join(": "))
+        };
+        let mut text = format!("{}{reason}; {spent}\n", style::bad(status));
+        let Some(first) = answer::first_cause(&self.events).filter(|_| !self.interrupted) else {
+            return text;
+        };
+        let times = if first.times > 1 {
+            format!(", {} times", first.times)
+        } else {
+            String::new()
+        };
+        // A cause that the execution ended with is not told twice.
+        let told = (first.error == error && first.words == cause)
+            || (!first.words.is_empty() && cause.contains(&first.words));
+        let what = if told {
+            String::new()
+        } else {
+            format!(": {}: {}", first.error, first.words)
+        };
+        text.push_str(&format!("first:   in \"{}\"{times}{what}\n", first.state));
+        let logs = self.folder.join("cloud/logs");
+        text.push_str(&format!(
+            "log:     {} (hybrid logs {} \"{}\")\n",
+            logs.display(),
+            execution.name,
+            first.state
+        ));
         text
     }
 
@@ -270,6 +344,10 @@ impl Ended {
             "cause": self.execution.cause(),
             "events": self.events,
             "usage": self.usage,
+            "answer": self.execution.output().as_ref().and_then(|output| answer::sentence(output, self.found.as_ref())),
+            "firstCause": answer::first_cause(&self.events).map(|first| json!({
+                "state": first.state, "error": first.error, "cause": first.words, "times": first.times,
+            })),
             "report": self.report,
             "unstruckFaults": self.unstruck,
         })

@@ -10,7 +10,7 @@ use clap::Args;
 use serde_json::json;
 
 use crate::{
-    error::{Error, USAGE},
+    error::{Error, INVALID},
     project::{read_json, read_text},
 };
 
@@ -27,7 +27,7 @@ pub struct Validate {
 }
 
 impl Validate {
-    /// Exit code 0 if every file is valid (warnings allowed), else 2.
+    /// Exit code 0 if every file is valid (warnings allowed), else 3.
     pub fn execute(self) -> Result<ExitCode, Error> {
         let mut reports = Vec::new();
         for file in &self.files {
@@ -51,7 +51,7 @@ impl Validate {
         }
         let failed = reports.iter().any(|(_, found)| result(found) == "FAIL");
         Ok(if failed {
-            ExitCode::from(USAGE)
+            ExitCode::from(INVALID)
         } else {
             ExitCode::SUCCESS
         })
@@ -96,18 +96,46 @@ pub fn line(file: &Path, diagnostic: &Diagnostic) -> String {
     let place = diagnostic.position.map_or_else(String::new, |position| {
         format!("{}:{}:", position.line, position.column)
     });
-    let location = match diagnostic.location.as_str() {
-        "" => String::new(),
-        location => format!(" at {location}"),
-    };
+    // Where it was found is told already, and the whole text need not be.
+    let message = diagnostic
+        .message
+        .split("\n at [Source: ")
+        .next()
+        .unwrap_or_default();
     let mut line = format!(
-        "{}:{place} {severity} {}{location}: {}",
+        "{}:{place} {severity} {}{}: {message}",
         file.display(),
         diagnostic.code,
-        diagnostic.message
+        location(&diagnostic.location),
     );
     if let Some(suggestion) = &diagnostic.suggestion {
         line.push_str(&format!(" ({suggestion})"));
     }
     line
+}
+
+/// ` at LOCATION`. Of a text that is no JSON it holds the whole text, of which line and column are told already.
+fn location(location: &str) -> String {
+    if location.is_empty() || location.starts_with("[Source: ") {
+        return String::new();
+    }
+    format!(" at {location}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_that_is_no_json_is_not_repeated() {
+        let found = asl::validate("{\"a\":1,}");
+        let told = line(Path::new("a.json"), &found[0]);
+        assert!(
+            told.starts_with("a.json:1:9: error INVALID_JSON_DESCRIPTION: Unexpected"),
+            "{told}"
+        );
+        assert!(!told.contains("\"a\"") && !told.contains('\n'), "{told}");
+        assert_eq!(location(""), "");
+        assert_eq!(location("/States/A"), " at /States/A");
+    }
 }

@@ -151,6 +151,29 @@ impl LoadReport {
         self.measured.throughput(self.seconds)
     }
 
+    /// What came of the test, in one sentence.
+    pub fn answer(&self) -> String {
+        let measured = &self.measured;
+        let verdict = if self.reasons().is_empty() {
+            "Passed"
+        } else {
+            "Failed"
+        };
+        let (requests, rate, cost) = (measured.requests, self.throughput(), self.cost_usd);
+        let errors = 100.0 * measured.error_rate();
+        let latency = match measured.latencies.count() {
+            0 => "none was answered".to_owned(),
+            _ => format!(
+                "half within {:.3} ms, 99 % within {:.3} ms",
+                millis(measured.latencies.percentile(50.0)),
+                millis(measured.latencies.percentile(99.0))
+            ),
+        };
+        format!(
+            "{verdict}: {requests} requests at {rate:.0} a second, {errors:.3} % failed, {latency}, for ${cost:.4}."
+        )
+    }
+
     /// Why the test did not pass; empty when it did.
     pub fn reasons(&self) -> Vec<String> {
         let missed = self.checks.iter().filter(|check| !check.passed);

@@ -1,7 +1,7 @@
 //! The report of a load test as one HTML page that needs nothing else.
 
 use crate::histogram::Latencies;
-use crate::result::Failure;
+use crate::result::Threshold;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::plot::{Curve, Plot, Scale};
@@ -14,7 +14,6 @@ const LOAD_STYLE: &str = include_str!("load.css");
 const PERCENTILES: [f64; 7] = [50.0, 75.0, 90.0, 95.0, 99.0, 99.9, 99.99];
 
 /// The whole page.
-/// The page.
 pub fn render(report: &LoadReport) -> Markup {
     let reasons = report.reasons();
     html! {
@@ -32,17 +31,24 @@ pub fn render(report: &LoadReport) -> Markup {
                         "Load test "
                         @if reasons.is_empty() { span.good { "passed" } } @else { span.bad { "failed" } }
                     }
+                    p.answer { (report.answer()) }
                     p { code { (report.url) } " · execution " code { (report.execution) } }
                     @if !reasons.is_empty() { ul { @for reason in &reasons { li.bad { (reason) } } } }
                 }
                 (tiles(report))
                 (checks(report))
-                h2 { "Latency by percentile" }
-                figure { (by_percentile(&report.measured.latencies)) (percentile_table(&report.measured.latencies)) }
-                h2 { "Throughput and errors over time" }
-                figure { (throughput(report)) }
-                h2 { "Latency over time" }
-                figure { (over_time(report)) }
+                h2 { "Course" }
+                section.charts {
+                    figure { h3 { "Requests and errors over time" } (throughput(report)) }
+                    @if report.measured.latencies.count() > 0 {
+                        figure { h3 { "Latency over time" } (over_time(report)) }
+                        figure { h3 { "Latency by percentile" } (by_percentile(&report.measured.latencies)) }
+                    }
+                }
+                @if report.measured.latencies.count() > 0 {
+                    h2 { "Latency" }
+                    div.scroll { (percentile_table(&report.measured.latencies)) }
+                }
                 (responses(report))
                 (balance(report))
                 footer {
@@ -67,8 +73,10 @@ fn tiles(report: &LoadReport) -> Markup {
             (tile("requests", thousands(measured.requests), ""))
             (tile("requests per second", thousands(report.throughput().round() as u64), ""))
             (tile("errors", format!("{:.3} %", measured.error_rate() * 100.0), errors))
-            (tile("median", duration(measured.latencies.percentile(50.0)), ""))
-            (tile("99th percentile", duration(measured.latencies.percentile(99.0)), ""))
+            @if measured.latencies.count() > 0 {
+                (tile("median", duration(measured.latencies.percentile(50.0)), ""))
+                (tile("99th percentile", duration(measured.latencies.percentile(99.0)), ""))
+            }
             (tile("received", bytes(measured.bytes_received), ""))
             (tile("cost of the generators", format!("${:.4}", report.cost_usd), ""))
         }
@@ -113,7 +121,6 @@ fn by_percentile(latencies: &Latencies) -> Markup {
         points: points.collect(),
     };
     let marks = [
-        (0.0, "0 %"),
         (0.301, "50 %"),
         (1.0, "90 %"),
         (2.0, "99 %"),
@@ -131,6 +138,7 @@ fn by_percentile(latencies: &Latencies) -> Markup {
         unit: "ms",
         x: Scale::Marks { high: nines, marks },
         curves: vec![curve],
+        limits: Vec::new(),
     }
     .render()
 }
@@ -180,6 +188,7 @@ fn throughput(report: &LoadReport) -> Markup {
         unit: "/s",
         x: Scale::Seconds,
         curves,
+        limits: limits(report, Threshold::per_second),
     }
     .render()
 }
@@ -210,8 +219,18 @@ fn over_time(report: &LoadReport) -> Markup {
         unit: "ms",
         x: Scale::Seconds,
         curves,
+        limits: limits(report, Threshold::latency_ms),
     }
     .render()
+}
+
+/// The bounds of the thresholds that are about one figure.
+fn limits(report: &LoadReport, of: fn(&Threshold) -> Option<f64>) -> Vec<f64> {
+    report
+        .checks
+        .iter()
+        .filter_map(|check| of(&check.threshold.parse().ok()?))
+        .collect()
 }
 
 /// Every second from the first to the last, also those in which nothing ended.
@@ -237,30 +256,19 @@ fn responses(report: &LoadReport) -> Markup {
     };
     html! {
         h2 { "Responses" }
-        table {
-            thead { tr { th { "outcome" } th.number { "requests" } th.number { "share" } } }
-            tbody {
-                @for (status, count) in &measured.statuses {
-                    tr { td { "status " (status) } td.number { (thousands(*count)) } td.number { (share(*count)) } }
-                }
-                @for (failure, count) in &measured.errors {
-                    tr { td { span.bad { (explain(*failure)) } } td.number { (thousands(*count)) } td.number { (share(*count)) } }
+        div.scroll {
+            table {
+                thead { tr { th { "outcome" } th.number { "requests" } th.number { "share" } } }
+                tbody {
+                    @for (status, count) in &measured.statuses {
+                        tr { td { "status " (status) } td.number { (thousands(*count)) } td.number { (share(*count)) } }
+                    }
+                    @for (failure, count) in &measured.errors {
+                        tr { td { span.bad { "error: " (failure) } } td.number { (thousands(*count)) } td.number { (share(*count)) } }
+                    }
                 }
             }
         }
-    }
-}
-
-fn explain(failure: Failure) -> &'static str {
-    match failure {
-        Failure::Connect => "error: no connection",
-        Failure::Tls => "error: TLS failed",
-        Failure::Timeout => "error: no response in time",
-        Failure::Closed => "error: connection closed before the response was complete",
-        Failure::Protocol => "error: not an HTTP response",
-        Failure::Status => "error: unexpected status (counted above too)",
-        Failure::Body => "error: unexpected body (counted above too)",
-        Failure::Unsent => "error: never sent, all connections were busy",
     }
 }
 
@@ -274,17 +282,19 @@ fn balance(report: &LoadReport) -> Markup {
         .max(1);
     html! {
         h2 { "Generators" }
-        table {
-            thead {
-                tr {
-                    th { "#" } th { "requests" } th.number { "per second" } th.number { "errors" } th.number { "99 %" }
-                    th.number { "own delay, 99 %" } th.number { "late start" } th.number { "clock" }
+        div.scroll {
+            table {
+                thead {
+                    tr {
+                        th { "#" } th { "requests" } th.number { "per second" } th.number { "errors" } th.number { "99 %" }
+                        th.number { "own delay, 99 %" } th.number { "late start" } th.number { "clock" }
+                    }
                 }
-            }
-            tbody {
-                @for generator in &report.generators { (generator_row(generator, most)) }
-                @for failed in &report.failed {
-                    tr { td { (failed.index) } td colspan="7" { span.bad { (failed.error) } small { (failed.cause) } } }
+                tbody {
+                    @for generator in &report.generators { (generator_row(generator, most)) }
+                    @for failed in &report.failed {
+                        tr { td { (failed.index) } td colspan="7" { span.bad { (failed.error) } small { (failed.cause) } } }
+                    }
                 }
             }
         }

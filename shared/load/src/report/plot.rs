@@ -2,7 +2,8 @@
 
 use maud::{Markup, html};
 
-const WIDTH: f64 = 880.0;
+// Small enough to stay readable on a telephone; on a wide page two stand side by side.
+const WIDTH: f64 = 480.0;
 const HEIGHT: f64 = 260.0;
 const LEFT: f64 = 64.0;
 const RIGHT: f64 = 24.0;
@@ -40,13 +41,18 @@ pub(crate) struct Plot {
     pub(crate) x: Scale,
     /// The lines.
     pub(crate) curves: Vec<Curve>,
+    /// Values that are not to be crossed.
+    pub(crate) limits: Vec<f64>,
 }
 
 impl Plot {
     /// The plot as SVG, with a legend if there is more than one curve.
     pub(crate) fn render(&self) -> Markup {
         let points = || self.curves.iter().flat_map(|curve| &curve.points);
-        let top = points().map(|point| point.1).fold(0.0, f64::max);
+        let values = points()
+            .map(|point| point.1)
+            .chain(self.limits.iter().copied());
+        let top = values.fold(0.0, f64::max);
         let step = step(top);
         let high = (top / step).ceil().max(1.0) * step;
         let (right, marks) = match &self.x {
@@ -78,12 +84,18 @@ impl Plot {
                     line.grid x1=(x(at)) x2=(x(at)) y1=(TOP) y2=(HEIGHT - BOTTOM) {}
                     text.tick x=(x(at)) y=(HEIGHT - 12.0) text-anchor="middle" { (text) }
                 }
+                @for limit in &self.limits {
+                    line.limit x1=(LEFT) x2=(WIDTH - RIGHT) y1=(y(*limit)) y2=(y(*limit)) {}
+                }
                 @for curve in &self.curves {
                     polyline class={ "curve " (curve.class) } points=(line(curve, &x, &y)) {}
                 }
             }
-            @if self.curves.len() > 1 {
-                figcaption { @for curve in &self.curves { span { i class=(curve.class) {} (curve.name) } } }
+            @if self.curves.len() > 1 || !self.limits.is_empty() {
+                figcaption {
+                    @for curve in &self.curves { span { i class=(curve.class) {} (curve.name) } }
+                    @if !self.limits.is_empty() { span { i.line.limit {} "threshold" } }
+                }
             }
         }
     }
@@ -118,7 +130,7 @@ fn step_of_seconds(last: f64) -> f64 {
     let steps = [1.0, 2.0, 5.0, 10.0, 15.0, 30.0, 60.0, 120.0, 300.0];
     steps
         .into_iter()
-        .find(|step| last / step <= 12.0)
+        .find(|step| last / step <= 8.0)
         .unwrap_or(600.0)
 }
 
