@@ -22,8 +22,6 @@ struct Pipeline {
     worker: Option<&'static str>,
     /// How the worker is started, as `service:Action`; none where there is no worker.
     starts: &'static [&'static str],
-    /// The job queue that it submits to.
-    queue: Option<&'static str>,
     /// Whether the worker answers a task token. A container under `.sync` answers by its exit code.
     token: bool,
     /// Runs on Lambda too.
@@ -59,7 +57,6 @@ fn pipelines() -> Vec<Pipeline> {
         functions: &[],
         worker: None,
         starts: &[],
-        queue: None,
         token: false,
         worker_function: false,
     };
@@ -92,7 +89,6 @@ fn pipelines() -> Vec<Pipeline> {
             functions: &["tuner", "dispatcher", "gatherer"],
             worker: Some("trainer"),
             starts: &["ecs:RunTask", "batch:SubmitJob"],
-            queue: Some("SpotJobQueue"),
             token: true,
             worker_function: true,
         },
@@ -102,7 +98,6 @@ fn pipelines() -> Vec<Pipeline> {
             functions: &["dispatcher", "predictor", "gatherer"],
             worker: Some("trainer"),
             starts: &["ecs:RunTask", "batch:SubmitJob"],
-            queue: Some("JobQueue"),
             token: true,
             ..none
         },
@@ -112,7 +107,6 @@ fn pipelines() -> Vec<Pipeline> {
             functions: &["fetcher", "dispatcher", "gatherer"],
             worker: Some("transformer"),
             starts: &["batch:SubmitJob"],
-            queue: Some("JobQueue"),
             token: true,
             ..none
         },
@@ -122,7 +116,6 @@ fn pipelines() -> Vec<Pipeline> {
             functions: &["dispatcher", "gatherer"],
             worker: Some("trainer"),
             starts: &["ecs:RunTask", "batch:SubmitJob"],
-            queue: Some("JobQueue"),
             ..none
         },
         Pipeline {
@@ -207,33 +200,11 @@ fn faults(pipeline: &Pipeline) -> Vec<Fault> {
     let kill = often(&at, json!({"do": "kill", "after_ms": 150}));
     let interrupt = json!({"do": "interrupt", "after_ms": 150, "notice_ms": 2_000});
     all.push(fault("worker killed", vec![kill.clone()]));
-    all.push(fault(
-        "Spot interruption",
-        vec![often(&at, interrupt.clone())],
-    ));
+    all.push(fault("Spot interruption", vec![often(&at, interrupt)]));
     all.push(fault(
         "duplicate worker",
         vec![often(&at, json!({"do": "duplicate"}))],
     ));
-    if let Some(queue) = pipeline.queue {
-        let blocked = |reason: &str| {
-            let block = json!({"do": "block", "reason": reason});
-            vec![often(&format!("queue:{queue}"), block)]
-        };
-        all.push(fault(
-            "no Batch capacity",
-            blocked("CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"),
-        ));
-        all.push(fault(
-            "Batch misconfigured",
-            blocked("MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"),
-        ));
-    }
-    if pipeline.queue == Some("SpotJobQueue") {
-        // Both kinds of Spot at once: the task of Fargate and the job of Batch.
-        let both = merge(interrupt, &json!({"times": 2}));
-        all.push(fault("Spot of both kinds", vec![often(&at, both)]));
-    }
     if pipeline.token {
         let success = "states:SendTaskSuccess";
         let lose = json!({"do": "lose", "times": 1_000});
