@@ -268,7 +268,7 @@ async fn driver() {
             .start_execution(&arn("map"), "map", &input)
             .await
             .unwrap();
-        assert_eq!(cloud.wait(&arn).await.unwrap().status, "SUCCEEDED");
+        assert_eq!(cloud.wait(&arn).await.unwrap().status.name(), "SUCCEEDED");
     })
     .await;
     rate(
