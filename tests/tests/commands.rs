@@ -55,6 +55,10 @@ fn all_errors_of_a_definition_are_told_at_once_with_their_places() {
     let places = report[0]["diagnostics"].to_string();
     assert!(places.contains("/States/A/Next"), "{places}");
     assert!(places.contains("/States/B"), "{places}");
+    assert_eq!(report[0]["diagnostics"][0]["line"], 1, "{places}");
+    let line = format!("{path}:1:45: error MISSING_TRANSITION_TARGET at /States/A/Next");
+    let printed = call(&["validate", &path]).stdout;
+    assert!(printed.contains(&line), "{line} is not in {printed}");
 }
 
 #[test]

@@ -9,6 +9,10 @@ use std::time::{Duration, Instant};
 use asl::simulate::{self, NoServices};
 use asl::{Execution, Limits, Start, StateMachine, Status, Timestamp, Value};
 
+/// As in `hybrid` itself.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const LOOP: &str = include_str!("../../../bench/workloads/loop.asl.json");
 const LOOP_JSONATA: &str = include_str!("../../../bench/workloads/loop_jsonata.asl.json");
 const MAP: &str = include_str!("../../../bench/workloads/map.asl.json");

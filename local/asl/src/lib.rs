@@ -62,7 +62,7 @@ pub use command::{
     TimerId,
 };
 pub use definition::StateMachine;
-pub use diagnostic::{Diagnostic, Invalid, Severity};
+pub use diagnostic::{Diagnostic, Invalid, Position, Severity};
 pub use event::{Event, TaskError};
 pub use execution::{Execution, MapRunCounts, MapRunReport, MapRunStatus, Observation, Seen};
 pub use execution_type::ExecutionType;
@@ -76,5 +76,5 @@ pub use test_state::{
     TestResponse, TestStatus, mock_fault, test_state,
 };
 pub use timestamp::Timestamp;
-pub use validate::{validate, validate_as};
+pub use validate::{history_warnings, validate, validate_as};
 pub use value::{Map, ParseError, Value};

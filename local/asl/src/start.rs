@@ -25,6 +25,9 @@ pub struct Start {
     pub kind: ExecutionType,
     /// The input.
     pub input: Value,
+    /// The input's text as it was sent, where it is not how the value prints; the history shows it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub input_text: Option<Arc<str>>,
     /// Where `$uuid`, `$random`, `States.UUID`, jitter and task tokens get their randomness, so that a replay is exact.
     pub seed: u64,
     /// The quotas in force; AWS's own when absent.
@@ -42,6 +45,7 @@ impl Default for Start {
             state_machine_name: "machine".into(),
             kind: ExecutionType::Standard,
             input: Value::empty_object(),
+            input_text: None,
             seed: 0,
             limits: None,
         }

@@ -26,6 +26,11 @@ use tracing_subscriber::{
 
 use commands::Command;
 
+/// Executions are many small values, made and dropped by turns; the C library's allocator would give their memory back
+/// and ask for it again each time.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Run pipelines of Lambda functions and Fargate and Batch jobs on one machine, as AWS runs them.
 #[derive(Parser)]
 #[command(name = "hybrid", version, propagate_version = true)]

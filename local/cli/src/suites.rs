@@ -183,7 +183,8 @@ fn optional(file: &Path) -> Result<Option<Value>, Error> {
 
 fn parse(path: &Path, name: &str, substitutions: &Substitutions) -> Result<Definition, Error> {
     Definition::parse(name, &read_text(path)?, substitutions).map_err(|invalid| {
-        let lines = invalid.diagnostics.iter().map(crate::commands::line);
+        let lines = invalid.diagnostics.iter();
+        let lines = lines.map(|diagnostic| crate::commands::line(path, diagnostic));
         Error::Definition {
             path: path.to_path_buf(),
             problems: lines.collect::<Vec<_>>().join("\n"),

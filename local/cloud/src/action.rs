@@ -102,7 +102,9 @@ services! {
     /// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_Operations.html>
     StepFunctions: StepFunctionsAction {
         CreateStateMachine, UpdateStateMachine, DeleteStateMachine, DescribeStateMachine, ListStateMachines,
-        ListStateMachineVersions, ListStateMachineAliases,
+        PublishStateMachineVersion, DeleteStateMachineVersion, ListStateMachineVersions,
+        CreateStateMachineAlias, UpdateStateMachineAlias, DescribeStateMachineAlias, DeleteStateMachineAlias,
+        ListStateMachineAliases,
         StartExecution, StartSyncExecution, StopExecution, DescribeExecution, DescribeStateMachineForExecution,
         ListExecutions, GetExecutionHistory,
         SendTaskSuccess, SendTaskFailure, SendTaskHeartbeat,

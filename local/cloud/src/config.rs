@@ -117,6 +117,9 @@ impl Local {
             ("AWS_ACCESS_KEY_ID", ACCESS_KEY),
             ("AWS_SECRET_ACCESS_KEY", SECRET_KEY),
             ("AWS_EC2_METADATA_DISABLED", "true"),
+            // A name with a prefix before it is none of this machine:
+            // <https://docs.aws.amazon.com/sdkref/latest/guide/feature-host-prefix.html>
+            ("AWS_DISABLE_HOST_PREFIX_INJECTION", "true"),
             ("LANG", "en_US.UTF-8"),
             ("PATH", path),
         ]

@@ -400,6 +400,8 @@ impl Template {
         let kind = &self.resource(name, at)?.kind;
         let value = match kind.as_str() {
             "AWS::StepFunctions::StateMachine"
+            | "AWS::StepFunctions::StateMachineVersion"
+            | "AWS::StepFunctions::StateMachineAlias"
             | "AWS::StepFunctions::Activity"
             | "AWS::ECS::TaskDefinition"
             | "AWS::Batch::JobDefinition"

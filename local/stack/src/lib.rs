@@ -50,6 +50,8 @@ pub struct Stack {
     pub functions: Vec<Function>,
     /// Step Functions state machines.
     pub state_machines: Vec<StateMachine>,
+    /// Aliases of state machines.
+    pub state_machine_aliases: Vec<StateMachineAlias>,
     /// Step Functions activities.
     pub activities: Vec<Activity>,
     /// S3 bucket names.
@@ -130,6 +132,17 @@ pub struct StateMachine {
     pub source: Option<PathBuf>,
     /// Stem of that file: `ml-training` of `statemachines/ml-training.asl.json`.
     pub pipeline: Option<String>,
+}
+
+/// An alias of a state machine. Here it leads to the state machine as the stack has it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct StateMachineAlias {
+    /// CloudFormation logical id.
+    pub logical_id: String,
+    /// Alias name.
+    pub name: String,
+    /// ARN of the state machine.
+    pub state_machine_arn: String,
 }
 
 /// A Step Functions activity.

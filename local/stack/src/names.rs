@@ -3,6 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use super::intrinsics::Template;
+use super::node::Node;
 use super::{ACCOUNT, StackError};
 
 impl Template {
@@ -25,9 +26,10 @@ impl Template {
             "AWS::SQS::Queue" => "QueueName",
             "AWS::DynamoDB::Table" => "TableName",
             "AWS::ECR::Repository" => "RepositoryName",
-            "AWS::StepFunctions::Activity" | "AWS::Events::Rule" | "AWS::Scheduler::Schedule" => {
-                "Name"
-            }
+            "AWS::StepFunctions::StateMachineAlias"
+            | "AWS::StepFunctions::Activity"
+            | "AWS::Events::Rule"
+            | "AWS::Scheduler::Schedule" => "Name",
             kind => return Ok(opaque_id(kind, id)),
         };
         let properties = self.resolve(&resource.body["Properties"], &at)?;
@@ -70,6 +72,16 @@ impl Template {
             "AWS::StepFunctions::StateMachine" => {
                 self.arn("states", &format!("stateMachine:{name}"))
             }
+            // The stack's state machine as it is: its first version.
+            "AWS::StepFunctions::StateMachineVersion" => {
+                let machine = &self.resource(id, at)?.body["Properties"]["StateMachineArn"];
+                format!("{}:1", self.text(machine, at)?)
+            }
+            "AWS::StepFunctions::StateMachineAlias" => {
+                let properties = &self.resource(id, at)?.body["Properties"];
+                let properties = Node::new(self, properties, at.to_owned())?;
+                format!("{}:{name}", aliased_machine(&properties)?)
+            }
             "AWS::StepFunctions::Activity" => self.arn("states", &format!("activity:{name}")),
             "AWS::ECS::Cluster" => self.arn("ecs", &format!("cluster/{name}")),
             "AWS::ECS::TaskDefinition" => self.arn("ecs", &format!("task-definition/{name}:1")),
@@ -91,6 +103,20 @@ impl Template {
             ),
         })
     }
+}
+
+/// ARN of the state machine of an alias: whichever versions it leads to, all of them are of one.
+pub fn aliased_machine(alias: &Node<'_>) -> Result<String, StackError> {
+    let leads = match alias.get("DeploymentPreference")? {
+        Some(preference) => Some(preference),
+        None => alias.list("RoutingConfiguration")?.into_iter().next(),
+    };
+    let version = leads.map(|leads| leads.require("StateMachineVersionArn")?.string());
+    let version = version.transpose()?.ok_or_else(|| {
+        alias.error("an alias leads to a version: DeploymentPreference or RoutingConfiguration")
+    })?;
+    let machine = version.rsplit_once(':').map(|(machine, _)| machine);
+    Ok(machine.unwrap_or(&version).to_owned())
 }
 
 /// Id in the form AWS gives to what has no name: `subnet-0` and 16 hexadecimal digits.

@@ -6,10 +6,11 @@ use serde_json::Value;
 
 use super::functions::read_functions;
 use super::intrinsics::Template;
+use super::names::aliased_machine;
 use super::node::Node;
 use super::{
     ACCOUNT, Activity, Cluster, ComputeEnvironment, JobQueue, Options, Rule, RuleTarget, Schedule,
-    Stack, StackError, StateMachine, StateMachineKind, TimeLimit, containers,
+    Stack, StackError, StateMachine, StateMachineAlias, StateMachineKind, TimeLimit, containers,
 };
 
 impl Stack {
@@ -87,6 +88,13 @@ fn read_resource(template: &Template, id: &str, stack: &mut Stack) -> Result<(),
             stack
                 .state_machines
                 .push(read_state_machine(template, id, &properties()?)?);
+        }
+        "AWS::StepFunctions::StateMachineAlias" => {
+            stack.state_machine_aliases.push(StateMachineAlias {
+                logical_id,
+                name: template.physical_name(id)?,
+                state_machine_arn: aliased_machine(&properties()?)?,
+            });
         }
         "AWS::StepFunctions::Activity" => {
             let name = template.physical_name(id)?;

@@ -104,7 +104,7 @@ mod tests {
             action: action.to_owned(),
         };
         let good = condition("13*", "Host EC2*", "retry");
-        assert_eq!(check_retry(Some(10), &[good.clone()]), Ok(()));
+        assert_eq!(check_retry(Some(10), std::slice::from_ref(&good)), Ok(()));
         assert_eq!(check_retry(None, &[]), Ok(()));
         let long = "x".repeat(513);
         for (attempts, conditions, words) in [

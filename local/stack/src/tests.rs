@@ -62,6 +62,20 @@ resources:
           StateMachineType: EXPRESS
           DefinitionString: !Sub |
             {"StartAt": "A", "States": {"A": {"Type": "Task", "Resource": "${Poll}", "End": true}}}
+      Version:
+        Type: AWS::StepFunctions::StateMachineVersion
+        Properties: {StateMachineArn: !Ref Pipeline}
+      Live:
+        Type: AWS::StepFunctions::StateMachineAlias
+        Properties:
+          Name: live
+          DeploymentPreference: {StateMachineVersionArn: !Ref Version, Type: ALL_AT_ONCE}
+      Weighted:
+        Type: AWS::StepFunctions::StateMachineAlias
+        Properties:
+          Name: weighted
+          Description: !Sub 'beside ${Live}'
+          RoutingConfiguration: [{StateMachineVersionArn: !Ref Version, Weight: 100}]
       Poll:
         Type: AWS::StepFunctions::Activity
         Properties: {Name: poll}
@@ -195,6 +209,17 @@ fn parameters_follow_the_stage() {
         stack.functions[0].environment["SUBNETS"],
         "subnet-1,subnet-2"
     );
+}
+
+#[test]
+fn aliases_lead_to_the_state_machine_of_their_version() {
+    let stack = load(SERVERLESS, &Options::default()).unwrap();
+    let arn = &stack.state_machine("ml").unwrap().arn;
+    let aliases = stack.state_machine_aliases.iter();
+    let aliases: Vec<_> = aliases
+        .map(|alias| (alias.name.as_str(), &alias.state_machine_arn))
+        .collect();
+    assert_eq!(aliases, [("live", arn), ("weighted", arn)]);
 }
 
 #[test]

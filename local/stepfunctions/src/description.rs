@@ -1,6 +1,6 @@
 //! How an execution is described, to its caller and to the command line.
 
-use asl::{Status, Timestamp};
+use asl::{Start, Status, Timestamp};
 use cloud::error::ServiceError;
 use cloud::time::epoch_seconds;
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::engine::Engine;
 use crate::errors::{internal, no_execution};
 use crate::run::Run;
-use crate::store::ExecutionRow;
+use crate::store::{ExecutionRow, Origin};
 
 /// An execution as it stands.
 #[derive(Debug, Clone)]
@@ -21,14 +21,16 @@ pub struct ExecutionDescription {
     pub state_machine_arn: String,
     /// Where it stands.
     pub status: Status,
-    /// Its input.
-    pub input: asl::Value,
+    /// Its input, as it was sent.
+    pub input: String,
     /// When it started.
     pub started: Timestamp,
     /// When it ended.
     pub stopped: Option<Timestamp>,
     /// Map Run of a Distributed Map's child.
     pub map_run: Option<String>,
+    /// What its start named besides.
+    pub(crate) origin: Origin,
     /// Why it stands still, if its events cannot be recorded at present.
     pub stands_still: Option<String>,
 }
@@ -69,14 +71,26 @@ impl ExecutionDescription {
             "name": self.name,
             "status": self.status.name(),
             "startDate": epoch_seconds(self.started),
-            "input": self.input.to_string(),
+            "input": self.input,
             "inputDetails": { "included": true },
         });
         if let Some(stopped) = self.stopped {
             response["stopDate"] = epoch_seconds(stopped);
         }
-        if let Some(map_run) = &self.map_run {
-            response["mapRunArn"] = json!(map_run);
+        let Origin {
+            version,
+            alias,
+            trace,
+        } = &self.origin;
+        for (key, text) in [
+            ("mapRunArn", &self.map_run),
+            ("stateMachineVersionArn", version),
+            ("stateMachineAliasArn", alias),
+            ("traceHeader", trace),
+        ] {
+            if let Some(text) = text {
+                response[key] = json!(text);
+            }
         }
         if let Status::Succeeded { output } = &self.status {
             response["output"] = json!(output.to_string());
@@ -94,6 +108,12 @@ impl ExecutionDescription {
     }
 }
 
+/// The input as it was sent.
+fn input_text(start: &Start) -> String {
+    let sent = start.input_text.as_deref().map(str::to_owned);
+    sent.unwrap_or_else(|| start.input.to_string())
+}
+
 impl From<ExecutionRow> for ExecutionDescription {
     fn from(row: ExecutionRow) -> Self {
         ExecutionDescription {
@@ -101,10 +121,11 @@ impl From<ExecutionRow> for ExecutionDescription {
             name: row.start.name.to_string(),
             state_machine_arn: row.start.state_machine_arn.to_string(),
             status: row.status,
-            input: row.start.input,
+            input: input_text(&row.start),
             started: row.started,
             stopped: row.stopped,
             map_run: row.map_run,
+            origin: row.origin,
             stands_still: None,
         }
     }
@@ -117,9 +138,10 @@ impl From<&Run> for ExecutionDescription {
             name: run.start.name.to_string(),
             state_machine_arn: run.start.state_machine_arn.to_string(),
             status: run.status(),
-            input: run.start.input.clone(),
+            input: input_text(&run.start),
             started: run.started,
             stopped: run.stopped(),
+            origin: run.origin.clone(),
             map_run: run.parent.as_ref().map(|parent| parent.map_run.to_string()),
             stands_still: run.stands_still().map(|reason| reason.to_string()),
         }

@@ -1,6 +1,6 @@
 //! What all parts of this service share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
@@ -22,6 +22,7 @@ use crate::runs::Runs;
 use crate::store::Store;
 use crate::subscribers::Subscribers;
 use crate::tokens::Tokens;
+use crate::versions::Published;
 
 /// The engine: what there is and what runs. Each part of the service adds what it does with it, in a file of its own.
 pub struct Engine {
@@ -31,6 +32,11 @@ pub struct Engine {
     pub(crate) clock: Arc<Clock>,
     pub(crate) evaluators: Evaluators,
     pub(crate) machines: RwLock<BTreeMap<String, Arc<Machine>>>,
+    pub(crate) published: RwLock<Published>,
+    /// Held by whoever creates, changes, publishes or deletes a state machine, from its look to its write.
+    pub(crate) changing: tokio::sync::Mutex<()>,
+    /// ARNs of state machines that go once their executions have ended.
+    pub(crate) deleting: RwLock<BTreeSet<String>>,
     pub(crate) activities: Activities,
     pub(crate) tokens: Tokens,
     pub(crate) runs: Runs,
@@ -58,6 +64,9 @@ impl Engine {
             clock,
             evaluators: Evaluators::default(),
             machines: RwLock::default(),
+            published: RwLock::default(),
+            changing: tokio::sync::Mutex::default(),
+            deleting: RwLock::default(),
             activities: Activities::default(),
             tokens: Tokens::default(),
             runs: Runs::default(),

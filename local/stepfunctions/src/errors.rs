@@ -58,6 +58,21 @@ pub(crate) fn no_machine(arn: &str) -> ServiceError {
     )
 }
 
+pub(crate) fn no_resource(arn: &str) -> ServiceError {
+    ServiceError::new("ResourceNotFound", format!("Resource not found: '{arn}'"))
+}
+
+pub(crate) fn conflict(message: String) -> ServiceError {
+    ServiceError::new("ConflictException", message)
+}
+
+pub(crate) fn machine_deleting(arn: &str) -> ServiceError {
+    ServiceError::new(
+        "StateMachineDeleting",
+        format!("State Machine Deleting: '{arn}'"),
+    )
+}
+
 /// What only Standard or only Express machines do.
 pub(crate) fn not_of_this_type() -> ServiceError {
     ServiceError::new(

@@ -10,21 +10,16 @@ use crate::errors::{internal, no_execution};
 use crate::histories::Past;
 
 impl Engine {
-    /// Looks at the history of an execution, on a thread of its own: it may have to be rebuilt first.
+    /// Looks at the history of an execution.
     pub(crate) async fn history<T: Send + 'static>(
         self: &Arc<Self>,
         arn: &str,
         look: impl FnOnce(&[HistoryEvent]) -> T + Send + 'static,
     ) -> Result<T, ServiceError> {
-        let places = self.histories.places.clone();
-        let place = places.acquire_owned().await.map_err(internal)?;
         let arn = arn.to_owned();
-        self.apart(move |engine| {
-            let _place = place;
-            match engine.runs.get(&arn) {
-                Some(run) => Ok(run.with_history(look)),
-                None => Ok(look(&engine.past(&arn)?.history)),
-            }
+        self.look_back(move |engine| match engine.runs.get(&arn) {
+            Some(run) => Ok(run.with_history(look)),
+            None => Ok(look(&engine.past(&arn)?.history)),
         })
         .await
     }
@@ -34,15 +29,24 @@ impl Engine {
         self: &Arc<Self>,
         arn: &str,
     ) -> Result<Vec<MapRunReport>, ServiceError> {
+        let arn = arn.to_owned();
+        self.look_back(move |engine| match engine.runs.get(&arn) {
+            Some(run) => Ok(run.map_runs()),
+            None => Ok(engine.past(&arn)?.map_runs.clone()),
+        })
+        .await
+    }
+
+    /// Looks on a thread of its own, with few others: what is looked at may have to be rebuilt first.
+    async fn look_back<T: Send + 'static>(
+        self: &Arc<Self>,
+        look: impl FnOnce(&Arc<Engine>) -> Result<T, ServiceError> + Send + 'static,
+    ) -> Result<T, ServiceError> {
         let places = self.histories.places.clone();
         let place = places.acquire_owned().await.map_err(internal)?;
-        let arn = arn.to_owned();
         self.apart(move |engine| {
             let _place = place;
-            match engine.runs.get(&arn) {
-                Some(run) => Ok(run.map_runs()),
-                None => Ok(engine.past(&arn)?.map_runs.clone()),
-            }
+            look(engine)
         })
         .await
     }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use asl::{Child, ChildId, Event, ExecutionType, Start, Status, Timestamp};
 use cloud::action::StepFunctionsAction as Action;
@@ -9,27 +10,56 @@ use cloud::error::ServiceError;
 use cloud::faults::Verdict;
 use serde_json::Value;
 
+use crate::arns::MachineArn;
 use crate::engine::Engine;
 use crate::errors::{execution_exists, internal};
 use crate::evaluators::Account;
-use crate::machine::Machine;
 use crate::names::check_name;
 use crate::run::{Parent, Parts, Run};
 use crate::runs::Claim;
-use crate::store::{Definition, ExecutionRow};
+use crate::store::{Definition, ExecutionRow, Origin};
+use crate::versions::Target;
+
+/// Time until a start that could not be recorded is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// The input of an execution.
+pub(crate) struct Input {
+    value: asl::Value,
+    /// As it was sent, where it is not how the value prints.
+    text: Option<Arc<str>>,
+}
+
+impl Input {
+    /// Reads the text of an input.
+    ///
+    /// # Errors
+    /// It is no JSON.
+    pub fn parse(text: &str) -> Result<Input, asl::ParseError> {
+        let value = asl::Value::parse(text)?;
+        let sent = (value.to_string() != text).then(|| text.into());
+        Ok(Input { value, text: sent })
+    }
+}
+
+impl From<asl::Value> for Input {
+    fn from(value: asl::Value) -> Input {
+        Input { value, text: None }
+    }
+}
 
 /// What is asked of StartExecution.
 pub(crate) struct StartRequest<'a> {
-    /// ARN of the state machine.
+    /// ARN of the state machine, of a version or of an alias.
     pub machine: &'a str,
     /// Without one a name is made.
     pub name: Option<&'a str>,
     /// The input.
-    pub input: asl::Value,
+    pub input: Input,
+    /// `traceHeader`.
+    pub trace: Option<String>,
     /// The call of a Task state.
     pub call: Option<&'a str>,
-    /// The request as it was sent, in the names of the API.
-    pub asked: &'a Value,
 }
 
 /// What StartExecution answers.
@@ -48,34 +78,20 @@ struct Launch {
     definition: Option<Definition>,
     start: Start,
     parent: Option<Parent>,
+    origin: Origin,
     call: Option<String>,
     account: Arc<Account>,
 }
 
 impl Engine {
-    /// Starts an execution of a registered machine. A name makes it idempotent, as StartExecution is:
-    /// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html>
-    pub(super) async fn start_execution(
-        self: &Arc<Self>,
-        machine_arn: &str,
-        name: Option<&str>,
-        input: asl::Value,
-    ) -> Result<Arc<Run>, ServiceError> {
-        let machine = self.machine(machine_arn)?;
-        self.start_machine(&machine, name, input, None).await
-    }
-
     /// StartExecution: by the API, or for a call of a Task state, which is given the execution that the same call has
     /// started before a restart, also if it has ended meanwhile.
     pub(crate) async fn start_requested(
         self: &Arc<Self>,
         request: StartRequest<'_>,
+        asked: &Value,
     ) -> Result<Started, ServiceError> {
-        match self
-            .compute
-            .faults
-            .admit(Action::StartExecution, request.asked)?
-        {
+        match self.compute.faults.admit(Action::StartExecution, asked)? {
             Verdict::Proceed => {}
             Verdict::Lose => return Ok(self.lose(&request)),
         }
@@ -89,13 +105,7 @@ impl Engine {
                 lost: false,
             });
         }
-        let machine = self.machine(request.machine)?;
-        // A name of the call's own, as StartExecution makes one too.
-        let name = request.name.or(request.call);
-        let call = request.call.map(str::to_owned);
-        let run = self
-            .start_machine(&machine, name, request.input, call)
-            .await?;
+        let run = self.start(request).await?;
         Ok(Started {
             arn: run.start.arn.clone(),
             at: run.started,
@@ -105,7 +115,9 @@ impl Engine {
 
     /// The answer to a start that a fault has lost: it names an execution that nobody runs.
     fn lose(&self, request: &StartRequest<'_>) -> Started {
-        let machine = request.machine.rsplit(':').next().unwrap_or_default();
+        let machine = MachineArn::parse(request.machine).map(|arn| arn.machine);
+        let machine = machine.unwrap_or_default().rsplit(':').next();
+        let machine = machine.unwrap_or_default();
         let name = request.name.or(request.call).map(str::to_owned);
         let name = name.unwrap_or_else(|| uuid::Uuid::new_v4().to_string());
         let arn = self
@@ -118,16 +130,23 @@ impl Engine {
         }
     }
 
-    async fn start_machine(
+    /// Starts an execution. A name makes it idempotent, as StartExecution is:
+    /// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartExecution.html>
+    pub(crate) async fn start(
         self: &Arc<Self>,
-        machine: &Machine,
-        name: Option<&str>,
-        input: asl::Value,
-        call: Option<String>,
+        request: StartRequest<'_>,
     ) -> Result<Arc<Run>, ServiceError> {
+        let Target {
+            machine,
+            version,
+            alias,
+        } = self.target(request.machine)?;
+        self.changeable(&machine.row.arn)?;
+        let Input { value: input, text } = request.input;
         let unique = uuid::Uuid::new_v4();
-        let is_named = name.is_some();
-        let name = name.map_or_else(|| unique.to_string(), str::to_owned);
+        // A name of the call's own, as StartExecution makes one too.
+        let given = request.name.or(request.call);
+        let name = given.map_or_else(|| unique.to_string(), str::to_owned);
         let machine_name = &machine.row.name;
         let arn: Arc<str> = match machine.row.kind {
             ExecutionType::Standard => self
@@ -144,7 +163,7 @@ impl Engine {
             Err(_) => return Err(execution_exists(&arn)),
         };
         // What runs is in memory; what is only in the store has ended.
-        if is_named && self.store.execution(&arn).map_err(internal)?.is_some() {
+        if given.is_some() && self.store.execution(&arn).map_err(internal)?.is_some() {
             return Err(execution_exists(&arn));
         }
         let start = Start {
@@ -155,6 +174,7 @@ impl Engine {
             state_machine_name: machine_name.as_str().into(),
             kind: machine.row.kind,
             input,
+            input_text: text,
             // Half of a random UUID is 64 bits of which 62 are random.
             seed: unique.as_u64_pair().1,
             limits: None,
@@ -168,7 +188,12 @@ impl Engine {
             }),
             start,
             parent: None,
-            call,
+            origin: Origin {
+                version,
+                alias,
+                trace: request.trace,
+            },
+            call: request.call.map(str::to_owned),
             account: Account::new(machine.effort.clone()),
         };
         let run = self.launch(claim, launch).await?;
@@ -189,6 +214,7 @@ impl Engine {
             definition,
             start,
             parent,
+            origin,
             call,
             account,
         } = launch;
@@ -203,6 +229,7 @@ impl Engine {
                 definition: definition.as_ref().map(|known| known.hash.clone()),
                 parent: parent.as_ref().map(|parent| parent.arn.to_string()),
                 map_run: parent.as_ref().map(|parent| parent.map_run.to_string()),
+                origin: origin.clone(),
                 started: now,
                 stopped: None,
                 status: Status::Running,
@@ -214,6 +241,7 @@ impl Engine {
             id,
             start,
             parent,
+            origin,
             started: now,
             durable,
             execution: None,
@@ -226,33 +254,44 @@ impl Engine {
         Ok(run)
     }
 
-    /// Starts a child of a Distributed Map.
-    pub(super) async fn start_child(
+    /// Starts a child of a Distributed Map. One that cannot be recorded now is started when it can.
+    pub(crate) async fn start_child(
         self: &Arc<Self>,
         run: &Arc<Run>,
         id: ChildId,
         child: Box<Child>,
         stopped: bool,
     ) {
-        let parent = Parent {
-            run: Arc::downgrade(run),
-            arn: run.start.arn.clone(),
-            child: id,
-            map_run: child.map_run_arn.clone(),
-        };
-        match self.launch_child(child, parent, run.account()).await {
-            Ok(started) => {
-                run.adopt(id, &started);
-                if stopped {
-                    run.stop_child(id);
+        if stopped {
+            run.stop_child(id);
+        }
+        loop {
+            let parent = Parent {
+                run: Arc::downgrade(run),
+                arn: run.start.arn.clone(),
+                child: id,
+                map_run: child.map_run_arn.clone(),
+            };
+            match self
+                .launch_child(child.clone(), parent, run.account())
+                .await
+            {
+                Ok(started) => return run.adopt(id, &started),
+                Err(error) if error.status >= 500 => {
+                    tracing::error!(execution = %child.start.arn, %error, "not started; tried again");
+                    tokio::time::sleep(RETRY).await;
+                    if self.is_closed() || run.stopped().is_some() {
+                        // The next start finds it in the log of its parent, or nobody wants it any more.
+                        return;
+                    }
                 }
-            }
-            Err(error) => {
-                let status = Status::Failed {
-                    error: Some("States.Runtime".into()),
-                    cause: Some(error.message.into()),
-                };
-                run.post(Event::ChildFinished { id, status });
+                Err(error) => {
+                    let status = Status::Failed {
+                        error: Some("States.Runtime".into()),
+                        cause: Some(error.message.into()),
+                    };
+                    return run.post(Event::ChildFinished { id, status });
+                }
             }
         }
     }
@@ -272,6 +311,7 @@ impl Engine {
             definition: None,
             start: child.start,
             parent: Some(parent),
+            origin: Origin::default(),
             call: None,
             account,
         };

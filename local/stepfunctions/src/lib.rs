@@ -2,8 +2,10 @@
 
 mod activities;
 mod api;
+mod arns;
 mod clock;
 mod commands;
+mod deletion;
 mod description;
 mod engine;
 mod errors;
@@ -27,6 +29,7 @@ mod service;
 mod store;
 mod subscribers;
 mod tokens;
+mod versions;
 
 pub use clock::ClockMode;
 pub use description::ExecutionDescription;

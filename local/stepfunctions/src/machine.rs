@@ -9,6 +9,9 @@ use sha2::{Digest, Sha256};
 use crate::evaluators::Effort;
 use crate::store::MachineRow;
 
+/// The revision that a state machine has until it is changed.
+pub(crate) const INITIAL: &str = "INITIAL";
+
 /// A state machine that executions can be started of.
 pub struct Machine {
     pub(crate) row: MachineRow,

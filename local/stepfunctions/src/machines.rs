@@ -5,27 +5,18 @@ use std::sync::Arc;
 
 use asl::ExecutionType;
 use cloud::error::ServiceError;
-use stack::{self, Stack};
+use stack::{self, Stack, StateMachineAlias};
 
 use crate::engine::Engine;
 use crate::errors::{SfnError, no_machine};
-use crate::machine::{Machine, compile};
-use crate::store::{ActivityRow, MachineRow};
+use crate::machine::{INITIAL, Machine, compile};
+use crate::store::{ActivityRow, AliasRow, Configuration, MachineRow};
+use crate::versions::Version;
 
 impl Engine {
     /// Registers what an earlier process has kept, and what the stack has.
     pub(crate) async fn register(&self, stack: &Stack) -> Result<(), SfnError> {
-        let mut known = HashMap::new();
-        for row in self.store.machines()? {
-            known.insert(row.arn.clone(), row.clone());
-            // A machine of an earlier version of the stack may no longer compile; it is created anew below.
-            if let Ok(compiled) = asl::StateMachine::parse(&row.definition) {
-                self.insert_machine(row, compiled);
-            }
-        }
-        for row in self.store.activities()? {
-            self.activities.create(row);
-        }
+        let known = self.load()?;
         let now = self.clock.now();
         for machine in &stack.state_machines {
             let kind = match machine.kind {
@@ -38,6 +29,7 @@ impl Engine {
                 invalid,
             };
             let compiled = compile(&machine.definition, kind).map_err(invalid)?;
+            self.deleting.write().remove(&machine.arn);
             let earlier = known.get(&machine.arn);
             let mut row = MachineRow {
                 arn: machine.arn.clone(),
@@ -45,16 +37,26 @@ impl Engine {
                 kind,
                 role_arn: machine.role_arn.clone(),
                 definition: machine.definition.clone(),
-                revision: earlier.map_or_else(|| "INITIAL".to_owned(), |row| row.revision.clone()),
+                configuration: earlier
+                    .map_or_else(Configuration::default, |row| row.configuration.clone()),
+                revision: earlier.map_or_else(|| INITIAL.to_owned(), |row| row.revision.clone()),
+                last_version: earlier.map_or(0, |row| row.last_version),
+                deleting: false,
                 created: earlier.map_or(now, |row| row.created),
                 updated: earlier.map_or(now, |row| row.updated),
             };
             // What has not changed needs no write, so a full disk does not stop the start.
             if earlier != Some(&row) {
+                if earlier.is_some() {
+                    row.revision = uuid::Uuid::new_v4().to_string();
+                }
                 row.updated = now;
                 self.store.put_machine(row.clone()).await?;
             }
             self.insert_machine(row, compiled);
+        }
+        for alias in &stack.state_machine_aliases {
+            self.register_alias(alias).await?;
         }
         for activity in &stack.activities {
             let row = ActivityRow {
@@ -67,6 +69,63 @@ impl Engine {
                 self.activities.create(row);
             }
         }
+        Ok(())
+    }
+
+    /// Takes over what an earlier process has kept; the state machines by ARN.
+    fn load(&self) -> Result<HashMap<String, MachineRow>, SfnError> {
+        let mut known = HashMap::new();
+        for row in self.store.machines()? {
+            known.insert(row.arn.clone(), row.clone());
+            if row.deleting {
+                self.deleting.write().insert(row.arn.clone());
+            }
+            // A machine of an earlier version of the stack may no longer compile; it is created anew afterwards.
+            if let Ok(compiled) = asl::StateMachine::parse(&row.definition) {
+                self.insert_machine(row, compiled);
+            }
+        }
+        let mut published = self.published.write();
+        for (row, machine) in self.store.versions()? {
+            if let Ok(compiled) = asl::StateMachine::parse(&machine.definition) {
+                let machine = Arc::new(Machine::new(machine, compiled));
+                published.put_version(Arc::new(Version { row, machine }));
+            }
+        }
+        for row in self.store.aliases()? {
+            published.put_alias(row);
+        }
+        for row in self.store.activities()? {
+            self.activities.create(row);
+        }
+        Ok(known)
+    }
+
+    /// Makes an alias of the stack lead to its state machine as it is now, which is published for that.
+    async fn register_alias(&self, alias: &StateMachineAlias) -> Result<(), SfnError> {
+        // What is no state machine of the stack is on AWS an error of the deployment.
+        let Ok(machine) = self.machine(&alias.state_machine_arn) else {
+            return Ok(());
+        };
+        let version = self.publish(&machine, None).await?;
+        let arn = format!("{}:{}", alias.state_machine_arn, alias.name);
+        let routes = vec![(version.row.number, 100)];
+        let earlier = self.published.read().alias(&arn).cloned();
+        if earlier.as_ref().is_some_and(|row| row.routes == routes) {
+            return Ok(());
+        }
+        let now = self.clock.now();
+        let row = AliasRow {
+            arn,
+            machine: alias.state_machine_arn.clone(),
+            name: alias.name.clone(),
+            description: String::new(),
+            routes,
+            created: earlier.map_or(now, |row| row.created),
+            updated: now,
+        };
+        self.store.put_alias(row.clone()).await?;
+        self.published.write().put_alias(row);
         Ok(())
     }
 

@@ -8,14 +8,18 @@ use cloud::error::ServiceError;
 /// # Errors
 /// `InvalidName`.
 pub fn check_name(name: &str) -> Result<(), ServiceError> {
-    const FORBIDDEN: &str = "?*<>{}[]\"#%\\^|~`$&,;:/";
-    let length = name.chars().count();
-    let bad = |c: char| c.is_whitespace() || c.is_control() || FORBIDDEN.contains(c);
-    if (1..=80).contains(&length) && !name.contains(bad) {
+    if is_name(name) {
         return Ok(());
     }
     Err(ServiceError::new(
         "InvalidName",
         format!("Invalid Name: '{name}'"),
     ))
+}
+
+/// Whether something of this service may have this name.
+pub(crate) fn is_name(name: &str) -> bool {
+    const FORBIDDEN: &str = "?*<>{}[]\"#%\\^|~`$&,;:/";
+    let bad = |c: char| c.is_whitespace() || c.is_control() || FORBIDDEN.contains(c);
+    (1..=80).contains(&name.chars().count()) && !name.contains(bad)
 }

@@ -90,6 +90,7 @@ impl Engine {
         for execution in rebuilt {
             self.go_on(execution);
         }
+        self.resume_deletions().await?;
         Ok(())
     }
 
@@ -162,6 +163,7 @@ impl Engine {
             id: row.id,
             start: row.start,
             parent,
+            origin: row.origin,
             started: row.started,
             durable: true,
             execution: Some(replay.execution),

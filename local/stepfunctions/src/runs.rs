@@ -95,6 +95,11 @@ impl Runs {
         }
     }
 
+    /// Whether there is an execution of which `wanted` holds.
+    pub fn any(&self, wanted: impl Fn(&Run) -> bool) -> bool {
+        self.lock().by_arn.values().any(|run| wanted(run))
+    }
+
     /// Lets go of all.
     pub fn clear(&self) -> Vec<Arc<Run>> {
         let mut table = self.lock();

@@ -17,6 +17,7 @@ use crate::engine::Engine;
 use crate::errors::{SfnError, internal};
 use crate::folder::DATABASE;
 use crate::integrations;
+use crate::launch::StartRequest;
 use crate::run::Posted;
 use crate::store::{Durability, Store};
 use crate::subscribers::ExecutionEvent;
@@ -93,10 +94,14 @@ impl Sfn {
         input: asl::Value,
     ) -> Result<String, ServiceError> {
         self.engine.recovered().await;
-        let run = self
-            .engine
-            .start_execution(machine_arn, name, input)
-            .await?;
+        let request = StartRequest {
+            machine: machine_arn,
+            name,
+            input: input.into(),
+            trace: None,
+            call: None,
+        };
+        let run = self.engine.start(request).await?;
         Ok(run.start.arn.to_string())
     }
 

@@ -120,6 +120,7 @@ pub fn rehearse(definition: &Definition, input: &Value, mocks: &Mocks, options: 
         state_machine_name: name.as_str().into(),
         kind: options.kind,
         input: input.clone(),
+        input_text: None,
         seed: options.seed,
         limits: Some(Limits {
             history_events: options.max_events.unwrap_or(quota.history_events),

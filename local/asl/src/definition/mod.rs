@@ -8,20 +8,23 @@ mod program;
 mod task;
 
 pub(crate) use choice::Rule;
-pub(crate) use fields::{Dynamic, ResultPath, StateId, StringField, Template, plain, whole};
+pub(crate) use fields::{
+    Dynamic, PathField, ResultPath, StateId, StringField, Template, plain, whole,
+};
 pub(crate) use map::{DistributedFields, ItemBatcher, Items, MapFields, ReaderFields};
 pub use program::StateMachine;
 pub(crate) use program::{Kind, Program, State, WaitFields};
 pub(crate) use task::{CatchRule, RetryRule, TaskFields};
 
 use crate::diagnostic::{Invalid, Severity};
-use crate::validate::validate;
+use crate::execution_type::ExecutionType;
+use crate::validate::validate_as;
 use crate::value::Value;
 
 impl StateMachine {
     /// Compiles a definition, or tells all that is wrong with it.
     pub fn parse(definition: &str) -> Result<StateMachine, Invalid> {
-        let mut diagnostics = validate(definition);
+        let mut diagnostics = validate_as(definition, ExecutionType::Standard);
         diagnostics.retain(|found| found.severity == Severity::Error);
         if diagnostics.is_empty() {
             compile::machine(definition)

@@ -32,14 +32,9 @@ impl Execution {
                 rule.next,
                 rule.assign.as_ref(),
                 rule.output.as_ref(),
-                format!("Choices[{index}]/"),
+                Some(index),
             ),
-            (None, Some(default)) => (
-                default,
-                state.assign.as_ref(),
-                state.output.as_ref(),
-                String::new(),
-            ),
+            (None, Some(default)) => (default, state.assign.as_ref(), state.output.as_ref(), None),
             (None, None) => {
                 let error = QueryError::runtime(
                     "Failed to transition out of the state. The state does not point to a next state.",
@@ -48,9 +43,11 @@ impl Execution {
             }
         };
         let render = |template: &Template, field: &str| {
-            self.query(key, state, &input, |scope| {
-                template.render(scope, &format!("{place}{field}"))
-            })
+            let field = match place {
+                Some(index) => format!("Choices[{index}]/{field}"),
+                None => field.to_string(),
+            };
+            self.query(key, state, &input, |scope| template.render(scope, &field))
         };
         let assigned = match assign {
             None => None,
@@ -59,9 +56,7 @@ impl Execution {
         let output = match (output, state.language) {
             (Some(output), _) => render(output, "Output")?,
             (None, Language::Jsonata) => input,
-            (None, Language::JsonPath) => {
-                self.query(key, state, &input, |scope| state.output_path.apply(scope))?
-            }
+            (None, Language::JsonPath) => self.select(key, state, &state.output_path, input)?,
         };
         Ok(Step::Done(Outcome {
             output,

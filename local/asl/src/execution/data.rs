@@ -2,7 +2,7 @@
 //! JSONPath; Arguments, Output and Assign of JSONata
 //! (<https://docs.aws.amazon.com/step-functions/latest/dg/concepts-input-output-filtering.html>).
 
-use crate::definition::{ResultPath, State};
+use crate::definition::{PathField, ResultPath, State};
 use crate::query::Language;
 use crate::value::Value;
 
@@ -38,13 +38,28 @@ impl Execution {
     pub(super) fn filtered_input(&self, key: FrameKey, state: &State) -> Result<Value, Failure> {
         let input = self.input(key)?;
         let selected = match state.language {
-            Language::JsonPath => {
-                self.query(key, state, &input, |scope| state.input_path.apply(scope))?
-            }
+            Language::JsonPath => self.select(key, state, &state.input_path, input)?,
             Language::Jsonata => input,
         };
         self.see(key, state, || Seen::InputPath(selected.clone()))?;
         Ok(selected)
+    }
+
+    /// What a path selects of the value: mostly the value itself, which needs no query.
+    #[inline]
+    pub(super) fn select(
+        &self,
+        key: FrameKey,
+        state: &State,
+        path: &PathField,
+        value: Value,
+    ) -> Result<Value, Failure> {
+        match path {
+            PathField::Whole => Ok(value),
+            PathField::Nothing | PathField::Path(_) => {
+                self.query(key, state, &value, |scope| path.apply(scope))
+            }
+        }
     }
 
     /// The state's raw input.
@@ -105,9 +120,7 @@ impl Execution {
         };
         let combined = self.place(key, state, &state.result_path, result)?;
         self.see(key, state, || Seen::ResultPlaced(combined.clone()))?;
-        let output = self.query(key, state, &combined, |scope| {
-            state.output_path.apply(scope)
-        })?;
+        let output = self.select(key, state, &state.output_path, combined)?;
         Ok((output, assigned))
     }
 

@@ -47,6 +47,12 @@ impl Execution {
                 .finish(key, state, Value::array(Vec::new()))
                 .map(Step::Done);
         }
+        // At least: the iteration starts and succeeds, and enters and leaves a state.
+        let events = self.history.len() as u64 + 4 * length;
+        let room = events
+            .min(self.limits.history_events)
+            .saturating_sub(self.history.len() as u64);
+        self.history.reserve(room as usize);
         let frame = self.frames.get_mut(key)?;
         let last = frame.last;
         frame.activity = Activity::Map(Box::new(Iterations {

@@ -78,6 +78,7 @@ impl Execution {
     fn begin(&mut self) -> Vec<Command> {
         let started = EventKind::ExecutionStarted {
             input: self.about.input.clone(),
+            text: self.about.input_text.clone(),
             role_arn: Arc::clone(&self.about.role_arn),
         };
         self.record(0, started);

@@ -59,8 +59,15 @@ impl HistoryEvent {
         let mut map = Map::default();
         match &self.kind {
             EventKind::Task(task) => return task.0.details(&task.1),
-            EventKind::ExecutionStarted { input, role_arn } => {
+            EventKind::ExecutionStarted {
+                input,
+                text,
+                role_arn,
+            } => {
                 payload(&mut map, "input", input);
+                if let Some(text) = text {
+                    map.insert("input".into(), Value::String(Arc::clone(text)));
+                }
                 map.insert("roleArn".into(), Value::String(Arc::clone(role_arn)));
             }
             EventKind::ExecutionSucceeded { output } => payload(&mut map, "output", output),

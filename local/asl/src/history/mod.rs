@@ -107,6 +107,8 @@ pub enum EventKind {
     ExecutionStarted {
         /// Its input.
         input: Value,
+        /// The input's text as it was sent, where it is not how the value prints.
+        text: Option<Arc<str>>,
         /// Its role.
         role_arn: Arc<str>,
     },

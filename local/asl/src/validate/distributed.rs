@@ -2,8 +2,8 @@
 
 use super::fields::integer;
 use super::findings::{Findings, JsonType, SCHEMA};
-use super::queries;
 use super::subject::State;
+use super::{placeholder, queries};
 use crate::query::Language;
 use crate::query::jsonata::Place;
 use crate::value::{Map, Value};
@@ -29,12 +29,21 @@ fn object<'a>(state: &State<'a>, field: &str, findings: &mut Findings) -> Option
     }
 }
 
+/// `service:action` of an integration's ARN, in which a region and an account may stand as in that of a task.
+fn called(arn: &str) -> Option<&str> {
+    let parts: Vec<&str> = arn.splitn(6, ':').collect();
+    match *parts {
+        ["arn", partition, "states", _, _, call] if partition.starts_with("aws") => Some(call),
+        _ => None,
+    }
+}
+
 /// Parameters or Arguments, and Resource.
 fn call(state: &State, members: &Map, at: &str, resources: &[&str], findings: &mut Findings) {
     if let Some(resource) = members.get("Resource") {
         let place = format!("{at}/Resource");
         let fits = resource.as_str().is_some_and(|arn| {
-            arn.contains("${") || resources.iter().any(|known| arn.ends_with(known))
+            placeholder::within(arn) || called(arn).is_some_and(|call| resources.contains(&call))
         });
         if findings.typed(resource, &place, JsonType::String) && !fits {
             findings.error(
@@ -42,8 +51,8 @@ fn call(state: &State, members: &Map, at: &str, resources: &[&str], findings: &m
                 &place,
                 "The field 'Resource' does not match any of the allowed values",
                 Some(format!(
-                    "allowed are arn:aws:states{}",
-                    resources.join(", arn:aws:states")
+                    "allowed are arn:aws:states:::{}",
+                    resources.join(", arn:aws:states:::")
                 )),
             );
         }
@@ -92,7 +101,7 @@ pub(super) fn reader(state: &State, findings: &mut Findings) {
         state,
         members,
         &at,
-        &[":::s3:getObject", ":::s3:listObjectsV2"],
+        &["s3:getObject", "s3:listObjectsV2"],
         findings,
     );
     match members.get("ReaderConfig") {
@@ -154,7 +163,9 @@ fn reader_config(state: &State, config: &Map, at: &str, findings: &mut Findings)
     if text("InputType") == Some("JSON") && config.contains_key("ManifestType") {
         findings.unsupported(at, "ManifestType", &[]);
     }
-    if text("Transformation") == Some("LOAD_AND_FLATTEN") && !config.contains_key("InputType") {
+    let reads_files = text("Transformation") == Some("LOAD_AND_FLATTEN")
+        || text("ManifestType") == Some("ATHENA_DATA");
+    if reads_files && !config.contains_key("InputType") {
         findings.schema(at, "The field 'InputType' is required");
     }
     if let Some(pointer) = text("ItemsPointer")
@@ -254,7 +265,7 @@ pub(super) fn writer(state: &State, findings: &mut Findings) {
         &["Resource", "Parameters", "Arguments", "WriterConfig"],
         findings,
     );
-    call(state, members, &at, &[":::s3:putObject"], findings);
+    call(state, members, &at, &["s3:putObject"], findings);
     match members.get("WriterConfig") {
         None => {}
         Some(Value::Object(config)) => {

@@ -1,5 +1,6 @@
 //! What is found wrong, in AWS's codes and sentences.
 
+use super::placeholder;
 use crate::diagnostic::{Diagnostic, Severity};
 use crate::query::java;
 use crate::value::{Map, Value};
@@ -14,6 +15,8 @@ pub(super) const SCHEMA: &str = "SCHEMA_VALIDATION_FAILED";
 #[derive(Default)]
 pub(super) struct Findings {
     pub(super) list: Vec<Diagnostic>,
+    /// The definition still has its placeholders.
+    pub(super) placeholders: bool,
 }
 
 impl Findings {
@@ -61,6 +64,7 @@ impl Findings {
             message,
             location: location.to_string(),
             suggestion,
+            position: None,
         };
         if !self.list.contains(&diagnostic) {
             self.list.push(diagnostic);
@@ -117,9 +121,15 @@ impl Findings {
         }
     }
 
-    /// The value must be of the type; whether it is.
+    /// Whether a placeholder stands where the value must, so that nothing is known of it yet.
+    pub(super) fn is_open(&self, value: &Value) -> bool {
+        self.placeholders && placeholder::holds(value)
+    }
+
+    /// The value must be of the type; whether it is, or may be.
     pub(super) fn typed(&mut self, value: &Value, location: &str, kind: JsonType) -> bool {
-        let fits = kind.holds(value);
+        let open = matches!(kind, JsonType::Number | JsonType::Boolean) && self.is_open(value);
+        let fits = open || kind.holds(value);
         if !fits {
             self.schema(
                 location,
@@ -133,7 +143,7 @@ impl Findings {
     pub(super) fn one_of(&mut self, value: &Value, location: &str, allowed: &[&str]) {
         match value.as_str() {
             None => _ = self.typed(value, location, JsonType::String),
-            Some(text) if !allowed.contains(&text) => {
+            Some(text) if !allowed.contains(&text) && !self.is_open(value) => {
                 let suggestion = closest(text, allowed.iter().copied())
                     .map(|known| format!("did you mean '{known}'?"));
                 self.error(

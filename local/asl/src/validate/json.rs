@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-use crate::diagnostic::{Diagnostic, Severity};
+use crate::diagnostic::{Diagnostic, Position, Severity};
 use crate::value::{Jackson, Value};
 
 /// A state's name that stands twice in the same object.
@@ -24,6 +24,7 @@ pub(super) fn read(definition: &str) -> Result<(Value, Vec<Duplicate>), Box<Diag
             message: "The definition is empty.".to_string(),
             location: String::new(),
             suggestion: Some("give at least StartAt and States".to_string()),
+            position: Some(Position { line: 1, column: 1 }),
         }));
     }
     let value = match serde_json::from_str::<Value>(definition) {
@@ -59,6 +60,10 @@ fn syntax(definition: &str, error: &serde_json::Error) -> Diagnostic {
         message,
         location,
         suggestion: None,
+        position: Some(Position {
+            line: error.line(),
+            column: error.column().max(1),
+        }),
     }
 }
 

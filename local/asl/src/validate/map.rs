@@ -198,6 +198,9 @@ fn check_label(label: &Value, at: &str, machine: &mut Machine, findings: &mut Fi
     let text = label.as_str().unwrap_or_default();
     let forbidden =
         |c: char| c.is_whitespace() || c.is_control() || "?*<>{}[]:;,\\|^~$#%&`\"".contains(c);
+    if findings.is_open(label) {
+        return;
+    }
     if text.is_empty() || text.chars().count() > 40 || text.contains(forbidden) {
         findings.error(
             "INVALID_LABEL_NAME",

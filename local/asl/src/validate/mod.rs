@@ -8,9 +8,12 @@ mod choice;
 mod distributed;
 mod fields;
 mod findings;
+mod history;
 mod integrations;
 mod json;
 mod map;
+mod placeholder;
+mod positions;
 mod queries;
 mod retry;
 mod scopes;
@@ -23,15 +26,24 @@ use crate::diagnostic::{Diagnostic, Severity};
 use crate::execution_type::ExecutionType;
 
 use findings::Findings;
+pub use history::history_warnings;
 
-/// All findings in a definition of a STANDARD state machine, errors first.
+/// All findings in the definition of a STANDARD state machine as it stands in its file, errors first: placeholders
+/// (`${Name}`), which a deployment fills in, may stand for numbers, paths and names.
 pub fn validate(definition: &str) -> Vec<Diagnostic> {
-    validate_as(definition, ExecutionType::Standard)
+    check(definition, ExecutionType::Standard, true)
 }
 
-/// All findings in a definition of a state machine of the given type, errors first.
+/// All findings in a definition of a state machine of the given type as CreateStateMachine takes it, errors first.
 pub fn validate_as(definition: &str, kind: ExecutionType) -> Vec<Diagnostic> {
-    let mut findings = Findings::default();
+    check(definition, kind, false)
+}
+
+fn check(definition: &str, kind: ExecutionType, placeholders: bool) -> Vec<Diagnostic> {
+    let mut findings = Findings {
+        placeholders,
+        ..Findings::default()
+    };
     match json::read(definition) {
         Ok((value, duplicates)) => {
             for duplicate in duplicates {
@@ -43,6 +55,7 @@ pub fn validate_as(definition: &str, kind: ExecutionType) -> Vec<Diagnostic> {
                 );
             }
             block::machine(&value, kind, &mut findings);
+            positions::place(definition, &mut findings.list);
         }
         Err(diagnostic) => findings.list.push(*diagnostic),
     }

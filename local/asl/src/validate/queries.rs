@@ -2,6 +2,7 @@
 
 use super::fields::integer;
 use super::findings::{Findings, JsonType, SCHEMA};
+use super::placeholder;
 use super::subject::State;
 use crate::query::Language;
 use crate::query::intrinsics::Expression;
@@ -114,7 +115,9 @@ pub(super) fn path(value: &Value, location: &str, nullable: bool, findings: &mut
     if !findings.typed(value, location, JsonType::String) {
         return;
     }
-    if let Some(Err(error)) = value.as_str().map(Path::compile) {
+    if let Some(Err(error)) = value.as_str().map(Path::compile)
+        && !findings.is_open(value)
+    {
         findings.error(
             SCHEMA,
             location,
@@ -129,7 +132,9 @@ pub(super) fn path_or_call(value: &Value, location: &str, findings: &mut Finding
     if !findings.typed(value, location, JsonType::String) {
         return;
     }
-    if let Some(Err(error)) = value.as_str().map(Expression::compile) {
+    if let Some(Err(error)) = value.as_str().map(Expression::compile)
+        && !findings.is_open(value)
+    {
         findings.error(
             SCHEMA,
             location,
@@ -144,7 +149,9 @@ pub(super) fn result_path(value: &Value, location: &str, findings: &mut Findings
     if *value == Value::Null || !findings.typed(value, location, JsonType::String) {
         return;
     }
-    if let Some(Err(error)) = value.as_str().map(ReferencePath::compile) {
+    if let Some(Err(error)) = value.as_str().map(ReferencePath::compile)
+        && !findings.is_open(value)
+    {
         findings.error(
             SCHEMA,
             location,
@@ -159,7 +166,7 @@ pub(super) fn reference(value: &Value, location: &str, findings: &mut Findings) 
     if !findings.typed(value, location, JsonType::String) {
         return;
     }
-    let Some(text) = value.as_str() else {
+    let Some(text) = value.as_str().filter(|_| !findings.is_open(value)) else {
         return;
     };
     if !text.starts_with('$') {
@@ -192,25 +199,61 @@ pub(super) fn reference(value: &Value, location: &str, findings: &mut Findings) 
 pub(super) fn payload(value: &Value, location: &str, findings: &mut Findings) {
     if let Err(errors) = Template::compile_all(value) {
         for error in errors {
-            let reason = reason(value, &error.location);
-            findings.error(SCHEMA, location, error.message, reason);
+            let query = at_place(value, &error.location);
+            if !query.is_some_and(|query| findings.is_open(query)) {
+                findings.error(SCHEMA, location, error.message, query.and_then(reason));
+            }
         }
     }
+    repeated_names(value, location, findings);
     forgotten_dollar(value, location, findings);
 }
 
-/// Why the query at the place does not compile.
-fn reason(value: &Value, location: &str) -> Option<String> {
-    let mut value = value;
+/// The value at a place within a template.
+fn at_place<'v>(mut value: &'v Value, location: &str) -> Option<&'v Value> {
     for key in location.split('/').skip(1) {
         value = match value {
             Value::Array(items) => items.get(key.parse::<usize>().ok()?)?,
             _ => value.get(key)?,
         };
     }
-    match value.as_str() {
+    Some(value)
+}
+
+/// Why a query does not compile.
+fn reason(query: &Value) -> Option<String> {
+    match query.as_str() {
         None => Some("the value must be a string".to_string()),
         Some(text) => Expression::compile(text).err().map(|error| error.message),
+    }
+}
+
+/// Reports members that have the same name once `.$` is taken off
+/// (<https://states-language.net/spec.html#payload-template>).
+fn repeated_names(value: &Value, location: &str, findings: &mut Findings) {
+    match value {
+        Value::Object(members) => {
+            for (key, value) in members.iter() {
+                let place = format!("{location}/{key}");
+                if let Some(name) = key.strip_suffix(".$")
+                    && members.contains_key(name)
+                {
+                    findings.error(
+                        SCHEMA,
+                        &place,
+                        format!("The fields '{name}' and '{key}' have the same name"),
+                        Some(format!("keep '{name}' for a fixed value, or '{key}'")),
+                    );
+                }
+                repeated_names(value, &place, findings);
+            }
+        }
+        Value::Array(items) => {
+            for (index, item) in items.iter().enumerate() {
+                repeated_names(item, &format!("{location}/{index}"), findings);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
@@ -270,17 +313,23 @@ pub(super) fn expressions(value: &Value, location: &str, place: Place, findings:
 
 fn expression(text: &str, location: &str, place: Place, findings: &mut Findings) {
     if !jsonata::is_expression(text) {
-        if text.starts_with("{%") {
-            findings.error(
-                SCHEMA,
-                location,
-                "JSONata string must start with {% and end with %}",
-                Some("close the expression with %}".to_string()),
-            );
-        }
+        // An expression that is not opened or not closed is refused, and blanks around it are neither
+        // (<https://docs.aws.amazon.com/step-functions/latest/dg/transforming-data.html>).
+        let missing = match (text.starts_with("{%"), text.ends_with("%}")) {
+            (false, false) => return,
+            (false, true) => "open the expression with {% as its very first characters",
+            (true, _) => "close the expression with %} as its very last characters",
+        };
+        findings.error(
+            SCHEMA,
+            location,
+            "JSONata string must start with {% and end with %}",
+            Some(missing.to_string()),
+        );
         return;
     }
     match Expr::compile(text) {
+        Err(_) if findings.placeholders && placeholder::within(text) => {}
         Err(error) => {
             findings.error("INVALID_JSONATA_EXPRESSION", location, error.message, None);
         }
@@ -300,7 +349,7 @@ fn expression(text: &str, location: &str, place: Place, findings: &mut Findings)
 /// A string that must be an expression.
 pub(super) fn must_be_expression(value: &Value, location: &str, findings: &mut Findings) {
     match value.as_str() {
-        Some(text) if !text.starts_with("{%") => findings.error(
+        Some(text) if !text.starts_with("{%") && !findings.is_open(value) => findings.error(
             SCHEMA,
             location,
             "JSONata string must start with {% and end with %}",

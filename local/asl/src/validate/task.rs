@@ -4,8 +4,10 @@ use super::findings::{Findings, JsonType, SCHEMA, closest};
 use super::integrations::{INTEGRATIONS, Patterns, REQUIRED};
 use super::subject::Machine;
 use super::subject::State;
+use super::{placeholder, queries};
 use crate::execution_type::ExecutionType;
 use crate::query::Language;
+use crate::query::jsonata::Place;
 use crate::value::Value;
 
 pub(super) fn task(state: &State, machine: &Machine, findings: &mut Findings) {
@@ -41,7 +43,7 @@ pub(super) fn task(state: &State, machine: &Machine, findings: &mut Findings) {
         return;
     };
     // A placeholder is filled in by a deployment.
-    if arn.contains("${") {
+    if placeholder::within(arn) {
         return;
     }
     check(state, arn, &at, machine.kind, findings);
@@ -52,6 +54,10 @@ fn credentials(state: &State, findings: &mut Findings) {
         return;
     };
     let at = state.at("Credentials");
+    match state.language {
+        Language::JsonPath => queries::payload(credentials, &at, findings),
+        Language::Jsonata => queries::expressions(credentials, &at, Place::default(), findings),
+    }
     let Value::Object(members) = credentials else {
         if state.language == Language::JsonPath {
             findings.typed(credentials, &at, JsonType::Object);
@@ -88,7 +94,8 @@ fn check(state: &State, arn: &str, at: &str, kind: ExecutionType, findings: &mut
                 findings.schema(at, "Express state machine does not support Activity ARN");
             }
         }
-        "states" if parts[3].is_empty() && parts[4].is_empty() => {
+        // Unproven: only published samples name a region and an account here.
+        "states" => {
             integration(state, arn, rest, at, kind, findings);
         }
         _ => unrecognized(arn, at, None, findings),

@@ -1,5 +1,7 @@
 use super::*;
 
+mod wild;
+
 /// The errors of a definition as `CODE: message at location`.
 fn errors(definition: &str) -> Vec<String> {
     errors_as(definition, ExecutionType::Standard)
@@ -414,6 +416,14 @@ fn readers_and_batchers_are_checked() {
         (
             r#"{"Transformation":"LOAD_AND_FLATTEN"}"#,
             &["The field 'InputType' is required at /States/X/ItemReader/ReaderConfig"][..],
+        ),
+        (
+            r#"{"ManifestType":"ATHENA_DATA"}"#,
+            &["The field 'InputType' is required at /States/X/ItemReader/ReaderConfig"],
+        ),
+        (
+            r#"{"InputType":"PARQUET","ManifestType":"ATHENA_DATA"}"#,
+            &[],
         ),
         (
             r#"{"InputType":"JSON","ItemsPointer":"data/items"}"#,

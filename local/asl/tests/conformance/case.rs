@@ -143,6 +143,7 @@ impl Case {
                 ExecutionType::Standard
             },
             input: self.input.clone(),
+            input_text: None,
             seed: 1,
             limits: None,
         };

@@ -68,7 +68,10 @@ impl Exec {
     /// Exit code 0 if the execution SUCCEEDED, 2 for a wrong definition or input, else 1.
     pub async fn execute(self) -> Result<ExitCode, Error> {
         let machine = StateMachine::parse(&read_text(&self.definition)?).map_err(|invalid| {
-            let lines = invalid.diagnostics.iter().map(super::validate::line);
+            let lines = invalid
+                .diagnostics
+                .iter()
+                .map(|found| super::validate::line(&self.definition, found));
             Error::Definition {
                 path: self.definition.clone(),
                 problems: lines.collect::<Vec<_>>().join("\n"),

@@ -70,6 +70,9 @@ impl Serve {
         } else {
             println!("export AWS_ENDPOINT_URL={}", cloud.endpoint());
             println!("export AWS_REGION={region} AWS_DEFAULT_REGION={region}");
+            // StartSyncExecution and TestState go to `sync-` and the endpoint's name, which nobody resolves.
+            // <https://docs.aws.amazon.com/sdkref/latest/guide/feature-host-prefix.html>
+            println!("export AWS_DISABLE_HOST_PREFIX_INJECTION=true");
             println!("export AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY}");
         }
         interrupt::requested().await;

@@ -1,6 +1,9 @@
 //! `hybrid validate`: every error of a definition, before it runs.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use asl::{Diagnostic, Severity};
 use clap::Args;
@@ -8,7 +11,7 @@ use serde_json::json;
 
 use crate::{
     error::{Error, USAGE},
-    project::read_text,
+    project::{read_json, read_text},
 };
 
 /// Arguments of `hybrid validate`.
@@ -28,7 +31,7 @@ impl Validate {
     pub fn execute(self) -> Result<ExitCode, Error> {
         let mut reports = Vec::new();
         for file in &self.files {
-            reports.push((file, asl::validate(&read_text(file)?)));
+            reports.push((file, diagnostics(file)?));
         }
         if self.json {
             let report: Vec<_> = reports
@@ -42,7 +45,7 @@ impl Validate {
             for (file, diagnostics) in &reports {
                 println!("{}: {}", file.display(), result(diagnostics));
                 for diagnostic in diagnostics {
-                    println!("  {}", line(diagnostic));
+                    println!("  {}", line(file, diagnostic));
                 }
             }
         }
@@ -55,6 +58,27 @@ impl Validate {
     }
 }
 
+/// The findings of a definition; with a schema of its input beside it (`NAME.schema.json`), also whether the largest
+/// input fits into a history.
+fn diagnostics(file: &Path) -> Result<Vec<Diagnostic>, Error> {
+    let definition = read_text(file)?;
+    let mut found = asl::validate(&definition);
+    if let Some(schema) = schema_beside(file).filter(|schema| schema.is_file())
+        && result(&found) == "OK"
+    {
+        let schema = asl::Value::from(read_json(&schema)?);
+        found.extend(asl::history_warnings(&definition, &schema));
+    }
+    Ok(found)
+}
+
+fn schema_beside(file: &Path) -> Option<PathBuf> {
+    let name = file.file_name()?.to_str()?;
+    let stem = name.strip_suffix(".json").unwrap_or(name);
+    let stem = stem.strip_suffix(".asl").unwrap_or(stem);
+    Some(file.with_file_name(format!("{stem}.schema.json")))
+}
+
 fn result(diagnostics: &[Diagnostic]) -> &'static str {
     if diagnostics.iter().any(|d| d.severity == Severity::Error) {
         "FAIL"
@@ -63,15 +87,24 @@ fn result(diagnostics: &[Diagnostic]) -> &'static str {
     }
 }
 
-/// One diagnostic on one line.
-pub fn line(diagnostic: &Diagnostic) -> String {
+/// One diagnostic on one line, which begins as compilers' do, so that editors find the place.
+pub fn line(file: &Path, diagnostic: &Diagnostic) -> String {
     let severity = match diagnostic.severity {
         Severity::Error => "error",
         Severity::Warning => "warning",
     };
+    let place = diagnostic.position.map_or_else(String::new, |position| {
+        format!("{}:{}:", position.line, position.column)
+    });
+    let location = match diagnostic.location.as_str() {
+        "" => String::new(),
+        location => format!(" at {location}"),
+    };
     let mut line = format!(
-        "{severity} {} at {}: {}",
-        diagnostic.code, diagnostic.location, diagnostic.message
+        "{}:{place} {severity} {}{location}: {}",
+        file.display(),
+        diagnostic.code,
+        diagnostic.message
     );
     if let Some(suggestion) = &diagnostic.suggestion {
         line.push_str(&format!(" ({suggestion})"));

@@ -3,15 +3,21 @@
 use super::{Members, only};
 use crate::action::StepFunctionsAction as Action;
 
-const TRACING: (&str, &str) = ("tracingConfiguration", "nothing is traced by X-Ray here");
-const TRACE_HEADER: (&str, &str) = ("traceHeader", "nothing is traced by X-Ray here");
+const TRACING: (&str, &str) = (
+    "tracingConfiguration",
+    "kept and shown; nothing is traced by X-Ray here",
+);
+const TRACE_HEADER: (&str, &str) = (
+    "traceHeader",
+    "kept and shown; nothing is traced by X-Ray here",
+);
 const LOGGING: (&str, &str) = (
     "loggingConfiguration",
-    "the whole history of every execution is kept and shown",
+    "kept and shown; the whole history of every execution is there as well",
 );
 const ENCRYPTION: (&str, &str) = (
     "encryptionConfiguration",
-    "data lies on this machine, under its user's permissions",
+    "only AWS_OWNED_KEY is taken, which asks for nothing",
 );
 
 pub(super) fn members(action: Action) -> Members {
@@ -22,27 +28,47 @@ pub(super) fn members(action: Action) -> Members {
                 "definition",
                 "roleArn",
                 "type",
+                "publish",
+                "versionDescription",
                 "tags.key",
                 "tags.value",
             ],
             harmless: &[LOGGING, TRACING, ENCRYPTION],
-            refused: &["publish", "versionDescription"],
             ..Members::NONE
         },
         Action::UpdateStateMachine => Members {
-            honoured: &["stateMachineArn", "definition", "roleArn"],
+            honoured: &[
+                "stateMachineArn",
+                "definition",
+                "roleArn",
+                "publish",
+                "versionDescription",
+            ],
             harmless: &[LOGGING, TRACING, ENCRYPTION],
-            refused: &["publish", "versionDescription"],
             ..Members::NONE
         },
         Action::DeleteStateMachine => only(&["stateMachineArn"]),
-        Action::DescribeStateMachine => Members {
-            honoured: &["stateMachineArn"],
-            refused: &["includedData"],
-            ..Members::NONE
-        },
+        Action::DescribeStateMachine => only(&["stateMachineArn", "includedData"]),
         Action::ListStateMachines | Action::ListActivities => only(&["maxResults", "nextToken"]),
-        // There are none to list.
+        Action::PublishStateMachineVersion => {
+            only(&["stateMachineArn", "revisionId", "description"])
+        }
+        Action::DeleteStateMachineVersion => only(&["stateMachineVersionArn"]),
+        Action::CreateStateMachineAlias => only(&[
+            "name",
+            "description",
+            "routingConfiguration.stateMachineVersionArn",
+            "routingConfiguration.weight",
+        ]),
+        Action::UpdateStateMachineAlias => only(&[
+            "stateMachineAliasArn",
+            "description",
+            "routingConfiguration.stateMachineVersionArn",
+            "routingConfiguration.weight",
+        ]),
+        Action::DescribeStateMachineAlias | Action::DeleteStateMachineAlias => {
+            only(&["stateMachineAliasArn"])
+        }
         Action::ListStateMachineVersions | Action::ListStateMachineAliases => {
             only(&["stateMachineArn", "maxResults", "nextToken"])
         }
@@ -52,36 +78,29 @@ pub(super) fn members(action: Action) -> Members {
             ..Members::NONE
         },
         Action::StartSyncExecution => Members {
-            honoured: &["stateMachineArn", "name", "input"],
+            honoured: &["stateMachineArn", "name", "input", "includedData"],
             harmless: &[TRACE_HEADER],
-            refused: &["includedData"],
             ..Members::NONE
         },
         Action::StopExecution => only(&["executionArn", "error", "cause"]),
-        Action::DescribeExecution | Action::DescribeStateMachineForExecution => Members {
-            honoured: &["executionArn"],
-            refused: &["includedData"],
-            ..Members::NONE
-        },
-        Action::ListExecutions => Members {
-            honoured: &[
-                "stateMachineArn",
-                "statusFilter",
-                "maxResults",
-                "nextToken",
-                "mapRunArn",
-            ],
-            refused: &["redriveFilter"],
-            ..Members::NONE
-        },
-        Action::GetExecutionHistory => Members {
-            honoured: &["executionArn", "maxResults", "reverseOrder", "nextToken"],
-            harmless: &[(
-                "includeExecutionData",
-                "all data is shown, which is the default",
-            )],
-            ..Members::NONE
-        },
+        Action::DescribeExecution | Action::DescribeStateMachineForExecution => {
+            only(&["executionArn", "includedData"])
+        }
+        Action::ListExecutions => only(&[
+            "stateMachineArn",
+            "statusFilter",
+            "maxResults",
+            "nextToken",
+            "mapRunArn",
+            "redriveFilter",
+        ]),
+        Action::GetExecutionHistory => only(&[
+            "executionArn",
+            "maxResults",
+            "reverseOrder",
+            "nextToken",
+            "includeExecutionData",
+        ]),
         Action::SendTaskSuccess => only(&["taskToken", "output"]),
         Action::SendTaskFailure => only(&["taskToken", "error", "cause"]),
         Action::SendTaskHeartbeat => only(&["taskToken"]),

@@ -10,9 +10,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::sync::oneshot;
 
+use super::configuration::{Encryption, refuse_key};
 use super::pages::{Page, Paging};
 use super::tags;
 use crate::activities::{ActivityTask, Fetch};
+use crate::arns::check_activity;
 use crate::engine::Engine;
 use crate::errors::internal;
 use crate::names::check_name;
@@ -26,7 +28,7 @@ use cloud::time::epoch_seconds;
 const LONG_POLL: Duration = Duration::from_secs(60);
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Success {
     task_token: String,
     output: String,
@@ -48,7 +50,7 @@ pub async fn success(engine: &Arc<Engine>, request: Success) -> Result<Value, Se
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Failure {
     task_token: String,
     error: Option<String>,
@@ -69,7 +71,7 @@ pub async fn failure(engine: &Arc<Engine>, request: Failure) -> Result<Value, Se
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Heartbeat {
     task_token: String,
 }
@@ -113,9 +115,10 @@ fn gone() -> ServiceError {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateActivity {
     name: String,
+    encryption_configuration: Option<Encryption>,
     #[serde(default)]
     tags: Vec<tags::Tag>,
 }
@@ -126,6 +129,8 @@ pub async fn create_activity(
     request: CreateActivity,
 ) -> Result<Value, ServiceError> {
     check_name(&request.name)?;
+    refuse_key(request.encryption_configuration.as_ref())?;
+    let tags = tags::checked(&[], request.tags)?;
     let arn = engine
         .local
         .arn("states", &format!("activity:{}", request.name));
@@ -134,25 +139,28 @@ pub async fn create_activity(
         name: request.name,
         created: engine.clock.now(),
     };
-    let row = engine.activities.get(&arn).unwrap_or(row);
-    engine
-        .store
-        .put_activity(row.clone())
-        .await
-        .map_err(internal)?;
-    let row = engine.activities.create(row);
-    tags::set(engine, &arn, request.tags).await?;
+    // Of one that is there neither the tags nor anything else is changed.
+    let row = match engine.activities.get(&arn) {
+        Some(existing) => existing,
+        None => {
+            let kept = engine.store.put_activity(row.clone());
+            kept.await.map_err(internal)?;
+            tags::set(engine, &arn, tags).await?;
+            engine.activities.create(row)
+        }
+    };
     Ok(json!({ "activityArn": row.arn, "creationDate": epoch_seconds(row.created) }))
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ByArn {
     activity_arn: String,
 }
 
 /// DeleteActivity: one that does not exist is no error.
 pub async fn delete_activity(engine: &Arc<Engine>, request: ByArn) -> Result<Value, ServiceError> {
+    check_activity(&request.activity_arn)?;
     engine
         .store
         .delete_activity(&request.activity_arn)
@@ -164,6 +172,7 @@ pub async fn delete_activity(engine: &Arc<Engine>, request: ByArn) -> Result<Val
 
 /// DescribeActivity.
 pub fn describe_activity(engine: &Arc<Engine>, request: ByArn) -> Result<Value, ServiceError> {
+    check_activity(&request.activity_arn)?;
     let row = engine
         .activities
         .get(&request.activity_arn)
@@ -190,7 +199,7 @@ pub fn list_activities(engine: &Arc<Engine>, request: Paging) -> Result<Value, S
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct GetTask {
     activity_arn: String,
     worker_name: Option<String>,
@@ -201,6 +210,7 @@ pub async fn get_activity_task(
     engine: &Arc<Engine>,
     request: GetTask,
 ) -> Result<Value, ServiceError> {
+    check_activity(&request.activity_arn)?;
     let wanted = |token: &str| engine.tokens.is_valid(token);
     let deadline = tokio::time::Instant::now() + LONG_POLL;
     loop {

@@ -11,13 +11,17 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::request::parse_input;
+use crate::arns::check_role;
 use crate::engine::Engine;
 use crate::errors::{internal, invalid};
 use crate::integrations;
 use cloud::error::ServiceError;
 
+/// The most findings of an answer.
+const MOST_DIAGNOSTICS: usize = 100;
+
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Validate {
     definition: String,
     #[serde(rename = "type", default)]
@@ -29,25 +33,35 @@ pub struct Validate {
 /// ValidateStateMachineDefinition.
 /// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_ValidateStateMachineDefinition.html>
 pub fn validate(request: Validate) -> Result<Value, ServiceError> {
+    if request
+        .max_results
+        .is_some_and(|most| most > MOST_DIAGNOSTICS)
+    {
+        return Err(invalid(format!(
+            "1 validation error detected: Value at 'maxResults' failed to satisfy constraint: \
+             Member must have value less than or equal to {MOST_DIAGNOSTICS}"
+        )));
+    }
     let warnings = request.severity.as_deref() == Some("WARNING");
     let mut findings = asl::validate_as(&request.definition, request.kind);
     findings.retain(|finding| warnings || finding.severity == asl::Severity::Error);
     let valid = findings
         .iter()
         .all(|finding| finding.severity != asl::Severity::Error);
-    let limit = request
-        .max_results
-        .filter(|limit| *limit > 0)
-        .unwrap_or(100)
-        .min(100);
+    let limit = request.max_results.filter(|limit| *limit > 0);
+    let limit = limit.unwrap_or(MOST_DIAGNOSTICS);
     let truncated = findings.len() > limit;
     let diagnostics = findings.iter().take(limit).map(|finding| {
-        json!({
+        let mut diagnostic = json!({
             "severity": finding.severity,
             "code": finding.code,
             "message": finding.message,
-            "location": finding.location,
-        })
+        });
+        // What concerns the whole definition is nowhere in it.
+        if !finding.location.is_empty() {
+            diagnostic["location"] = json!(finding.location);
+        }
+        diagnostic
     });
     let diagnostics: Vec<Value> = diagnostics.collect();
     Ok(json!({
@@ -58,13 +72,16 @@ pub fn validate(request: Validate) -> Result<Value, ServiceError> {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Test {
     definition: String,
     state_name: Option<String>,
     input: Option<String>,
     role_arn: Option<String>,
     inspection_level: Option<String>,
+    /// Only HTTP tasks have secrets, and those need a mock here.
+    #[serde(default, rename = "revealSecrets")]
+    _reveal_secrets: bool,
     variables: Option<String>,
     context: Option<String>,
     mock: Option<TestMock>,
@@ -73,7 +90,7 @@ pub struct Test {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct TestMock {
     result: Option<String>,
     error_output: Option<ErrorOutput>,
@@ -81,13 +98,14 @@ struct TestMock {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct ErrorOutput {
     error: Option<String>,
     cause: Option<String>,
 }
 
 #[derive(Deserialize, Default)]
-#[serde(rename_all = "camelCase", default)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 struct TestConfiguration {
     retrier_retry_count: u32,
     map_iteration_failure_count: u64,
@@ -98,6 +116,7 @@ struct TestConfiguration {
 /// TestState. Without a mock, a task calls the local service.
 /// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_TestState.html>
 pub async fn test_state(engine: &Arc<Engine>, request: Test) -> Result<Value, ServiceError> {
+    request.role_arn.as_deref().map_or(Ok(()), check_role)?;
     let request = test_request(engine, request)?;
     let (mut services, now) = (LiveServices(engine.clone()), engine.clock.now());
     // The interpreter's test waits for its task, so it gets a thread on which waiting is allowed.
@@ -118,7 +137,7 @@ pub async fn test_state(engine: &Arc<Engine>, request: Test) -> Result<Value, Se
 }
 
 fn test_request(engine: &Engine, request: Test) -> Result<TestRequest, ServiceError> {
-    let parse = |text: Option<String>| text.map(|text| parse_input(Some(&text))).transpose();
+    let parse = |text: Option<String>| text.map(|text| parse_input(&text)).transpose();
     let mock = match request.mock {
         None => None,
         Some(TestMock {
@@ -126,7 +145,7 @@ fn test_request(engine: &Engine, request: Test) -> Result<TestRequest, ServiceEr
             error_output: None,
             field_validation_mode,
         }) => {
-            let result = parse_input(Some(&result))?;
+            let result = parse_input(&result)?;
             Some(match field_validation_mode.as_deref() {
                 None | Some("STRICT") => Mock::Checked(result, FieldValidation::Strict),
                 Some("PRESENT") => Mock::Checked(result, FieldValidation::Present),

@@ -4,104 +4,149 @@ use std::ops::Bound::{Excluded, Unbounded};
 use std::sync::Arc;
 
 use asl::ExecutionType;
+use cloud::error::ServiceError;
+use cloud::time::epoch_seconds;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::configuration::{Encryption, Logging, Tracing, refuse_key};
 use super::pages::{Page, Paging};
 use super::tags;
+use crate::arns::{MachineArn, check_role};
 use crate::engine::Engine;
-use crate::errors::internal;
-use crate::machine::Machine;
+use crate::errors::{internal, invalid};
+use crate::machine::{INITIAL, Machine};
 use crate::names::check_name;
-use crate::store::MachineRow;
-use cloud::error::ServiceError;
-use cloud::time::epoch_seconds;
+use crate::store::{Configuration, MachineRow};
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Create {
     name: String,
     definition: String,
     role_arn: String,
     #[serde(rename = "type", default)]
     kind: ExecutionType,
+    logging_configuration: Option<Logging>,
+    tracing_configuration: Option<Tracing>,
+    encryption_configuration: Option<Encryption>,
+    #[serde(default)]
+    publish: bool,
+    version_description: Option<String>,
     #[serde(default)]
     tags: Vec<tags::Tag>,
 }
 
-/// CreateStateMachine: idempotent for the same name, definition, type and role.
+/// CreateStateMachine: idempotent for the same name, definition, type and configurations; another role or other tags
+/// change nothing.
 /// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_CreateStateMachine.html>
 pub async fn create(engine: &Arc<Engine>, request: Create) -> Result<Value, ServiceError> {
     check_name(&request.name)?;
-    let kind = request.kind;
-    let compiled = compile(&request.definition, kind)?;
+    check_role(&request.role_arn)?;
+    check_published(request.publish, request.version_description.as_ref())?;
+    refuse_key(request.encryption_configuration.as_ref())?;
+    let configuration = Configuration {
+        logging: Logging::kept(request.logging_configuration.as_ref())?,
+        tracing: Tracing::kept(request.tracing_configuration.as_ref()),
+    };
+    let compiled = compile(&request.definition, request.kind)?;
     let arn = engine
         .local
         .arn("states", &format!("stateMachine:{}", request.name));
-    if let Ok(existing) = engine.machine(&arn) {
+    let _changing = engine.changing.lock().await;
+    let machine = if engine.machine(&arn).is_ok() {
+        let existing = engine.changeable(&arn)?;
         let row = &existing.row;
-        if (&row.definition, &row.kind, &row.role_arn)
-            == (&request.definition, &kind, &request.role_arn)
+        if (&row.definition, row.kind, &row.configuration)
+            != (&request.definition, request.kind, &configuration)
         {
-            return Ok(created(&existing));
+            let message = format!("State Machine Already Exists: '{arn}'");
+            return Err(ServiceError::new("StateMachineAlreadyExists", message));
         }
-        let message = format!("State Machine Already Exists: '{arn}'");
-        return Err(ServiceError::new("StateMachineAlreadyExists", message));
-    }
-    let now = engine.clock.now();
-    let row = MachineRow {
-        arn: arn.clone(),
-        name: request.name,
-        kind,
-        role_arn: request.role_arn,
-        definition: request.definition,
-        revision: "INITIAL".into(),
-        created: now,
-        updated: now,
+        existing
+    } else {
+        let now = engine.clock.now();
+        let row = MachineRow {
+            arn: arn.clone(),
+            name: request.name,
+            kind: request.kind,
+            role_arn: request.role_arn,
+            definition: request.definition,
+            configuration,
+            revision: INITIAL.into(),
+            last_version: 0,
+            deleting: false,
+            created: now,
+            updated: now,
+        };
+        let tags = tags::checked(&[], request.tags)?;
+        engine
+            .store
+            .put_machine(row.clone())
+            .await
+            .map_err(internal)?;
+        tags::set(engine, &arn, tags).await?;
+        engine.insert_machine(row, compiled)
     };
-    engine
-        .store
-        .put_machine(row.clone())
-        .await
-        .map_err(internal)?;
-    tags::set(engine, &arn, request.tags).await?;
-    Ok(created(&engine.insert_machine(row, compiled)))
+    let mut response = json!({
+        "stateMachineArn": arn,
+        "creationDate": epoch_seconds(machine.row.created),
+    });
+    if request.publish {
+        let published = engine.publish(&machine, request.version_description);
+        let version = published.await.map_err(internal)?;
+        response["stateMachineVersionArn"] = json!(version.row.arn);
+    }
+    Ok(response)
 }
 
-fn created(machine: &Machine) -> Value {
-    json!({ "stateMachineArn": machine.row.arn, "creationDate": epoch_seconds(machine.row.created) })
+fn check_published(publish: bool, description: Option<&String>) -> Result<(), ServiceError> {
+    if description.is_some() && !publish {
+        return Err(invalid(
+            "Version description can only be set when publish is true",
+        ));
+    }
+    Ok(())
 }
 
 fn compile(definition: &str, kind: ExecutionType) -> Result<asl::StateMachine, ServiceError> {
-    crate::machine::compile(definition, kind).map_err(|invalid| {
-        let findings: Vec<String> = invalid
-            .diagnostics
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        let message = format!(
-            "Invalid State Machine Definition: '{}'",
-            findings.join(", ")
-        );
-        ServiceError::new("InvalidDefinition", message)
-    })
+    crate::machine::compile(definition, kind)
+        .map_err(|invalid| ServiceError::new("InvalidDefinition", invalid.to_string()))
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Update {
     state_machine_arn: String,
     definition: Option<String>,
     role_arn: Option<String>,
+    logging_configuration: Option<Logging>,
+    tracing_configuration: Option<Tracing>,
+    encryption_configuration: Option<Encryption>,
+    #[serde(default)]
+    publish: bool,
+    version_description: Option<String>,
 }
 
 /// UpdateStateMachine: running executions keep the definition they started with.
 /// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_UpdateStateMachine.html>
 pub async fn update(engine: &Arc<Engine>, request: Update) -> Result<Value, ServiceError> {
-    let machine = engine.machine(&request.state_machine_arn)?;
-    if request.definition.is_none() && request.role_arn.is_none() {
-        let message = "Either the definition, the role ARN, the LoggingConfiguration, or the TracingConfiguration \
-                       must be specified";
+    let arn = MachineArn::unqualified(&request.state_machine_arn)?;
+    request.role_arn.as_deref().map_or(Ok(()), check_role)?;
+    check_published(request.publish, request.version_description.as_ref())?;
+    refuse_key(request.encryption_configuration.as_ref())?;
+    let logging = Logging::kept(request.logging_configuration.as_ref())?;
+    let tracing = Tracing::kept(request.tracing_configuration.as_ref());
+    let _changing = engine.changing.lock().await;
+    let machine = engine.changeable(arn)?;
+    if request.definition.is_none()
+        && request.role_arn.is_none()
+        && request.logging_configuration.is_none()
+        && request.tracing_configuration.is_none()
+        && request.encryption_configuration.is_none()
+    {
+        let message = "Either the definition, the role ARN, the LoggingConfiguration, the TracingConfiguration or \
+                       the EncryptionConfiguration must be specified";
         return Err(ServiceError::new("MissingRequiredParameter", message));
     }
     let mut row = machine.row.clone();
@@ -114,6 +159,12 @@ pub async fn update(engine: &Arc<Engine>, request: Update) -> Result<Value, Serv
         None => machine.compiled.clone(),
     };
     row.role_arn = request.role_arn.unwrap_or(row.role_arn);
+    if request.logging_configuration.is_some() {
+        row.configuration.logging = logging;
+    }
+    if request.tracing_configuration.is_some() {
+        row.configuration.tracing = tracing;
+    }
     row.updated = engine.clock.now();
     row.revision = uuid::Uuid::new_v4().to_string();
     engine
@@ -122,48 +173,77 @@ pub async fn update(engine: &Arc<Engine>, request: Update) -> Result<Value, Serv
         .await
         .map_err(internal)?;
     let machine = engine.insert_machine(row, compiled);
-    Ok(
-        json!({ "updateDate": epoch_seconds(machine.row.updated), "revisionId": machine.row.revision }),
-    )
+    let mut response = json!({
+        "updateDate": epoch_seconds(machine.row.updated),
+        "revisionId": machine.row.revision,
+    });
+    if request.publish {
+        let published = engine.publish(&machine, request.version_description);
+        let version = published.await.map_err(internal)?;
+        response["stateMachineVersionArn"] = json!(version.row.arn);
+    }
+    Ok(response)
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ByArn {
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Delete {
     state_machine_arn: String,
 }
 
 /// DeleteStateMachine: one that does not exist is no error.
-pub async fn delete(engine: &Arc<Engine>, request: ByArn) -> Result<Value, ServiceError> {
-    engine
-        .store
-        .delete_machine(&request.state_machine_arn)
-        .await
-        .map_err(internal)?;
-    let mut machines = engine.machines.write();
-    machines.remove(&request.state_machine_arn);
+/// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_DeleteStateMachine.html>
+pub async fn delete(engine: &Arc<Engine>, request: Delete) -> Result<Value, ServiceError> {
+    let arn = MachineArn::unqualified(&request.state_machine_arn)?;
+    engine.delete_machine(arn).await?;
     Ok(json!({}))
 }
 
-/// DescribeStateMachine.
-pub fn describe(engine: &Arc<Engine>, request: ByArn) -> Result<Value, ServiceError> {
-    let machine = engine.machine(&request.state_machine_arn)?;
-    let row = &machine.row;
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Describe {
+    state_machine_arn: String,
+    included_data: Option<String>,
+}
+
+/// DescribeStateMachine: of a state machine, of a version, or of the version to which an alias leads. Without data the
+/// definition is `{}`.
+/// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_DescribeStateMachine.html>
+pub fn describe(engine: &Arc<Engine>, request: Describe) -> Result<Value, ServiceError> {
+    let target = engine.target(&request.state_machine_arn)?;
+    let row = &target.machine.row;
+    let with_data = includes_data(request.included_data.as_deref());
     let mut response = json!({
-        "stateMachineArn": row.arn,
+        "stateMachineArn": target.version.as_ref().unwrap_or(&row.arn),
         "name": row.name,
-        "status": "ACTIVE",
-        "definition": row.definition,
+        "status": if row.deleting { "DELETING" } else { "ACTIVE" },
+        "definition": if with_data { &row.definition } else { "{}" },
         "roleArn": row.role_arn,
-        "type": row.kind,
+        "type": row.kind.name(),
         "creationDate": epoch_seconds(row.created),
-        "loggingConfiguration": { "level": "OFF", "includeExecutionData": false },
-        "tracingConfiguration": { "enabled": false },
+        "loggingConfiguration": Logging::shown(&row.configuration),
+        "tracingConfiguration": Tracing::shown(&row.configuration),
+        "encryptionConfiguration": { "type": "AWS_OWNED_KEY" },
     });
-    if row.revision != "INITIAL" {
+    if row.revision != INITIAL {
         response["revisionId"] = json!(row.revision);
     }
+    if let Some(version) = target.version {
+        let (machine, number) = MachineArn::version(&version)?;
+        let published = engine.published.read().version(machine, number);
+        if let Some(version) = published {
+            response["creationDate"] = epoch_seconds(version.row.created);
+            if !version.row.description.is_empty() {
+                response["description"] = json!(version.row.description);
+            }
+        }
+    }
     Ok(response)
+}
+
+/// What `includedData` says.
+pub fn includes_data(included: Option<&str>) -> bool {
+    included != Some("METADATA_ONLY")
 }
 
 /// ListStateMachines, by name.
@@ -186,7 +266,7 @@ pub fn list(engine: &Arc<Engine>, request: Paging) -> Result<Value, ServiceError
             json!({
                 "stateMachineArn": row.arn,
                 "name": row.name,
-                "type": row.kind,
+                "type": row.kind.name(),
                 "creationDate": epoch_seconds(row.created),
             })
         },

@@ -9,25 +9,26 @@ use serde_json::{Value, json};
 
 use super::executions::settle;
 use super::pages::{Page, Paging};
+use crate::arns::{check_execution, check_map_run};
 use crate::engine::Engine;
-use crate::errors::internal;
+use crate::errors::{internal, no_resource};
 use cloud::error::ServiceError;
 use cloud::time::epoch_seconds;
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct List {
     execution_arn: String,
-    #[serde(flatten)]
-    paging: Paging,
+    max_results: Option<usize>,
+    next_token: Option<String>,
 }
 
 /// ListMapRuns of an execution, in the order of their start.
 pub async fn list(engine: &Arc<Engine>, request: List) -> Result<Value, ServiceError> {
     let execution = request.execution_arn;
+    check_execution(&execution)?;
     let machine = engine.describe(&execution)?.state_machine_arn;
-    let page: Page<usize> = request
-        .paging
+    let page: Page<usize> = Paging::new(request.max_results, request.next_token)
         .page(format!("ListMapRuns {execution}"), engine.clock.now())?;
     // Their places do not change: a history only grows.
     let runs = engine.map_runs(&execution).await?.into_iter().enumerate();
@@ -53,7 +54,7 @@ pub async fn list(engine: &Arc<Engine>, request: List) -> Result<Value, ServiceE
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Describe {
     map_run_arn: String,
 }
@@ -61,7 +62,8 @@ pub struct Describe {
 /// DescribeMapRun.
 pub async fn describe(engine: &Arc<Engine>, request: Describe) -> Result<Value, ServiceError> {
     let arn = request.map_run_arn;
-    let missing = || ServiceError::new("ResourceNotFound", format!("Resource not found: '{arn}'"));
+    check_map_run(&arn)?;
+    let missing = || no_resource(&arn);
     settle(engine).await;
     let execution = engine.store.execution_of_map_run(&arn).map_err(internal)?;
     let execution = execution.ok_or_else(missing)?;

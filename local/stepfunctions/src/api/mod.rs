@@ -1,14 +1,18 @@
 //! The Step Functions API: AWS JSON 1.0, `X-Amz-Target: AWSStepFunctions.<Action>`.
 //! <https://docs.aws.amazon.com/step-functions/latest/apireference/Welcome.html>
 
+mod aliases;
 mod callbacks;
 mod checks;
+mod configuration;
 mod executions;
 mod machines;
 mod map_runs;
+mod model;
 mod pages;
 mod request;
 mod tags;
+mod versions;
 
 use std::sync::Arc;
 
@@ -65,24 +69,27 @@ impl Engine {
         call: Option<&str>,
     ) -> Result<Value, ServiceError> {
         use StepFunctionsAction as Action;
-        // All that start an execution share what becomes of a start that is struck.
-        if action == Action::StartExecution {
-            return executions::start(self, body, call).await;
-        }
-        match self.compute.faults.admit(action, &body)? {
-            Verdict::Proceed => {}
-            Verdict::Lose => return Ok(json!({})),
+        // A start is admitted where all that start an execution come together.
+        if action != Action::StartExecution
+            && self.compute.faults.admit(action, &body)? == Verdict::Lose
+        {
+            return Ok(json!({}));
         }
         match action {
             Action::CreateStateMachine => machines::create(self, read(body)?).await,
             Action::UpdateStateMachine => machines::update(self, read(body)?).await,
             Action::DeleteStateMachine => machines::delete(self, read(body)?).await,
             Action::DescribeStateMachine => machines::describe(self, read(body)?),
-            // Every execution here runs the definition it started with: there are no versions to list.
-            Action::ListStateMachineVersions => Ok(json!({ "stateMachineVersions": [] })),
-            Action::ListStateMachineAliases => Ok(json!({ "stateMachineAliases": [] })),
+            Action::PublishStateMachineVersion => versions::publish(self, read(body)?).await,
+            Action::DeleteStateMachineVersion => versions::delete(self, read(body)?).await,
+            Action::ListStateMachineVersions => versions::list(self, read(body)?),
+            Action::CreateStateMachineAlias => aliases::create(self, read(body)?).await,
+            Action::UpdateStateMachineAlias => aliases::update(self, read(body)?).await,
+            Action::DescribeStateMachineAlias => aliases::describe(self, read(body)?),
+            Action::DeleteStateMachineAlias => aliases::delete(self, read(body)?).await,
+            Action::ListStateMachineAliases => aliases::list(self, read(body)?),
             Action::ListStateMachines => machines::list(self, read(body)?),
-            Action::StartExecution => executions::start(self, read(body)?, call).await,
+            Action::StartExecution => executions::start(self, body, call).await,
             Action::StartSyncExecution => executions::start_sync(self, read(body)?).await,
             Action::StopExecution => executions::stop(self, read(body)?).await,
             Action::DescribeExecution => executions::describe(self, read(body)?),

@@ -19,7 +19,7 @@ const LIFETIME_SECONDS: f64 = 86_400.0;
 
 /// What every list is asked.
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Paging {
     max_results: Option<usize>,
     next_token: Option<String>,
@@ -46,6 +46,14 @@ pub struct Page<P> {
 }
 
 impl Paging {
+    /// What a list was asked among other things.
+    pub fn new(max_results: Option<usize>, next_token: Option<String>) -> Paging {
+        Paging {
+            max_results,
+            next_token,
+        }
+    }
+
     /// The page of `list` that is asked for.
     ///
     /// # Errors

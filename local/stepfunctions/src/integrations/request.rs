@@ -11,6 +11,7 @@ use super::call::{Accepted, Call};
 use super::sdk::SdkAction;
 use super::{batch, ecs, events, lambda, states};
 use crate::engine::Engine;
+use crate::map_run;
 
 /// Makes one call outside an execution, for TestState: without a job to wait for and without a callback.
 pub(crate) async fn call_once(engine: &Arc<Engine>, task: &Task) -> Result<asl::Value, TaskError> {
@@ -131,7 +132,7 @@ fn is_supported(resource: &Resource) -> bool {
     }
 }
 
-/// Task states of a definition that the local cloud cannot run, as `State: resource`.
+/// What of a definition the local cloud cannot run, as `State: resource` and `State: argument of its ItemReader`.
 pub(crate) fn unsupported(definition: &str) -> Vec<String> {
     let mut found = Vec::new();
     if let Ok(definition) = serde_json::from_str::<Value>(definition) {
@@ -147,6 +148,9 @@ fn collect_unsupported(machine: &Value, found: &mut Vec<String>) {
             && !Resource::parse(resource).is_some_and(|resource| is_supported(&resource))
         {
             found.push(format!("{name}: {resource}"));
+        }
+        for argument in map_run::unknown_arguments(&state["ItemReader"]) {
+            found.push(format!("{name}: {argument} of its ItemReader"));
         }
         let branches = state["Branches"].as_array().into_iter().flatten();
         let processors = ["ItemProcessor", "Iterator"]
@@ -191,7 +195,8 @@ mod tests {
                 "K": { "Type": "Task", "Resource": "arn:aws:states:::aws-sdk:scheduler:createSchedule" },
                 "L": { "Type": "Task", "Resource": "arn:aws:states:::aws-sdk:ecs:RunTask" },
             } }] },
-            "F": { "Type": "Map", "ItemProcessor": { "States": {
+            "F": { "Type": "Map", "ItemReader": { "Resource": "arn:aws:states:::s3:getObject",
+                "Parameters": { "Bucket": "b", "Key.$": "$.k", "VersionId.$": "$.v" } }, "ItemProcessor": { "States": {
                 "G": { "Type": "Task", "Resource": "arn:aws:states:::lambda:invoke.sync" },
                 "H": { "Type": "Task", "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken" },
             } } },
@@ -201,6 +206,7 @@ mod tests {
             "E: arn:aws:states:::aws-sdk:s3:selectObjectContent",
             "I: arn:aws:states:::aws-sdk:s3:copyObject",
             "L: arn:aws:states:::aws-sdk:ecs:RunTask",
+            "F: VersionId of its ItemReader",
             "G: arn:aws:states:::lambda:invoke.sync",
         ];
         assert_eq!(unsupported(&definition.to_string()), expected);

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::call::{Accepted, Call, Job, as_text, service_error, with_metadata};
 use super::case::{camel, dates, millis, pascal};
 use crate::engine::Engine;
-use crate::launch::StartRequest;
+use crate::launch::{Input, StartRequest};
 use crate::run::Run;
 
 /// StartExecution. With `.sync` the result is the execution's description, its input and output as
@@ -21,7 +21,7 @@ pub async fn start_execution(call: &Call) -> Result<Accepted, TaskError> {
     let input = arguments
         .get("Input")
         .map_or_else(|| "{}".to_owned(), as_text);
-    let input = asl::Value::parse(&input).map_err(|error| TaskError {
+    let input = Input::parse(&input).map_err(|error| TaskError {
         error: "StepFunctions.InvalidExecutionInputException".into(),
         cause: Some(format!("Invalid State Machine Execution Input: '{error}'")),
     })?;
@@ -29,10 +29,15 @@ pub async fn start_execution(call: &Call) -> Result<Accepted, TaskError> {
         machine: arguments["StateMachineArn"].as_str().unwrap_or_default(),
         name: arguments["Name"].as_str(),
         input,
+        trace: arguments["TraceHeader"].as_str().map(str::to_owned),
         call: Some(&call.token),
-        asked: &camel(arguments.clone()),
     };
-    let nested = call.engine.start_requested(request).await.map_err(failed)?;
+    let asked = camel(arguments.clone());
+    let nested = call
+        .engine
+        .start_requested(request, &asked)
+        .await
+        .map_err(failed)?;
     let started = json!({ "ExecutionArn": &*nested.arn, "StartDate": nested.at.0 / 1_000 });
     let output = with_metadata(started, &uuid::Uuid::new_v4().to_string()).into();
     let job = matches!(call.pattern, Pattern::Sync | Pattern::SyncV2).then(|| {

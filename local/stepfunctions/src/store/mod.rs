@@ -20,9 +20,11 @@ use std::thread::JoinHandle;
 
 use asl::{Event, ExecutionType, Start, Status, Timestamp};
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use tokio::sync::oneshot;
 
-pub use read::{ListedRow, Listing};
+pub use read::{ListedRow, Listing, Qualifier};
 
 use read::Readers;
 use write::{Acknowledge, Begin, Request, Write, Writer};
@@ -108,12 +110,73 @@ pub struct MachineRow {
     pub role_arn: String,
     /// Definition text.
     pub definition: String,
+    /// What else is kept of it.
+    pub configuration: Configuration,
     /// Revision id: changes with each update.
     pub revision: String,
+    /// Number of the version that was published last; 0 before the first.
+    pub last_version: u64,
+    /// It goes once its executions have ended.
+    pub deleting: bool,
     /// When it was created.
     pub created: Timestamp,
     /// When it was last changed.
     pub updated: Timestamp,
+}
+
+/// What is kept of a state machine as it was given.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Configuration {
+    /// `loggingConfiguration`.
+    pub logging: Option<Value>,
+    /// `tracingConfiguration`.
+    pub tracing: Option<Value>,
+}
+
+/// A version of a state machine as it is kept; [`MachineRow`] has the rest of what was published.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VersionRow {
+    /// ARN.
+    pub arn: String,
+    /// ARN of the state machine.
+    pub machine: String,
+    /// Its number.
+    pub number: u64,
+    /// Description; may be empty.
+    pub description: String,
+    /// When it was published.
+    pub created: Timestamp,
+}
+
+/// An alias of a state machine as it is kept.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AliasRow {
+    /// ARN.
+    pub arn: String,
+    /// ARN of the state machine.
+    pub machine: String,
+    /// Name.
+    pub name: String,
+    /// Description; may be empty.
+    pub description: String,
+    /// Numbers of the versions to which it leads, each with its weight; 100 together.
+    pub routes: Vec<(u64, u64)>,
+    /// When it was created.
+    pub created: Timestamp,
+    /// When it was last changed.
+    pub updated: Timestamp,
+}
+
+/// What a start named besides the state machine.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    /// ARN of the version that runs.
+    pub version: Option<String>,
+    /// ARN of the alias that led to it.
+    pub alias: Option<String>,
+    /// `traceHeader`.
+    pub trace: Option<String>,
 }
 
 /// The definition that an execution is started with.
@@ -138,6 +201,8 @@ pub struct ExecutionRow {
     pub parent: Option<String>,
     /// ARN of the Map Run of a Distributed Map's child.
     pub map_run: Option<String>,
+    /// What its start named besides.
+    pub origin: Origin,
     /// When it started.
     pub started: Timestamp,
     /// When it ended; none while it runs.
@@ -286,9 +351,34 @@ impl Store {
         self.commit(Write::PutMachine(Box::new(row))).await
     }
 
-    /// Removes a state machine.
+    /// Removes a state machine with its versions, aliases and tags.
     pub async fn delete_machine(&self, arn: &str) -> Result<(), StoreError> {
         self.commit(Write::DeleteMachine(arn.to_owned())).await
+    }
+
+    /// Records a version, which is a state machine as it is now.
+    pub async fn put_version(
+        &self,
+        row: VersionRow,
+        machine: MachineRow,
+    ) -> Result<(), StoreError> {
+        self.commit(Write::PutVersion(Box::new((row, machine))))
+            .await
+    }
+
+    /// Removes a version.
+    pub async fn delete_version(&self, arn: &str) -> Result<(), StoreError> {
+        self.commit(Write::DeleteVersion(arn.to_owned())).await
+    }
+
+    /// Creates or replaces an alias.
+    pub async fn put_alias(&self, row: AliasRow) -> Result<(), StoreError> {
+        self.commit(Write::PutAlias(Box::new(row))).await
+    }
+
+    /// Removes an alias.
+    pub async fn delete_alias(&self, arn: &str) -> Result<(), StoreError> {
+        self.commit(Write::DeleteAlias(arn.to_owned())).await
     }
 
     /// Creates an activity.
@@ -296,7 +386,7 @@ impl Store {
         self.commit(Write::PutActivity(row)).await
     }
 
-    /// Removes an activity.
+    /// Removes an activity with its tags.
     pub async fn delete_activity(&self, arn: &str) -> Result<(), StoreError> {
         self.commit(Write::DeleteActivity(arn.to_owned())).await
     }

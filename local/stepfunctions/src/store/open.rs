@@ -66,11 +66,24 @@ const UPGRADES: [&str; VERSION as usize] = [
      CREATE INDEX executions_ended ON executions (stopped) WHERE stopped IS NOT NULL;
      CREATE UNIQUE INDEX executions_by_call ON executions (call) WHERE call IS NOT NULL;
      CREATE TABLE removed (execution INTEGER PRIMARY KEY);",
-    // Which Map Run is of which execution: its children may be Express, of which nothing is kept.
+    // Which Map Run is of which execution: its children may be Express, of which nothing is kept. Versions and aliases.
     "CREATE TABLE map_runs (arn TEXT PRIMARY KEY, execution INTEGER NOT NULL) WITHOUT ROWID;
      CREATE INDEX map_runs_by_execution ON map_runs (execution);
      INSERT OR IGNORE INTO map_runs
-       SELECT c.map_run, p.id FROM executions AS c JOIN executions AS p ON p.arn = c.parent WHERE c.map_run IS NOT NULL;",
+       SELECT c.map_run, p.id FROM executions AS c JOIN executions AS p ON p.arn = c.parent WHERE c.map_run IS NOT NULL;
+     ALTER TABLE executions ADD COLUMN version TEXT;
+     ALTER TABLE executions ADD COLUMN alias TEXT;
+     ALTER TABLE executions ADD COLUMN trace TEXT;
+     ALTER TABLE state_machines ADD COLUMN configuration TEXT NOT NULL DEFAULT '{}';
+     ALTER TABLE state_machines ADD COLUMN last_version INTEGER NOT NULL DEFAULT 0;
+     ALTER TABLE state_machines ADD COLUMN deleting INTEGER NOT NULL DEFAULT 0;
+     CREATE TABLE versions (
+       arn TEXT PRIMARY KEY, machine TEXT NOT NULL, number INTEGER NOT NULL, role_arn TEXT NOT NULL,
+       definition TEXT NOT NULL, configuration TEXT NOT NULL, revision TEXT NOT NULL, description TEXT NOT NULL,
+       created INTEGER NOT NULL);
+     CREATE TABLE aliases (
+       arn TEXT PRIMARY KEY, machine TEXT NOT NULL, name TEXT NOT NULL, description TEXT NOT NULL, routes TEXT NOT NULL,
+       created INTEGER NOT NULL, updated INTEGER NOT NULL);",
 ];
 
 /// What `PRAGMA auto_vacuum` says of a file whose free pages can be given back piece by piece.

@@ -5,8 +5,11 @@ use std::path::{Path, PathBuf};
 use asl::{Event, ExecutionType, Status, Timestamp};
 use parking_lot::Mutex;
 use rusqlite::{Connection, Row, params};
+use serde::de::DeserializeOwned;
 
-use super::{ActivityRow, ExecutionRow, MachineRow, Store, StoreError, open};
+use super::{
+    ActivityRow, AliasRow, ExecutionRow, MachineRow, Origin, Store, StoreError, VersionRow, open,
+};
 
 /// Connections that stay open while nobody reads.
 const KEPT: usize = 4;
@@ -82,6 +85,19 @@ pub struct ListedRow {
     pub stopped: Option<Timestamp>,
     /// Name of its status.
     pub status: String,
+    /// ARN of the version that runs, if its start named one.
+    pub version: Option<String>,
+    /// ARN of the alias that its start named.
+    pub alias: Option<String>,
+}
+
+/// What a list of a state machine's executions is narrowed to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Qualifier {
+    /// ARN of the version that they run.
+    Version(String),
+    /// ARN of the alias that their start named.
+    Alias(String),
 }
 
 /// Which executions are wanted, newest first.
@@ -89,6 +105,8 @@ pub struct ListedRow {
 pub struct Listing<'a> {
     /// ARN of a state machine, or of a Map Run.
     pub of: &'a str,
+    /// The version or the alias that they must have.
+    pub qualifier: Option<&'a Qualifier>,
     /// Name of a status that they must have.
     pub status: Option<&'a str>,
     /// Start and number of the execution that the wanted ones come after.
@@ -98,17 +116,19 @@ pub struct Listing<'a> {
 }
 
 impl Listing<'_> {
-    /// `?1` of, `?2` and `?3` after, `?4` limit, `?5` status.
+    /// `?1` of, `?2` and `?3` after, `?4` limit, `?5` status, `?6` version, `?7` alias.
     pub(super) fn sql(&self) -> &'static str {
         match self.status {
             None => {
-                "SELECT id, arn, machine, map_run, started, stopped, status FROM executions
+                "SELECT id, arn, machine, map_run, started, stopped, status, version, alias FROM executions
                  WHERE COALESCE(map_run, machine) = ?1 AND (started, id) < (?2, ?3)
+                   AND (?6 IS NULL OR version = ?6) AND (?7 IS NULL OR alias = ?7)
                  ORDER BY started DESC, id DESC LIMIT ?4"
             }
             Some(_) => {
-                "SELECT id, arn, machine, map_run, started, stopped, status FROM executions
+                "SELECT id, arn, machine, map_run, started, stopped, status, version, alias FROM executions
                  WHERE COALESCE(map_run, machine) = ?1 AND status = ?5 AND (started, id) < (?2, ?3)
+                   AND (?6 IS NULL OR version = ?6) AND (?7 IS NULL OR alias = ?7)
                  ORDER BY started DESC, id DESC LIMIT ?4"
             }
         }
@@ -134,7 +154,54 @@ impl Store {
                 kind: ExecutionType::parse(&row.get::<_, String>("kind")?).unwrap_or_default(),
                 role_arn: row.get("role_arn")?,
                 definition: row.get("definition")?,
+                configuration: json(row, "configuration")?,
                 revision: row.get("revision")?,
+                last_version: row.get::<_, i64>("last_version")?.cast_unsigned(),
+                deleting: row.get("deleting")?,
+                created: Timestamp(row.get("created")?),
+                updated: Timestamp(row.get("updated")?),
+            })
+        })
+    }
+
+    /// All versions, each with its state machine as it was then.
+    pub fn versions(&self) -> Result<Vec<(VersionRow, MachineRow)>, StoreError> {
+        let sql = "SELECT v.*, m.name, m.kind FROM versions AS v JOIN state_machines AS m ON m.arn = v.machine";
+        self.query(sql, [], |row| {
+            let created = Timestamp(row.get("created")?);
+            let version = VersionRow {
+                arn: row.get("arn")?,
+                machine: row.get("machine")?,
+                number: row.get::<_, i64>("number")?.cast_unsigned(),
+                description: row.get("description")?,
+                created,
+            };
+            let machine = MachineRow {
+                arn: version.machine.clone(),
+                name: row.get("name")?,
+                kind: ExecutionType::parse(&row.get::<_, String>("kind")?).unwrap_or_default(),
+                role_arn: row.get("role_arn")?,
+                definition: row.get("definition")?,
+                configuration: json(row, "configuration")?,
+                revision: row.get("revision")?,
+                last_version: version.number,
+                deleting: false,
+                created,
+                updated: created,
+            };
+            Ok((version, machine))
+        })
+    }
+
+    /// All aliases.
+    pub fn aliases(&self) -> Result<Vec<AliasRow>, StoreError> {
+        self.query("SELECT * FROM aliases", [], |row| {
+            Ok(AliasRow {
+                arn: row.get("arn")?,
+                machine: row.get("machine")?,
+                name: row.get("name")?,
+                description: row.get("description")?,
+                routes: json(row, "routes")?,
                 created: Timestamp(row.get("created")?),
                 updated: Timestamp(row.get("updated")?),
             })
@@ -197,16 +264,25 @@ impl Store {
                 started: Timestamp(row.get(4)?),
                 stopped: row.get::<_, Option<i64>>(5)?.map(Timestamp),
                 status: row.get(6)?,
+                version: row.get(7)?,
+                alias: row.get(8)?,
             })
         };
-        match listing.status {
-            None => self.query(listing.sql(), params![listing.of, started, id, limit], read),
-            Some(status) => self.query(
-                listing.sql(),
-                params![listing.of, started, id, limit, status],
-                read,
-            ),
-        }
+        let (version, alias) = match listing.qualifier {
+            None => (None, None),
+            Some(Qualifier::Version(arn)) => (Some(arn), None),
+            Some(Qualifier::Alias(arn)) => (None, Some(arn)),
+        };
+        let parameters = params![
+            listing.of,
+            started,
+            id,
+            limit,
+            listing.status,
+            version,
+            alias
+        ];
+        self.query(listing.sql(), parameters, read)
     }
 
     /// ARN of the execution whose Map Run that is.
@@ -257,10 +333,15 @@ impl Store {
         parameters: impl rusqlite::Params,
     ) -> Result<Vec<ExecutionRow>, StoreError> {
         let sql = format!(
-            "SELECT id, start, definition, parent, map_run, started, stopped, ending FROM executions {filter}"
+            "SELECT id, start, definition, parent, map_run, started, stopped, ending, version, alias, trace FROM executions {filter}"
         );
         let rows = self.query(&sql, parameters, |row| {
             let (start, ending): (String, Option<String>) = (row.get(1)?, row.get(7)?);
+            let origin = Origin {
+                version: row.get(8)?,
+                alias: row.get(9)?,
+                trace: row.get(10)?,
+            };
             let row = (
                 row.get(0)?,
                 row.get(2)?,
@@ -269,16 +350,17 @@ impl Store {
                 row.get(5)?,
                 row.get::<_, Option<i64>>(6)?,
             );
-            Ok((start, ending, row))
+            Ok((start, ending, origin, row))
         })?;
         let rows = rows.into_iter().map(
-            |(start, ending, (id, definition, parent, map_run, started, stopped))| {
+            |(start, ending, origin, (id, definition, parent, map_run, started, stopped))| {
                 Ok(ExecutionRow {
                     id,
                     start: serde_json::from_str(&start)?,
                     definition,
                     parent,
                     map_run,
+                    origin,
                     started: Timestamp(started),
                     stopped: stopped.map(Timestamp),
                     status: ending
@@ -288,4 +370,14 @@ impl Store {
         );
         rows.collect()
     }
+}
+
+/// A column that holds JSON.
+fn json<T: DeserializeOwned>(row: &Row<'_>, column: &str) -> rusqlite::Result<T> {
+    let text: String = row.get(column)?;
+    let unreadable = |error| {
+        let kind = rusqlite::types::Type::Text;
+        rusqlite::Error::FromSqlConversionFailure(0, kind, Box::new(error))
+    };
+    serde_json::from_str(&text).map_err(unreadable)
 }

@@ -28,6 +28,7 @@ fn row(id: i64, started: i64) -> ExecutionRow {
         definition: None,
         parent: None,
         map_run: None,
+        origin: Origin::default(),
         started: Timestamp(started),
         stopped: None,
         status: Status::Running,
@@ -76,6 +77,7 @@ impl Test {
     fn list(&self, of: &str, status: Option<&str>, after: Option<(i64, i64)>) -> Vec<i64> {
         let listing = Listing {
             of,
+            qualifier: None,
             status,
             after,
             limit: 2,
@@ -129,6 +131,7 @@ fn a_page_reads_its_own_rows_only() {
     ] {
         let listing = Listing {
             of: MACHINE,
+            qualifier: None,
             status,
             after: None,
             limit: 2,
@@ -154,6 +157,7 @@ async fn a_long_read_holds_up_neither_writers_nor_other_readers() {
     let work = move || {
         let listing = Listing {
             of: MACHINE,
+            qualifier: None,
             status: None,
             after: None,
             limit: 10,

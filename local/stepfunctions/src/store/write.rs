@@ -7,7 +7,9 @@ use std::sync::mpsc::{self, RecvTimeoutError};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-use super::{ActivityRow, ExecutionRow, MachineRow, StoreError, open, retention};
+use super::{
+    ActivityRow, AliasRow, ExecutionRow, MachineRow, StoreError, VersionRow, open, retention,
+};
 
 /// Time until writes that could not be committed are tried again.
 const RETRY: Duration = Duration::from_secs(1);
@@ -35,6 +37,10 @@ pub(super) enum Write {
     },
     PutMachine(Box<MachineRow>),
     DeleteMachine(String),
+    PutVersion(Box<(VersionRow, MachineRow)>),
+    DeleteVersion(String),
+    PutAlias(Box<AliasRow>),
+    DeleteAlias(String),
     PutActivity(ActivityRow),
     DeleteActivity(String),
     Tag {
@@ -185,8 +191,9 @@ fn apply(connection: &Connection, write: &Write) -> Result<(), StoreError> {
                 run("INSERT OR IGNORE INTO definitions (hash, text) VALUES (?1, ?2)", params![hash, text])?;
             }
             run(
-            "INSERT INTO executions (id, arn, machine, start, definition, parent, map_run, started, call, status)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            "INSERT INTO executions (id, arn, machine, start, definition, parent, map_run, started, call, status,
+                                     version, alias, trace)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
             params![
                 row.id,
                 &*row.start.arn,
@@ -197,7 +204,10 @@ fn apply(connection: &Connection, write: &Write) -> Result<(), StoreError> {
                 row.map_run,
                 row.started.0,
                 call,
-                row.status.name()
+                row.status.name(),
+                row.origin.version,
+                row.origin.alias,
+                row.origin.trace
             ],
             )
         }
@@ -213,26 +223,56 @@ fn apply(connection: &Connection, write: &Write) -> Result<(), StoreError> {
             "INSERT OR IGNORE INTO map_runs (arn, execution) VALUES (?1, ?2)",
             params![arn, execution],
         ),
-        Write::PutMachine(row) => run(
-            "INSERT OR REPLACE INTO state_machines (arn, name, kind, role_arn, definition, revision, created, updated)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        Write::PutMachine(row) => put_machine(connection, row),
+        Write::DeleteMachine(arn) => {
+            run("DELETE FROM state_machines WHERE arn = ?1", params![arn])?;
+            run("DELETE FROM versions WHERE machine = ?1", params![arn])?;
+            run("DELETE FROM aliases WHERE machine = ?1", params![arn])?;
+            run("DELETE FROM tags WHERE arn = ?1", params![arn])
+        }
+        Write::PutVersion(version) => {
+            let (row, machine) = &**version;
+            put_machine(connection, machine)?;
+            run(
+                "INSERT INTO versions
+                   (arn, machine, number, role_arn, definition, configuration, revision, description, created)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                params![
+                    row.arn,
+                    row.machine,
+                    row.number.cast_signed(),
+                    machine.role_arn,
+                    machine.definition,
+                    serde_json::to_string(&machine.configuration)?,
+                    machine.revision,
+                    row.description,
+                    row.created.0
+                ],
+            )
+        }
+        Write::DeleteVersion(arn) => run("DELETE FROM versions WHERE arn = ?1", params![arn]),
+        Write::PutAlias(row) => run(
+            "INSERT OR REPLACE INTO aliases (arn, machine, name, description, routes, created, updated)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             params![
                 row.arn,
+                row.machine,
                 row.name,
-                row.kind.name(),
-                row.role_arn,
-                row.definition,
-                row.revision,
+                row.description,
+                serde_json::to_string(&row.routes)?,
                 row.created.0,
                 row.updated.0
             ],
         ),
-        Write::DeleteMachine(arn) => run("DELETE FROM state_machines WHERE arn = ?1", params![arn]),
+        Write::DeleteAlias(arn) => run("DELETE FROM aliases WHERE arn = ?1", params![arn]),
         Write::PutActivity(row) => run(
             "INSERT OR IGNORE INTO activities (arn, name, created) VALUES (?1, ?2, ?3)",
             params![row.arn, row.name, row.created.0],
         ),
-        Write::DeleteActivity(arn) => run("DELETE FROM activities WHERE arn = ?1", params![arn]),
+        Write::DeleteActivity(arn) => {
+            run("DELETE FROM activities WHERE arn = ?1", params![arn])?;
+            run("DELETE FROM tags WHERE arn = ?1", params![arn])
+        }
         Write::Tag { arn, tags } => tags.iter().try_for_each(|(key, value)| {
             run("INSERT OR REPLACE INTO tags (arn, key, value) VALUES (?1, ?2, ?3)", params![arn, key, value])
         }),
@@ -244,4 +284,24 @@ fn apply(connection: &Connection, write: &Write) -> Result<(), StoreError> {
         Write::Shrink { pages } => retention::shrink(connection, *pages),
         Write::Nothing => Ok(()),
     }
+}
+
+fn put_machine(connection: &Connection, row: &MachineRow) -> Result<(), StoreError> {
+    let sql = "INSERT OR REPLACE INTO state_machines
+           (arn, name, kind, role_arn, definition, configuration, revision, last_version, deleting, created, updated)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
+    connection.prepare_cached(sql)?.execute(params![
+        row.arn,
+        row.name,
+        row.kind.name(),
+        row.role_arn,
+        row.definition,
+        serde_json::to_string(&row.configuration)?,
+        row.revision,
+        row.last_version.cast_signed(),
+        row.deleting,
+        row.created.0,
+        row.updated.0
+    ])?;
+    Ok(())
 }

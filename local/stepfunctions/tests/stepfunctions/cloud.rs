@@ -1,6 +1,6 @@
 //! A local cloud for one test, and the clients that talk to it.
 
-use aws_sdk_sfn::error::ProvideErrorMetadata as _;
+use aws_sdk_sfn::error::ProvideErrorMetadata;
 use aws_sdk_sfn::types::{HistoryEvent, StateMachineType};
 use serde_json::{Value, json};
 use stack::{Rule, RuleTarget, Stack};
@@ -10,6 +10,20 @@ use crate::support;
 pub use crate::support::{config, make_binaries, write_worker};
 
 pub const STATES: &str = "arn:aws:states:us-east-1:123456789012";
+
+pub const ROLE: &str = "arn:aws:iam::123456789012:role/states";
+
+/// A machine of one state with this result.
+pub fn pass(result: u32) -> Value {
+    json!({ "StartAt": "Pass", "States": { "Pass": { "Type": "Pass", "Result": result, "End": true } } })
+}
+
+/// The code of a refusal; empty for an answer.
+pub fn code<T, E: ProvideErrorMetadata>(answer: Result<T, E>) -> String {
+    let refused = answer.err();
+    let code = refused.as_ref().and_then(ProvideErrorMetadata::code);
+    code.unwrap_or_default().to_owned()
+}
 
 pub struct Test {
     pub cloud: Cloud,
@@ -78,9 +92,7 @@ impl Test {
             .create_state_machine()
             .name(name)
             .definition(definition.to_string());
-        let request = request
-            .role_arn("arn:aws:iam::123456789012:role/states")
-            .r#type(kind);
+        let request = request.role_arn(ROLE).r#type(kind);
         request.send().await.unwrap().state_machine_arn
     }
 

@@ -204,6 +204,12 @@ async fn a_database_of_before_there_were_versions_goes_on() {
     database(dir.path())
         .execute_batch(
             "DROP TABLE removed;
+             DROP TABLE map_runs;
+             DROP TABLE versions;
+             DROP TABLE aliases;
+             ALTER TABLE state_machines DROP COLUMN configuration;
+             ALTER TABLE state_machines DROP COLUMN last_version;
+             ALTER TABLE state_machines DROP COLUMN deleting;
              ALTER TABLE executions RENAME TO newer;
              CREATE TABLE executions (
                id INTEGER PRIMARY KEY, arn TEXT NOT NULL UNIQUE, machine TEXT NOT NULL, start TEXT NOT NULL,
@@ -244,4 +250,35 @@ async fn a_definition_that_is_missing_is_named() {
         cause.contains("is missing in the history database"),
         "{cause}"
     );
+}
+
+#[tokio::test]
+async fn a_child_that_cannot_be_recorded_is_started_when_it_can() {
+    let dir = folder();
+    let server = Server::start(dir.path());
+    let activity = server.activity().await;
+    let processor = json!({
+        "ProcessorConfig": { "Mode": "DISTRIBUTED", "ExecutionType": "STANDARD" },
+        "StartAt": "Work", "States": { "Work": { "Type": "Task", "Resource": activity, "End": true } },
+    });
+    let map = json!({ "Type": "Map", "ItemProcessor": processor, "End": true });
+    let definition = json!({ "StartAt": "Map", "States": { "Map": map } });
+    let machine = server.machine(&definition).await;
+    let execution = server.execution(&machine, &json!([1])).await;
+    server.fetch(&activity).await;
+    server.kill();
+    // As if the kill had come just before the child was recorded.
+    let database = database(dir.path());
+    let child = "SELECT id FROM executions WHERE parent IS NOT NULL";
+    let events = format!("DELETE FROM events WHERE execution IN ({child})");
+    assert!(database.execute(&events, []).unwrap() > 0);
+    let forget = "DELETE FROM executions WHERE parent IS NOT NULL";
+    assert_eq!(database.execute(forget, []).unwrap(), 1);
+    drop(database);
+
+    let server = Server::start_without_space(dir.path());
+    server.fill_disk(false);
+    let token = server.fetch(&activity).await;
+    server.succeed(&token, "7").await;
+    assert_eq!(server.output(&execution).await, json!([7]));
 }

@@ -2,11 +2,7 @@ use aws_sdk_sfn::error::ProvideErrorMetadata;
 use aws_sdk_sfn::types::{StateMachineType, Tag};
 use serde_json::{Value, json};
 
-use crate::cloud::{STATES, Test};
-
-fn pass(result: u32) -> Value {
-    json!({ "StartAt": "Pass", "States": { "Pass": { "Type": "Pass", "Result": result, "End": true } } })
-}
+use crate::cloud::{STATES, Test, pass};
 
 #[tokio::test]
 async fn machines_are_created_updated_listed_and_deleted() {

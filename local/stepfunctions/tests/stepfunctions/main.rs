@@ -9,8 +9,10 @@ mod executions;
 mod integrations;
 mod machines;
 mod map_runs;
+mod members;
 mod recovery;
 mod repeated;
 mod server;
 #[path = "../../../cloud/tests/support/mod.rs"]
 mod support;
+mod versions;

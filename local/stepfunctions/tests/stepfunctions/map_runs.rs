@@ -113,6 +113,52 @@ async fn a_listing_of_a_bucket_gives_items() {
 }
 
 #[tokio::test]
+async fn listed_and_unloaded_objects_give_what_they_hold() {
+    let test = Test::start().await;
+    test.put("parts/", "").await;
+    test.put("parts/1", "{\"n\":1}\n{\"n\":2}\n").await;
+    test.put("parts/2", "{\"n\":3}\n{\"n\":4}\n").await;
+    let manifest = "s3://bucket/parts/2\ns3://bucket/parts/1\n";
+    test.put("query-manifest.csv", manifest).await;
+    let readers = [
+        (
+            "listed",
+            json!({
+                "Resource": "arn:aws:states:::s3:listObjectsV2",
+                "ReaderConfig": { "InputType": "JSONL", "Transformation": "LOAD_AND_FLATTEN", "MaxItems": 3 },
+                "Parameters": { "Bucket": "bucket", "Prefix": "parts/" },
+            }),
+            json!([2, 4, 6]),
+        ),
+        (
+            "unloaded",
+            json!({
+                "Resource": "arn:aws:states:::s3:getObject",
+                "ReaderConfig": { "InputType": "JSONL", "ManifestType": "ATHENA_DATA" },
+                "Parameters": { "Bucket": "bucket", "Key": "query-manifest.csv" },
+            }),
+            json!([6, 8, 2, 4]),
+        ),
+    ];
+    for (name, reader, outputs) in readers {
+        let definition = distributed(double(), &json!({ "ItemReader": reader }));
+        let machine = test.machine(name, &definition).await;
+        let ended = test.run(&machine, &json!({})).await;
+        assert_eq!(ended.output(), Some(outputs), "{name}: {:?}", ended.cause());
+    }
+    // What would change the items is not dropped in silence.
+    let reader = json!({
+        "Resource": "arn:aws:states:::s3:getObject",
+        "Parameters": { "Bucket": "bucket", "Key": "parts/1", "VersionId": "7" },
+    });
+    let definition = distributed(double(), &json!({ "ItemReader": reader }));
+    let machine = test.machine("version", &definition).await;
+    let ended = test.run(&machine, &json!({})).await;
+    assert_eq!(ended.error(), Some("States.ItemReaderFailed"));
+    assert!(ended.cause().unwrap().contains("VersionId"));
+}
+
+#[tokio::test]
 async fn what_cannot_be_read_fails_by_name() {
     let test = Test::start().await;
     let definition = distributed(

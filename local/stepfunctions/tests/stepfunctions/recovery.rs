@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::cloud::write_worker;
+use crate::cloud::{code, write_worker};
 use crate::server::{Server, folder, pipe, reader_of};
 
 /// A worker that leaves a line, goes on until it is let go, and answers its token.
@@ -183,4 +183,53 @@ async fn jobs_that_nobody_asks_for_again_run_after_an_orderly_stop() {
         4,
         "each was started once before and once after"
     );
+}
+
+#[tokio::test]
+async fn a_map_run_of_express_children_is_known_after_a_restart() {
+    let dir = folder();
+    let server = Server::start(dir.path());
+    let choice = json!({ "Variable": "$", "NumericGreaterThan": 3, "Next": "Fail" });
+    let processor = json!({
+        "ProcessorConfig": { "Mode": "DISTRIBUTED", "ExecutionType": "EXPRESS" },
+        "StartAt": "Which", "States": {
+            "Which": { "Type": "Choice", "Choices": [choice], "Default": "Pass" },
+            "Pass": { "Type": "Pass", "End": true },
+            "Fail": { "Type": "Fail", "Error": "Own.Error" },
+        },
+    });
+    let definition = json!({ "StartAt": "Map", "States": { "Map": {
+        "Type": "Map", "ItemProcessor": processor, "MaxConcurrency": 2, "ToleratedFailurePercentage": 50, "End": true,
+    } } });
+    let machine = server.machine(&definition).await;
+    let execution = server.execution(&machine, &json!([1, 2, 3, 4])).await;
+    server.output(&execution).await;
+    let runs = async |server: &Server| {
+        let runs = server.sfn.list_map_runs().execution_arn(&execution);
+        let arn = runs.send().await.unwrap().map_runs.remove(0).map_run_arn;
+        let run = server.sfn.describe_map_run().map_run_arn(arn);
+        run.send().await.unwrap()
+    };
+    let before = runs(&server).await;
+    server.kill();
+    let server = Server::start(dir.path());
+    let after = runs(&server).await;
+    assert_eq!(
+        (&after.execution_counts, &after.item_counts, after.stop_date),
+        (
+            &before.execution_counts,
+            &before.item_counts,
+            before.stop_date
+        )
+    );
+    let counts = before.execution_counts.unwrap();
+    assert_eq!((counts.total, counts.succeeded, counts.failed), (4, 3, 1));
+    assert_eq!(before.status.as_str(), "SUCCEEDED");
+    assert_eq!(
+        (before.max_concurrency, before.tolerated_failure_percentage),
+        (2, 50.0)
+    );
+    let unknown = server.sfn.describe_map_run();
+    let unknown = unknown.map_run_arn(format!("{}x", before.map_run_arn));
+    assert_eq!(code(unknown.send().await), "ResourceNotFound");
 }

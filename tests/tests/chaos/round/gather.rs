@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use aws_sdk_sfn::types::ExecutionStatus;
+use aws_sdk_sfn::types::{ExecutionListItem, ExecutionStatus};
 use serde_json::json;
 
 use super::{LOOK, Round};
@@ -113,11 +113,20 @@ impl Round<'_> {
         scenario: &Scenario,
     ) -> Result<BTreeMap<String, usize>, aws_sdk_sfn::Error> {
         let sfn = &self.client.sfn;
-        let list = sfn
-            .list_executions()
-            .state_machine_arn(self.machine(scenario));
-        let listed: Result<Vec<_>, _> = list.into_paginator().items().send().collect().await;
-        let listed = listed?;
+        // Those that were started by others may outlive them.
+        let begun = Instant::now();
+        let listed = loop {
+            let list = sfn
+                .list_executions()
+                .state_machine_arn(self.machine(scenario));
+            let listed: Result<Vec<_>, _> = list.into_paginator().items().send().collect().await;
+            let listed = listed?;
+            let runs = |one: &ExecutionListItem| *one.status() == ExecutionStatus::Running;
+            if !listed.iter().any(runs) || begun.elapsed() > STILL {
+                break listed;
+            }
+            tokio::time::sleep(LOOK * 10).await;
+        };
         let mut counted = BTreeMap::new();
         let mut count = |what: &str, more: i64| {
             *counted

@@ -33,6 +33,7 @@ pub(super) fn problem(code: &str, location: &str, message: impl Into<String>) ->
         message: message.into(),
         location: location.to_string(),
         suggestion: None,
+        position: None,
     })
 }
 

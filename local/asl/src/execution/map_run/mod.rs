@@ -248,6 +248,7 @@ impl Execution {
             state_machine_name: Arc::clone(&run.machine),
             kind: distributed.execution_type,
             input: input.clone(),
+            input_text: None,
             seed,
             limits: self.about.limits,
         };

@@ -139,3 +139,56 @@ impl MapRunReport {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn report() -> MapRunReport {
+        MapRunReport {
+            arn: "arn".into(),
+            started: Timestamp(1),
+            stopped: None,
+            status: MapRunStatus::Running,
+            max_concurrency: 0,
+            tolerated_count: 0,
+            tolerated_percentage: 0.0,
+            items: MapRunCounts::default(),
+            executions: MapRunCounts::default(),
+        }
+    }
+
+    #[test]
+    fn items_are_counted_with_the_child_that_has_them() {
+        let mut run = report();
+        run.plan(5, 3);
+        run.begin(2);
+        run.begin(2);
+        let failed = Status::Failed {
+            error: None,
+            cause: None,
+        };
+        run.end(2, &failed);
+        let counts = |counts: MapRunCounts| (counts.pending, counts.running, counts.failed);
+        assert_eq!(counts(run.items), (1, 2, 2));
+        assert_eq!(counts(run.executions), (1, 1, 1));
+        run.close(MapRunStatus::Failed, Timestamp(2));
+        assert_eq!((run.items.total(), run.executions.total()), (5, 3));
+        assert_eq!((run.items.aborted, run.executions.aborted), (2, 1));
+        // It is over once only.
+        run.close(MapRunStatus::Aborted, Timestamp(3));
+        assert_eq!(run.status, MapRunStatus::Failed);
+        assert_eq!(run.stopped, Some(Timestamp(2)));
+    }
+
+    #[test]
+    fn what_is_written_is_what_has_ended() {
+        let mut run = report();
+        run.plan(2, 2);
+        run.begin(1);
+        let output = crate::value::Value::Null;
+        run.end(1, &Status::Succeeded { output });
+        run.written();
+        assert_eq!(run.items.results_written, 1);
+    }
+}

@@ -103,6 +103,15 @@ fn indefinite_paths_give_the_list_of_matches() {
             "$.store.book[?(@['tags'] subsetof ['war','old','x'])].title",
             r#"["Sword"]"#,
         ),
+        ("$.store.book[?(@.author==Rees)].title", r#"["Sayings"]"#),
+        (
+            "$.store.book[?(Rees == @.author && @.price < 10)].title",
+            r#"["Sayings"]"#,
+        ),
+        (
+            "$.store.book[?(@.author in [Rees, 'No one', no_one-else])].title",
+            r#"["Sayings"]"#,
+        ),
         ("$.numbers[?(@ == 1)]", r#"[1,"1"]"#),
         ("$.numbers[?(@ >= 2)]", "[2.0,3]"),
         ("$.store.bicycle[?(@.color == 'red')].price", "[19.95]"),
@@ -151,6 +160,19 @@ fn a_miss_says_why_in_jayways_words() {
 }
 
 #[test]
+fn a_path_may_end_in_spaces() {
+    assert_eq!(select("$.limit "), Ok(parse("10")));
+    assert_eq!(select("$.store.bicycle.color  "), Ok(parse(r#""red""#)));
+    assert_eq!(
+        ReferencePath::compile("$.a ")
+            .unwrap()
+            .insert(parse("{}"), parse("9")),
+        Ok(parse(r#"{"a":9}"#))
+    );
+    assert!(Path::compile("$ ").unwrap().is_whole_input());
+}
+
+#[test]
 fn errors_carry_awss_sentences() {
     let fixture = Fixture::new(r#"{"a":1}"#);
     let path = Path::compile("$.b").unwrap();
@@ -196,6 +218,10 @@ fn what_is_not_a_path_is_refused() {
         "$[99999999999999999999]",
         "$['a' 'b']",
         "$[?()]",
+        "$[?(word)]",
+        "$[?(@.a == one two)]",
+        " $.a",
+        "$.a\n",
         "$.a..",
         "@.a",
         &nested,

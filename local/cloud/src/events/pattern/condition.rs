@@ -376,7 +376,7 @@ fn comparable(number: &Number) -> Option<f64> {
 }
 
 /// Whether text matches a glob in which `*` stands for any characters and `\` takes away its meaning.
-pub(crate) fn glob(pattern: &str, text: &str) -> bool {
+pub(super) fn glob(pattern: &str, text: &str) -> bool {
     let mut tokens = Vec::new();
     let mut chars = pattern.chars();
     while let Some(c) = chars.next() {

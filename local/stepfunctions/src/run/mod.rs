@@ -4,7 +4,10 @@
 //! mailbox unattended starts a task that drains it: write the events to the log, apply them, carry
 //! out the commands. An execution that only waits has no task and no channel, just this struct.
 
-use std::collections::HashMap;
+mod in_flight;
+mod mailbox;
+
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -18,14 +21,11 @@ use tokio::task::AbortHandle;
 
 use cloud::work::Busy;
 
-use crate::clock::Wake;
 use crate::engine::Engine;
 use crate::evaluators::Account;
 use crate::runs::Claim;
+use crate::store::Origin;
 use crate::subscribers::ExecutionEvent;
-
-/// Time until a log that could not be written is tried again.
-const RETRY: Duration = Duration::from_secs(1);
 
 /// How long a start waits for the first states, so that whoever has started an execution finds it begun.
 const SOON: Duration = Duration::from_millis(20);
@@ -38,6 +38,8 @@ pub struct Run {
     pub start: Start,
     /// Parent execution of a Distributed Map's child.
     pub parent: Option<Parent>,
+    /// What its start named besides.
+    pub origin: Origin,
     /// When it started.
     pub started: Timestamp,
     /// Whether its log is kept: Standard executions' are.
@@ -79,6 +81,8 @@ struct State {
     tasks: HashMap<TaskId, InFlight>,
     timers: HashMap<TimerId, Timestamp>,
     children: HashMap<ChildId, Weak<Run>>,
+    /// Children that are to stop and are not there yet.
+    called_off: HashSet<ChildId>,
 }
 
 /// An event on its way to the log.
@@ -122,6 +126,8 @@ pub struct Parts {
     pub start: Start,
     /// Parent of a Distributed Map's child.
     pub parent: Option<Parent>,
+    /// What its start named besides.
+    pub origin: Origin,
     /// When it started.
     pub started: Timestamp,
     /// Whether its log is kept.
@@ -155,11 +161,13 @@ impl Run {
             tasks: HashMap::new(),
             timers: HashMap::new(),
             children: HashMap::new(),
+            called_off: HashSet::new(),
         };
         let run = Arc::new(Run {
             id: parts.id,
             start: parts.start,
             parent: parts.parent,
+            origin: parts.origin,
             started: parts.started,
             durable: parts.durable,
             engine: Arc::downgrade(engine),
@@ -174,137 +182,6 @@ impl Run {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock()
-    }
-
-    /// Puts an event into the mailbox.
-    pub fn post(self: &Arc<Run>, event: Event) {
-        self.deliver(event, None);
-    }
-
-    /// Puts an event into the mailbox and waits until it is in the log and has had its effect.
-    pub async fn post_durably(self: &Arc<Run>, event: Event) -> Posted {
-        let (sender, answer) = oneshot::channel();
-        self.deliver(event, Some(sender));
-        answer.await.unwrap_or(Posted::Late)
-    }
-
-    fn deliver(self: &Arc<Run>, event: Event, sender: Option<oneshot::Sender<Posted>>) {
-        let Some(engine) = self.engine.upgrade().filter(|engine| !engine.is_closed()) else {
-            return;
-        };
-        let mut state = self.lock();
-        if state.stopped.is_some() {
-            return;
-        }
-        state.inbox.push(Letter { event, sender });
-        if !state.attended {
-            state.attended = true;
-            drop(state);
-            let (busy, run) = (engine.clock.busy(), self.clone());
-            engine
-                .runtime
-                .clone()
-                .spawn(async move { run.attend(&engine, busy).await });
-        }
-    }
-
-    /// Leaves the mailbox to whoever posts next, or to a task if something has come in.
-    pub fn release(self: &Arc<Run>, engine: &Arc<Engine>, busy: Busy) {
-        let mut state = self.lock();
-        if state.inbox.is_empty() {
-            state.attended = false;
-            return;
-        }
-        drop(state);
-        let (engine, run) = (engine.clone(), self.clone());
-        engine
-            .runtime
-            .clone()
-            .spawn(async move { run.attend(&engine, busy).await });
-    }
-
-    /// Drains the mailbox until it is empty. What cannot be written now is tried again until it can.
-    async fn attend(self: &Arc<Run>, engine: &Arc<Engine>, _busy: Busy) {
-        while let Some(batch) = self.take_inbox(engine) {
-            if self.durable
-                && let Err(error) = engine
-                    .store
-                    .append(self.id, batch.first, &batch.events)
-                    .await
-            {
-                self.stand_still(batch, error.to_string().into());
-                tokio::time::sleep(RETRY).await;
-                continue;
-            }
-            let (events, answers) = self.note_all(batch);
-            let Some(commands) = self.evaluate(engine, move |run| run.apply(events)).await else {
-                return;
-            };
-            self.settle(engine, commands);
-            for (sender, posted) in answers {
-                // The sender may have gone; the event stands.
-                let _ = sender.send(posted);
-            }
-        }
-    }
-
-    fn take_inbox(&self, engine: &Engine) -> Option<Batch> {
-        let mut state = self.lock();
-        if state.inbox.is_empty() || state.stopped.is_some() || engine.is_closed() {
-            state.attended = false;
-            return None;
-        }
-        let now = engine.clock.now().max(state.last);
-        state.last = now;
-        let letters = std::mem::take(&mut state.inbox).into_iter();
-        let (events, senders): (Vec<_>, Vec<_>) = letters
-            .map(|letter| ((letter.event, now), letter.sender))
-            .unzip();
-        let first = state.next_seq;
-        state.next_seq += events.len() as i64;
-        Some(Batch {
-            first,
-            events,
-            senders,
-        })
-    }
-
-    /// Takes back what could not be written: who waits for an answer is refused, the rest stays in
-    /// the mailbox.
-    fn stand_still(&self, batch: Batch, reason: Arc<str>) {
-        let mut state = self.lock();
-        state.next_seq = batch.first;
-        let mut kept = Vec::new();
-        for ((event, _), sender) in batch.events.into_iter().zip(batch.senders) {
-            match sender {
-                // The sender may have gone, which is as good as refused.
-                Some(sender) => drop(sender.send(Posted::Refused(reason.clone()))),
-                None => kept.push(Letter {
-                    event,
-                    sender: None,
-                }),
-            }
-        }
-        if !kept.is_empty() && state.stands_still.is_none() {
-            tracing::error!(execution = %self.start.arn, %reason, "the execution stands still");
-            state.stands_still = Some(reason);
-        }
-        kept.append(&mut state.inbox);
-        state.inbox = kept;
-    }
-
-    /// Lets go of what the events end; the events, and what is to be told of them.
-    fn note_all(&self, batch: Batch) -> (Vec<(Event, Timestamp)>, Vec<Answer>) {
-        let mut state = self.lock();
-        if state.stands_still.take().is_some() {
-            tracing::info!(execution = %self.start.arn, "the execution goes on");
-        }
-        let mut answers = Vec::new();
-        for ((event, _), sender) in batch.events.iter().zip(batch.senders) {
-            let heard = self.note(&mut state, event);
-            answers.extend(sender.map(|sender| (sender, heard)));
-        }
-        (batch.events, answers)
     }
 
     /// Lets the interpreter work where that holds up nobody; none if it panicked.
@@ -322,28 +199,6 @@ impl Run {
             tracing::error!(execution = %self.start.arn, "the interpreter has failed; the execution stands still");
         }
         commands
-    }
-
-    /// Lets go of what the event ends. Of two answers to one task only the first is heard.
-    fn note(&self, state: &mut State, event: &Event) -> Posted {
-        let known = match event {
-            Event::TaskSucceeded { id, .. }
-            | Event::TaskFailed { id, .. }
-            | Event::ItemsRead { id, .. }
-            | Event::ResultsWritten { id, .. } => {
-                let done = state.tasks.remove(id);
-                let known = done.is_some();
-                self.forget_token(done);
-                known
-            }
-            Event::TaskStarted { id, .. }
-            | Event::TaskSubmitted { id, .. }
-            | Event::TaskHeartbeat { id } => state.tasks.contains_key(id),
-            Event::TimerFired { id } => state.timers.remove(id).is_some(),
-            Event::ChildFinished { id, .. } => state.children.remove(id).is_some(),
-            Event::Stop { .. } => true,
-        };
-        if known { Posted::Heard } else { Posted::Late }
     }
 
     fn interpreter(&self) -> MutexGuard<'_, Option<Execution>> {
@@ -414,30 +269,38 @@ impl Run {
             // An evaluation may have outlasted the service. The next start finds all this in the log.
             return;
         }
-        self.publish(engine);
-        if matches!(self.status(), Status::Running) {
+        let doomed = self.publish(engine);
+        if !matches!(self.status(), Status::Running) {
+            self.end(engine);
+        } else if doomed {
+            // What the state asks for is not begun.
+            self.post(Event::Stop {
+                error: None,
+                cause: None,
+            });
+        } else {
             commands
                 .into_iter()
                 .for_each(|command| engine.perform(self, command));
-        } else {
-            self.end(engine);
         }
     }
 
-    fn publish(&self, engine: &Engine) {
+    /// Tells of what is new; whether the execution is to end here.
+    fn publish(&self, engine: &Engine) -> bool {
         let mut state = self.lock();
         let news = state.published..state.history.len();
         state.published = news.end;
-        self.keep_map_runs(engine, &state.history[news.clone()]);
-        if engine.subscribers.is_empty() {
-            return;
+        let news = &state.history[news];
+        self.keep_map_runs(engine, news);
+        if !engine.subscribers.is_empty() {
+            for event in news {
+                engine.subscribers.send(&ExecutionEvent {
+                    execution_arn: self.start.arn.to_string(),
+                    event: event.to_json().into(),
+                });
+            }
         }
-        for event in &state.history[news] {
-            engine.subscribers.send(&ExecutionEvent {
-                execution_arn: self.start.arn.to_string(),
-                event: event.to_json().into(),
-            });
-        }
+        engine.is_doomed(self, news)
     }
 
     /// Keeps which Map Runs are of this execution. Not awaited: the log already implies it, recovery finds it again.
@@ -493,67 +356,18 @@ impl Run {
             });
         }
         engine.runs.finished(self);
+        engine.has_ended(self);
         self.ended.notify_waiters();
+    }
+
+    /// Whether it is one of this state machine's.
+    pub fn is_of(&self, machine: &str) -> bool {
+        *self.start.state_machine_arn == *machine
     }
 
     /// Number by which the clock tells executions apart.
     pub fn number(&self) -> u64 {
         self.id.unsigned_abs()
-    }
-
-    /// Notes a task in flight. `work` is called under the lock, so its end cannot be missed.
-    pub fn track(
-        &self,
-        id: TaskId,
-        token: Option<Arc<str>>,
-        work: impl FnOnce() -> Option<AbortHandle>,
-    ) {
-        let mut state = self.lock();
-        if state.stopped.is_none() {
-            let work = work();
-            state.tasks.insert(id, InFlight { token, work });
-        }
-    }
-
-    /// Stops what can be stopped of a task that is no longer wanted.
-    pub fn cancel(&self, id: TaskId) {
-        let task = self.lock().tasks.remove(&id);
-        if let Some(work) = task.as_ref().and_then(|task| task.work.as_ref()) {
-            work.abort();
-        }
-        self.forget_token(task);
-    }
-
-    /// Arms a timer.
-    pub fn start_timer(self: &Arc<Run>, engine: &Engine, id: TimerId, at: Timestamp) {
-        self.lock().timers.insert(id, at);
-        let wake: Arc<dyn Wake> = self.clone();
-        engine
-            .clock
-            .start(self.number(), id, at, Arc::downgrade(&wake));
-    }
-
-    /// Disarms a timer.
-    pub fn cancel_timer(&self, engine: &Engine, id: TimerId) {
-        if let Some(at) = self.lock().timers.remove(&id) {
-            engine.clock.cancel(self.number(), id, at);
-        }
-    }
-
-    /// Notes a child execution.
-    pub fn adopt(&self, id: ChildId, child: &Arc<Run>) {
-        self.lock().children.insert(id, Arc::downgrade(child));
-    }
-
-    /// Stops a child execution.
-    pub fn stop_child(&self, id: ChildId) {
-        let child = self.lock().children.get(&id).and_then(Weak::upgrade);
-        if let Some(child) = child {
-            child.post(Event::Stop {
-                error: None,
-                cause: None,
-            });
-        }
     }
 
     /// That of its children is the same.
@@ -614,11 +428,5 @@ impl Run {
         for task in state.tasks.drain().filter_map(|(_, task)| task.work) {
             task.abort();
         }
-    }
-}
-
-impl Wake for Run {
-    fn fire(self: Arc<Self>, timer: TimerId) {
-        self.post(Event::TimerFired { id: timer });
     }
 }
