@@ -157,7 +157,7 @@ impl<'a> Generator<'a> {
                 );
             }
             (Value::Number(_), _) => {
-                variants.extend(bounds(schema, 0.01).into_iter().map(|bound| json!(bound)))
+                variants.extend(bounds(schema, 0.01).into_iter().map(|bound| json!(bound)));
             }
             _ => {}
         }

@@ -63,10 +63,10 @@ pub(super) fn build(definition: &Definition) -> (Vec<TableRow>, Vec<Finding>) {
             for (_, observation) in &run.observations {
                 match observation.seen {
                     Seen::Retrier { index, .. } => {
-                        _ = fired.insert(Item::Retry(observation.state.to_string(), index))
+                        _ = fired.insert(Item::Retry(observation.state.to_string(), index));
                     }
                     Seen::Catcher { index } => {
-                        _ = fired.insert(Item::Catch(observation.state.to_string(), index))
+                        _ = fired.insert(Item::Catch(observation.state.to_string(), index));
                     }
                     _ => {}
                 }
