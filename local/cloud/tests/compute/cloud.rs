@@ -122,7 +122,7 @@ impl Cloud {
                 let path = entry.unwrap().path();
                 if path.is_dir() {
                     folders.push(path);
-                } else {
+                } else if path.extension().is_some_and(|extension| extension == "log") {
                     text.push_str(&std::fs::read_to_string(path).unwrap());
                 }
             }
