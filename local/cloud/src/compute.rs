@@ -84,7 +84,12 @@ impl Compute {
             }
         })?;
         let logs = Logs::new(local.data_dir.join("logs"));
-        let processes = Processes::default();
+        let notes = local.data_dir.join("processes");
+        let processes =
+            Processes::noted_in(notes.clone()).map_err(|source| ComputeError::Data {
+                path: notes.display().to_string(),
+                source,
+            })?;
         let meter = Meter::default();
         let lambda = Lambda::new(
             local.clone(),

@@ -4,11 +4,12 @@
 //! and a supervisor task waits for it: its end is known at once, nobody polls.
 //!
 //! A process with a [`Record`] outlives a crash of the local cloud: the next one finds it, or how
-//! it ended, by the record. An orderly end stops it, and the next one starts it again.
+//! it ended, by the record. An orderly end stops it, and the next one starts it again. A process
+//! without one is ended by the next local cloud if a crash of this one has left it.
 
 use std::io;
 use std::os::unix::process::ExitStatusExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,10 +24,13 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
 use crate::logs::LogStream;
+use crate::private;
 use crate::work::Work;
 use stack::Env;
 
+mod note;
 mod record;
+use note::Note;
 use record::Found;
 pub use record::Record;
 
@@ -106,6 +110,8 @@ pub struct Processes {
     pub work: Work,
     supervisors: Arc<Mutex<JoinSet<()>>>,
     phase: watch::Sender<Phase>,
+    /// Where processes without a record are noted.
+    notes: Option<Arc<Path>>,
 }
 
 /// A running child. Clones refer to the same process; dropping them does not stop it.
@@ -118,6 +124,16 @@ pub struct Process {
 }
 
 impl Processes {
+    /// Ends what a killed local cloud has left behind, by its notes in `folder`, and notes there what it starts itself.
+    pub fn noted_in(folder: PathBuf) -> io::Result<Self> {
+        private::create_dir_all(&folder)?;
+        note::end_all(&folder)?;
+        Ok(Processes {
+            notes: Some(folder.into()),
+            ..Processes::default()
+        })
+    }
+
     /// Whether all children are being stopped.
     pub fn is_closing(&self) -> bool {
         *self.phase.borrow() == Phase::Closing
@@ -162,7 +178,7 @@ impl Processes {
             Some(Found::Running { pid, since }) => {
                 spec.timeout = spec.timeout.map(|limit| limit.saturating_sub(since));
                 let running = Running::adopt(pid, spec.record.as_ref())?;
-                return Ok(self.supervise(&mut supervisors, running, pid, spec));
+                return Ok(self.supervise(&mut supervisors, running, pid, spec, None));
             }
         }
         let (program, args) = match &spec.record {
@@ -183,7 +199,11 @@ impl Processes {
             .id()
             .and_then(|id| Pid::from_raw(i32::try_from(id).ok()?))
             .ok_or_else(|| io::Error::other("the process has no id"))?;
-        Ok(self.supervise(&mut supervisors, Running::Child(child), pid, spec))
+        let unrecorded = self.notes.as_deref().filter(|_| spec.record.is_none());
+        let note = unrecorded
+            .map(|folder| Note::write(folder, pid))
+            .transpose()?;
+        Ok(self.supervise(&mut supervisors, Running::Child(child), pid, spec, note))
     }
 
     fn supervisors(&self) -> MutexGuard<'_, JoinSet<()>> {
@@ -196,6 +216,7 @@ impl Processes {
         running: Running,
         pid: Pid,
         spec: Spec,
+        note: Option<Note>,
     ) -> Process {
         let (stop, stops) = mpsc::unbounded_channel();
         let (exited, exit) = watch::channel(None);
@@ -205,6 +226,7 @@ impl Processes {
             stops,
             phase: self.phase.subscribe(),
             spec,
+            _note: note,
         };
         while supervisors.try_join_next().is_some() {}
         supervisors.spawn(async move {
@@ -354,6 +376,8 @@ struct Supervisor {
     stops: mpsc::UnboundedReceiver<(Cause, Duration)>,
     phase: watch::Receiver<Phase>,
     spec: Spec,
+    /// Taken back after the group is killed: fields are dropped in their order.
+    _note: Option<Note>,
 }
 
 impl Supervisor {

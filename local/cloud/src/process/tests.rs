@@ -159,3 +159,28 @@ impl Bench {
         panic!("no {text} in the log: {}", self.logged());
     }
 }
+
+#[tokio::test]
+async fn a_process_that_a_killed_local_cloud_left_is_ended_by_the_next() {
+    let mut bench = bench();
+    let notes = bench.dir.path().join("notes");
+    bench.processes = Processes::noted_in(notes.clone()).unwrap();
+    let left = bench.sh("sleep 60", |_| {});
+    let pid = left.pid().unwrap().to_string();
+    // A later process that was given the id of a noted one is not it.
+    let other = bench.sh("sleep 60", |_| {});
+    let others = notes.join(other.pid().unwrap().to_string());
+    std::fs::write(&others, "another boot 1").unwrap();
+
+    let next = Processes::noted_in(notes.clone()).unwrap();
+    assert_eq!(left.exited().await.signal, Some(9));
+    assert_eq!(other.exit(), None);
+    assert_eq!(std::fs::read_dir(&notes).unwrap().count(), 0);
+
+    bench.processes = next;
+    let own = bench.sh("true", |_| {});
+    assert_eq!(own.exited().await.code, 0);
+    bench.processes.shutdown().await;
+    assert!(!notes.join(pid).exists());
+    assert_eq!(std::fs::read_dir(&notes).unwrap().count(), 0);
+}
