@@ -105,6 +105,8 @@ pub struct Task {
 /// Where a Distributed Map finds its items.
 #[derive(Clone, Debug)]
 pub struct ItemReader {
+    /// The Map state's name.
+    pub state: Arc<str>,
     /// `s3:getObject` or `s3:listObjectsV2`.
     pub resource: Resource,
     /// Evaluated: `{"Bucket": …, "Key": …}` or `{"Bucket": …, "Prefix": …}`.
@@ -117,6 +119,8 @@ pub struct ItemReader {
 /// Where a Distributed Map puts its results.
 #[derive(Clone, Debug)]
 pub struct ResultWriter {
+    /// The Map state's name.
+    pub state: Arc<str>,
     /// `s3:putObject`.
     pub resource: Resource,
     /// Evaluated: `{"Bucket": …, "Prefix": …}`.

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 
-use crate::{ClockMode, Description, Durability, ExecutionEvent, Sfn, SfnError};
+use crate::{ClockMode, Description, Durability, ExecutionEvent, Outside, Sfn, SfnError};
 use cloud::compute::{Compute, ComputeError};
 use cloud::config::{Limits, Local};
 use cloud::error::ServiceError;
@@ -47,6 +47,8 @@ pub struct Config {
     pub durability: Durability,
     /// How long ended executions are kept; none for as long as the folder is there.
     pub keep: Option<Duration>,
+    /// What answers calls of states in place of the local services.
+    pub outside: Option<Arc<dyn Outside>>,
 }
 
 impl Config {
@@ -62,6 +64,7 @@ impl Config {
             clock: ClockMode::Real,
             durability: Durability::default(),
             keep: None,
+            outside: None,
         }
     }
 }
@@ -157,6 +160,7 @@ impl Cloud {
             clock,
             durability,
             keep,
+            outside,
         } = config;
         let lock = lock_folder(&data_dir)?;
         let folder = data_dir.clone();
@@ -174,7 +178,7 @@ impl Cloud {
             limits,
         };
         let compute = Compute::start(local.clone(), &stack, faults)?;
-        let sfn = Sfn::open(compute.clone(), local, &stack, clock, durability).await?;
+        let sfn = Sfn::open(compute.clone(), local, &stack, clock, durability, outside).await?;
         // SQLite makes its files readable for all; those to come take the mode of the first.
         private::take(&folder, DATABASE).map_err(|source| CloudError::Data {
             path: folder,
@@ -262,9 +266,10 @@ impl Cloud {
         self.sfn.remove_ended(before).await
     }
 
-    /// Task states of a machine whose Resource cannot be called here, as `State: resource`.
-    pub fn unsupported(&self, machine_arn: &str) -> Result<Vec<String>, ServiceError> {
-        self.sfn.unsupported(machine_arn)
+    /// Resolves when nothing can happen any more by itself, which only the virtual clock can tell: what still runs
+    /// waits for a callback that nobody is there to make.
+    pub async fn stalled(&self) {
+        self.sfn.stalled().await;
     }
 
     /// Puts a local file into a bucket.

@@ -10,6 +10,7 @@ mod histories;
 mod integrations;
 mod launch;
 mod map_run;
+mod outside;
 mod recovery;
 mod registry;
 mod replay;
@@ -39,6 +40,8 @@ use stack::Stack;
 
 pub use clock::ClockMode;
 pub use facade::{Cloud, CloudError, Config, ExecutionDescription};
+pub use integrations::{CallSite, call_sites, unanswered};
+pub use outside::{Outside, OutsideCall, Purpose};
 pub use retention::{Removed, remove_ended};
 pub use store::{Durability, StoreError};
 pub use subscribers::ExecutionEvent;
@@ -86,6 +89,7 @@ pub struct Inner {
     runs: Runs,
     histories: Histories,
     subscribers: Subscribers,
+    outside: Option<Arc<dyn Outside>>,
     next_id: AtomicI64,
     recovered: SetOnce<()>,
     closed: AtomicBool,
@@ -133,6 +137,7 @@ impl Sfn {
         stack: &Stack,
         mode: ClockMode,
         durability: Durability,
+        outside: Option<Arc<dyn Outside>>,
     ) -> Result<Sfn, SfnError> {
         let store = Store::open(&local.data_dir.join(DATABASE), durability)?;
         let next_id = AtomicI64::new(store.last_id()? + 1);
@@ -149,6 +154,7 @@ impl Sfn {
             runs: Runs::default(),
             histories: Histories::default(),
             subscribers: Subscribers::default(),
+            outside,
             next_id,
             recovered: SetOnce::new(),
             closed: AtomicBool::new(false),
@@ -237,10 +243,10 @@ impl Sfn {
         self.inner.history(arn, render).await
     }
 
-    /// Task states of a machine whose Resource the local cloud cannot call, as `State: resource`.
-    pub fn unsupported(&self, machine_arn: &str) -> Result<Vec<String>, ServiceError> {
-        let machine = self.inner.machine(machine_arn)?;
-        Ok(integrations::unsupported(&machine.row.definition))
+    /// Resolves when nothing can happen any more by itself: on the virtual clock, with no timer set and nothing
+    /// going on. On the real clock somebody may always call, so it never does.
+    pub async fn stalled(&self) {
+        self.inner.clock.stalled().await;
     }
 
     /// Stops working; what runs is kept in the log and goes on at the next start.

@@ -2,10 +2,12 @@
 //! <https://docs.aws.amazon.com/step-functions/latest/dg/input-output-itemreader.html>
 
 use std::io::Read;
+use std::sync::Arc;
 
 use asl::{ItemReader, MapRunResults, Resource, ResultWriter, TaskError, Value, items, results};
 use bytes::Bytes;
 
+use super::outside::{OutsideCall, Purpose};
 use super::{Inner, integrations};
 use cloud::error::ServiceError;
 
@@ -20,15 +22,9 @@ pub async fn read_items(sfn: &Inner, reader: &ItemReader) -> Result<Vec<Value>, 
     };
     let bucket = text("Bucket");
     match action(&reader.resource) {
-        Some("listObjectsV2") => {
-            let objects = integrations::s3_objects(&sfn.compute.s3, bucket, text("Prefix")).await;
-            Ok(items::objects(
-                &reader.config,
-                objects.map_err(reader_failed)?,
-            ))
-        }
+        Some("listObjectsV2") => list(sfn, reader, bucket, text("Prefix")).await,
         Some("getObject") => {
-            let body = fetch(sfn, bucket, text("Key")).await?;
+            let body = fetch(sfn, reader, bucket, text("Key")).await?;
             let kind = reader.config.get("InputType").and_then(Value::as_str);
             match kind {
                 Some("MANIFEST") => read_manifest(sfn, reader, bucket, &body).await,
@@ -54,8 +50,63 @@ fn action(resource: &Resource) -> Option<&str> {
     }
 }
 
+/// What a Map asks of a service outside of this cloud.
+fn call(state: &Arc<str>, resource: &Resource, arguments: Value, purpose: Purpose) -> OutsideCall {
+    OutsideCall {
+        state: state.clone(),
+        resource: resource.clone(),
+        arguments,
+        purpose,
+        token: uuid::Uuid::new_v4().simple().to_string(),
+    }
+}
+
+async fn list(
+    sfn: &Inner,
+    reader: &ItemReader,
+    bucket: &str,
+    prefix: &str,
+) -> Result<Vec<Value>, TaskError> {
+    let ItemReader {
+        state,
+        resource,
+        arguments,
+        config,
+    } = reader;
+    if let Some(outside) = sfn.outside(state, resource) {
+        let call = call(state, resource, arguments.clone(), Purpose::Items);
+        let answer = outside.call(call).await?;
+        let contents = answer.get("Contents").unwrap_or(&answer);
+        // The same limit and the same refusal of what is no list as for an object that holds one.
+        return items::parse(
+            &Value::object(
+                config
+                    .get("MaxItems")
+                    .map(|most| ("MaxItems", most.clone())),
+            ),
+            contents.to_string().as_bytes(),
+        );
+    }
+    let objects = integrations::s3_objects(&sfn.compute.s3, bucket, prefix).await;
+    Ok(items::objects(config, objects.map_err(reader_failed)?))
+}
+
 /// An object, unpacked if its name ends in `.gz`.
-async fn fetch(sfn: &Inner, bucket: &str, key: &str) -> Result<Bytes, TaskError> {
+async fn fetch(
+    sfn: &Inner,
+    reader: &ItemReader,
+    bucket: &str,
+    key: &str,
+) -> Result<Bytes, TaskError> {
+    if let Some(outside) = sfn.outside(&reader.state, &reader.resource) {
+        let object = [("Bucket", Value::from(bucket)), ("Key", Value::from(key))];
+        let object = Value::object(object);
+        let call = call(&reader.state, &reader.resource, object, Purpose::Items);
+        return Ok(match outside.call(call).await? {
+            Value::String(text) => Bytes::from(text.to_string()),
+            document => Bytes::from(document.to_string()),
+        });
+    }
     let body = sfn
         .compute
         .s3
@@ -88,7 +139,7 @@ async fn read_manifest(
     };
     let mut items = Vec::new();
     for key in &manifest.files {
-        let body = fetch(sfn, bucket, key).await?;
+        let body = fetch(sfn, reader, bucket, key).await?;
         if !manifest.read(&reader.config, &body, &mut items)? {
             break;
         }
@@ -126,6 +177,16 @@ pub async fn write_results(
         .unwrap_or_default();
     let (files, result) = results::files(results, &writer.arguments, &writer.config);
     for file in files {
+        if let Some(outside) = sfn.outside(&writer.state, &writer.resource) {
+            let object = Value::object([
+                ("Bucket", Value::from(bucket)),
+                ("Key", Value::from(file.key)),
+                ("Body", Value::from(file.body)),
+            ]);
+            let call = call(&writer.state, &writer.resource, object, Purpose::Store);
+            outside.call(call).await?;
+            continue;
+        }
         let stored = sfn
             .compute
             .s3

@@ -10,21 +10,25 @@ mod s3;
 mod schedule;
 mod sdk;
 mod states;
+mod survey;
 
 use std::sync::Arc;
 
 use asl::{Pattern, Resource, Task, TaskError};
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::Inner;
+use super::outside::{Outside, OutsideCall, Purpose};
 use cloud::action::Action;
 use cloud::error::ServiceError;
 use sdk::SdkAction;
 
 pub(super) use s3::objects as s3_objects;
 pub(super) use schedule::schedule;
+pub use survey::{CallSite, call_sites, unanswered};
 
 /// One call of a service.
 pub(super) struct Call {
@@ -53,6 +57,18 @@ pub(super) struct Job {
 }
 
 impl Accepted {
+    /// An answer that is the end of a job, if there was one.
+    fn done(output: asl::Value) -> Accepted {
+        let ended = output.clone();
+        Accepted {
+            output,
+            job: Some(Job {
+                ended: Some(async move { Ok(ended) }.boxed()),
+                stop: Box::new(|| ()),
+            }),
+        }
+    }
+
     fn answer(output: Value) -> Accepted {
         Accepted {
             output: output.into(),
@@ -69,20 +85,68 @@ pub(super) async fn call_once(sfn: &Arc<Inner>, task: &Task) -> Result<asl::Valu
             "TestState cannot call {what}; give a mocked result or error"
         )),
     };
+    let token = || uuid::Uuid::new_v4().simple().to_string();
     match &task.resource {
+        Resource::Service {
+            pattern: Pattern::RequestResponse,
+            ..
+        }
+        | Resource::Lambda { .. }
+            if let Some(outside) = sfn.outside(&task.state, &task.resource) =>
+        {
+            Ok(ask_outside(outside, task, token()).await?.output)
+        }
         Resource::Lambda { arn } => lambda::invoke_arn(sfn, arn, &task.arguments).await,
         Resource::Activity { .. } => Err(refuse("an activity")),
         Resource::Service {
             pattern: Pattern::RequestResponse,
             ..
-        } => {
-            let token = uuid::Uuid::new_v4().simple().to_string();
-            Ok(request(sfn, task, token).await?.output)
-        }
+        } => Ok(request(sfn, task, token()).await?.output),
         Resource::Service { pattern, .. } => {
             Err(refuse(&format!("an integration with {}", pattern.suffix())))
         }
     }
+}
+
+impl Inner {
+    /// What answers a call in place of this cloud.
+    pub(super) fn outside(&self, state: &str, resource: &Resource) -> Option<&Arc<dyn Outside>> {
+        let local = match resource {
+            Resource::Lambda { .. } | Resource::Activity { .. } => true,
+            Resource::Service { .. } => {
+                Integration::of(resource).is_some() || is_map_resource(resource)
+            }
+        };
+        let outside = self.outside.as_ref()?;
+        outside.answers(state, resource, local).then_some(outside)
+    }
+}
+
+/// Has a task's call answered outside of this cloud.
+async fn ask_outside(
+    outside: &Arc<dyn Outside>,
+    task: &Task,
+    token: String,
+) -> Result<Accepted, TaskError> {
+    let purpose = match &task.resource {
+        Resource::Service {
+            pattern: Pattern::WaitForTaskToken,
+            ..
+        } => Purpose::Callback {
+            task_token: task.task_token.clone(),
+        },
+        Resource::Service { .. } | Resource::Lambda { .. } | Resource::Activity { .. } => {
+            Purpose::Result
+        }
+    };
+    let call = OutsideCall {
+        state: task.state.clone(),
+        resource: task.resource.clone(),
+        arguments: task.arguments.clone(),
+        purpose,
+        token,
+    };
+    outside.call(call).await.map(Accepted::done)
 }
 
 /// Calls the service that a task names.
@@ -168,39 +232,11 @@ impl Integration {
     }
 }
 
-/// Whether the local cloud can call this resource.
-fn is_supported(resource: &Resource) -> bool {
-    match resource {
-        Resource::Lambda { .. } | Resource::Activity { .. } => true,
-        Resource::Service { .. } => Integration::of(resource).is_some(),
-    }
-}
-
-/// Task states of a definition that the local cloud cannot run, as `State: resource`.
-pub(super) fn unsupported(definition: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    if let Ok(definition) = serde_json::from_str::<Value>(definition) {
-        collect_unsupported(&definition, &mut found);
-    }
-    found
-}
-
-fn collect_unsupported(machine: &Value, found: &mut Vec<String>) {
-    for (name, state) in machine["States"].as_object().into_iter().flatten() {
-        let resource = state["Resource"].as_str().unwrap_or_default();
-        if state["Type"] == "Task"
-            && !Resource::parse(resource).is_some_and(|resource| is_supported(&resource))
-        {
-            found.push(format!("{name}: {resource}"));
-        }
-        let branches = state["Branches"].as_array().into_iter().flatten();
-        let processors = ["ItemProcessor", "Iterator"]
-            .into_iter()
-            .filter_map(|key| state.get(key));
-        branches
-            .chain(processors)
-            .for_each(|machine| collect_unsupported(machine, found));
-    }
+/// Whether a Distributed Map can read or write by this resource.
+fn is_map_resource(resource: &Resource) -> bool {
+    matches!(resource, Resource::Service { service, action, .. }
+        if matches!(&**service, "s3" | "aws-sdk:s3")
+            && matches!(&**action, "getObject" | "listObjectsV2" | "putObject"))
 }
 
 fn unsupported_error(resource: &Resource) -> TaskError {
@@ -269,34 +305,6 @@ fn as_text(value: &Value) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn unsupported_resources_are_found_before_the_run() {
-        let definition = json!({ "StartAt": "A", "States": {
-            "A": { "Type": "Task", "Resource": "arn:aws:states:::ecs:runTask.sync" },
-            "B": { "Type": "Task", "Resource": "arn:aws:states:::glue:startJobRun.sync" },
-            "C": { "Type": "Parallel", "Branches": [{ "States": {
-                "D": { "Type": "Task", "Resource": "arn:aws:states:::aws-sdk:s3:getObject" },
-                "E": { "Type": "Task", "Resource": "arn:aws:states:::aws-sdk:s3:selectObjectContent" },
-                "I": { "Type": "Task", "Resource": "arn:aws:states:::aws-sdk:s3:copyObject" },
-                "J": { "Type": "Task", "Resource": "arn:aws:states:::aws-sdk:sfn:listStateMachineVersions" },
-                "K": { "Type": "Task", "Resource": "arn:aws:states:::aws-sdk:scheduler:createSchedule" },
-                "L": { "Type": "Task", "Resource": "arn:aws:states:::aws-sdk:ecs:RunTask" },
-            } }] },
-            "F": { "Type": "Map", "ItemProcessor": { "States": {
-                "G": { "Type": "Task", "Resource": "arn:aws:states:::lambda:invoke.sync" },
-                "H": { "Type": "Task", "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken" },
-            } } },
-        } });
-        let expected = [
-            "B: arn:aws:states:::glue:startJobRun.sync",
-            "E: arn:aws:states:::aws-sdk:s3:selectObjectContent",
-            "I: arn:aws:states:::aws-sdk:s3:copyObject",
-            "L: arn:aws:states:::aws-sdk:ecs:RunTask",
-            "G: arn:aws:states:::lambda:invoke.sync",
-        ];
-        assert_eq!(unsupported(&definition.to_string()), expected);
-    }
 
     #[test]
     fn service_errors_are_named_as_aws_names_them() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use asl::{Event, Pattern, Resource, Task, TaskError};
 
-use super::{call_token, lambda, request, unsupported_error};
+use super::{ask_outside, call_token, lambda, request, unsupported_error};
 use crate::Inner;
 use crate::activities::ActivityTask;
 use crate::replay::Progress;
@@ -15,7 +15,9 @@ use cloud::work::Busy;
 /// Calls what the task names. The outcome comes back to the execution as events.
 pub fn schedule(sfn: &Arc<Inner>, run: &Arc<Run>, task: Task, progress: Progress) {
     match &task.resource {
-        Resource::Activity { arn } => schedule_activity(sfn, run, arn, &task, &progress),
+        Resource::Activity { arn } if sfn.outside(&task.state, &task.resource).is_none() => {
+            schedule_activity(sfn, run, arn, &task, &progress);
+        }
         Resource::Service {
             pattern: Pattern::WaitForTaskToken,
             ..
@@ -26,7 +28,7 @@ pub fn schedule(sfn: &Arc<Inner>, run: &Arc<Run>, task: Task, progress: Progress
                 spawn(sfn, run, task, progress, true);
             }
         }
-        Resource::Lambda { .. } | Resource::Service { .. } => {
+        Resource::Lambda { .. } | Resource::Activity { .. } | Resource::Service { .. } => {
             spawn(sfn, run, task, progress, false);
         }
     }
@@ -97,16 +99,24 @@ async fn carry_out(
     progress: &Progress,
     busy: &mut Option<Busy>,
 ) -> Result<Option<asl::Value>, TaskError> {
-    let pattern = match &task.resource {
-        Resource::Lambda { arn } => {
+    let token = call_token(&run.start.arn, task.id.0);
+    let outside = sfn.outside(&task.state, &task.resource);
+    let (pattern, accepted) = match (&task.resource, outside) {
+        (Resource::Service { pattern, .. }, Some(outside)) => {
+            (*pattern, ask_outside(outside, task, token).await?)
+        }
+        (Resource::Service { pattern, .. }, None) => (*pattern, request(sfn, task, token).await?),
+        (Resource::Lambda { .. } | Resource::Activity { .. }, Some(outside)) => {
+            let answer = ask_outside(outside, task, token).await?;
+            return Ok(Some(answer.output));
+        }
+        (Resource::Lambda { arn }, None) => {
             return lambda::invoke_arn(sfn, arn, &task.arguments)
                 .await
                 .map(Some);
         }
-        Resource::Activity { .. } => return Ok(None),
-        Resource::Service { pattern, .. } => *pattern,
+        (Resource::Activity { .. }, None) => return Ok(None),
     };
-    let accepted = request(sfn, task, call_token(&run.start.arn, task.id.0)).await?;
     if pattern != Pattern::RequestResponse && progress.submitted.is_none() {
         run.post(Event::TaskSubmitted {
             id: task.id,

@@ -59,6 +59,7 @@ impl Execution {
         run.transfer = Some(id);
         run.source = source.into();
         let reader = ItemReader {
+            state: Arc::clone(&state.name),
             resource: reader.resource.clone(),
             arguments,
             config,
@@ -115,6 +116,7 @@ impl Execution {
         self.tasks.insert(id.0, key);
         self.frames.get_mut(key)?.map_run()?.transfer = Some(id);
         let writer = ResultWriter {
+            state: Arc::clone(&state.name),
             resource,
             arguments,
             config,
