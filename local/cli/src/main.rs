@@ -6,16 +6,20 @@ mod output;
 
 mod binaries;
 mod commands;
-mod driver;
+mod definition;
 mod error;
 mod interrupt;
 mod needed;
+mod pipe;
+mod placeholders;
 mod progress;
 mod project;
+mod sent_on;
+mod standins;
 mod summary;
 mod timeline;
 
-use std::process::ExitCode;
+use std::{io::IsTerminal as _, process::ExitCode};
 
 use clap::Parser;
 use jobs::telemetry;
@@ -35,8 +39,9 @@ struct Cli {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    log();
-    match Cli::parse().command.execute().await {
+    let Cli { command } = Cli::parse();
+    log(command.level());
+    match command.execute().await {
         Ok(code) => code,
         Err(error) => {
             eprintln!("error: {error}");
@@ -45,11 +50,16 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Logs to standard error what `RUST_LOG` asks for, else warnings.
-fn log() {
+/// Logs to standard error what `RUST_LOG` asks for, else what the command tells by itself. What goes into a file has no
+/// escape codes.
+fn log(level: LevelFilter) {
     let filter = std::env::var("RUST_LOG").ok();
+    let lines = tracing_subscriber::fmt::layer()
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     tracing_subscriber::registry()
-        .with(telemetry::filter(filter.as_deref(), LevelFilter::WARN))
-        .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr))
+        .with(telemetry::filter(filter.as_deref(), level))
+        .with(lines)
         .init();
 }

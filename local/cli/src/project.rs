@@ -138,8 +138,13 @@ pub fn read_text(path: &Path) -> Result<String, Error> {
 
 /// Reads JSON from a file, or from standard input for `-`.
 pub fn read_json(path: &Path) -> Result<Value, Error> {
-    serde_json::from_str(&read_text(path)?).map_err(|source| Error::NotJson {
-        origin: origin(path),
+    parse_json(&read_text(path)?, &origin(path))
+}
+
+/// Parses JSON; `origin` says where it is from.
+pub fn parse_json(text: &str, origin: &str) -> Result<Value, Error> {
+    serde_json::from_str(text).map_err(|source| Error::NotJson {
+        origin: origin.to_owned(),
         source,
     })
 }

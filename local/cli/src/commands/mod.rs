@@ -14,6 +14,7 @@ mod validate;
 use std::process::ExitCode;
 
 use clap::Subcommand;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::error::Error;
 
@@ -43,6 +44,14 @@ pub enum Command {
 }
 
 impl Command {
+    /// What it logs by itself. A server tells what happens in it.
+    pub fn level(&self) -> LevelFilter {
+        match self {
+            Command::Serve(_) => LevelFilter::INFO,
+            _ => LevelFilter::WARN,
+        }
+    }
+
     /// Does it.
     ///
     /// # Errors

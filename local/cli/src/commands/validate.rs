@@ -1,22 +1,26 @@
 //! `hybrid validate`: every error of a definition, before it runs.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{collections::BTreeSet, path::PathBuf, process::ExitCode};
 
 use asl::{Diagnostic, Severity};
 use clap::Args;
 use serde_json::json;
 
 use crate::{
+    definition,
     error::{Error, USAGE},
-    project::read_text,
+    placeholders::{Settings, Unset},
 };
 
 /// Arguments of `hybrid validate`.
 #[derive(Args)]
 pub struct Validate {
-    /// Amazon States Language files, or `-` for standard input.
+    /// Amazon States Language files, JSON or YAML, or `-` for standard input.
     #[arg(required = true)]
     files: Vec<PathBuf>,
+    /// The value of a placeholder `${NAME}`; one without a value stands for what fits.
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    sets: Vec<String>,
     /// Print one JSON document: per file its result and diagnostics, as
     /// ValidateStateMachineDefinition gives them.
     #[arg(long)]
@@ -26,10 +30,15 @@ pub struct Validate {
 impl Validate {
     /// Exit code 0 if every file is valid (warnings allowed), else 2.
     pub fn execute(self) -> Result<ExitCode, Error> {
+        let settings = Settings::parse(&self.sets)?;
+        let mut used = BTreeSet::new();
         let mut reports = Vec::new();
         for file in &self.files {
-            reports.push((file, asl::validate(&read_text(file)?)));
+            let filled = definition::read(file, &settings, Unset::Stays)?;
+            reports.push((file, asl::validate(&filled.text)));
+            used.extend(filled.used);
         }
+        definition::check_used(&settings, &used)?;
         if self.json {
             let report: Vec<_> = reports
                 .iter()
