@@ -4,7 +4,7 @@
 
 One line per service: its name in `aws-sdk:NAME:action` and a tab, then JSON:
 
-    version   botocore's version and the day of its models, in the first line alone
+    version, made  botocore's version and the day, in the first line alone
     signing, endpoint, protocol (json, rest-json, query, ec2), api (query's Version), json (1.0, 1.1),
     target (the prefix of X-Amz-Target), prefix (of error names)
     operations  action: [input, output, method, path, wrapper]
@@ -17,6 +17,7 @@ them, each a kind, or `[kind, name on the wire, place]`, where a place is uri, q
 payload. What needs no change on its way is j.
 """
 
+import datetime
 import gzip
 import json
 import pathlib
@@ -223,7 +224,8 @@ def main():
         name = re.sub(r"[^a-z0-9]", "", meta["serviceId"].lower())
         lines[name] = Service(model, protocol).line()
     path = pathlib.Path(__file__).with_name("services.jsonl.gz")
-    text = [json.dumps({"version": botocore.__version__})]
+    made = {"version": botocore.__version__, "made": datetime.date.today().isoformat()}
+    text = [json.dumps(made)]
     text += [f"{name}\t{json.dumps(line, separators=(',', ':'))}" for name, line in sorted(lines.items())]
     with open(path, "wb") as file, gzip.GzipFile("", "wb", 9, file, mtime=0) as packed:
         packed.write(("\n".join(text) + "\n").encode())

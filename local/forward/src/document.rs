@@ -68,13 +68,15 @@ pub fn from_wire(service: &Service, kind: Kind, value: &Value) -> Value {
 }
 
 type Members = std::collections::BTreeMap<String, Member>;
+/// A member's other name, and its kind, if it is listed.
+type Rename<'r> = &'r dyn Fn(&Members, &str) -> Option<(String, Kind)>;
 
-/// Changes each part of a composite value; `rename` gives a member's other name, if it is listed.
+/// Changes each part of a composite value.
 fn each(
     shape: &Shape,
     value: &Value,
     change: &dyn Fn(Kind, &Value) -> Value,
-    rename: &dyn Fn(&Members, &str) -> Option<(String, Kind)>,
+    rename: Rename<'_>,
 ) -> Value {
     match (shape, value) {
         (Shape::List(_, item, _), Value::Array(items)) => {

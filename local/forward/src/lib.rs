@@ -3,6 +3,7 @@
 //! How a service is spoken to is read from one table, `data/services.jsonl.gz`, that `data/generate.py` makes of
 //! botocore's models.
 
+mod api;
 mod document;
 mod error;
 mod form;
@@ -55,7 +56,13 @@ impl Forward {
     /// Whether calls of a resource are sent on: those of a service that was named, else by `*` those that the local
     /// cloud does not have.
     pub fn answers(&self, resource: &Resource, local: bool) -> bool {
-        self.find(resource, local).is_some()
+        self.api(resource, local).is_some() || self.find(resource, local).is_some()
+    }
+
+    /// Where APIs are, for a Resource that calls one.
+    fn api(&self, resource: &Resource, local: bool) -> Option<&Target> {
+        let target = self.targets.of("apigateway", "apigateway", local)?;
+        api::is_api(resource).then_some(target)
     }
 
     fn find(&self, resource: &Resource, local: bool) -> Option<(Integration, &Target)> {
@@ -85,6 +92,9 @@ impl Forward {
             error: "States.Runtime".to_owned(),
             cause: Some(format!("'{resource}' is not sent on")),
         };
+        if let Some(target) = self.api(resource, false) {
+            return api::call(&self.sender, target, &arguments).await;
+        }
         let (integration, target) = self.find(resource, false).ok_or_else(unknown)?;
         let arguments = integration.arguments(arguments);
         let answer = self

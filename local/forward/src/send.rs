@@ -32,11 +32,14 @@ const TIME_LIMIT: Duration = Duration::from_secs(930);
 /// A request before it is signed.
 #[derive(Debug)]
 pub struct Request {
-    method: String,
+    /// HTTP method.
+    pub method: String,
     /// Path and query string.
-    path: String,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
+    pub path: String,
+    /// HTTP headers.
+    pub headers: Vec<(String, String)>,
+    /// The body.
+    pub body: Vec<u8>,
 }
 
 /// What came back.
@@ -157,9 +160,28 @@ impl Sender {
             Target::Aws if global => format!("https://{}.amazonaws.com", service.endpoint),
             Target::Aws => format!("https://{}.{region}.amazonaws.com", service.endpoint),
         };
-        let credentials = self.credentials(target).await?;
+        let signing = Some(service.signing.as_str());
+        self.exchange(target, &host, Some(region), signing, request)
+            .await
+    }
+
+    /// Sends a request to a host, signed for a service and a region (the one that calls are for, unless another is
+    /// given), or not signed.
+    pub async fn exchange(
+        &self,
+        target: &Target,
+        host: &str,
+        region: Option<&str>,
+        signing: Option<&str>,
+        request: Request,
+    ) -> Result<Answer, SendError> {
         let url = format!("{host}{}", request.path);
-        let signed = signed(service, region, credentials, &url, request)?;
+        let mut signed = unsigned(&url, &request)?;
+        if let Some(service) = signing {
+            let credentials = self.credentials(target).await?;
+            let region = region.unwrap_or(&self.region);
+            sign_for(service, region, credentials, &url, &request, &mut signed)?;
+        }
         let client = self.client(target)?;
         let unreachable = |error: reqwest::Error| {
             let mut reason = error.to_string();
@@ -168,7 +190,7 @@ impl Sender {
                 reason.push_str(&format!(": {error}"));
                 inner = error.source();
             }
-            SendError::Unreachable(host.clone(), reason)
+            SendError::Unreachable(host.to_owned(), reason)
         };
         let request = reqwest::Request::try_from(signed).map_err(unreachable)?;
         let response = client.execute(request).await.map_err(unreachable)?;
@@ -229,22 +251,34 @@ impl Sender {
     }
 }
 
+fn failed(error: impl std::fmt::Display) -> SendError {
+    SendError::Request(error.to_string())
+}
+
+fn unsigned(url: &str, request: &Request) -> Result<http::Request<Vec<u8>>, SendError> {
+    let method = request.method.as_str();
+    let mut made = http::Request::builder().method(method).uri(url);
+    for (name, value) in &request.headers {
+        made = made.header(name, value);
+    }
+    made.body(request.body.clone()).map_err(failed)
+}
+
+/// Adds a signature.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv.html>
-fn signed(
-    service: &Service,
+fn sign_for(
+    service: &str,
     region: &str,
     credentials: Credentials,
     url: &str,
-    request: Request,
-) -> Result<http::Request<Vec<u8>>, SendError> {
-    fn failed(error: impl std::fmt::Display) -> SendError {
-        SendError::Request(error.to_string())
-    }
+    request: &Request,
+    made: &mut http::Request<Vec<u8>>,
+) -> Result<(), SendError> {
     let identity = credentials.into();
     let parameters = v4::SigningParams::builder()
         .identity(&identity)
         .region(region)
-        .name(&service.signing)
+        .name(service)
         .time(SystemTime::now())
         .settings(SigningSettings::default())
         .build()
@@ -255,13 +289,6 @@ fn signed(
     let body = SignableBody::Bytes(&request.body);
     let signable = SignableRequest::new(&request.method, url, headers, body).map_err(failed)?;
     let (instructions, _) = sign(signable, &parameters).map_err(failed)?.into_parts();
-    let mut made = http::Request::builder()
-        .method(request.method.as_str())
-        .uri(url);
-    for (name, value) in &request.headers {
-        made = made.header(name, value);
-    }
-    let mut made = made.body(request.body).map_err(failed)?;
-    instructions.apply_to_request_http1x(&mut made);
-    Ok(made)
+    instructions.apply_to_request_http1x(made);
+    Ok(())
 }

@@ -47,6 +47,10 @@ async fn answer(uri: Uri, headers: HeaderMap, body: Bytes) -> (StatusCode, Strin
             assert_eq!(uri.path(), "/2015-03-31/functions/f/invocations");
             (StatusCode::OK, body)
         }
+        ("", "") => match uri.path() {
+            "/prod/pets" => (StatusCode::OK, r#"{"pets":[]}"#.to_owned()),
+            _ => (StatusCode::NOT_FOUND, "no such path".to_owned()),
+        },
         other => panic!("{other:?}"),
     }
 }
@@ -94,6 +98,17 @@ async fn calls_are_signed_and_spoken_in_the_services_own_protocols() {
         json!({ "FunctionName": "f", "Payload": { "n": 1 } }),
     );
     assert_eq!(invoked.await.unwrap()["Payload"], json!({ "n": 1 }));
+    let pets =
+        |path: &str| json!({ "ApiEndpoint": "x", "Method": "GET", "Stage": "prod", "Path": path });
+    let listed = call(&forward, "apigateway:invoke", pets("pets"))
+        .await
+        .unwrap();
+    assert_eq!(listed["ResponseBody"], json!({ "pets": [] }));
+    assert_eq!(listed["StatusText"], "OK");
+    let missing = call(&forward, "apigateway:invoke", pets("cats"))
+        .await
+        .unwrap_err();
+    assert_eq!(missing.error, "ApiGateway.404");
     let mistaken = call(&forward, "aws-sdk:sns:publish", json!({ "Massage": "m" })).await;
     let mistaken = mistaken.unwrap_err().cause.unwrap();
     assert!(mistaken.contains("no parameter Massage"), "{mistaken}");
