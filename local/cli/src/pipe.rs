@@ -16,6 +16,15 @@ pub struct Surroundings {
     pub endpoint: Option<String>,
 }
 
+/// What a command stands in for: they tell of a failure without a name in their own ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// A function.
+    Function,
+    /// An action of a service.
+    Service,
+}
+
 /// What a command prints.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answer {
@@ -58,8 +67,10 @@ pub async fn pipe(
     command: &str,
     environment: &[(String, String)],
     input: &Value,
+    kind: Kind,
     answer: Answer,
 ) -> Result<Value, TaskError> {
+    let failed = |cause: String| kind.failed(cause);
     let output = run(command, environment, input.to_string()).await;
     let output = output.map_err(|error| failed(format!("{command}: {error}")))?;
     let text = String::from_utf8_lossy(&output.stdout);
@@ -69,7 +80,7 @@ pub async fn pipe(
         return Err(document
             .ok()
             .and_then(|document| named(&document))
-            .unwrap_or_else(|| exited(output.status)));
+            .unwrap_or_else(|| kind.exited(command, output.status)));
     }
     match (document, answer) {
         (Ok(document), _) => Ok(document),
@@ -102,10 +113,29 @@ async fn run(
     output
 }
 
-fn failed(cause: String) -> TaskError {
-    TaskError {
-        error: "Lambda.Unknown".to_owned(),
-        cause: Some(cause),
+impl Kind {
+    fn failed(self, cause: String) -> TaskError {
+        let error = match self {
+            Kind::Function => "Lambda.Unknown",
+            Kind::Service => "States.TaskFailed",
+        };
+        TaskError {
+            error: error.to_owned(),
+            cause: Some(cause),
+        }
+    }
+
+    /// As Lambda tells of a runtime that ends while it works.
+    fn exited(self, command: &str, status: std::process::ExitStatus) -> TaskError {
+        if self == Kind::Service {
+            return self.failed(format!("{command}: {status}"));
+        }
+        let message = format!("RequestId: exec Error: Runtime exited with error: {status}");
+        let document = json!({"errorType": "Runtime.ExitError", "errorMessage": message});
+        TaskError {
+            error: "Runtime.ExitError".to_owned(),
+            cause: Some(document.to_string()),
+        }
     }
 }
 
@@ -124,22 +154,12 @@ fn named(document: &Value) -> Option<TaskError> {
     })
 }
 
-/// As Lambda tells of a runtime that ends while it works.
-fn exited(status: std::process::ExitStatus) -> TaskError {
-    let message = format!("RequestId: exec Error: Runtime exited with error: {status}");
-    let document = json!({"errorType": "Runtime.ExitError", "errorMessage": message});
-    TaskError {
-        error: "Runtime.ExitError".to_owned(),
-        cause: Some(document.to_string()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     async fn answer(command: &str, answer: Answer) -> Result<Value, TaskError> {
-        pipe(command, &[], &Value::from("in"), answer).await
+        pipe(command, &[], &Value::from("in"), Kind::Function, answer).await
     }
 
     #[tokio::test]
@@ -165,5 +185,8 @@ mod tests {
             let error = answer(command, Answer::Json).await.unwrap_err();
             assert_eq!(error.error, name, "{command}");
         }
+        let input = Value::from("in");
+        let service = pipe("exit 3", &[], &input, Kind::Service, Answer::Json).await;
+        assert_eq!(service.unwrap_err().error, "States.TaskFailed");
     }
 }

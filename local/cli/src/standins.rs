@@ -13,7 +13,7 @@ use stepfunctions::{CallSite, Outside, OutsideCall, Purpose};
 
 use crate::{
     error::Error,
-    pipe::{Answer, Surroundings, pipe},
+    pipe::{Answer, Kind, Surroundings, pipe},
     placeholders::{function_name, machine_name},
     sent_on,
 };
@@ -344,7 +344,11 @@ impl StandIns {
             Purpose::Store | Purpose::Callback { .. } => Answer::Any,
             Purpose::Result => Answer::Json,
         };
-        pipe(command, &environment, input, answer).await
+        let kind = match function {
+            Some(_) => Kind::Function,
+            None => Kind::Service,
+        };
+        pipe(command, &environment, input, kind, answer).await
     }
 }
 
