@@ -66,10 +66,9 @@ pub fn check_answered(
         .into_iter()
         .flat_map(|machine| {
             let calls = unanswered(&machine.definition, outside);
-            let lines = calls
+            calls
                 .into_iter()
-                .map(|call| format!("  {} of {} calls {}", call.state, machine.name, call.what));
-            lines
+                .map(|call| format!("  {} of {} calls {}", call.state, machine.name, call.what))
         })
         .collect();
     match missing.is_empty() {

@@ -57,7 +57,7 @@ fn every_pipeline_passes_its_cases_and_they_reach_all_of_it() {
 #[test]
 fn a_failed_case_is_told_with_its_differences_and_its_history() {
     let folder = copy("wrapper", |cases| {
-        cases["cases"][0]["expect"]["output"]["servedBy"] = json!("nobody")
+        cases["cases"][0]["expect"]["output"]["servedBy"] = json!("nobody");
     });
     let (path, junit) = (
         folder.path().to_str().unwrap(),
@@ -127,12 +127,12 @@ fn what_is_wrong_in_a_file_is_told_by_file_path_and_suggestion() {
     refused(
         |cases| {
             cases["cases"][0]["mocks"] =
-                json!({"Call the service": {"0": {"Return": {"StatusCode": "200"}}}})
+                json!({"Call the service": {"0": {"Return": {"StatusCode": "200"}}}});
         },
         "lambda:invoke could not have answered this for \"Call the service\": Field 'StatusCode' must be a number",
     );
     let folder = copy("wrapper", |cases| {
-        _ = cases.as_object_mut().unwrap().remove("mocks")
+        _ = cases.as_object_mut().unwrap().remove("mocks");
     });
     let (_, _, stderr) = hybrid(&["test", folder.path().to_str().unwrap()]);
     assert!(
@@ -175,7 +175,7 @@ fn the_failures_of_a_pipeline_are_a_table_and_a_fault_has_an_exit_code() {
     assert!(stdout.contains("Call the service"), "{stdout}");
     assert!(stdout.contains("wrapper: 0 findings"), "{stdout}");
     let folder = copy("wrapper", |cases| {
-        _ = cases.as_object_mut().unwrap().remove("accepted")
+        _ = cases.as_object_mut().unwrap().remove("accepted");
     });
     let definition = folder.path().join("wrapper.asl.json");
     let changed = std::fs::read_to_string(&definition)

@@ -85,10 +85,8 @@ fn diagnostics(file: &Path, definition: &Filled) -> Result<Vec<Diagnostic>, Erro
 
 fn schema_beside(file: &Path) -> Option<PathBuf> {
     let name = file.file_name()?.to_str()?;
-    let endings = [".json", ".yaml", ".yml"].into_iter();
-    let stem = endings
-        .filter_map(|ending| name.strip_suffix(ending))
-        .next();
+    let mut endings = [".json", ".yaml", ".yml"].into_iter();
+    let stem = endings.find_map(|ending| name.strip_suffix(ending));
     let stem = stem.unwrap_or(name);
     let stem = stem.strip_suffix(".asl").unwrap_or(stem);
     Some(file.with_file_name(format!("{stem}.schema.json")))
