@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use end_to_end::{hybrid, root};
+use serde_json::json;
 
 #[tokio::test]
 async fn an_sdk_works_with_the_printed_variables() {
@@ -17,6 +18,7 @@ async fn an_sdk_works_with_the_printed_variables() {
         .args(["serve", "--no-build", "--port", "0", "--data"])
         .arg(data.path())
         .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
         .spawn()
         .unwrap();
     let lines = BufReader::new(server.stdout.take().unwrap()).lines();
@@ -45,16 +47,54 @@ async fn an_sdk_works_with_the_printed_variables() {
         .http_client(aws_smithy_http_client::Builder::new().build_http())
         .force_path_style(true)
         .build();
-    let listed = aws_sdk_s3::Client::from_conf(config).list_buckets().send();
-    let listed = listed.await;
+    let s3 = aws_sdk_s3::Client::from_conf(config);
+    let listed = s3.list_buckets().send().await;
+    let name = listed.as_ref().ok().and_then(|listed| {
+        let mut names = listed.buckets().iter().filter_map(|bucket| bucket.name());
+        Some(
+            names
+                .find(|name| name.starts_with("hybrid-pipelines-dev-"))?
+                .to_owned(),
+        )
+    });
+    // As `hybrid run` finds it.
+    let sample = s3
+        .head_object()
+        .bucket(name.clone().unwrap_or_default())
+        .key("data/airports.csv")
+        .send()
+        .await;
+    stop_an_execution(&variable("AWS_ENDPOINT_URL"));
     server.kill().unwrap();
-    server.wait().unwrap();
-    let buckets = listed.unwrap();
-    let names: Vec<_> = buckets.buckets().iter().filter_map(|b| b.name()).collect();
-    assert!(
-        names
-            .iter()
-            .any(|name| name.starts_with("hybrid-pipelines-dev-")),
-        "{names:?}"
-    );
+    let told = server.wait_with_output().unwrap().stderr;
+    assert!(name.is_some(), "{listed:?}");
+    assert!(sample.is_ok(), "{sample:?}");
+    let told = String::from_utf8(told).unwrap();
+    // How it ends depends on whether its worker has been built.
+    let line = "INFO execution one of hybrid-pipelines-dev-activity ";
+    assert!(told.contains(line), "{told}");
+    assert!(!told.contains('\x1b'), "{told:?}");
+}
+
+/// Starts an execution that waits for a worker, and stops it.
+fn stop_an_execution(endpoint: &str) {
+    let states = "arn:aws:states:us-east-1:123456789012";
+    let machine = format!("{states}:stateMachine:hybrid-pipelines-dev-activity");
+    let execution = format!("{states}:execution:hybrid-pipelines-dev-activity:one");
+    let input = std::fs::read_to_string(root().join("statemachines/activity.input.json")).unwrap();
+    for (action, body) in [
+        (
+            "StartExecution",
+            json!({ "stateMachineArn": machine, "name": "one", "input": input }),
+        ),
+        ("StopExecution", json!({ "executionArn": execution })),
+    ] {
+        let status = Command::new("curl")
+            .args(["-sf", "-o", "/dev/null", endpoint, "-H"])
+            .arg(format!("X-Amz-Target: AWSStepFunctions.{action}"))
+            .args(["-H", "Content-Type: application/x-amz-json-1.0", "-d"])
+            .arg(body.to_string())
+            .status();
+        assert!(status.unwrap().success(), "{action}");
+    }
 }

@@ -119,6 +119,8 @@ pub struct ItemReader {
 /// Where a Distributed Map puts its results.
 #[derive(Clone, Debug)]
 pub struct ResultWriter {
+    /// The Map state's name.
+    pub state: Arc<str>,
     /// `s3:putObject`.
     pub resource: Resource,
     /// Evaluated: `{"Bucket": …, "Prefix": …}`.

@@ -72,6 +72,31 @@ pub enum Error {
         /// One line an error.
         problems: String,
     },
+    /// States call what nothing here answers.
+    #[error(
+        "the definition calls what is not here. Name a command that stands in for each; it gets the arguments as JSON \
+         on standard input and prints the answer:\n{}\nor send the calls of a service on: \
+         --forward dynamodb=http://127.0.0.1:8000",
+        .0.join("\n")
+    )]
+    Unanswered(
+        /// One line for each stand-in that is missing: the argument to add, and for which states.
+        Vec<String>,
+    ),
+    /// A pipeline calls what the local cloud does not have.
+    #[error(
+        "the pipeline calls what the local cloud does not have:\n{}\nSend the calls of a service on, to a URL or, by the \
+         word aws, to AWS itself: --forward dynamodb=http://127.0.0.1:8000; or run the definition by itself with a \
+         command in place of the service: hybrid exec --mock",
+        .0.join("\n")
+    )]
+    NotHere(
+        /// One line for each call.
+        Vec<String>,
+    ),
+    /// Calls cannot be sent on so.
+    #[error(transparent)]
+    Forward(#[from] forward::ForwardError),
     /// The binaries could not be built.
     #[error("cargo could not build {packages}:\n{output}")]
     Build {
@@ -110,6 +135,9 @@ impl Error {
             | Error::NotJson { .. }
             | Error::BadInput { .. }
             | Error::Usage(_)
+            | Error::Unanswered(_)
+            | Error::NotHere(_)
+            | Error::Forward(_)
             | Error::Stack(_) => ExitCode::from(USAGE),
             Error::Definition { .. } => ExitCode::from(INVALID),
         }

@@ -16,7 +16,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         "exec",
         &[
             "hybrid exec machine.asl.json --input '{\"n\": 1}' --lambda double='python3 double.py'",
-            "hybrid exec machine.asl.json --clock virtual",
+            "hybrid exec machine.asl.yaml --mock 'dynamodb:*=cat item.json' --set Table=items --clock virtual",
         ],
     ),
     (

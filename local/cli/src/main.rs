@@ -7,20 +7,24 @@ mod output;
 mod answer;
 mod binaries;
 mod commands;
-mod driver;
+mod definition;
 mod error;
 mod examples;
 mod interrupt;
 mod names;
 mod needed;
+mod pipe;
+mod placeholders;
 mod progress;
 mod project;
+mod sent_on;
+mod standins;
 mod style;
 mod suites;
 mod summary;
 mod timeline;
 
-use std::process::ExitCode;
+use std::{io::IsTerminal as _, process::ExitCode};
 
 use clap::{CommandFactory as _, FromArgMatches as _, Parser};
 use jobs::telemetry;
@@ -45,10 +49,10 @@ struct Cli {
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    log();
     let matches = command().get_matches();
-    let cli = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
-    match cli.command.execute().await {
+    let Cli { command } = Cli::from_arg_matches(&matches).unwrap_or_else(|error| error.exit());
+    log(command.level());
+    match command.execute().await {
         Ok(code) => code,
         Err(error) => {
             anstream::eprintln!("{}: {error}", style::bad("error"));
@@ -62,11 +66,16 @@ fn command() -> clap::Command {
     examples::add(Cli::command())
 }
 
-/// Logs to standard error what `RUST_LOG` asks for, else warnings.
-fn log() {
+/// Logs to standard error what `RUST_LOG` asks for, else what the command tells by itself. What goes into a file has no
+/// escape codes.
+fn log(level: LevelFilter) {
     let filter = std::env::var("RUST_LOG").ok();
+    let lines = tracing_subscriber::fmt::layer()
+        .with_target(false)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     tracing_subscriber::registry()
-        .with(telemetry::filter(filter.as_deref(), LevelFilter::WARN))
-        .with(tracing_subscriber::fmt::layer().with_writer(std::io::stderr))
+        .with(telemetry::filter(filter.as_deref(), level))
+        .with(lines)
         .init();
 }

@@ -9,7 +9,9 @@ use stack::{Stack, StateMachine, binary_of_image};
 /// named in its definition (and in those of the state machines that it starts), workers that
 /// definition or input name, and the functions that listen to events.
 pub fn packages(stack: &Stack, machine: &StateMachine, input: &Value) -> Vec<String> {
-    let mut text = reached(stack, machine);
+    let machines = machines(stack, machine);
+    let definitions = machines.iter().map(|machine| machine.definition.as_str());
+    let mut text: String = definitions.collect();
     text.push_str(&input.to_string());
     let targets: BTreeSet<&str> = stack
         .rules
@@ -68,20 +70,20 @@ fn names(text: &str, deployed: &str, binary: &str) -> bool {
         .any(|name| text.contains(&format!("\"{name}\"")) || text.contains(&format!("'{name}'")))
 }
 
-/// The definition's text, followed by those of the state machines that it starts, each once.
-fn reached(stack: &Stack, machine: &StateMachine) -> String {
+/// The machine, followed by those that it starts, each once.
+pub fn machines<'a>(stack: &'a Stack, machine: &'a StateMachine) -> Vec<&'a StateMachine> {
     let mut open = vec![machine];
     let mut seen = BTreeSet::from([machine.arn.as_str()]);
-    let mut text = String::new();
+    let mut machines = Vec::new();
     while let Some(machine) = open.pop() {
         for other in &stack.state_machines {
             if machine.definition.contains(&other.arn) && seen.insert(&other.arn) {
                 open.push(other);
             }
         }
-        text.push_str(&machine.definition);
+        machines.push(machine);
     }
-    text
+    machines
 }
 
 #[cfg(test)]

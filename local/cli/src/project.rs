@@ -136,7 +136,7 @@ pub fn read_text(path: &Path) -> Result<String, Error> {
     })
 }
 
-/// Reads JSON from a file, from standard input for `-`, or from the argument itself where that is an object or a list.
+/// Reads JSON from a file, from standard input for `-`, or from the argument itself where that is an object, a list or a text.
 pub fn read_json(path: &Path) -> Result<Value, Error> {
     let inline = path.to_str().filter(|text| is_inline(text));
     let text = inline.map_or_else(|| read_text(path), |text| Ok(text.to_owned()))?;
@@ -148,7 +148,7 @@ pub fn read_json(path: &Path) -> Result<Value, Error> {
 
 /// Whether an argument is JSON and no file's name.
 fn is_inline(text: &str) -> bool {
-    text.trim_start().starts_with(['{', '['])
+    text.trim_start().starts_with(['{', '[', '"'])
 }
 
 fn origin(path: &Path) -> String {

@@ -6,7 +6,9 @@ use serde_json::Value;
 use testing::{Definition, Substitutions, Suite};
 
 use crate::{
+    definition,
     error::Error,
+    placeholders::{Settings, Unset},
     project::{Project, read_json, read_text},
 };
 
@@ -55,8 +57,12 @@ impl Loaded {
     }
 
     /// Reads a definition without what stands beside it.
-    pub fn alone(file: &Path) -> Result<Definition, Error> {
-        parse(file, &definition_name(file), &Substitutions::new())
+    pub fn alone(file: &Path, settings: &Settings) -> Result<Definition, Error> {
+        let filled = definition::read(file, settings, Unset::Stays)?;
+        definition::check_used(settings, &filled.used)?;
+        let name = definition_name(file);
+        Definition::parse(&name, &filled.text, &Substitutions::new())
+            .map_err(|invalid| refuse(file, filled.placed(invalid.diagnostics)))
     }
 
     /// Reads a definition and what stands beside it; its test cases too, if there are any.
@@ -182,14 +188,18 @@ fn optional(file: &Path) -> Result<Option<Value>, Error> {
 }
 
 fn parse(path: &Path, name: &str, substitutions: &Substitutions) -> Result<Definition, Error> {
-    Definition::parse(name, &read_text(path)?, substitutions).map_err(|invalid| {
-        let lines = invalid.diagnostics.iter();
-        let lines = lines.map(|diagnostic| crate::commands::line(path, diagnostic));
-        Error::Definition {
-            path: path.to_path_buf(),
-            problems: lines.collect::<Vec<_>>().join("\n"),
-        }
-    })
+    Definition::parse(name, &read_text(path)?, substitutions)
+        .map_err(|invalid| refuse(path, invalid.diagnostics))
+}
+
+fn refuse(path: &Path, diagnostics: Vec<asl::Diagnostic>) -> Error {
+    let lines = diagnostics
+        .iter()
+        .map(|diagnostic| crate::commands::line(path, diagnostic));
+    Error::Definition {
+        path: path.to_path_buf(),
+        problems: lines.collect::<Vec<_>>().join("\n"),
+    }
 }
 
 /// A file that cannot be used, one line a problem.

@@ -41,6 +41,8 @@ pub struct Clock {
     offset: AtomicI64,
     timers: Mutex<Timers>,
     changed: Notify,
+    /// The last timer has fired or was disarmed, and nothing is going on.
+    stalled: Notify,
     work: Work,
 }
 
@@ -52,6 +54,7 @@ impl Clock {
             offset: AtomicI64::new(0),
             timers: Mutex::default(),
             changed: Notify::new(),
+            stalled: Notify::new(),
             work,
         })
     }
@@ -72,6 +75,20 @@ impl Clock {
     /// Marks something real as going on.
     pub fn busy(&self) -> Busy {
         self.work.begin()
+    }
+
+    /// Resolves when the virtual clock has nothing to skip to.
+    pub async fn stalled(&self) {
+        loop {
+            let stalled = self.stalled.notified();
+            tokio::pin!(stalled);
+            // Registered before the look, so that no change in between is missed.
+            stalled.as_mut().enable();
+            if self.mode == ClockMode::Virtual && self.work.is_idle() && self.lock().is_empty() {
+                return;
+            }
+            stalled.await;
+        }
     }
 
     /// Arms a timer of the execution numbered `run`.
@@ -101,6 +118,9 @@ impl Clock {
             // Registered before the look at the timers, so no change in between is missed.
             let changed = self.changed.notified();
             let next = self.fire_due();
+            if next.is_none() {
+                self.stalled.notify_waiters();
+            }
             tokio::select! {
                 () = changed => {}
                 () = self.work.idle(), if self.mode == ClockMode::Virtual => {}

@@ -18,6 +18,7 @@ use crate::errors::internal;
 use crate::evaluators::Evaluators;
 use crate::histories::Histories;
 use crate::machine::Machine;
+use crate::outside::Outside;
 use crate::runs::Runs;
 use crate::store::Store;
 use crate::subscribers::Subscribers;
@@ -42,6 +43,7 @@ pub struct Engine {
     pub(crate) runs: Runs,
     pub(crate) histories: Histories,
     pub(crate) subscribers: Subscribers,
+    pub(crate) outside: Option<Arc<dyn Outside>>,
     pub(crate) next_id: AtomicI64,
     pub(crate) recovered: SetOnce<()>,
     pub(crate) closed: AtomicBool,
@@ -55,6 +57,7 @@ impl Engine {
         local: Local,
         store: Store,
         clock: Arc<Clock>,
+        outside: Option<Arc<dyn Outside>>,
         next_id: i64,
     ) -> Engine {
         Engine {
@@ -72,6 +75,7 @@ impl Engine {
             runs: Runs::default(),
             histories: Histories::default(),
             subscribers: Subscribers::default(),
+            outside,
             next_id: AtomicI64::new(next_id),
             recovered: SetOnce::new(),
             closed: AtomicBool::new(false),

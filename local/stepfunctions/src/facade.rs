@@ -26,6 +26,7 @@ use stack::Stack;
 use crate::clock::ClockMode;
 use crate::description::ExecutionDescription;
 use crate::folder::{CloudError, DATABASE_FILES, lock_folder};
+use crate::outside::Outside;
 use crate::service::Sfn;
 use crate::store::Durability;
 use crate::subscribers::ExecutionEvent;
@@ -51,6 +52,8 @@ pub struct Config {
     pub durability: Durability,
     /// How long ended executions are kept; none for as long as the folder is there.
     pub keep: Option<Duration>,
+    /// What answers calls of states in place of the local services.
+    pub outside: Option<Arc<dyn Outside>>,
 }
 
 impl Config {
@@ -66,6 +69,7 @@ impl Config {
             clock: ClockMode::Real,
             durability: Durability::default(),
             keep: None,
+            outside: None,
         }
     }
 }
@@ -103,6 +107,7 @@ impl Cloud {
             clock,
             durability,
             keep,
+            outside,
         } = config;
         let lock = lock_folder(&data_dir)?;
         let folder = data_dir.clone();
@@ -120,7 +125,7 @@ impl Cloud {
             limits,
         };
         let compute = Compute::start(local.clone(), &stack, faults)?;
-        let sfn = Sfn::open(compute.clone(), local, &stack, clock, durability).await?;
+        let sfn = Sfn::open(compute.clone(), local, &stack, clock, durability, outside).await?;
         // SQLite makes its files readable for all; those to come take the mode of the first.
         private::take(&folder, DATABASE_FILES).map_err(|source| CloudError::Data {
             path: folder,
@@ -213,9 +218,10 @@ impl Cloud {
         self.sfn.remove_ended(before).await
     }
 
-    /// Task states of a machine whose Resource cannot be called here, as `State: resource`.
-    pub fn unsupported(&self, machine_arn: &str) -> Result<Vec<String>, ServiceError> {
-        self.sfn.unsupported(machine_arn)
+    /// Resolves when nothing can happen any more by itself, which only the virtual clock can tell: what still runs
+    /// waits for a callback that nobody is there to make.
+    pub async fn stalled(&self) {
+        self.sfn.stalled().await;
     }
 
     /// Puts a local file into a bucket.

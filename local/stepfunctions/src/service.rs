@@ -16,8 +16,8 @@ use crate::description::ExecutionDescription;
 use crate::engine::Engine;
 use crate::errors::{SfnError, internal};
 use crate::folder::DATABASE;
-use crate::integrations;
 use crate::launch::StartRequest;
+use crate::outside::Outside;
 use crate::run::Posted;
 use crate::store::{Durability, Store};
 use crate::subscribers::ExecutionEvent;
@@ -40,11 +40,13 @@ impl Sfn {
         stack: &Stack,
         mode: ClockMode,
         durability: Durability,
+        outside: Option<Arc<dyn Outside>>,
     ) -> Result<Sfn, SfnError> {
         let store = Store::open(&local.data_dir.join(DATABASE), durability)?;
         let next_id = store.last_id()? + 1;
         let clock = Clock::new(mode, compute.processes.work.clone());
-        let engine = Arc::new(Engine::new(compute, local, store, clock.clone(), next_id));
+        let engine = Engine::new(compute, local, store, clock.clone(), outside, next_id);
+        let engine = Arc::new(engine);
         engine.register(stack).await?;
         let ticking = Arc::new(tokio::spawn(clock.run()));
         Ok(Sfn { engine, ticking })
@@ -143,10 +145,10 @@ impl Sfn {
         self.engine.history(arn, render).await
     }
 
-    /// Task states of a machine whose Resource the local cloud cannot call, as `State: resource`.
-    pub fn unsupported(&self, machine_arn: &str) -> Result<Vec<String>, ServiceError> {
-        let machine = self.engine.machine(machine_arn)?;
-        Ok(integrations::unsupported(&machine.row.definition))
+    /// Resolves when nothing can happen any more by itself: on the virtual clock, with no timer set and nothing
+    /// going on. On the real clock somebody may always call, so it never does.
+    pub async fn stalled(&self) {
+        self.engine.clock.stalled().await;
     }
 
     /// Stops working; what runs is kept in the log and goes on at the next start.

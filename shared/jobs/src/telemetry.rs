@@ -1,5 +1,7 @@
 //! Logs: JSON where a machine reads them, text where a person does.
 
+use std::io::IsTerminal as _;
+
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
@@ -14,7 +16,10 @@ pub fn init() {
     let level =
         crate::env::optional("RUST_LOG").or_else(|| crate::env::optional("AWS_LAMBDA_LOG_LEVEL"));
     let logs = tracing_subscriber::registry().with(filter(level.as_deref(), LevelFilter::INFO));
-    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    // A log file is to have no escape codes.
+    let lines = tracing_subscriber::fmt::layer()
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr);
     // An error here means that logging is set up already.
     let _ = match crate::env::optional("AWS_LAMBDA_LOG_FORMAT").as_deref() {
         Some("JSON") => {

@@ -12,6 +12,7 @@ use testing::{MockFile, Options, Problem, Run, rehearse};
 
 use crate::{
     error::{Error, FAILED},
+    placeholders::Settings,
     project::read_text,
     suites::{self, Loaded},
 };
@@ -20,7 +21,12 @@ use crate::{
 #[derive(Args)]
 pub struct Mocked {
     /// Mocked responses, in the format of AWS's MockConfigFile.json; time passes on a virtual clock.
-    #[arg(long = "mocks", value_name = "FILE", requires = "case")]
+    #[arg(
+        long = "mocks",
+        value_name = "FILE",
+        requires = "case",
+        conflicts_with_all = ["lambdas", "mocks", "forwards", "machines"]
+    )]
     file: Option<PathBuf>,
     /// The test case of the mock file, `CASE` or `MACHINE#CASE`.
     #[arg(long, value_name = "NAME", requires = "file")]
@@ -32,14 +38,15 @@ impl Mocked {
     pub fn execute(
         &self,
         definition: &Path,
-        input: impl Into<Value>,
+        settings: &Settings,
+        input: &serde_json::Value,
         express: bool,
         json: bool,
     ) -> Result<Option<ExitCode>, Error> {
         let (Some(file), Some(case)) = (&self.file, &self.case) else {
             return Ok(None);
         };
-        let definition = Loaded::alone(definition)?;
+        let definition = Loaded::alone(definition, settings)?;
         let refuse = |problems: &[Problem]| suites::refused(file, problems);
         let mocks = MockFile::parse(&read_text(file)?).map_err(|problems| refuse(&problems.0))?;
         let mocks = mocks
@@ -62,7 +69,7 @@ impl Mocked {
             },
             ..Options::default()
         };
-        let run = rehearse(&definition, &input.into(), mocks, options);
+        let run = rehearse(&definition, &input.clone().into(), mocks, options);
         if let Some(call) = run.unanswered() {
             let message = format!(
                 "{:?} has no response to invocation {}",

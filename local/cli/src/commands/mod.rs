@@ -21,6 +21,7 @@ use std::process::ExitCode;
 pub use validate::line;
 
 use clap::Subcommand;
+use tracing_subscriber::filter::LevelFilter;
 
 use crate::error::Error;
 
@@ -60,6 +61,14 @@ pub enum Command {
 }
 
 impl Command {
+    /// What it logs by itself. A server tells what happens in it.
+    pub fn level(&self) -> LevelFilter {
+        match self {
+            Command::Serve(_) => LevelFilter::INFO,
+            _ => LevelFilter::WARN,
+        }
+    }
+
     /// Does it.
     ///
     /// # Errors

@@ -21,6 +21,7 @@ use crate::{
     interrupt, needed,
     progress::Progress,
     project::{Project, read_json},
+    sent_on::{SentOn, check_answered},
     style, summary,
     timeline::Timeline,
 };
@@ -45,6 +46,10 @@ pub struct Run {
     /// What goes wrong: a JSON file of faults for the local cloud.
     #[arg(long)]
     faults: Option<PathBuf>,
+    /// Send calls of a service that the local cloud does not have on to a URL, or with the word `aws` to AWS itself, with
+    /// your credentials. `*` stands for every service.
+    #[arg(long = "forward", value_name = "SERVICE=URL")]
+    forwards: Vec<String>,
     /// Let the history survive a power failure, not only the death of this process, as of `hybrid serve`.
     #[arg(long)]
     durable: bool,
@@ -82,6 +87,8 @@ impl Run {
         stepfunctions::check_name(&name).map_err(|error| Error::Usage(error.to_string()))?;
         let stack = Stack::load(&project.serverless_yml(), &stack::Options::default())?;
         let machine = machine(&stack, &self.pipeline)?;
+        let outside = SentOn::parse(&self.forwards, &stack.region)?;
+        check_answered(&stack, &machine, outside.as_deref())?;
         let executable = std::env::current_exe().map_err(Error::file("hybrid"))?;
         let binaries = Binaries::of(&project, &executable);
         let packages = needed::packages(&stack, &machine, &input);
@@ -95,6 +102,7 @@ impl Run {
         std::fs::create_dir_all(&folder).map_err(Error::file(&folder))?;
         let mut config = Config::new(stack, folder.join("cloud"), binaries.folder());
         config.clock = self.clock.into();
+        config.outside = outside;
         config.durability = serve::durability(self.durable);
         if let Some(faults) = &self.faults {
             config.faults =
@@ -186,7 +194,7 @@ async fn run(
 }
 
 /// The project's data files under `data/` of the bucket, as `aws s3 sync data s3://BUCKET/data`.
-async fn upload(cloud: &Cloud, bucket: &str, data: &Path) -> Result<(), Error> {
+pub(super) async fn upload(cloud: &Cloud, bucket: &str, data: &Path) -> Result<(), Error> {
     for entry in std::fs::read_dir(data).into_iter().flatten().flatten() {
         let path = entry.path();
         if let (true, Ok(name)) = (path.is_file(), entry.file_name().into_string()) {

@@ -6,9 +6,12 @@ use clap::Args;
 use cloud::config::{ACCESS_KEY, SECRET_KEY};
 use serde_json::json;
 use stack::Stack;
-use stepfunctions::{Cloud, Config, Durability};
+use stepfunctions::{Cloud, Config, Durability, Outside, unanswered};
 
-use crate::{binaries::Binaries, error::Error, interrupt, needed, project::Project};
+use super::run::upload;
+use crate::{
+    binaries::Binaries, error::Error, interrupt, needed, project::Project, sent_on::SentOn,
+};
 
 /// Arguments of `hybrid serve`.
 #[derive(Args)]
@@ -28,6 +31,9 @@ pub struct Serve {
     /// <https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html>
     #[arg(long, value_name = "DAYS", default_value_t = 90)]
     keep_days: u16,
+    /// Send calls of a service that the local cloud does not have on, as of `hybrid run`.
+    #[arg(long = "forward", value_name = "SERVICE=URL")]
+    forwards: Vec<String>,
     /// Do not build the stack's binaries first.
     #[arg(long)]
     no_build: bool,
@@ -44,6 +50,20 @@ pub fn durability(durable: bool) -> Durability {
     }
 }
 
+/// What the machines call that nothing answers; other machines are served all the same.
+fn warn_unanswered(stack: &Stack, outside: Option<&dyn Outside>) {
+    for machine in &stack.state_machines {
+        for call in unanswered(&machine.definition, outside) {
+            tracing::warn!(
+                "{} of {} calls {}, which is not here; send it on with --forward",
+                call.state,
+                machine.name,
+                call.what,
+            );
+        }
+    }
+}
+
 impl Serve {
     /// Serves until Ctrl-C or SIGTERM.
     pub async fn execute(self) -> Result<ExitCode, Error> {
@@ -56,11 +76,18 @@ impl Serve {
         }
         let data = self.data.unwrap_or_else(|| project.out().join("serve"));
         let region = stack.region.clone();
+        let outside = SentOn::parse(&self.forwards, &region)?;
+        warn_unanswered(&stack, outside.as_deref());
+        let bucket = stack.buckets.first().cloned();
         let mut config = Config::new(stack, data, binaries.folder());
+        config.outside = outside;
         config.port = self.port;
         config.durability = durability(self.durable);
         config.keep = Some(Duration::from_secs(86_400 * u64::from(self.keep_days)));
         let cloud = Cloud::start(config).await?;
+        if let Some(bucket) = &bucket {
+            upload(&cloud, bucket, &project.data()).await?;
+        }
         cloud.compute().watch_clock();
         if self.json {
             println!(

@@ -1,6 +1,7 @@
 //! `hybrid validate`: every error of a definition, before it runs.
 
 use std::{
+    collections::BTreeSet,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -10,16 +11,21 @@ use clap::Args;
 use serde_json::json;
 
 use crate::{
+    definition,
     error::{Error, INVALID},
-    project::{read_json, read_text},
+    placeholders::{Filled, Settings, Unset},
+    project::read_json,
 };
 
 /// Arguments of `hybrid validate`.
 #[derive(Args)]
 pub struct Validate {
-    /// Amazon States Language files, or `-` for standard input.
+    /// Amazon States Language files, JSON or YAML, or `-` for standard input.
     #[arg(required = true)]
     files: Vec<PathBuf>,
+    /// The value of a placeholder `${NAME}`; one without a value stands for what fits.
+    #[arg(long = "set", value_name = "NAME=VALUE")]
+    sets: Vec<String>,
     /// Print one JSON document: per file its result and diagnostics, as
     /// ValidateStateMachineDefinition gives them.
     #[arg(long)]
@@ -29,10 +35,15 @@ pub struct Validate {
 impl Validate {
     /// Exit code 0 if every file is valid (warnings allowed), else 3.
     pub fn execute(self) -> Result<ExitCode, Error> {
+        let settings = Settings::parse(&self.sets)?;
+        let mut used = BTreeSet::new();
         let mut reports = Vec::new();
         for file in &self.files {
-            reports.push((file, diagnostics(file)?));
+            let filled = definition::read(file, &settings, Unset::Stays)?;
+            reports.push((file, diagnostics(file, &filled)?));
+            used.extend(filled.used);
         }
+        definition::check_used(&settings, &used)?;
         if self.json {
             let report: Vec<_> = reports
                 .iter()
@@ -60,21 +71,23 @@ impl Validate {
 
 /// The findings of a definition; with a schema of its input beside it (`NAME.schema.json`), also whether the largest
 /// input fits into a history.
-fn diagnostics(file: &Path) -> Result<Vec<Diagnostic>, Error> {
-    let definition = read_text(file)?;
-    let mut found = asl::validate(&definition);
+fn diagnostics(file: &Path, definition: &Filled) -> Result<Vec<Diagnostic>, Error> {
+    let mut found = definition.placed(asl::validate(&definition.text));
     if let Some(schema) = schema_beside(file).filter(|schema| schema.is_file())
         && result(&found) == "OK"
     {
         let schema = asl::Value::from(read_json(&schema)?);
-        found.extend(asl::history_warnings(&definition, &schema));
+        let warnings = asl::history_warnings(&definition.text, &schema);
+        found.extend(definition.placed(warnings));
     }
     Ok(found)
 }
 
 fn schema_beside(file: &Path) -> Option<PathBuf> {
     let name = file.file_name()?.to_str()?;
-    let stem = name.strip_suffix(".json").unwrap_or(name);
+    let mut endings = [".json", ".yaml", ".yml"].into_iter();
+    let stem = endings.find_map(|ending| name.strip_suffix(ending));
+    let stem = stem.unwrap_or(name);
     let stem = stem.strip_suffix(".asl").unwrap_or(stem);
     Some(file.with_file_name(format!("{stem}.schema.json")))
 }

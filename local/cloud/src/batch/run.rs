@@ -218,6 +218,17 @@ impl Run {
     }
 
     fn publish(&self) {
+        let job = self.handle.job.borrow().clone();
+        if matches!(job.status, Status::Succeeded | Status::Failed) {
+            tracing::info!(
+                "job {} ({}) {}{}",
+                job.name,
+                job.id,
+                job.status.name(),
+                job.status_reason
+                    .map_or_else(String::new, |reason| format!(": {reason}")),
+            );
+        }
         let events = &self.batch.inner.events;
         events.publish(
             "aws.batch",

@@ -256,6 +256,19 @@ impl Run {
 
     fn publish(&self) {
         let task = self.task.borrow();
+        if task.status == Status::Stopped {
+            let codes = task.containers.iter().map(|c| match c.exit_code {
+                Some(code) => format!("{} {code}", c.name),
+                None => format!("{} none", c.name),
+            });
+            tracing::info!(
+                "task {} of {} stopped: {}; exit codes: {}",
+                task.id(),
+                task.definition.family,
+                task.stop.as_ref().map_or("", |stop| stop.reason.as_str()),
+                codes.collect::<Vec<_>>().join(", "),
+            );
+        }
         let detail = task.to_json(Times::Iso);
         let events = &self.ecs.inner.events;
         events.publish("aws.ecs", "ECS Task State Change", &[&task.arn], detail);

@@ -192,6 +192,16 @@ impl Environment {
             }
         };
         self.report(request_id, elapsed, init, peak, &outcome);
+        tracing::info!(
+            "function {} {} after {} ms ({request_id})",
+            self.function.name,
+            if outcome.failed {
+                "failed"
+            } else {
+                "succeeded"
+            },
+            elapsed.as_millis(),
+        );
         self.shared.meter.record(Usage {
             placement: placement::Placement::Lambda,
             name: self.function.name.clone(),

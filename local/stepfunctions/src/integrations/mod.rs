@@ -12,7 +12,9 @@ mod s3;
 mod schedule;
 mod sdk;
 mod states;
+mod survey;
 
-pub(crate) use request::{call_once, unsupported};
+pub(crate) use request::call_once;
 pub(crate) use s3::objects as s3_objects;
 pub(crate) use schedule::schedule;
+pub use survey::{CallSite, Unanswered, call_sites, unanswered};

@@ -11,7 +11,7 @@ use super::call::{Accepted, Call};
 use super::sdk::SdkAction;
 use super::{batch, ecs, events, lambda, states};
 use crate::engine::Engine;
-use crate::map_run;
+use crate::outside::{Outside, OutsideCall, Purpose};
 
 /// Makes one call outside an execution, for TestState: without a job to wait for and without a callback.
 pub(crate) async fn call_once(engine: &Arc<Engine>, task: &Task) -> Result<asl::Value, TaskError> {
@@ -21,20 +21,68 @@ pub(crate) async fn call_once(engine: &Arc<Engine>, task: &Task) -> Result<asl::
             "TestState cannot call {what}; give a mocked result or error"
         )),
     };
+    let token = || uuid::Uuid::new_v4().simple().to_string();
     match &task.resource {
+        Resource::Service {
+            pattern: Pattern::RequestResponse,
+            ..
+        }
+        | Resource::Lambda { .. }
+            if let Some(outside) = engine.outside(&task.state, &task.resource) =>
+        {
+            Ok(ask_outside(outside, task, token()).await?.output)
+        }
         Resource::Lambda { arn } => lambda::invoke_arn(engine, arn, &task.arguments).await,
         Resource::Activity { .. } => Err(refuse("an activity")),
         Resource::Service {
             pattern: Pattern::RequestResponse,
             ..
-        } => {
-            let token = uuid::Uuid::new_v4().simple().to_string();
-            Ok(request(engine, task, token).await?.output)
-        }
+        } => Ok(request(engine, task, token()).await?.output),
         Resource::Service { pattern, .. } => {
             Err(refuse(&format!("an integration with {}", pattern.suffix())))
         }
     }
+}
+
+impl Engine {
+    /// What answers a call in place of this cloud.
+    pub(crate) fn outside(&self, state: &str, resource: &Resource) -> Option<&Arc<dyn Outside>> {
+        let local = match resource {
+            Resource::Lambda { .. } | Resource::Activity { .. } => true,
+            Resource::Service { .. } => {
+                Integration::of(resource).is_some() || is_map_resource(resource)
+            }
+        };
+        let outside = self.outside.as_ref()?;
+        outside.answers(state, resource, local).then_some(outside)
+    }
+}
+
+/// Has a task's call answered outside of this cloud.
+pub(super) async fn ask_outside(
+    outside: &Arc<dyn Outside>,
+    task: &Task,
+    token: String,
+) -> Result<Accepted, TaskError> {
+    let purpose = match &task.resource {
+        Resource::Service {
+            pattern: Pattern::WaitForTaskToken,
+            ..
+        } => Purpose::Callback {
+            task_token: task.task_token.clone(),
+        },
+        Resource::Service { .. } | Resource::Lambda { .. } | Resource::Activity { .. } => {
+            Purpose::Result
+        }
+    };
+    let call = OutsideCall {
+        state: task.state.clone(),
+        resource: task.resource.clone(),
+        arguments: task.arguments.clone(),
+        purpose,
+        token,
+    };
+    outside.call(call).await.map(Accepted::done)
 }
 
 /// Calls the service that a task names.
@@ -76,7 +124,7 @@ pub(super) async fn request(
 
 /// What the local cloud calls for a Resource that names a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Integration {
+pub(super) enum Integration {
     /// `lambda:invoke`.
     Invoke,
     /// `ecs:runTask`.
@@ -93,7 +141,7 @@ enum Integration {
 
 impl Integration {
     /// `None` where the local cloud has no such service, action or pattern.
-    fn of(resource: &Resource) -> Option<Integration> {
+    pub(super) fn of(resource: &Resource) -> Option<Integration> {
         let Resource::Service {
             service,
             action,
@@ -124,42 +172,11 @@ impl Integration {
     }
 }
 
-/// Whether the local cloud can call this resource.
-fn is_supported(resource: &Resource) -> bool {
-    match resource {
-        Resource::Lambda { .. } | Resource::Activity { .. } => true,
-        Resource::Service { .. } => Integration::of(resource).is_some(),
-    }
-}
-
-/// What of a definition the local cloud cannot run, as `State: resource` and `State: argument of its ItemReader`.
-pub(crate) fn unsupported(definition: &str) -> Vec<String> {
-    let mut found = Vec::new();
-    if let Ok(definition) = serde_json::from_str::<Value>(definition) {
-        collect_unsupported(&definition, &mut found);
-    }
-    found
-}
-
-fn collect_unsupported(machine: &Value, found: &mut Vec<String>) {
-    for (name, state) in machine["States"].as_object().into_iter().flatten() {
-        let resource = state["Resource"].as_str().unwrap_or_default();
-        if state["Type"] == "Task"
-            && !Resource::parse(resource).is_some_and(|resource| is_supported(&resource))
-        {
-            found.push(format!("{name}: {resource}"));
-        }
-        for argument in map_run::unknown_arguments(&state["ItemReader"]) {
-            found.push(format!("{name}: {argument} of its ItemReader"));
-        }
-        let branches = state["Branches"].as_array().into_iter().flatten();
-        let processors = ["ItemProcessor", "Iterator"]
-            .into_iter()
-            .filter_map(|key| state.get(key));
-        branches
-            .chain(processors)
-            .for_each(|machine| collect_unsupported(machine, found));
-    }
+/// Whether a Distributed Map can read or write by this resource.
+pub(super) fn is_map_resource(resource: &Resource) -> bool {
+    matches!(resource, Resource::Service { service, action, .. }
+        if matches!(&**service, "s3" | "aws-sdk:s3")
+            && matches!(&**action, "getObject" | "listObjectsV2" | "putObject"))
 }
 
 pub(super) fn unsupported_error(resource: &Resource) -> TaskError {
@@ -175,40 +192,4 @@ pub(super) fn unsupported_error(resource: &Resource) -> TaskError {
 pub(super) fn call_token(execution_arn: &str, task: u64) -> String {
     let digest = Sha256::digest(format!("{execution_arn}#{task}").as_bytes());
     hex::encode(&digest[..16])
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn unsupported_resources_are_found_before_the_run() {
-        let definition = json!({ "StartAt": "A", "States": {
-            "A": { "Type": "Task", "Resource": "arn:aws:states:::ecs:runTask.sync" },
-            "B": { "Type": "Task", "Resource": "arn:aws:states:::glue:startJobRun.sync" },
-            "C": { "Type": "Parallel", "Branches": [{ "States": {
-                "D": { "Type": "Task", "Resource": "arn:aws:states:::aws-sdk:s3:getObject" },
-                "E": { "Type": "Task", "Resource": "arn:aws:states:::aws-sdk:s3:selectObjectContent" },
-                "I": { "Type": "Task", "Resource": "arn:aws:states:::aws-sdk:s3:copyObject" },
-                "J": { "Type": "Task", "Resource": "arn:aws:states:::aws-sdk:sfn:listStateMachineVersions" },
-                "K": { "Type": "Task", "Resource": "arn:aws:states:::aws-sdk:scheduler:createSchedule" },
-                "L": { "Type": "Task", "Resource": "arn:aws:states:::aws-sdk:ecs:RunTask" },
-            } }] },
-            "F": { "Type": "Map", "ItemReader": { "Resource": "arn:aws:states:::s3:getObject",
-                "Parameters": { "Bucket": "b", "Key.$": "$.k", "VersionId.$": "$.v" } }, "ItemProcessor": { "States": {
-                "G": { "Type": "Task", "Resource": "arn:aws:states:::lambda:invoke.sync" },
-                "H": { "Type": "Task", "Resource": "arn:aws:states:::lambda:invoke.waitForTaskToken" },
-            } } },
-        } });
-        let expected = [
-            "B: arn:aws:states:::glue:startJobRun.sync",
-            "E: arn:aws:states:::aws-sdk:s3:selectObjectContent",
-            "I: arn:aws:states:::aws-sdk:s3:copyObject",
-            "L: arn:aws:states:::aws-sdk:ecs:RunTask",
-            "F: VersionId of its ItemReader",
-            "G: arn:aws:states:::lambda:invoke.sync",
-        ];
-        assert_eq!(unsupported(&definition.to_string()), expected);
-    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use asl::{Event, Pattern, Resource, Task, TaskError};
 
 use super::lambda;
-use super::request::{call_token, request, unsupported_error};
+use super::request::{ask_outside, call_token, request, unsupported_error};
 use crate::activities::ActivityTask;
 use crate::engine::Engine;
 use crate::replay::Progress;
@@ -16,7 +16,9 @@ use cloud::work::Busy;
 /// Calls what the task names. The outcome comes back to the execution as events.
 pub fn schedule(engine: &Arc<Engine>, run: &Arc<Run>, task: Task, progress: Progress) {
     match &task.resource {
-        Resource::Activity { arn } => schedule_activity(engine, run, arn, &task, &progress),
+        Resource::Activity { arn } if engine.outside(&task.state, &task.resource).is_none() => {
+            schedule_activity(engine, run, arn, &task, &progress);
+        }
         Resource::Service {
             pattern: Pattern::WaitForTaskToken,
             ..
@@ -27,7 +29,7 @@ pub fn schedule(engine: &Arc<Engine>, run: &Arc<Run>, task: Task, progress: Prog
                 spawn(engine, run, task, progress, true);
             }
         }
-        Resource::Lambda { .. } | Resource::Service { .. } => {
+        Resource::Lambda { .. } | Resource::Activity { .. } | Resource::Service { .. } => {
             spawn(engine, run, task, progress, false);
         }
     }
@@ -98,16 +100,26 @@ async fn carry_out(
     progress: &Progress,
     busy: &mut Option<Busy>,
 ) -> Result<Option<asl::Value>, TaskError> {
-    let pattern = match &task.resource {
-        Resource::Lambda { arn } => {
+    let token = call_token(&run.start.arn, task.id.0);
+    let outside = engine.outside(&task.state, &task.resource);
+    let (pattern, accepted) = match (&task.resource, outside) {
+        (Resource::Service { pattern, .. }, Some(outside)) => {
+            (*pattern, ask_outside(outside, task, token).await?)
+        }
+        (Resource::Service { pattern, .. }, None) => {
+            (*pattern, request(engine, task, token).await?)
+        }
+        (Resource::Lambda { .. } | Resource::Activity { .. }, Some(outside)) => {
+            let answer = ask_outside(outside, task, token).await?;
+            return Ok(Some(answer.output));
+        }
+        (Resource::Lambda { arn }, None) => {
             return lambda::invoke_arn(engine, arn, &task.arguments)
                 .await
                 .map(Some);
         }
-        Resource::Activity { .. } => return Ok(None),
-        Resource::Service { pattern, .. } => *pattern,
+        (Resource::Activity { .. }, None) => return Ok(None),
     };
-    let accepted = request(engine, task, call_token(&run.start.arn, task.id.0)).await?;
     if pattern != Pattern::RequestResponse && progress.submitted.is_none() {
         run.post(Event::TaskSubmitted {
             id: task.id,

@@ -347,6 +347,7 @@ impl Run {
         {
             tracing::error!(execution = %self.start.arn, %error, "the end was not recorded; a restart finds it again");
         }
+        self.tell(stopped, &status);
         if let Some(parent) = &self.parent
             && let Some(run) = parent.run.upgrade()
         {
@@ -363,6 +364,22 @@ impl Run {
     /// Whether it is one of this state machine's.
     pub fn is_of(&self, machine: &str) -> bool {
         *self.start.state_machine_arn == *machine
+    }
+
+    /// Tells how it ended, in a line for people.
+    fn tell(&self, stopped: Timestamp, status: &Status) {
+        let machine = &self.start.state_machine_name;
+        let seconds = (stopped.0 - self.started.0) as f64 / 1e6;
+        let why = match status {
+            Status::Failed { error, .. } | Status::Aborted { error, .. } => error.as_deref(),
+            Status::Running | Status::Succeeded { .. } | Status::TimedOut { .. } => None,
+        };
+        tracing::info!(
+            "execution {} of {machine} {} after {seconds:.1} s{}",
+            self.start.name,
+            status.name(),
+            why.map_or_else(String::new, |error| format!(": {error}")),
+        );
     }
 
     /// Number by which the clock tells executions apart.

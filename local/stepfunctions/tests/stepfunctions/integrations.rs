@@ -437,11 +437,6 @@ async fn what_is_not_here_is_named() {
     let ended = test.task("glue", json!({ "Resource": "arn:aws:states:::glue:startJobRun.sync", "Arguments": { "JobName": "x" } })).await;
     assert_eq!(ended.error(), Some("States.Runtime"));
     assert!(ended.cause().unwrap().contains("glue:startJobRun.sync"));
-    let machine = format!("{STATES}:stateMachine:glue");
-    assert_eq!(
-        test.cloud.unsupported(&machine).unwrap(),
-        ["Task: arn:aws:states:::glue:startJobRun.sync"]
-    );
 }
 
 #[tokio::test]

@@ -152,7 +152,7 @@ async fn requests_wait_until_everything_is_taken_up() {
     let stack = Stack::default();
     let compute = Compute::start(local.clone(), &stack, Faults::default()).unwrap();
     let (mode, durability) = (ClockMode::Real, Durability::Crash);
-    let sfn = Sfn::open(compute, local, &stack, mode, durability)
+    let sfn = Sfn::open(compute, local, &stack, mode, durability, None)
         .await
         .unwrap();
     let call = |action: &str, body: Value| {

@@ -124,6 +124,7 @@ impl Execution {
         self.tasks.insert(id.0, key);
         self.frames.get_mut(key)?.map_run()?.transfer = Some(id);
         let writer = ResultWriter {
+            state: Arc::clone(&state.name),
             resource,
             arguments,
             config,
