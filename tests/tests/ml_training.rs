@@ -36,19 +36,11 @@ fn of_type<'a>(document: &'a Value, kind: &str) -> Vec<&'a Value> {
 }
 
 #[test]
-fn an_unknown_pipeline_lists_the_known_ones() {
+fn an_unknown_pipeline_lists_the_nearest_known_ones() {
     let finished = call(&["run", "ml-trianing"]);
     assert_eq!(finished.code, Some(2));
-    assert!(
-        finished.stderr.contains("ml-training"),
-        "{}",
-        finished.stderr
-    );
-    assert!(
-        finished.stderr.contains("hybrid-hello"),
-        "{}",
-        finished.stderr
-    );
+    let nearest = "nearest of 9 are: ml-training, ";
+    assert!(finished.stderr.contains(nearest), "{}", finished.stderr);
 }
 
 #[test]

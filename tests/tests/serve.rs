@@ -23,7 +23,7 @@ async fn an_sdk_works_with_the_printed_variables() {
         .unwrap();
     let lines = BufReader::new(server.stdout.take().unwrap()).lines();
     let mut variables = HashMap::new();
-    for line in lines.take(3) {
+    for line in lines.take(4) {
         let line = line.unwrap();
         let assignments = line.strip_prefix("export ").unwrap().split(' ');
         variables.extend(assignments.map(|assignment| {

@@ -241,6 +241,9 @@ async fn the_file_shrinks() {
 /// The layout before it had a number, as far as it has changed.
 const LAYOUT_0: &str = "
 PRAGMA journal_mode = WAL;
+CREATE TABLE state_machines (
+  arn TEXT PRIMARY KEY, name TEXT NOT NULL, kind TEXT NOT NULL, role_arn TEXT NOT NULL,
+  definition TEXT NOT NULL, revision TEXT NOT NULL, created INTEGER NOT NULL, updated INTEGER NOT NULL);
 CREATE TABLE executions (
   id INTEGER PRIMARY KEY, arn TEXT NOT NULL UNIQUE, machine TEXT NOT NULL, start TEXT NOT NULL,
   definition TEXT, parent TEXT, map_run TEXT, started INTEGER NOT NULL, stopped INTEGER, status TEXT);
