@@ -22,7 +22,10 @@ fn features(arguments: &[&str]) -> Features {
     assert!(output.status.success(), "{complaint}");
     let mut found = Features::new();
     for line in String::from_utf8(output.stdout).unwrap().lines() {
-        let (package, features) = line.split_once('|').unwrap();
+        // An empty line parts the trees of two packages.
+        let Some((package, features)) = line.split_once('|') else {
+            continue;
+        };
         // A package of this workspace is followed by its folder: each is small and builds fast.
         let others = !package.contains(" (/");
         if others {

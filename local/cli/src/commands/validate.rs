@@ -144,7 +144,7 @@ mod tests {
         let found = asl::validate("{\"a\":1,}");
         let told = line(Path::new("a.json"), &found[0]);
         assert!(
-            told.starts_with("a.json:1:9: error INVALID_JSON_DESCRIPTION: Unexpected"),
+            told.starts_with("a.json:1:8: error INVALID_JSON_DESCRIPTION: Unexpected"),
             "{told}"
         );
         assert!(!told.contains("\"a\"") && !told.contains('\n'), "{told}");
