@@ -171,7 +171,7 @@ fn a_definition_may_be_yaml() {
 fn machines_start_each_other() {
     let folder = Folder::task(
         json!({ "Resource": "arn:aws:states:::states:startExecution.sync:2",
-        "Parameters": { "StateMachineArn": "arn:aws:states:eu-west-1:1:stateMachine:Child", "Input": { "n": 1 } },
+        "Parameters": { "StateMachineArn": "arn:aws:states:eu-west-1:111122223333:stateMachine:Child", "Input": { "n": 1 } },
         "OutputPath": "$.Output" }),
     );
     let child = folder.write(

@@ -20,6 +20,10 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "explore",
+        &["hybrid explore", "hybrid explore wrapper --runs 500 --json"],
+    ),
+    (
         "history",
         &[
             "hybrid history",
@@ -67,6 +71,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         "serve",
         &["hybrid serve", "hybrid serve --port 0 --no-build --json"],
     ),
+    ("test", &["hybrid test", "hybrid test wrapper --coverage"]),
     (
         "test-state",
         &["hybrid test-state state.json --input '{\"n\": 1}' --mock result.json"],
