@@ -22,6 +22,8 @@ struct Pipeline {
     worker: Option<&'static str>,
     /// How the worker is started, as `service:Action`; none where there is no worker.
     starts: &'static [&'static str],
+    /// The job queue that it submits to.
+    queue: Option<&'static str>,
     /// Whether the worker answers a task token. A container under `.sync` answers by its exit code.
     token: bool,
     /// Runs on Lambda too.
@@ -57,6 +59,7 @@ fn pipelines() -> Vec<Pipeline> {
         functions: &[],
         worker: None,
         starts: &[],
+        queue: None,
         token: false,
         worker_function: false,
     };
@@ -89,6 +92,7 @@ fn pipelines() -> Vec<Pipeline> {
             functions: &["tuner", "dispatcher", "gatherer"],
             worker: Some("trainer"),
             starts: &["ecs:RunTask", "batch:SubmitJob"],
+            queue: Some("SpotJobQueue"),
             token: true,
             worker_function: true,
         },
@@ -98,6 +102,7 @@ fn pipelines() -> Vec<Pipeline> {
             functions: &["dispatcher", "predictor", "gatherer"],
             worker: Some("trainer"),
             starts: &["ecs:RunTask", "batch:SubmitJob"],
+            queue: Some("JobQueue"),
             token: true,
             ..none
         },
@@ -107,6 +112,7 @@ fn pipelines() -> Vec<Pipeline> {
             functions: &["fetcher", "dispatcher", "gatherer"],
             worker: Some("transformer"),
             starts: &["batch:SubmitJob"],
+            queue: Some("JobQueue"),
             token: true,
             ..none
         },
@@ -116,6 +122,8 @@ fn pipelines() -> Vec<Pipeline> {
             functions: &["dispatcher", "gatherer"],
             worker: Some("trainer"),
             starts: &["ecs:RunTask", "batch:SubmitJob"],
+            // Nobody but the queue itself gives its job up, after minutes that no virtual clock skips.
+            queue: None,
             ..none
         },
         Pipeline {
@@ -200,11 +208,33 @@ fn faults(pipeline: &Pipeline) -> Vec<Fault> {
     let kill = often(&at, json!({"do": "kill", "after_ms": 150}));
     let interrupt = json!({"do": "interrupt", "after_ms": 150, "notice_ms": 2_000});
     all.push(fault("worker killed", vec![kill.clone()]));
-    all.push(fault("Spot interruption", vec![often(&at, interrupt)]));
+    all.push(fault(
+        "Spot interruption",
+        vec![often(&at, interrupt.clone())],
+    ));
     all.push(fault(
         "duplicate worker",
         vec![often(&at, json!({"do": "duplicate"}))],
     ));
+    if let Some(queue) = pipeline.queue {
+        let blocked = |reason: &str| {
+            let block = json!({"do": "block", "reason": reason});
+            vec![often(&format!("queue:{queue}"), block)]
+        };
+        all.push(fault(
+            "no Batch capacity",
+            blocked("CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY"),
+        ));
+        all.push(fault(
+            "Batch misconfigured",
+            blocked("MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT"),
+        ));
+    }
+    if pipeline.queue == Some("SpotJobQueue") {
+        // Both kinds of Spot at once: the task of Fargate and the job of Batch.
+        let both = merge(interrupt, &json!({"times": 2}));
+        all.push(fault("Spot of both kinds", vec![often(&at, both)]));
+    }
     if pipeline.token {
         let success = "states:SendTaskSuccess";
         let lose = json!({"do": "lose", "times": 1_000});
@@ -358,6 +388,9 @@ fn declared(pipeline: &str, fault: &str) -> &'static [&'static str] {
         ("activity", "poller time-out" | "function crash" | "lost callback" | "lost start") => {
             &["States.Timeout"]
         }
+        ("ml-training", "Batch misconfigured") => &["Job.NotStarted"],
+        ("ml-pipeline", "Batch misconfigured") => &["Job.NotStarted", "Job.ModelMissing"],
+        ("data-pipeline", "Batch misconfigured") => &["Job.NotStarted", "Job.NotTransformed"],
         _ => &[],
     }
 }
