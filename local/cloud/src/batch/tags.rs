@@ -44,15 +44,15 @@ impl Batch {
         let resource = arn.splitn(6, ':').nth(5).unwrap_or_default();
         match resource.split('/').next().unwrap_or_default() {
             "job-queue" => self.change_queue(arn, |one| {
-                one.tags = change(std::mem::take(&mut one.tags))?;
+                one.tags = change(one.tags.clone())?;
                 Ok(())
             }),
             "compute-environment" => self.change_environment(arn, |one| {
-                one.tags = change(std::mem::take(&mut one.tags))?;
+                one.tags = change(one.tags.clone())?;
                 Ok(())
             }),
             "job-definition" => self.change_definition(arn, |one| {
-                one.tags = change(std::mem::take(&mut one.tags))?;
+                one.tags = change(one.tags.clone())?;
                 Ok(())
             }),
             "job" => {

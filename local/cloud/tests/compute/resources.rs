@@ -577,6 +577,16 @@ async fn job_definitions_have_revisions_and_tags() {
         json!({"resourceArn": arn, "tagKeys": "team"}),
     )
     .unwrap();
+    // What is refused changes nothing.
+    let many: serde_json::Map<_, _> = (0..51).map(|n| (n.to_string(), json!("x"))).collect();
+    ask(B::TagResource, json!({"resourceArn": arn, "tags": many})).unwrap_err();
+    let one_too_many: serde_json::Map<_, _> =
+        (0..50).map(|n| (n.to_string(), json!("x"))).collect();
+    ask(
+        B::TagResource,
+        json!({"resourceArn": arn, "tags": one_too_many}),
+    )
+    .unwrap_err();
     let tags = ask(B::ListTagsForResource, json!({"resourceArn": arn})).unwrap();
     assert_eq!(tags, json!({"tags": {"size": "small"}}));
 }
