@@ -3,7 +3,16 @@
 //! What a definition of the stack sets is the user's own and passes. A request's overrides are not:
 //! together with a file that somebody stored they would start any program.
 
+use serde_json::{Value, json};
+use stack::Env;
+
 use crate::error::ServiceError;
+
+/// Variables as ECS and Batch describe them: a list of names and values.
+pub(crate) fn pairs(variables: &Env) -> Vec<Value> {
+    let pair = |(name, value): (&String, &String)| json!({"name": name, "value": value});
+    variables.iter().map(pair).collect()
+}
 
 /// How variables are named.
 #[derive(Debug, Clone, Copy)]

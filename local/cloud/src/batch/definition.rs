@@ -328,10 +328,7 @@ fn described(request: &Value, runs: &JobDefinition) -> Map<String, Value> {
 
 /// A definition of the stack as it is described.
 fn describe(definition: &JobDefinition) -> Map<String, Value> {
-    let environment = definition.environment.iter();
-    let environment: Vec<Value> = environment
-        .map(|(name, value)| json!({"name": name, "value": value}))
-        .collect();
+    let environment = variables::pairs(&definition.environment);
     let mut given = json!({
         "jobDefinitionName": definition.name,
         "type": "container",

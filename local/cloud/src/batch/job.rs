@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::time::{Timestamp, epoch_millis};
+use crate::variables;
 use stack::{JobDefinition, JobQueue};
 
 /// Where a job is in its life.
@@ -187,10 +188,7 @@ impl Job {
 
     fn container_json(&self) -> Value {
         let definition = &self.definition;
-        let environment = definition.environment.iter();
-        let environment: Vec<Value> = environment
-            .map(|(name, value)| json!({"name": name, "value": value}))
-            .collect();
+        let environment = variables::pairs(&definition.environment);
         let mut container = json!({
             "image": definition.image,
             "command": self.command,

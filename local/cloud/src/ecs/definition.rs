@@ -458,10 +458,7 @@ fn fill_container(container: &mut Value, network: &str) {
 fn describe(definition: &TaskDefinition) -> Map<String, Value> {
     let size = |n: Option<u64>| n.map(|n| n.to_string());
     let containers = definition.containers.iter().map(|container| {
-        let environment = container.environment.iter();
-        let environment: Vec<_> = environment
-            .map(|(name, value)| json!({"name": name, "value": value}))
-            .collect();
+        let environment = variables::pairs(&container.environment);
         let mut json = json!({
             "name": container.name,
             "image": container.image,

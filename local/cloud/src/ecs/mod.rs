@@ -31,6 +31,7 @@ use crate::rest;
 use crate::service::Service;
 use crate::time::now;
 use crate::usage::Meter;
+use crate::variables;
 use crate::worker::Workers;
 use stack::TaskDefinition;
 
@@ -307,8 +308,7 @@ impl Ecs {
             runtime_id: format!("{id}-{}", container.name),
         });
         let overrides = definition.containers.iter().map(|container| {
-            let environment = container.environment.iter();
-            let environment: Vec<_> = environment.map(|(name, value)| json!({"name": name, "value": value})).collect();
+            let environment = variables::pairs(&container.environment);
             json!({"name": container.name, "command": container.command, "environment": environment})
         });
         Task {

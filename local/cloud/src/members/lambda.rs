@@ -3,6 +3,16 @@
 use super::Members;
 use crate::action::LambdaAction as Action;
 
+/// What a function's configuration may ask for in vain.
+const CONFIGURATION: &[(&str, &str)] = &[
+    ("TracingConfig", "nothing is traced by X-Ray here"),
+    (
+        "EphemeralStorage",
+        "the temporary folder has what the disk has",
+    ),
+    ("SnapStart", "executables start without snapshots"),
+];
+
 pub(super) fn members(action: Action) -> Members {
     match action {
         Action::Invoke => Members {
@@ -40,14 +50,7 @@ pub(super) fn members(action: Action) -> Members {
                 "Tags",
                 "Architectures",
             ],
-            harmless: &[
-                ("TracingConfig", "nothing is traced by X-Ray here"),
-                (
-                    "EphemeralStorage",
-                    "the temporary folder has what the disk has",
-                ),
-                ("SnapStart", "executables start without snapshots"),
-            ],
+            harmless: CONFIGURATION,
             refused: &[
                 "VpcConfig",
                 "DeadLetterConfig",
@@ -104,14 +107,7 @@ pub(super) fn members(action: Action) -> Members {
                 "Runtime",
                 "RevisionId",
             ],
-            harmless: &[
-                ("TracingConfig", "nothing is traced by X-Ray here"),
-                (
-                    "EphemeralStorage",
-                    "the temporary folder has what the disk has",
-                ),
-                ("SnapStart", "executables start without snapshots"),
-            ],
+            harmless: CONFIGURATION,
             refused: &[
                 "VpcConfig",
                 "DeadLetterConfig",
