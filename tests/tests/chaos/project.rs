@@ -44,16 +44,15 @@ functions:
 
 /// Does what its environment says, and notes each start, stop and end. A start that was noted has its stop noted too:
 /// the trap looks into the file, for the signal may come between two commands.
-const WORKER: &str = r#"#!/bin/sh
-me="$WORK start $$"
-trap 'grep -qx "$me" "NOTES" && echo "$WORK stop $$" >> "NOTES"; exit 143' TERM
-echo "$me" >> "NOTES"
+const WORKER: &str = r#"me="$WORK start $$"
+trap 'grep -qx "$me" "$NOTES" && echo "$WORK stop $$" >> "$NOTES"; exit 143' TERM
+echo "$me" >> "$NOTES"
 if [ -n "$TASK_TOKEN" ]; then
-  printf %s "$TASK_TOKEN" > "TOKENS/$WORK.$$" && mv "TOKENS/$WORK.$$" "TOKENS/$WORK"
+  printf %s "$TASK_TOKEN" > "$TOKENS/$WORK.$$" && mv "$TOKENS/$WORK.$$" "$TOKENS/$WORK"
 fi
 sleep "$LASTS" &
 wait $!
-echo "$WORK end $$" >> "NOTES"
+echo "$WORK end $$" >> "$NOTES"
 exit "$EXIT"
 "#;
 
@@ -142,9 +141,9 @@ impl Project {
     fn write_scripts(&self) {
         fs::create_dir_all(self.tokens()).unwrap();
         fs::write(self.notes(), "").unwrap();
-        let worker = WORKER
-            .replace("NOTES", self.notes().to_str().unwrap())
-            .replace("TOKENS", self.tokens().to_str().unwrap());
+        let (notes, tokens) = (self.notes(), self.tokens());
+        let (notes, tokens) = (notes.display(), tokens.display());
+        let worker = format!("#!/bin/sh\nNOTES='{notes}' TOKENS='{tokens}'\n{WORKER}");
         self.script("chaos-worker", &worker);
         let function = format!(
             "#!/bin/sh\nCHAOS_NOTES='{}' exec '{}' --exact function --ignored --nocapture\n",

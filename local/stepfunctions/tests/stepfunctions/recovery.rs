@@ -6,7 +6,7 @@ use crate::cloud::{code, write_worker};
 use crate::server::{Server, folder, pipe, reader_of};
 
 /// A worker that leaves a line, goes on until it is let go, and answers its token.
-const CALLS_BACK: &str = r#"echo run >> MARKS; cat GO${AWS_BATCH_JOB_ID:+-job}
+const CALLS_BACK: &str = r#"echo run >> "$MARKS"; cat "$GO${AWS_BATCH_JOB_ID:+-job}"
 curl -s "$AWS_ENDPOINT_URL" -H "X-Amz-Target: AWSStepFunctions.SendTaskSuccess" \
   -H "Content-Type: application/x-amz-json-1.0" -d "{\"taskToken\": \"$TOKEN\", \"output\": \"1\"}""#;
 
@@ -137,9 +137,8 @@ async fn jobs_that_nobody_asks_for_again_run_after_an_orderly_stop() {
     let (marks, go) = (dir.path().join("marks"), dir.path().join("go"));
     let pipes = [go.clone(), dir.path().join("go-job")];
     pipes.iter().for_each(|path| pipe(path));
-    let script = CALLS_BACK
-        .replace("MARKS", marks.to_str().unwrap())
-        .replace("GO", go.to_str().unwrap());
+    let (of_marks, of_go) = (marks.display(), go.display());
+    let script = format!("MARKS='{of_marks}' GO='{of_go}'\n{CALLS_BACK}");
     write_worker(dir.path(), &script);
     let token = json!([{ "Name": "TOKEN", "Value": "{% $states.context.Task.Token %}" }]);
     let task = json!({
