@@ -1,0 +1,179 @@
+//! Whole projects, made in a temporary folder.
+
+use std::{fs, path::Path};
+
+use stack::{Options, Stack};
+
+use super::*;
+
+fn origin() -> Origin {
+    Origin::Path(concat!(env!("CARGO_MANIFEST_DIR"), "/../..").to_owned())
+}
+
+fn name(text: &str) -> Name {
+    Name::new(text).unwrap()
+}
+
+/// A new project in `folder`.
+fn made(folder: &Path) -> std::path::PathBuf {
+    let root = folder.join("first");
+    project(&root, &origin()).unwrap().write().unwrap();
+    root
+}
+
+fn load(root: &Path) -> Stack {
+    Stack::load(&root.join("serverless.yml"), &Options::default()).unwrap()
+}
+
+/// Adds by `add`, and checks that the same again finds everything.
+fn added(root: &Path, add: impl Fn(&mut Plan)) {
+    let plan = || {
+        let mut plan = Plan::new(root);
+        add(&mut plan);
+        plan
+    };
+    assert!(!plan().is_done());
+    plan().write().unwrap();
+    assert!(plan().is_done(), "{:?}", plan().steps());
+}
+
+#[test]
+fn a_project_has_one_function_and_one_pipeline() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = made(folder.path());
+    let stack = load(&root);
+    assert_eq!(stack.service, "first");
+    assert_eq!(stack.functions[0].name, "first-dev-counter");
+    let machine = stack.state_machine("hello").unwrap();
+    assert!(machine.definition.contains(&stack.functions[0].arn));
+    assert_eq!(asl::validate(&machine.definition), []);
+    assert!(project(&root, &origin()).unwrap().is_done());
+    assert!(root.join("Cargo.lock").is_file());
+}
+
+#[test]
+fn everything_can_be_added_to_a_project_and_once_only() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = made(folder.path());
+    added(&root, |plan| function(plan, &name("second-one")).unwrap());
+    added(&root, |plan| worker(plan, &name("heavy-lifter")).unwrap());
+    added(&root, |plan| worker(plan, &name("other")).unwrap());
+    added(&root, |plan| {
+        pipeline(plan, &name("lift"), &Calls::Worker(name("heavy-lifter"))).unwrap();
+    });
+    added(&root, |plan| {
+        pipeline(plan, &name("more"), &Calls::Function(name("third"))).unwrap();
+    });
+    let stack = load(&root);
+    let binaries: Vec<&str> = stack
+        .functions
+        .iter()
+        .map(|it| it.binary.as_str())
+        .collect();
+    let expected = [
+        "counter",
+        "second-one",
+        "dispatcher-function",
+        "job-watcher-function",
+        "heavy-lifter",
+        "other",
+        "third",
+    ];
+    assert_eq!(binaries, expected);
+    let jobs: Vec<&str> = stack
+        .job_definitions
+        .iter()
+        .map(|it| it.name.as_str())
+        .collect();
+    assert_eq!(jobs, ["first-dev-heavy-lifter", "first-dev-other"]);
+    assert_eq!(stack.task_definitions.len(), 2);
+    assert_eq!(stack.state_machine_aliases.len(), 3);
+    for machine in &stack.state_machines {
+        assert_eq!(asl::validate(&machine.definition), [], "{}", machine.name);
+        assert!(!machine.definition.contains("${"), "{}", machine.name);
+    }
+}
+
+/// The files of this repository are extended as those of a new project are.
+#[test]
+fn this_repository_can_be_extended() {
+    let here = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    fs::create_dir(root.join("deploy")).unwrap();
+    fs::create_dir(root.join("statemachines")).unwrap();
+    for file in ["serverless.yml", "Cargo.toml"] {
+        fs::copy(Path::new(here).join(file), root.join(file)).unwrap();
+    }
+    for folder in ["deploy", "statemachines"] {
+        for entry in fs::read_dir(Path::new(here).join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_file() {
+                fs::copy(&path, root.join(folder).join(path.file_name().unwrap())).unwrap();
+            }
+        }
+    }
+    let before = load(root);
+    added(root, |plan| worker(plan, &name("resizer")).unwrap());
+    added(root, |plan| {
+        pipeline(plan, &name("resize"), &Calls::Worker(name("resizer"))).unwrap();
+    });
+    let after = load(root);
+    assert_eq!(after.functions.len(), before.functions.len() + 1);
+    assert_eq!(
+        after.job_definitions.len(),
+        before.job_definitions.len() + 1
+    );
+    assert_eq!(after.state_machines.len(), before.state_machines.len() + 1);
+    // Nothing but lines were added.
+    for file in [
+        "serverless.yml",
+        "deploy/iam.yml",
+        "deploy/batch.yml",
+        "deploy/monitoring.yml",
+    ] {
+        let (old, new) = (
+            fs::read_to_string(Path::new(here).join(file)).unwrap(),
+            fs::read_to_string(root.join(file)).unwrap(),
+        );
+        let mut lines = new.lines();
+        for line in old.lines() {
+            assert!(lines.any(|other| other == line), "{file}: {line} is gone");
+        }
+    }
+}
+
+#[test]
+fn names_that_mean_something_else_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = made(folder.path());
+    let mut plan = Plan::new(&root);
+    let error = function(&mut plan, &name("hello")).unwrap_err().to_string();
+    assert_eq!(error, "hello is a pipeline already; choose another name");
+    let error = worker(&mut plan, &name("counter")).unwrap_err().to_string();
+    assert_eq!(error, "counter is a function already; choose another name");
+    let inside = project(&root.join("inner"), &origin()).unwrap_err();
+    assert!(matches!(inside, Error::Folder { .. }), "{inside}");
+    fs::write(folder.path().join("x"), "").unwrap();
+    let file = project(folder.path(), &origin()).unwrap_err();
+    assert!(
+        matches!(file, Error::Folder { .. } | Error::Name { .. }),
+        "{file}"
+    );
+}
+
+#[test]
+fn a_file_that_is_laid_out_otherwise_is_named_and_nothing_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = made(folder.path());
+    fs::write(root.join("deploy/iam.yml"), "Other: {}\n").unwrap();
+    let mut plan = Plan::new(&root);
+    let error = function(&mut plan, &name("second"))
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("deploy/iam.yml has no Resources to add to"),
+        "{error}"
+    );
+    assert!(!root.join("functions/second").exists());
+}
