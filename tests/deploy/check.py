@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import pathlib
+import shutil
 import socket
 import subprocess
 import sys
@@ -164,6 +165,30 @@ def texts(value):
     if isinstance(value, list):
         return [text for inner in value for text in texts(inner)]
     return [value] if isinstance(value, str) else []
+
+
+def new_project():
+    """What `hybrid new` makes, with a worker, is packaged as it is, and the linter finds nothing in the template."""
+    project = WORK / "first"
+    shutil.rmtree(project, ignore_errors=True)
+    hybrid = ["cargo", "run", "--quiet", "--package", "hybrid", "--", "new"]
+    call(*hybrid, "project", str(project), "--path", ".")
+    # One folder of builds for both, so that no library is built twice.
+    (project / "target").symlink_to(pathlib.Path("target").resolve())
+    environment = OFFLINE | {"CARGO_NET_OFFLINE": "true"}
+    inside = {"cwd": project, "env": os.environ | environment, "timeout": 1800, "check": True}
+    binary = pathlib.Path("target/debug/hybrid").resolve()
+    subprocess.run([binary, "new", "pipeline", "lift", "--worker", "lifter"], stdout=subprocess.DEVNULL, **inside)
+    subprocess.run([binary, "validate", "--project"], **inside)
+    started = time.monotonic()
+    subprocess.run(["osls", "package", "--package", "package"], **inside)
+    print(f"   osls package: {time.monotonic() - started:.1f} s")
+    template = project / "package" / TEMPLATE.name
+    failures.extend(f"new project: {rule} {place}: {why}" for rule, place, why in linters.cfn_lint(str(template)))
+    declared = json.loads(template.read_text())["Resources"]
+    functions = [it["Properties"]["FunctionName"] for it in declared.values() if it["Type"] == "AWS::Lambda::Function"]
+    names = ("counter", "dispatcher", "job-watcher", "lifter")
+    compare("functions of a new project", {f"first-dev-{it}": True for it in names}, {it: True for it in functions})
 
 
 def after_the_deployment(client):
@@ -366,6 +391,9 @@ def main():
     failures.extend(rules.broken(template))
     failures.extend(released.changes(json.loads(released.RELEASED.read_text()), template))
     print(f"   {len(rules.RULES)} rules; {len(template['Resources'])} resources")
+
+    step("new: a project that hybrid makes is packaged")
+    new_project()
 
     with local_aws() as aws:
         os.environ |= aws

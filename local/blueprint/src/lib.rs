@@ -4,6 +4,7 @@
 //! The templates in `templates/` are files that mean something as they are, with the names `my-function`, `my-worker`,
 //! `my-pipeline` and `my-project`. What a whole project shares with this repository is taken from it.
 
+pub mod check;
 mod error;
 mod fill;
 mod function;

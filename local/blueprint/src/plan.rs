@@ -82,11 +82,11 @@ impl Plan {
     pub fn member(&mut self, folder: &str) -> Result<(), Error> {
         let file = "Cargo.toml";
         let extended = manifest::with_member(&self.text(file)?, folder)?;
-        let existed = extended.is_none();
+        // A pattern such as `functions/*` has it without an edit.
         if let Some(text) = extended {
             self.texts.insert(file.into(), text);
+            self.step(file, Some(&format!("member {folder}")), false);
         }
-        self.step(file, Some(&format!("member {folder}")), existed);
         Ok(())
     }
 

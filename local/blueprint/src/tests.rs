@@ -49,6 +49,7 @@ fn a_project_has_one_function_and_one_pipeline() {
     assert_eq!(asl::validate(&machine.definition), []);
     assert!(project(&root, &origin()).unwrap().is_done());
     assert!(root.join("Cargo.lock").is_file());
+    assert_eq!(check::check(&root).unwrap(), []);
 }
 
 #[test]
@@ -92,6 +93,7 @@ fn everything_can_be_added_to_a_project_and_once_only() {
         assert_eq!(asl::validate(&machine.definition), [], "{}", machine.name);
         assert!(!machine.definition.contains("${"), "{}", machine.name);
     }
+    assert_eq!(check::check(&root).unwrap(), []);
 }
 
 /// The files of this repository are extended as those of a new project are.
@@ -176,4 +178,87 @@ fn a_file_that_is_laid_out_otherwise_is_named_and_nothing_is_written() {
         "{error}"
     );
     assert!(!root.join("functions/second").exists());
+}
+
+/// The file with one piece of its text replaced, which must be there.
+fn change(root: &Path, file: &str, old: &str, new: &str) {
+    let path = root.join(file);
+    let text = fs::read_to_string(&path).unwrap();
+    assert!(text.contains(old), "{file}: {old}");
+    fs::write(path, text.replacen(old, new, 1)).unwrap();
+}
+
+#[test]
+fn what_would_fail_on_aws_only_is_found() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = made(folder.path());
+    added(&root, |plan| {
+        pipeline(plan, &name("lift"), &Calls::Worker(name("lifter"))).unwrap();
+    });
+    let invoke = "- { Effect: Allow, Action: lambda:InvokeFunction, Resource: !GetAtt";
+    for (file, old, new, file_of, message) in [
+        (
+            "deploy/batch.yml",
+            "!Sub \"${LifterRepository.RepositoryUri}:${param:imageTag}\"",
+            "other:1",
+            "deploy/batch.yml",
+            "no AWS::Batch::JobDefinition has the image of worker lifter",
+        ),
+        (
+            "deploy/iam.yml",
+            &format!("{invoke} CounterLambdaFunction.Arn }}"),
+            "",
+            "deploy/iam.yml",
+            "HelloRole lacks lambda:InvokeFunction CounterLambdaFunction, which HelloStateMachine calls",
+        ),
+        (
+            "deploy/iam.yml",
+            "Action: batch:ListJobs,",
+            "Action: batch:DescribeJobs,",
+            "deploy/iam.yml",
+            "DispatcherRole lacks batch:ListJobs, which function dispatcher calls",
+        ),
+        (
+            "deploy/iam.yml",
+            "!GetAtt CounterLogGroup.Arn",
+            "!GetAtt CountLogGroup.Arn",
+            "deploy/iam.yml",
+            "CounterRole refers to CountLogGroup, which nothing in the stack defines",
+        ),
+        (
+            "statemachines/hello.asl.json",
+            "${CounterFunctionArn}",
+            "${Counter}",
+            "statemachines/hello.asl.json",
+            "${Counter} has no value: add Counter to DefinitionSubstitutions of HelloStateMachine",
+        ),
+        (
+            "statemachines/hello.asl.json",
+            "${CounterFunctionArn}",
+            "count",
+            "statemachines/hello.asl.json",
+            "function count is not in the stack",
+        ),
+        (
+            "statemachines/lift.asl.json",
+            "\"worker\": \"lifter\"",
+            "\"worker\": \"shifter\"",
+            "statemachines/lift.asl.json",
+            "worker shifter is not in the stack",
+        ),
+    ] {
+        let before = fs::read_to_string(root.join(file)).unwrap();
+        change(&root, file, old, new);
+        let findings = check::check(&root).unwrap();
+        let found = findings.iter().any(|finding| {
+            finding.severity == check::Severity::Error
+                && finding.file == file_of
+                && finding.message.starts_with(message)
+        });
+        assert!(found, "{message}: {findings:?}");
+        fs::write(root.join(file), before).unwrap();
+    }
+    fs::remove_file(root.join("workers/lifter/Dockerfile")).unwrap();
+    let findings = check::check(&root).unwrap();
+    assert_eq!(findings.len(), 1, "{findings:?}");
 }

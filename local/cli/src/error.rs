@@ -108,6 +108,9 @@ pub enum Error {
     /// serverless.yml cannot be used.
     #[error(transparent)]
     Stack(#[from] stack::StackError),
+    /// Nothing new could be made.
+    #[error(transparent)]
+    Blueprint(#[from] blueprint::Error),
     /// The local cloud failed.
     #[error(transparent)]
     Cloud(#[from] stepfunctions::CloudError),
@@ -127,6 +130,7 @@ impl Error {
             Error::Load(_)
             | Error::File { .. }
             | Error::Build { .. }
+            | Error::Blueprint(blueprint::Error::File { .. })
             | Error::Cloud(_)
             | Error::Service(_) => ExitCode::from(FAILED),
             Error::NoProject(_)
@@ -138,6 +142,7 @@ impl Error {
             | Error::Unanswered(_)
             | Error::NotHere(_)
             | Error::Forward(_)
+            | Error::Blueprint(_)
             | Error::Stack(_) => ExitCode::from(USAGE),
             Error::Definition { .. } => ExitCode::from(INVALID),
         }

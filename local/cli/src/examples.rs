@@ -52,6 +52,14 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "new",
+        &[
+            "hybrid new project first",
+            "hybrid new pipeline shout --function shouter",
+            "hybrid new worker resizer",
+        ],
+    ),
+    (
         "price",
         &[
             "hybrid price ml-training",
@@ -81,6 +89,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &[
             "hybrid validate statemachines/*.asl.json",
             "hybrid validate - --json < machine.asl.json",
+            "hybrid validate --project",
         ],
     ),
 ];

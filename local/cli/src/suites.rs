@@ -142,7 +142,7 @@ pub fn pipeline(name: &Path) -> Result<PathBuf, Error> {
 }
 
 /// As a person in the working directory would write it.
-fn relative(path: &Path) -> PathBuf {
+pub fn relative(path: &Path) -> PathBuf {
     let here = std::env::current_dir().unwrap_or_default();
     path.strip_prefix(here).unwrap_or(path).to_path_buf()
 }

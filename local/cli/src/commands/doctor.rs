@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::error::{Error, FAILED};
+use crate::project::Project;
 use crate::style;
 
 /// Longest time that a tool on this machine may take to answer, and an AWS account.
@@ -190,7 +191,7 @@ impl Doctor {
             .filter(|check| !check.asks_aws() || self.purpose == Purpose::Deploy)
             .collect();
         // All at once: each is the start of another program, and some of them take their time.
-        let findings: Vec<Finding> = std::thread::scope(|scope| {
+        let mut findings: Vec<Finding> = std::thread::scope(|scope| {
             let running: Vec<_> = asked
                 .iter()
                 .map(|check| scope.spawn(|| check.find()))
@@ -199,6 +200,7 @@ impl Doctor {
             done.map(|(finding, check)| finding.join().unwrap_or_else(|_| judge(check, None)))
                 .collect()
         });
+        findings.extend(of_project());
         if self.json {
             println!("{}", json!(findings));
         } else {
@@ -235,6 +237,19 @@ impl Check {
             .find_map(|command| answer(command, patience));
         judge(self, said)
     }
+}
+
+/// Whether the project of the working directory, if there is one, is what AWS takes.
+fn of_project() -> Option<Finding> {
+    let project = Project::here().ok()?;
+    let found = blueprint::check::check(project.root()).ok()?;
+    let wrong = found.iter().filter(|finding| finding.is_error()).count();
+    Some(Finding {
+        purpose: Purpose::Deploy,
+        what: "a project without what would fail on AWS only",
+        found: Some(format!("{wrong} problems")),
+        missing: (wrong > 0).then_some("`hybrid validate --project` names them"),
+    })
 }
 
 fn judge(check: &Check, said: Option<String>) -> Finding {

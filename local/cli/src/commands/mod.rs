@@ -7,6 +7,7 @@ mod history;
 mod load;
 mod logs;
 mod mocked;
+mod new;
 mod price;
 mod prune;
 mod run;
@@ -44,6 +45,8 @@ pub enum Command {
     Logs(logs::Logs),
     /// Print the manual page, or write one for each command.
     Man(shell::Man),
+    /// Make a project, or add a function, a worker or a pipeline to this one.
+    New(new::New),
     /// Say what a job, or each job of a pipeline, costs on every placement, and which it would get.
     Price(price::Price),
     /// Remove ended executions from a data folder of `serve`.
@@ -83,6 +86,7 @@ impl Command {
             Command::Load(command) => command.execute().await,
             Command::Logs(command) => command.execute().await,
             Command::Man(command) => command.execute(),
+            Command::New(command) => command.execute(),
             Command::Price(command) => command.execute(),
             Command::Prune(command) => command.execute().await,
             Command::Run(command) => command.execute().await,

@@ -89,6 +89,7 @@ impl Run {
         let machine = machine(&stack, &self.pipeline)?;
         let outside = SentOn::parse(&self.forwards, &stack.region)?;
         check_answered(&stack, &machine, outside.as_deref())?;
+        warn_of_aws(&project);
         let executable = std::env::current_exe().map_err(Error::file("hybrid"))?;
         let binaries = Binaries::of(&project, &executable);
         let packages = needed::packages(&stack, &machine, &input);
@@ -132,6 +133,15 @@ fn machine(stack: &Stack, pipeline: &str) -> Result<StateMachine, Error> {
                 "statemachines/{pipeline}.asl.json is the Definition of no AWS::StepFunctions::StateMachine in serverless.yml; declare it there"
             ))
         })
+}
+
+/// Says what would fail on AWS only; here it runs all the same.
+fn warn_of_aws(project: &Project) {
+    // A stack that cannot be read was refused before.
+    let findings = blueprint::check::check(project.root()).unwrap_or_default();
+    for finding in findings.iter().filter(|finding| finding.is_error()) {
+        eprintln!("on AWS: {}: {}", finding.file, finding.message);
+    }
 }
 
 async fn run(

@@ -7,6 +7,7 @@ use std::{
 };
 
 use asl::{Diagnostic, Severity};
+use blueprint::check::{Finding, check};
 use clap::Args;
 use serde_json::json;
 
@@ -14,27 +15,42 @@ use crate::{
     definition,
     error::{Error, INVALID},
     placeholders::{Filled, Settings, Unset},
-    project::read_json,
+    project::{Project, read_json},
+    suites,
 };
 
 /// Arguments of `hybrid validate`.
 #[derive(Args)]
 pub struct Validate {
     /// Amazon States Language files, JSON or YAML, or `-` for standard input.
-    #[arg(required = true)]
+    #[arg(required_unless_present = "project")]
     files: Vec<PathBuf>,
+    /// Check this project instead: its definitions, and what would fail on AWS only, such as a role that lacks a call or a
+    /// worker without a job definition.
+    #[arg(long, conflicts_with_all = ["files", "sets"])]
+    project: bool,
     /// The value of a placeholder `${NAME}`; one without a value stands for what fits.
     #[arg(long = "set", value_name = "NAME=VALUE")]
     sets: Vec<String>,
     /// Print one JSON document: per file its result and diagnostics, as
-    /// ValidateStateMachineDefinition gives them.
+    /// ValidateStateMachineDefinition gives them; of a project `{"definitions","project"}`.
     #[arg(long)]
     json: bool,
 }
 
 impl Validate {
-    /// Exit code 0 if every file is valid (warnings allowed), else 3.
-    pub fn execute(self) -> Result<ExitCode, Error> {
+    /// Exit code 0 if everything is valid (warnings allowed), else 3.
+    pub fn execute(mut self) -> Result<ExitCode, Error> {
+        let mut findings = Vec::new();
+        if self.project {
+            let project = Project::here()?;
+            let folder = suites::relative(&project.root().join("statemachines"));
+            let names = project.pipelines().into_iter();
+            self.files = names
+                .map(|name| folder.join(format!("{name}.asl.json")))
+                .collect();
+            findings = check(project.root())?;
+        }
         let settings = Settings::parse(&self.sets)?;
         let mut used = BTreeSet::new();
         let mut reports = Vec::new();
@@ -51,7 +67,15 @@ impl Validate {
                     json!({"file": file, "result": result(diagnostics), "diagnostics": diagnostics})
                 })
                 .collect();
-            println!("{}", json!(report));
+            let told = |finding: &Finding| json!({"file": finding.file, "severity": finding.severity.word(), "message": finding.message});
+            let document = match self.project {
+                true => json!({
+                    "definitions": report,
+                    "project": findings.iter().map(told).collect::<Vec<_>>(),
+                }),
+                false => json!(report),
+            };
+            println!("{document}");
         } else {
             for (file, diagnostics) in &reports {
                 println!("{}: {}", file.display(), result(diagnostics));
@@ -60,7 +84,15 @@ impl Validate {
                 }
             }
         }
-        let failed = reports.iter().any(|(_, found)| result(found) == "FAIL");
+        let mut failed = reports.iter().any(|(_, found)| result(found) == "FAIL");
+        if self.project {
+            let wrong = findings.iter().any(Finding::is_error);
+            if !self.json {
+                println!("project: {}", if wrong { "FAIL" } else { "OK" });
+                findings.iter().for_each(|finding| println!("  {finding}"));
+            }
+            failed |= wrong;
+        }
         Ok(if failed {
             ExitCode::from(INVALID)
         } else {
