@@ -7,10 +7,10 @@ import hashlib
 import json
 import os
 import pathlib
-import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 
 import boto3
@@ -167,22 +167,21 @@ def texts(value):
     return [value] if isinstance(value, str) else []
 
 
-def new_project():
+def new_project(folder):
     """What `hybrid new` makes, with a worker, is packaged as it is, and the linter finds nothing in the template."""
-    project = WORK / "first"
-    shutil.rmtree(project, ignore_errors=True)
-    hybrid = ["cargo", "run", "--quiet", "--package", "hybrid", "--", "new"]
-    call(*hybrid, "project", str(project), "--path", ".")
+    project = pathlib.Path(folder) / "first"
+    call("cargo", "run", "--quiet", "--package", "hybrid", "--", "new", "project", str(project), "--path", ".")
     # One folder of builds for both, so that no library is built twice.
     (project / "target").symlink_to(pathlib.Path("target").resolve())
-    environment = OFFLINE | {"CARGO_NET_OFFLINE": "true"}
-    inside = {"cwd": project, "env": os.environ | environment, "timeout": 1800, "check": True}
-    binary = pathlib.Path("target/debug/hybrid").resolve()
-    subprocess.run([binary, "new", "pipeline", "lift", "--worker", "lifter"], stdout=subprocess.DEVNULL, **inside)
-    subprocess.run([binary, "validate", "--project"], **inside)
-    started = time.monotonic()
-    subprocess.run(["osls", "package", "--package", "package"], **inside)
-    print(f"   osls package: {time.monotonic() - started:.1f} s")
+    hybrid = pathlib.Path("target/debug/hybrid").resolve()
+    for command in (
+        (hybrid, "new", "pipeline", "lift", "--worker", "lifter", "--json"),
+        (hybrid, "validate", "--project"),
+        ("osls", "package", "--package", "package"),
+    ):
+        started = time.monotonic()
+        subprocess.run(command, cwd=project, env=os.environ | OFFLINE, timeout=1800, check=True)
+        print(f"   {' '.join(map(str, command[:3]))}: {time.monotonic() - started:.1f} s", flush=True)
     template = project / "package" / TEMPLATE.name
     failures.extend(f"new project: {rule} {place}: {why}" for rule, place, why in linters.cfn_lint(str(template)))
     declared = json.loads(template.read_text())["Resources"]
@@ -393,7 +392,8 @@ def main():
     print(f"   {len(rules.RULES)} rules; {len(template['Resources'])} resources")
 
     step("new: a project that hybrid makes is packaged")
-    new_project()
+    with tempfile.TemporaryDirectory() as folder:
+        new_project(folder)
 
     with local_aws() as aws:
         os.environ |= aws

@@ -14,6 +14,7 @@ mod name;
 mod pipeline;
 mod plan;
 mod project;
+mod table;
 mod worker;
 
 #[cfg(test)]

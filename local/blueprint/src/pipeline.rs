@@ -88,5 +88,7 @@ pub fn pipeline(plan: &mut Plan, name: &Name, calls: &Calls) -> Result<(), Error
     ] {
         plan.entry(file, path, &what, &fill.apply(template))?;
     }
+    let row = format!("| `{}` | counts the words of a text |", name.kebab());
+    plan.row("README.md", "## Pipelines", &row);
     Ok(())
 }

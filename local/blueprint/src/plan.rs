@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use crate::{Error, insert::insert, manifest};
+use crate::{Error, insert::insert, manifest, table::with_row};
 
 /// Files to be made and entries to be added below one folder.
 ///
@@ -88,6 +88,15 @@ impl Plan {
             self.step(file, Some(&format!("member {folder}")), false);
         }
         Ok(())
+    }
+
+    /// A row of the table below a heading of a Markdown file, where there is such a table.
+    pub fn row(&mut self, file: &str, heading: &str, row: &str) {
+        let text = self.text(file).ok();
+        if let Some(text) = text.and_then(|text| with_row(&text, heading, row)) {
+            self.texts.insert(file.into(), text);
+            self.step(file, Some(&format!("a row below {heading:?}")), false);
+        }
     }
 
     /// Whether the project has, or will have, a file.

@@ -111,6 +111,9 @@ pub enum Error {
     /// Nothing new could be made.
     #[error(transparent)]
     Blueprint(#[from] blueprint::Error),
+    /// The system does not tell what changes in the project.
+    #[error("cannot watch the project: {0}")]
+    Watch(#[from] notify::Error),
     /// The local cloud failed.
     #[error(transparent)]
     Cloud(#[from] stepfunctions::CloudError),
@@ -131,6 +134,7 @@ impl Error {
             | Error::File { .. }
             | Error::Build { .. }
             | Error::Blueprint(blueprint::Error::File { .. })
+            | Error::Watch(_)
             | Error::Cloud(_)
             | Error::Service(_) => ExitCode::from(FAILED),
             Error::NoProject(_)

@@ -73,6 +73,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "hybrid run ml-training",
             "hybrid run wrapper --input my-input.json --json",
             "hybrid run ml-training --faults faults.json",
+            "hybrid run wrapper --watch",
         ],
     ),
     (

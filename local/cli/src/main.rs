@@ -23,6 +23,7 @@ mod style;
 mod suites;
 mod summary;
 mod timeline;
+mod watch;
 
 use std::{io::IsTerminal as _, process::ExitCode};
 

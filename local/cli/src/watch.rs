@@ -40,7 +40,11 @@ impl Change {
             })
             .collect();
         let hidden = parts.iter().any(|part| part.starts_with('.'));
-        if hidden || parts.first().is_some_and(|first| NOT_WATCHED.contains(first)) {
+        if hidden
+            || parts
+                .first()
+                .is_some_and(|first| NOT_WATCHED.contains(first))
+        {
             return None;
         }
         let ending = file.extension().and_then(|ending| ending.to_str())?;
@@ -113,7 +117,9 @@ impl Watch {
             Ok(event) if matches!(event.kind, EventKind::Access(_)) => Vec::new(),
             Ok(event) => {
                 let files = event.paths.iter();
-                files.filter_map(|file| Change::of(&self.root, file)).collect()
+                files
+                    .filter_map(|file| Change::of(&self.root, file))
+                    .collect()
             }
         }
     }
@@ -125,7 +131,10 @@ pub fn packages(changes: &BTreeSet<Change>, all: &[String]) -> Vec<String> {
         return all.to_vec();
     }
     let changed = |package: &String| changes.contains(&Change::Package(package.clone()));
-    all.iter().filter(|package| changed(package)).cloned().collect()
+    all.iter()
+        .filter(|package| changed(package))
+        .cloned()
+        .collect()
 }
 
 #[cfg(test)]
@@ -140,8 +149,14 @@ mod tests {
     #[test]
     fn a_file_is_of_a_package_of_all_or_of_the_stack() {
         for (file, change) in [
-            ("functions/a/src/lib.rs", Some(Change::Package("a".to_owned()))),
-            ("workers/w/Cargo.toml", Some(Change::Package("w".to_owned()))),
+            (
+                "functions/a/src/lib.rs",
+                Some(Change::Package("a".to_owned())),
+            ),
+            (
+                "workers/w/Cargo.toml",
+                Some(Change::Package("w".to_owned())),
+            ),
             ("shared/jobs/src/lib.rs", Some(Change::Library)),
             ("Cargo.toml", Some(Change::Library)),
             ("statemachines/a.asl.json", Some(Change::Stack)),
@@ -154,7 +169,11 @@ mod tests {
             ("Cargo.lock", None),
             ("README.md", None),
         ] {
-            assert_eq!(Change::of(Path::new("/p"), &Path::new("/p").join(file)), change, "{file}");
+            assert_eq!(
+                Change::of(Path::new("/p"), &Path::new("/p").join(file)),
+                change,
+                "{file}"
+            );
         }
         assert_eq!(Change::of(Path::new("/p"), Path::new("/other/a.rs")), None);
     }
@@ -167,13 +186,21 @@ mod tests {
             events,
             _watcher: None,
         };
-        for file in ["README.md", "serverless.yml", "functions/a/src/lib.rs", "serverless.yml"] {
+        for file in [
+            "README.md",
+            "serverless.yml",
+            "functions/a/src/lib.rs",
+            "serverless.yml",
+        ] {
             sender.send(event(file)).unwrap();
         }
         let expected = BTreeSet::from([Change::Package("a".to_owned()), Change::Stack]);
         assert_eq!(watch.next().await, expected);
         sender.send(event("functions/b/src/lib.rs")).unwrap();
-        assert_eq!(watch.next().await, BTreeSet::from([Change::Package("b".to_owned())]));
+        assert_eq!(
+            watch.next().await,
+            BTreeSet::from([Change::Package("b".to_owned())])
+        );
         drop(sender);
         assert!(watch.next().await.is_empty());
     }
@@ -181,9 +208,15 @@ mod tests {
     #[test]
     fn a_source_builds_its_package_alone_and_a_library_all() {
         let all = ["a", "b"].map(str::to_owned);
-        let one = BTreeSet::from([Change::Package("b".to_owned()), Change::Package("z".to_owned())]);
+        let one = BTreeSet::from([
+            Change::Package("b".to_owned()),
+            Change::Package("z".to_owned()),
+        ]);
         assert_eq!(packages(&one, &all), ["b"]);
-        assert_eq!(packages(&BTreeSet::from([Change::Stack]), &all), Vec::<String>::new());
+        assert_eq!(
+            packages(&BTreeSet::from([Change::Stack]), &all),
+            Vec::<String>::new()
+        );
         assert_eq!(packages(&BTreeSet::from([Change::Library]), &all), all);
     }
 }

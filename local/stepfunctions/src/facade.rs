@@ -247,6 +247,11 @@ impl Cloud {
         self.compute.meter.rows()
     }
 
+    /// Step Functions.
+    pub(crate) fn sfn(&self) -> &Sfn {
+        &self.sfn
+    }
+
     /// The compute services.
     pub fn compute(&self) -> &Compute {
         &self.compute

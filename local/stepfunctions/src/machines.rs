@@ -13,22 +13,45 @@ use crate::machine::{INITIAL, Machine, compile};
 use crate::store::{ActivityRow, AliasRow, Configuration, MachineRow};
 use crate::versions::Version;
 
+fn compiled(machine: &stack::StateMachine) -> Result<(ExecutionType, asl::StateMachine), SfnError> {
+    let kind = match machine.kind {
+        stack::StateMachineKind::Standard => ExecutionType::Standard,
+        stack::StateMachineKind::Express => ExecutionType::Express,
+    };
+    let invalid = |invalid| SfnError::Definition {
+        name: machine.name.clone(),
+        file: machine.source.clone(),
+        invalid,
+    };
+    let compiled = compile(&machine.definition, kind).map_err(invalid)?;
+    Ok((kind, compiled))
+}
+
 impl Engine {
     /// Registers what an earlier process has kept, and what the stack has.
     pub(crate) async fn register(&self, stack: &Stack) -> Result<(), SfnError> {
         let known = self.load()?;
+        self.take_up(stack, &known).await
+    }
+
+    /// Registers what of a changed stack is new or other than before. Executions that run go on with the definition with
+    /// which they began. <https://docs.aws.amazon.com/step-functions/latest/apireference/API_UpdateStateMachine.html>
+    pub(crate) async fn reload(&self, changed: &Stack) -> Result<(), SfnError> {
+        let rows = self.store.machines()?.into_iter();
+        let known = rows.map(|row| (row.arn.clone(), row)).collect();
+        self.take_up(changed, &known).await
+    }
+
+    /// Registers state machines, aliases and activities; none of them if one is not valid.
+    async fn take_up(
+        &self,
+        stack: &Stack,
+        known: &HashMap<String, MachineRow>,
+    ) -> Result<(), SfnError> {
         let now = self.clock.now();
-        for machine in &stack.state_machines {
-            let kind = match machine.kind {
-                stack::StateMachineKind::Standard => ExecutionType::Standard,
-                stack::StateMachineKind::Express => ExecutionType::Express,
-            };
-            let invalid = |invalid| SfnError::Definition {
-                name: machine.name.clone(),
-                file: machine.source.clone(),
-                invalid,
-            };
-            let compiled = compile(&machine.definition, kind).map_err(invalid)?;
+        let machines = stack.state_machines.iter();
+        let compiled: Vec<_> = machines.clone().map(compiled).collect::<Result<_, _>>()?;
+        for (machine, (kind, compiled)) in machines.zip(compiled) {
             self.deleting.write().remove(&machine.arn);
             let earlier = known.get(&machine.arn);
             let mut row = MachineRow {

@@ -246,9 +246,13 @@ fn of_project() -> Option<Finding> {
     let wrong = found.iter().filter(|finding| finding.is_error()).count();
     Some(Finding {
         purpose: Purpose::Deploy,
-        what: "a project without what would fail on AWS only",
-        found: Some(format!("{wrong} problems")),
-        missing: (wrong > 0).then_some("`hybrid validate --project` names them"),
+        what: "this project",
+        found: Some(match wrong {
+            0 => "nothing in it would fail on AWS only".to_owned(),
+            1 => "one thing in it would fail on AWS only".to_owned(),
+            many => format!("{many} things in it would fail on AWS only"),
+        }),
+        missing: (wrong > 0).then_some("`hybrid validate --project` says what"),
     })
 }
 

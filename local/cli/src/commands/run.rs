@@ -24,6 +24,7 @@ use crate::{
     sent_on::{SentOn, check_answered},
     style, summary,
     timeline::Timeline,
+    watch::Watch,
 };
 
 /// Arguments of `hybrid run`.
@@ -53,6 +54,9 @@ pub struct Run {
     /// Let the history survive a power failure, not only the death of this process, as of `hybrid serve`.
     #[arg(long)]
     durable: bool,
+    /// Run again whenever a source, a definition or the stack changes, until Ctrl-C.
+    #[arg(long, conflicts_with_all = ["name", "json"])]
+    watch: bool,
     /// Print one JSON document with status, answer, output, error, cause, first cause, events and the report's path.
     #[arg(long)]
     json: bool,
@@ -77,6 +81,33 @@ impl Run {
     /// Exit code 0 if the execution SUCCEEDED, 130 after Ctrl-C, else 1.
     pub async fn execute(self) -> Result<ExitCode, Error> {
         let project = Project::here()?;
+        if !self.watch {
+            return self.once(&project).await;
+        }
+        let mut watch = Watch::new(project.root())?;
+        let mut last = Ok(ExitCode::SUCCESS);
+        loop {
+            let code = self.once(&project).await;
+            match &code {
+                Ok(code) if *code == ExitCode::from(INTERRUPTED) => return Ok(*code),
+                Ok(_) => {}
+                Err(error) => anstream::eprintln!("{}: {error}", style::bad("error")),
+            }
+            last = code.or(last);
+            eprintln!("watching {}; Ctrl-C ends", project.root().display());
+            tokio::select! {
+                changes = watch.next() => {
+                    if changes.is_empty() {
+                        return last;
+                    }
+                }
+                () = interrupt::requested() => return last,
+            }
+        }
+    }
+
+    /// One run of the project as it is now.
+    async fn once(&self, project: &Project) -> Result<ExitCode, Error> {
         let pipeline = project.pipeline(&self.pipeline)?;
         let input = pipeline.input(self.input.as_deref())?;
         let name = self
@@ -89,11 +120,11 @@ impl Run {
         let machine = machine(&stack, &self.pipeline)?;
         let outside = SentOn::parse(&self.forwards, &stack.region)?;
         check_answered(&stack, &machine, outside.as_deref())?;
-        warn_of_aws(&project);
+        warn_of_aws(project);
         let executable = std::env::current_exe().map_err(Error::file("hybrid"))?;
-        let binaries = Binaries::of(&project, &executable);
+        let binaries = Binaries::of(project, &executable);
         let packages = needed::packages(&stack, &machine, &input);
-        binaries.build(&project, &packages).await?;
+        binaries.build(project, &packages).await?;
 
         let folder = self
             .out

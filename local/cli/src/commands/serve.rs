@@ -1,16 +1,22 @@
 //! `hybrid serve`: the local cloud on one endpoint, for any SDK, the AWS CLI or Terraform.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Args;
 use cloud::config::{ACCESS_KEY, SECRET_KEY};
 use serde_json::json;
 use stack::Stack;
-use stepfunctions::{Cloud, Config, Durability, Outside, unanswered};
+use stepfunctions::{Cloud, Config, Durability, Outside, Reloaded, unanswered};
 
 use super::run::upload;
 use crate::{
-    binaries::Binaries, error::Error, interrupt, needed, project::Project, sent_on::SentOn,
+    binaries::Binaries,
+    error::Error,
+    interrupt, needed,
+    project::Project,
+    sent_on::SentOn,
+    style,
+    watch::{self, Change, Watch},
 };
 
 /// Arguments of `hybrid serve`.
@@ -37,6 +43,10 @@ pub struct Serve {
     /// Do not build the stack's binaries first.
     #[arg(long)]
     no_build: bool,
+    /// Take up changes: a changed source builds its function alone, a changed definition or stack is read again. What runs
+    /// goes on as it began; what cannot be built or read leaves the old as it is.
+    #[arg(long)]
+    watch: bool,
     /// Print the endpoint as one JSON document.
     #[arg(long)]
     json: bool,
@@ -77,6 +87,14 @@ impl Serve {
         let data = self.data.unwrap_or_else(|| project.out().join("serve"));
         let region = stack.region.clone();
         let outside = SentOn::parse(&self.forwards, &region)?;
+        let mut changing = match self.watch {
+            true => Some(Changing {
+                watch: Watch::new(project.root())?,
+                stack: stack.clone(),
+                builds: !self.no_build,
+            }),
+            false => None,
+        };
         warn_unanswered(&stack, outside.as_deref());
         let bucket = stack.buckets.first().cloned();
         let mut config = Config::new(stack, data, binaries.folder());
@@ -102,8 +120,87 @@ impl Serve {
             println!("export AWS_DISABLE_HOST_PREFIX_INJECTION=true");
             println!("export AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY}");
         }
-        interrupt::requested().await;
+        match &mut changing {
+            Some(changing) => {
+                tokio::select! {
+                    () = changing.follow(&cloud, &project, &binaries) => {}
+                    () = interrupt::requested() => {}
+                }
+            }
+            None => interrupt::requested().await,
+        }
         cloud.shutdown().await;
         Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// A stack that is taken up again whenever it changes.
+struct Changing {
+    watch: Watch,
+    stack: Stack,
+    builds: bool,
+}
+
+impl Changing {
+    /// Takes up changes for as long as there can be some.
+    async fn follow(&mut self, cloud: &Cloud, project: &Project, binaries: &Binaries) {
+        loop {
+            let changes = self.watch.next().await;
+            if changes.is_empty() {
+                // Nobody tells of changes any more; what is served stays as it is.
+                return std::future::pending().await;
+            }
+            match self.take_up(&changes, cloud, project, binaries).await {
+                Ok(reloaded) => tell(&reloaded),
+                Err(error) => {
+                    anstream::eprintln!("{}: {error}", style::bad("error"));
+                    eprintln!("what is served stays as it was");
+                }
+            }
+        }
+    }
+
+    async fn take_up(
+        &mut self,
+        changes: &BTreeSet<Change>,
+        cloud: &Cloud,
+        project: &Project,
+        binaries: &Binaries,
+    ) -> Result<Reloaded, Error> {
+        let after = match changes.contains(&Change::Stack) {
+            true => Stack::load(&project.serverless_yml(), &stack::Options::default())?,
+            false => self.stack.clone(),
+        };
+        let mut built = BTreeSet::new();
+        if self.builds {
+            let before = needed::all(&self.stack);
+            let all = needed::all(&after);
+            let new = all.iter().filter(|package| !before.contains(package));
+            built.extend(new.cloned());
+            built.extend(watch::packages(changes, &all));
+            let packages: Vec<String> = built.iter().cloned().collect();
+            binaries.build(project, &packages).await?;
+        }
+        let reloaded = cloud.reload(&self.stack, &after, &built).await?;
+        self.stack = after;
+        Ok(reloaded)
+    }
+}
+
+/// One line for each kind of thing that was taken up.
+fn tell(reloaded: &Reloaded) {
+    for (kind, names) in [
+        ("state machines", &reloaded.state_machines),
+        ("functions", &reloaded.functions),
+    ] {
+        if !names.is_empty() {
+            eprintln!("reloaded {kind}: {}", names.join(", "));
+        }
+    }
+    if !reloaded.at_next_start.is_empty() {
+        eprintln!(
+            "start `hybrid serve` again to take up changed {}",
+            reloaded.at_next_start.join(", ")
+        );
     }
 }

@@ -198,6 +198,15 @@ impl Lambda {
         entry.running.hosts = entry.all().map(host).collect();
     }
 
+    /// Takes up functions of a changed stack, or with a new binary. Invocations under way end as they began, later ones
+    /// start environments of their own.
+    pub fn declare(&self, functions: &[Function]) {
+        let mut catalog = self.functions();
+        for function in functions {
+            self.run(declare(&mut catalog, function));
+        }
+    }
+
     /// Gives a reservation that has ended back to the functions without one.
     fn release(&self, reserved: Option<u32>) {
         let permits = reserved.unwrap_or(0) as usize;
@@ -332,15 +341,21 @@ fn catalog(kept: &Records, functions: &[Function]) -> BTreeMap<String, Entry> {
     };
     catalog.retain(|_, entry| is_there(entry));
     for function in functions {
-        let latest = Settings::declared(function);
-        let entry = catalog
-            .entry(function.name.clone())
-            .or_insert_with(|| Entry::new(latest.clone(), true));
-        entry.latest = latest;
-        entry.declared = true;
-        entry.reserved_concurrency = function.reserved_concurrency.or(entry.reserved_concurrency);
+        declare(&mut catalog, function);
     }
     catalog
+}
+
+/// Makes `$LATEST` of a function what the stack says.
+fn declare<'a>(catalog: &'a mut BTreeMap<String, Entry>, function: &Function) -> &'a mut Entry {
+    let latest = Settings::declared(function);
+    let entry = catalog
+        .entry(function.name.clone())
+        .or_insert_with(|| Entry::new(latest.clone(), true));
+    entry.latest = latest;
+    entry.declared = true;
+    entry.reserved_concurrency = function.reserved_concurrency.or(entry.reserved_concurrency);
+    entry
 }
 
 /// Ends environments that were idle for so long, as AWS does after some minutes.
