@@ -4,14 +4,19 @@
 
 use std::{
     collections::BTreeMap,
+    io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Command, Stdio},
 };
 
-use end_to_end::{binaries, root};
+use end_to_end::{binaries, root, signal};
 
-/// Commands that other tests run: `tests/deploy/run` packages a new project, `tests/tests/watch.rs` watches one.
-const ELSEWHERE: &[&str] = &["npm install", "npx osls package", "hybrid run hello --watch"];
+/// Commands that are run otherwise: `tests/deploy/run` packages a new project, and what watches does not end by itself.
+const ELSEWHERE: &[&str] = &[
+    "npm install",
+    "npx osls package",
+    "hybrid run hello --watch",
+];
 
 /// The commands of the page, in order.
 fn commands() -> Vec<String> {
@@ -21,8 +26,8 @@ fn commands() -> Vec<String> {
     lines.map(str::to_owned).collect()
 }
 
-/// A shell line in `folder`, with the binaries of this workspace first on the path; what it printed.
-fn call(folder: &Path, line: &str) -> String {
+/// A shell line in `folder`, with the binaries of this workspace first on the path.
+fn shell(folder: &Path, line: &str) -> Command {
     let target = binaries();
     let path = std::env::var("PATH").unwrap();
     let mut shell = Command::new("sh");
@@ -31,22 +36,60 @@ fn call(folder: &Path, line: &str) -> String {
     {
         shell.env_remove(name);
     }
-    let output = shell
+    shell
         .current_dir(folder)
         .args(["-c", line])
         .env("PATH", format!("{}:{path}", target.display()))
         // What is compiled for this workspace already need not be compiled for the new one.
         .env("CARGO_TARGET_DIR", target.parent().unwrap())
         .env("CARGO_NET_OFFLINE", "true")
-        .stdin(Stdio::null())
-        .output()
-        .unwrap();
+        .stdin(Stdio::null());
+    shell
+}
+
+/// What the line printed, which must succeed.
+fn call(folder: &Path, line: &str) -> String {
+    let output = shell(folder, line).output().unwrap();
     let (told, said) = (
         String::from_utf8(output.stdout).unwrap(),
         String::from_utf8(output.stderr).unwrap(),
     );
     assert!(output.status.success(), "{line}\n{told}\n{said}");
     told
+}
+
+/// Reads until a line has these words.
+fn read_until(reader: &mut impl BufRead, words: &str) {
+    let mut told = String::new();
+    while !told.lines().last().unwrap_or_default().contains(words) {
+        let read = reader.read_line(&mut told).unwrap();
+        assert!(read > 0, "{words} was not told: {told}");
+    }
+}
+
+/// A changed source runs anew, one that cannot be built is told, and the next change is taken up.
+fn watch(folder: &Path) {
+    let mut run = shell(folder, "exec hybrid run hello --watch")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut told = BufReader::new(run.stdout.take().unwrap());
+    let mut said = BufReader::new(run.stderr.take().unwrap());
+    let file = folder.join("functions/counter/src/lib.rs");
+    let source = std::fs::read_to_string(&file).unwrap();
+    read_until(&mut told, "{\"words\":6}");
+    read_until(&mut said, "watching");
+    let more = source.replacen(".count();", ".count() + 1;", 1);
+    std::fs::write(&file, more.clone() + "\nnonsense\n").unwrap();
+    read_until(&mut said, "could not build counter");
+    read_until(&mut said, "watching");
+    std::fs::write(&file, more).unwrap();
+    read_until(&mut told, "{\"words\":7}");
+    read_until(&mut said, "watching");
+    signal(run.id(), "INT");
+    assert!(run.wait().unwrap().success());
+    std::fs::write(&file, source).unwrap();
 }
 
 #[test]
@@ -71,6 +114,7 @@ fn every_command_of_the_page_does_what_it_says() {
     }
     assert!(told["hybrid run lift"].contains("outcome.json"));
     assert!(told["hybrid validate --project"].contains("project: OK"));
+    watch(&folder);
     for line in told.keys().filter(|line| line.starts_with("hybrid new ")) {
         // From the folder in which the page calls it.
         let folder = match line.contains(" project ") {

@@ -31,7 +31,7 @@ impl Engine {
     /// Registers what an earlier process has kept, and what the stack has.
     pub(crate) async fn register(&self, stack: &Stack) -> Result<(), SfnError> {
         let known = self.load()?;
-        self.take_up(stack, &known).await
+        self.declare(stack, &known).await
     }
 
     /// Registers what of a changed stack is new or other than before. Executions that run go on with the definition with
@@ -39,11 +39,11 @@ impl Engine {
     pub(crate) async fn reload(&self, changed: &Stack) -> Result<(), SfnError> {
         let rows = self.store.machines()?.into_iter();
         let known = rows.map(|row| (row.arn.clone(), row)).collect();
-        self.take_up(changed, &known).await
+        self.declare(changed, &known).await
     }
 
     /// Registers state machines, aliases and activities; none of them if one is not valid.
-    async fn take_up(
+    async fn declare(
         &self,
         stack: &Stack,
         known: &HashMap<String, MachineRow>,

@@ -124,7 +124,10 @@ impl Run {
         let executable = std::env::current_exe().map_err(Error::file("hybrid"))?;
         let binaries = Binaries::of(project, &executable);
         let packages = needed::packages(&stack, &machine, &input);
-        binaries.build(project, &packages).await?;
+        tokio::select! {
+            built = binaries.build(project, &packages) => built?,
+            () = interrupt::requested() => return Ok(ExitCode::from(INTERRUPTED)),
+        }
 
         let folder = self
             .out
