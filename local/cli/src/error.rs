@@ -112,8 +112,16 @@ pub enum Error {
     #[error(transparent)]
     Blueprint(#[from] blueprint::Error),
     /// The system does not tell what changes in the project.
-    #[error("cannot watch the project: {0}")]
-    Watch(#[from] notify::Error),
+    #[error(
+        "cannot watch {}: {source}; where it watches too many folders, fs.inotify.max_user_watches raises the limit",
+        path.display()
+    )]
+    Watch {
+        /// The project.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// The local cloud failed.
     #[error(transparent)]
     Cloud(#[from] stepfunctions::CloudError),
@@ -134,7 +142,7 @@ impl Error {
             | Error::File { .. }
             | Error::Build { .. }
             | Error::Blueprint(blueprint::Error::File { .. })
-            | Error::Watch(_)
+            | Error::Watch { .. }
             | Error::Cloud(_)
             | Error::Service(_) => ExitCode::from(FAILED),
             Error::NoProject(_)

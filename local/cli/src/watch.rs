@@ -1,12 +1,13 @@
 //! What changes in a project while it runs: events of the file system, gathered until they pause, as what has to be done.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeSet, HashMap},
+    io,
     path::{Component, Path, PathBuf},
     time::Duration,
 };
 
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use inotify::{EventMask, Inotify, WatchDescriptor, WatchMask};
 use tokio::{sync::mpsc, time::timeout};
 
 use crate::error::Error;
@@ -31,6 +32,9 @@ pub enum Change {
 impl Change {
     /// What a file of the project means; nothing for what cargo or an editor writes beside it.
     pub fn of(root: &Path, file: &Path) -> Option<Self> {
+        if !is_watched(root, file) {
+            return None;
+        }
         let file = file.strip_prefix(root).ok()?;
         let parts: Vec<&str> = file
             .components()
@@ -39,14 +43,6 @@ impl Change {
                 _ => None,
             })
             .collect();
-        let hidden = parts.iter().any(|part| part.starts_with('.'));
-        if hidden
-            || parts
-                .first()
-                .is_some_and(|first| NOT_WATCHED.contains(first))
-        {
-            return None;
-        }
         let ending = file.extension().and_then(|ending| ending.to_str())?;
         match (ending, parts.as_slice()) {
             ("rs" | "toml", ["functions" | "workers", package, _, ..]) => {
@@ -59,12 +55,19 @@ impl Change {
     }
 }
 
+/// What the system tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Event {
+    /// A file was written, moved or removed.
+    File(PathBuf),
+    /// There was more than the system keeps.
+    Lost,
+}
+
 /// Watches the files of a project.
 pub struct Watch {
     root: PathBuf,
-    events: mpsc::UnboundedReceiver<notify::Result<notify::Event>>,
-    /// Ends with this.
-    _watcher: Option<RecommendedWatcher>,
+    events: mpsc::UnboundedReceiver<Event>,
 }
 
 impl Watch {
@@ -73,24 +76,23 @@ impl Watch {
     /// # Errors
     /// [`Error::Watch`] if the system does not tell of changes, for example because it watches too many folders.
     pub fn new(root: &Path) -> Result<Self, Error> {
+        let failed = |source| Error::Watch {
+            path: root.to_path_buf(),
+            source,
+        };
+        let mut folders = Folders::new(root).map_err(failed)?;
         let (sender, events) = mpsc::unbounded_channel();
-        let mut watcher = notify::recommended_watcher(move |event| {
-            // Who no longer listens does not want to hear.
-            let _ = sender.send(event);
-        })?;
-        watcher.watch(root, RecursiveMode::NonRecursive)?;
-        for entry in std::fs::read_dir(root).map_err(Error::file(root))? {
-            let entry = entry.map_err(Error::file(root))?;
-            let name = entry.file_name();
-            let name = name.to_string_lossy();
-            if entry.path().is_dir() && !name.starts_with('.') && !NOT_WATCHED.contains(&&*name) {
-                watcher.watch(&entry.path(), RecursiveMode::Recursive)?;
+        // It waits for the system, and ends with the process.
+        std::thread::spawn(move || {
+            while let Ok(events) = folders.next() {
+                if events.into_iter().any(|event| sender.send(event).is_err()) {
+                    return;
+                }
             }
-        }
+        });
         Ok(Self {
             root: root.to_path_buf(),
             events,
-            _watcher: Some(watcher),
         })
     }
 
@@ -109,20 +111,90 @@ impl Watch {
         changes
     }
 
-    fn changes(&self, event: notify::Result<notify::Event>) -> Vec<Change> {
+    fn changes(&self, event: Event) -> Vec<Change> {
         match event {
-            // Events were lost, so anything may have changed.
-            Err(_) => vec![Change::Library, Change::Stack],
-            Ok(event) if event.need_rescan() => vec![Change::Library, Change::Stack],
-            Ok(event) if matches!(event.kind, EventKind::Access(_)) => Vec::new(),
-            Ok(event) => {
-                let files = event.paths.iter();
-                files
-                    .filter_map(|file| Change::of(&self.root, file))
-                    .collect()
-            }
+            // Anything may have changed.
+            Event::Lost => vec![Change::Library, Change::Stack],
+            Event::File(file) => Change::of(&self.root, &file).into_iter().collect(),
         }
     }
+}
+
+/// The folders of a project, each of which the system watches by itself.
+struct Folders {
+    root: PathBuf,
+    inotify: Inotify,
+    paths: HashMap<WatchDescriptor, PathBuf>,
+}
+
+impl Folders {
+    fn new(root: &Path) -> io::Result<Self> {
+        let mut folders = Self {
+            root: root.to_path_buf(),
+            inotify: Inotify::init()?,
+            paths: HashMap::new(),
+        };
+        folders.add(root.to_path_buf())?;
+        Ok(folders)
+    }
+
+    /// Watches a folder and those below it; the files that are there.
+    fn add(&mut self, folder: PathBuf) -> io::Result<Vec<Event>> {
+        // A file that is made is told of again when it has been written.
+        let mask = WatchMask::CLOSE_WRITE | WatchMask::MOVE | WatchMask::DELETE | WatchMask::CREATE;
+        let descriptor = self.inotify.watches().add(&folder, mask)?;
+        self.paths.insert(descriptor, folder.clone());
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(&folder)? {
+            let entry = entry?;
+            let path = entry.path();
+            if !entry.file_type()?.is_dir() {
+                files.push(Event::File(path));
+            } else if is_watched(&self.root, &path) {
+                files.extend(self.add(path)?);
+            }
+        }
+        Ok(files)
+    }
+
+    /// Waits for the next events.
+    fn next(&mut self) -> io::Result<Vec<Event>> {
+        let mut buffer = [0; 4096];
+        let told = self.inotify.read_events_blocking(&mut buffer)?;
+        let (mut events, mut folders) = (Vec::new(), Vec::new());
+        for event in told {
+            if event.mask.contains(EventMask::Q_OVERFLOW) {
+                events.push(Event::Lost);
+            }
+            let (Some(folder), Some(name)) = (self.paths.get(&event.wd), event.name) else {
+                continue;
+            };
+            let path = folder.join(name);
+            if event.mask.contains(EventMask::ISDIR) {
+                folders.push(path);
+            } else {
+                events.push(Event::File(path));
+            }
+        }
+        for folder in folders {
+            if is_watched(&self.root, &folder) {
+                // It may be gone again.
+                events.extend(self.add(folder).unwrap_or_default());
+            }
+        }
+        Ok(events)
+    }
+}
+
+/// Whether a folder of the project may have what people write.
+fn is_watched(root: &Path, folder: &Path) -> bool {
+    let Ok(inside) = folder.strip_prefix(root) else {
+        return false;
+    };
+    let name = |part: Component<'_>| part.as_os_str().to_string_lossy().into_owned();
+    let mut parts = inside.components().map(name);
+    let first = parts.clone().next().unwrap_or_default();
+    !NOT_WATCHED.contains(&first.as_str()) && !parts.any(|part| part.starts_with('.'))
 }
 
 /// The packages to build for these changes, of those that the stack has.
@@ -141,9 +213,8 @@ pub fn packages(changes: &BTreeSet<Change>, all: &[String]) -> Vec<String> {
 mod tests {
     use super::*;
 
-    fn event(file: &str) -> notify::Result<notify::Event> {
-        let kind = EventKind::Modify(notify::event::ModifyKind::Any);
-        Ok(notify::Event::new(kind).add_path(Path::new("/p").join(file)))
+    fn event(file: &str) -> Event {
+        Event::File(Path::new("/p").join(file))
     }
 
     #[test]
@@ -184,7 +255,6 @@ mod tests {
         let mut watch = Watch {
             root: "/p".into(),
             events,
-            _watcher: None,
         };
         for file in [
             "README.md",
@@ -203,6 +273,24 @@ mod tests {
         );
         drop(sender);
         assert!(watch.next().await.is_empty());
+    }
+
+    #[test]
+    fn files_of_folders_that_come_later_are_told() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        std::fs::create_dir(root.join("target")).unwrap();
+        let mut folders = Folders::new(root).unwrap();
+        std::fs::write(root.join("target/a.rs"), "").unwrap();
+        let file = root.join("workers/w/src/lib.rs");
+        std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+        std::fs::write(&file, "").unwrap();
+        let mut events = Vec::new();
+        while !events.contains(&Event::File(file.clone())) {
+            events.extend(folders.next().unwrap());
+        }
+        let other = |event: &Event| *event != Event::File(file.clone());
+        assert!(!events.iter().any(other), "{events:?}");
     }
 
     #[test]
