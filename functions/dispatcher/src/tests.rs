@@ -72,6 +72,7 @@ async fn a_finished_job_is_answered_and_not_started() {
         given: None,
         started_at_ms: 0,
         finished_at_ms: 5,
+        measured: None,
         result: JobResult::Succeeded { output: json!({}) },
     };
     put_json(&deps.store, &outcome_uri("b", &id), &outcome, When::Absent)

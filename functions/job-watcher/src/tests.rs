@@ -196,6 +196,7 @@ async fn a_committed_outcome_is_delivered() {
         given: None,
         started_at_ms: 0,
         finished_at_ms: 1,
+        measured: None,
         result: JobResult::Succeeded { output: json!({}) },
     };
     put_json(
