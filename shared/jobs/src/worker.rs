@@ -5,7 +5,6 @@
 //! (`ACTIVITY_ARN`), and as a Lambda function (`{jobUri, taskToken}`).
 
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -17,7 +16,7 @@ use crate::artifacts::{self, GetObject, Payload, PutObject, S3Store, S3Uri};
 use crate::attempt::SUCCEEDED;
 use crate::env::{self, Malformed, Unusable};
 use crate::job::{Job, JobOutcome, JobResult, Receipt};
-use crate::measure::Metered;
+use crate::measure::{Metered, now_ms};
 use crate::task::{
     CallBack, Delivery, Failure, JOB_CRASHED, JOB_INTERRUPTED, Named, SfnCallback, Signal,
     TaskToken,
@@ -392,13 +391,6 @@ fn signal(ending: &Ending) -> Signal {
 fn failure(name: &str, message: &str, job_id: &str) -> Failure {
     let log = env::optional("LOG_GROUP").or_else(|| env::optional("AWS_LAMBDA_LOG_GROUP_NAME"));
     Failure::new(name, message, job_id, log.as_deref())
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

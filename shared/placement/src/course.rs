@@ -123,8 +123,11 @@ impl Lessons {
         };
         let next = match most {
             Some(most) if had >= most => return Err(AtLimit { had, most }),
-            Some(most) => had.saturating_mul(2).min(most),
-            None => had.saturating_mul(2),
+            // What an estimate made smaller than usual is at least that.
+            _ => had
+                .saturating_mul(2)
+                .max(usual)
+                .min(most.unwrap_or(u32::MAX)),
         };
         self.memory_mib = Some(next);
         self.words

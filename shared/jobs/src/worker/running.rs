@@ -2,11 +2,11 @@
 
 use placement::pricing::Prices;
 
-use super::{Assignment, now_ms};
+use super::Assignment;
 use crate::artifacts::{self, GetObject, PutObject};
 use crate::attempt::{Attempt, Ended, attempt_id, attempt_uri, note_end};
 use crate::job::Job;
-use crate::measure::{Measured, Meter};
+use crate::measure::{Measured, Meter, now_ms};
 use placement::Placement;
 
 /// An attempt from the beginning of the work on.
