@@ -7,7 +7,7 @@ use std::time::Duration;
 use jobs::artifacts::{ArtifactError, S3Uri};
 use jobs::attempt::{self, Attempt, Ended, Runs, SUCCEEDED};
 use jobs::ledger::{SETTLE, Store};
-use jobs::task::{JOB_CAPACITY, JOB_CRASHED, JOB_OUT_OF_MEMORY, JOB_SPOT_RECLAIMED};
+use jobs::task::{JOB_CAPACITY, JOB_CRASHED, JOB_OUT_OF_MEMORY, JOB_SPOT_RECLAIMED, JOB_TIMED_OUT};
 use placement::course::{Ending, Past};
 use placement::{Capacity, Placement};
 use tokio::time::Instant;
@@ -114,7 +114,8 @@ fn ending(placement: Placement, ended: &Ended) -> Ending {
         JOB_SPOT_RECLAIMED => Ending::Reclaimed,
         JOB_OUT_OF_MEMORY => Ending::OutOfMemory,
         JOB_CAPACITY => Ending::NoCapacity,
-        // Of a function that was killed or timed out only the job-watcher tells, and nobody knows when it began.
+        JOB_TIMED_OUT => Ending::TimedOut,
+        // Of a function that was killed only the job-watcher tells, and nobody knows when it began.
         JOB_CRASHED
             if placement.capacity() == Capacity::Function && ended.started_at_ms.is_none() =>
         {

@@ -415,7 +415,7 @@ async fn the_next_attempt_learns_from_the_ones_before() {
         ),
         (
             vec![("placement", json!("LAMBDA")), short.clone()],
-            vec![(Lambda, Some("Job.Crashed"))],
+            vec![(Lambda, Some("Job.TimedOut"))],
             Fargate,
             "outgrown its function",
         ),

@@ -175,19 +175,29 @@ async fn a_job_that_died_fails_under_the_name_of_its_cause() {
 
 #[tokio::test]
 async fn a_worker_function_that_failed_is_answered_for() {
-    let event = json!({
+    let failed = |response: Value| {
+        json!({
         "version": "1.0", "timestamp": "2026-11-24T09:00:00Z",
         "requestContext": {"requestId": "1", "functionArn": "arn:f", "condition": "RetriesExhausted", "approximateInvokeCount": 1},
         "requestPayload": {"jobUri": "s3://b/jobs/j/job.json", "taskToken": "t"},
         "responseContext": {"statusCode": 200, "functionError": "Unhandled"},
-        "responsePayload": {"errorType": "Runtime.ExitError", "errorMessage": "Runtime exited with error: signal: killed"}
-    });
-    let (_, signals) = answer(event).await;
-    let [(_, Signal::Failure(failure))] = &signals[..] else {
-        panic!("{signals:?}")
+        "responsePayload": response
+        })
     };
-    assert_eq!(failure.error, "Job.Crashed");
-    assert!(failure.cause.contains("signal: killed"));
+    let killed = json!({"errorType": "Runtime.ExitError", "errorMessage": "Runtime exited with error: signal: killed"});
+    let late =
+        json!({"errorMessage": "2026-11-24T09:15:00.000Z 1 Task timed out after 900.00 seconds"});
+    for (response, name, said) in [
+        (killed, "Job.Crashed", "signal: killed"),
+        (late, "Job.TimedOut", "900.00 seconds"),
+    ] {
+        let (_, signals) = answer(failed(response)).await;
+        let [(_, Signal::Failure(failure))] = &signals[..] else {
+            panic!("{signals:?}")
+        };
+        assert_eq!(failure.error, name);
+        assert!(failure.cause.contains(said));
+    }
 }
 
 #[tokio::test]

@@ -3,8 +3,9 @@
 use crate::choice::Availability;
 use crate::{Capacity, Placement, Resources};
 
-/// How often Spot may be reclaimed under a job before it goes on on demand.
-pub const RECLAIMS: usize = 2;
+/// How often Spot may be reclaimed under a job before it goes on on demand, and how often a function may die under it
+/// before it goes on in a container: once may be chance.
+pub const TWICE: usize = 2;
 
 /// How an attempt ended that did not do the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +18,9 @@ pub enum Ending {
     NoCapacity,
     /// It ended by an error of its own.
     Failed,
-    /// It left no word: killed, timed out, or silent.
+    /// It was ended at a time limit.
+    TimedOut,
+    /// It left no word: killed, or lost.
     Silent,
 }
 
@@ -77,7 +80,7 @@ impl Lessons {
                 || one.ending == Ending::Silent && one.placement.is_spot()
         };
         let reclaims = past.iter().filter(lost).count();
-        if reclaims < RECLAIMS {
+        if reclaims < TWICE {
             return;
         }
         let why = format!("Spot was reclaimed {reclaims} times");
@@ -88,11 +91,12 @@ impl Lessons {
 
     /// A job that a function could not end runs longer or larger than functions do.
     fn about_functions(&mut self, past: &[Past]) {
-        let outgrew = |one: &Past| {
-            one.placement.capacity() == Capacity::Function
-                && matches!(one.ending, Ending::Silent | Ending::OutOfMemory)
-        };
-        if past.iter().any(outgrew) {
+        let here = past
+            .iter()
+            .filter(|one| one.placement.capacity() == Capacity::Function);
+        let died = |ending: Ending| here.clone().filter(|one| one.ending == ending).count();
+        let outgrown = died(Ending::TimedOut) + died(Ending::OutOfMemory) > 0;
+        if outgrown || died(Ending::Silent) >= TWICE {
             let why = "the job has outgrown its function".to_owned();
             self.barred.refuse(Placement::Lambda, &why);
             self.words.push(why);
@@ -180,7 +184,7 @@ mod tests {
 
     #[test]
     fn each_ending_teaches_its_own_lesson() {
-        use Ending::{Failed, NoCapacity, OutOfMemory, Reclaimed, Silent};
+        use Ending::{Failed, NoCapacity, OutOfMemory, Reclaimed, Silent, TimedOut};
         use Placement::{Batch, BatchSpot, Fargate, FargateSpot, Lambda};
         let cases = [
             (vec![], vec![]),
@@ -190,7 +194,9 @@ mod tests {
                 vec![FargateSpot, BatchSpot],
             ),
             (vec![(Fargate, Silent), (Fargate, Silent)], vec![]),
-            (vec![(Lambda, Silent)], vec![Lambda]),
+            (vec![(Lambda, Silent)], vec![]),
+            (vec![(Lambda, Silent), (Lambda, Silent)], vec![Lambda]),
+            (vec![(Lambda, TimedOut)], vec![Lambda]),
             (vec![(Lambda, OutOfMemory)], vec![Lambda]),
             (vec![(Lambda, Failed)], vec![]),
             (vec![(Batch, NoCapacity)], vec![Batch]),
