@@ -15,13 +15,15 @@ use tracing::warn;
 
 /// How long a ledger that was read counts as read: ten thousand jobs that start at once read it a few times.
 const FRESH: Duration = Duration::from_secs(20);
+/// Runs from which on it does: to few of them each one more matters.
+const MANY: usize = 100;
 /// Settled entries at which a reader also compacts the ledger.
 const COMPACT_AT: usize = 200;
 
 /// A ledger, and when it was read.
 type Known = (Instant, Arc<Runs>);
 
-/// The ledgers that this process has read lately, by worker and class.
+/// The long ledgers that this process has read lately, by worker and class.
 #[derive(Debug, Default)]
 pub struct Recall(Mutex<BTreeMap<String, Known>>);
 
@@ -47,8 +49,10 @@ impl Recall {
                 return Arc::default();
             }
         };
-        self.known()
-            .insert(key, (Instant::now(), Arc::clone(&runs)));
+        if runs.newest.len() >= MANY {
+            let known = (Instant::now(), Arc::clone(&runs));
+            self.known().insert(key, known);
+        }
         runs
     }
 

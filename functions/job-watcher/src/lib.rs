@@ -75,12 +75,12 @@ pub async fn handle(
         Some(outcome) => outcome.signal(&uri.to_string()),
         None => Signal::Failure(diagnose(&ended)),
     };
-    let died_of = match &signal {
-        Signal::Failure(failure) => Some(failure.error.as_str()),
-        Signal::Success(_) | Signal::Heartbeat => None,
-    };
     // Before the answer: the next attempt, which it may bring about, is to know.
-    record::note(store, &ended, died_of).await;
+    if let Signal::Failure(failure) = &signal {
+        record::note(store, &ended, Some(&failure.error)).await;
+    } else {
+        record::note(store, &ended, None).await;
+    }
     let told = signal.kind();
     let heard = callback.call_back(&ended.token, signal).await? == Delivery::Delivered;
     info!(job = ended.job_id(), told, heard, "{}", ended.story());
