@@ -65,6 +65,16 @@ pub const WORDS: &[(&str, &[&str])] = &[
         "put_once(",
         &["s3:GetObject", "s3:ListBucket", "s3:PutObject"],
     ),
+    ("note_end(", &["s3:PutObject"]),
+    (
+        ".compact(",
+        &[
+            "s3:GetObject",
+            "s3:ListBucket",
+            "s3:PutObject",
+            "s3:DeleteObject",
+        ],
+    ),
     ("PollActivity", &["states:GetActivityTask"]),
     ("Signal::Success", &["states:SendTaskSuccess"]),
     ("Signal::Failure", &["states:SendTaskFailure"]),
@@ -80,6 +90,7 @@ pub const WORDS: &[(&str, &[&str])] = &[
             "s3:GetObject",
             "s3:ListBucket",
             "s3:PutObject",
+            "s3:DeleteObject",
             "states:SendTaskSuccess",
             "states:SendTaskFailure",
             "lambda:InvokeFunction",
@@ -95,6 +106,7 @@ pub const WORDS: &[(&str, &[&str])] = &[
         &[
             "s3:GetObject",
             "s3:ListBucket",
+            "s3:PutObject",
             "states:SendTaskSuccess",
             "states:SendTaskFailure",
         ],
