@@ -160,10 +160,14 @@ fn by_id(outcomes: &[Written]) -> BTreeMap<&str, Recorded<'_>> {
 }
 
 /// What a record holds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reading {
     /// The sums over everything.
     pub tally: Tally,
+    /// The sums over what a compaction has folded; of these nobody knows the order any more.
+    pub folded: Tally,
+    /// All other outcomes in the order in which they were recorded.
+    pub outcomes: Vec<Outcome>,
     /// Requests that a compaction would fold into the snapshot.
     pub settled: usize,
 }
@@ -208,12 +212,26 @@ impl<'a, S: Store> Ledger<'a, S> {
                 continue;
             }
             let (_, fresh) = snapshot.part(listed);
-            let (mut tally, mut settled) = (snapshot.tally, 0);
-            for request in by_id(&fresh).into_values() {
-                tally.add(self.decode(request.first)?);
-                settled += usize::from(request.settled(SETTLE));
+            let mut requests: Vec<Recorded<'_>> = by_id(&fresh).into_values().collect();
+            // Of the same moment, in the order of their ids, which are hashes and favour neither variant.
+            requests.sort_by_key(|request| std::cmp::Reverse(request.oldest));
+            let decoded = requests.iter().map(|request| self.decode(request.first));
+            let outcomes = decoded.collect::<Result<Vec<Outcome>, _>>()?;
+            let folded = snapshot.tally;
+            let mut tally = folded;
+            for outcome in &outcomes {
+                tally.add(*outcome);
             }
-            return Ok(Reading { tally, settled });
+            let settled = requests
+                .iter()
+                .filter(|request| request.settled(SETTLE))
+                .count();
+            return Ok(Reading {
+                tally,
+                folded,
+                outcomes,
+                settled,
+            });
         }
     }
 

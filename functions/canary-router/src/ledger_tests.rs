@@ -159,9 +159,28 @@ async fn what_is_in_the_snapshot_is_not_to_be_compacted_again() {
     tokio::time::advance(SETTLE).await;
     assert_eq!(ledger.read().await.unwrap().settled, 10);
     assert_eq!(ledger.compact(SETTLE).await.unwrap(), 10);
-    let tally = expected(10);
-    let settled = 0;
-    assert_eq!(ledger.read().await.unwrap(), Reading { tally, settled });
+    let all_folded = Reading {
+        tally: expected(10),
+        folded: expected(10),
+        outcomes: Vec::new(),
+        settled: 0,
+    };
+    assert_eq!(ledger.read().await.unwrap(), all_folded);
+}
+
+#[tokio::test(start_paused = true)]
+async fn outcomes_are_read_in_the_order_of_their_recording() {
+    let store = MemoryStore::default();
+    let ledger = Ledger::new(&store, "b", "c");
+    for index in 0..10 {
+        ledger
+            .record(&index.to_string(), outcome(index))
+            .await
+            .unwrap();
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    let recorded: Vec<Outcome> = (0..10).map(outcome).collect();
+    assert_eq!(ledger.read().await.unwrap().outcomes, recorded);
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tracing::info;
 
 pub mod canary;
+pub mod course;
 pub mod ledger;
 pub mod ratio;
 pub mod routing;
@@ -22,7 +23,8 @@ pub mod store;
 pub mod verdict;
 
 use canary::{Canary, Role};
-use ledger::{Count, Ledger, Outcome, Reading, SETTLE, Tally};
+use course::Course;
+use ledger::{Count, Ledger, Outcome, SETTLE, Tally};
 use ratio::SampleRatio;
 use store::Store;
 use verdict::{Judgement, Verdict, judge};
@@ -106,6 +108,8 @@ pub struct Judged {
     /// Verdict, reason and evidence.
     #[serde(flatten)]
     pub judgement: Judgement,
+    /// The verdict in one sentence, with how many requests it rests on.
+    pub answer: String,
     /// The variant that serves from now on; both when the verdict is `HOLD`.
     pub serving: Vec<String>,
     /// The stable variant.
@@ -115,6 +119,8 @@ pub struct Judged {
     /// Whether the counts are as the strategy shares requests out, where that can be told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sample_ratio: Option<SampleRatio>,
+    /// How the evidence came together.
+    pub course: Course,
 }
 
 /// The outcomes of one variant.
@@ -232,8 +238,9 @@ async fn route<S: Store>(
 
 async fn give_verdict<S: Store>(deps: &Deps<S>, canary: &Canary) -> Result<Judged, Error> {
     let ledger = ledger(deps, canary);
-    let Reading { tally, settled } = ledger.read().await?;
-    if settled >= COMPACT_AT {
+    let reading = ledger.read().await?;
+    let tally = reading.tally;
+    if reading.settled >= COMPACT_AT {
         ledger.compact(SETTLE).await?;
     }
     let uri = ledger.uri("verdict.json");
@@ -250,17 +257,26 @@ async fn give_verdict<S: Store>(deps: &Deps<S>, canary: &Canary) -> Result<Judge
         judgement.reason = format!("{}; {warning}", judgement.reason);
     }
     info!(canary = canary.name, verdict = ?judgement.verdict, reason = judgement.reason, "judged");
+    let requests = tally.stable.requests + tally.candidate.requests;
+    let (candidate, reason) = (&canary.candidate, &judgement.reason);
+    let what = match judgement.verdict {
+        Verdict::Promote => format!("{candidate} is promoted: {reason}"),
+        Verdict::RollBack => format!("{candidate} is rolled back: {reason}"),
+        Verdict::Hold => format!("no verdict on {candidate} yet: {reason}"),
+    };
     let serving = match judgement.verdict {
         Verdict::Promote => vec![canary.candidate.clone()],
         Verdict::Hold => vec![canary.stable.clone(), canary.candidate.clone()],
         Verdict::RollBack => vec![canary.stable.clone()],
     };
     Ok(Judged {
+        answer: format!("{what}, after {requests} requests"),
         judgement,
         serving,
         stable: summary(&canary.stable, tally.stable),
         candidate: summary(&canary.candidate, tally.candidate),
         sample_ratio,
+        course: Course::of(canary, &reading),
     })
 }
 
