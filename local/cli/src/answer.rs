@@ -20,7 +20,10 @@ fn wrapper(output: &Value) -> Option<String> {
     let by = output["servedBy"].as_str()?;
     let rows = output["result"]["rows"].as_u64()?;
     let url = output["result"]["url"].as_str()?;
-    let served = format!("served by the {by}: {} rows from {url}", number(rows as f64));
+    let served = format!(
+        "served by the {by}: {} rows from {url}",
+        number(rows as f64)
+    );
     Some(match output["because"]["Error"].as_str() {
         None => served,
         Some(error) => {
