@@ -1,6 +1,7 @@
 //! Parquet as people have it, row by row: what pandas, Polars, DuckDB and Spark write. A column of which a cell is no
 //! single value, such as a list, is known by its name and not read.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -29,6 +30,9 @@ pub enum Error {
     /// It is damaged, cut off, or of a kind that is not read.
     #[error("it is a Parquet file that cannot be read: {0}")]
     Unreadable(#[from] ParquetError),
+    /// It is damaged in a way that the reader does not expect.
+    #[error("it is a Parquet file that cannot be read: it is damaged")]
+    Damaged,
     /// A column is compressed by something else.
     #[error(
         "column `{column}` is compressed with {codec}; of a Parquet file Snappy, gzip and Zstandard are undone: write it \
@@ -92,7 +96,8 @@ impl File {
         if !is_parquet(bytes) {
             return Err(Error::NotParquet);
         }
-        let reader = SerializedFileReader::new(Bytes::copy_from_slice(bytes))?;
+        let bytes = Bytes::copy_from_slice(bytes);
+        let reader = guarded(|| SerializedFileReader::new(bytes))??;
         let metadata = reader.metadata();
         let groups = || metadata.row_groups().iter();
         let size = groups().map(|group| u64::try_from(group.total_byte_size()).unwrap_or(u64::MAX));
@@ -153,7 +158,10 @@ impl File {
         // A projection of nothing would be a projection of all.
         let rows = match self.flat.get_fields().is_empty() {
             true => None,
-            false => Some(self.reader.get_row_iter(Some(self.flat.clone()))?),
+            false => {
+                let flat = self.flat.clone();
+                Some(guarded(|| self.reader.get_row_iter(Some(flat)))??)
+            }
         };
         Ok(Rows {
             rows,
@@ -172,12 +180,17 @@ impl Iterator for Rows<'_> {
     type Item = Result<Vec<Cell>, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let row = match self.rows.as_mut()?.next()? {
+        let rows = self.rows.as_mut()?;
+        let row = match guarded(|| rows.next()) {
+            Ok(row) => row?.map_err(Error::from),
+            Err(error) => Err(error),
+        };
+        let row = match row {
             Ok(row) => row,
             Err(error) => {
                 // What is read behind a damaged place means nothing.
                 self.rows = None;
-                return Some(Err(error.into()));
+                return Some(Err(error));
             }
         };
         let mut fields = row.into_columns().into_iter();
@@ -189,6 +202,12 @@ impl Iterator for Rows<'_> {
         });
         Some(Ok(cells.collect()))
     }
+}
+
+/// What `read` reads. The reader panics at some damage, which is the file's fault and no crash of ours; what it has
+/// read by then is not used again.
+fn guarded<T>(read: impl FnOnce() -> T) -> Result<T, Error> {
+    catch_unwind(AssertUnwindSafe(read)).map_err(|_| Error::Damaged)
 }
 
 fn column(field: &Type) -> Column {

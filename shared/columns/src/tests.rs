@@ -114,3 +114,40 @@ fn a_number_of_32_bits_is_what_was_written() {
         Cell::Moment("1969-12-31T23:59:59".to_owned())
     );
 }
+
+/// Files as Arrow (and pandas with it) and Polars write them: a dictionary, nanoseconds and microseconds, Zstandard.
+#[test]
+fn files_of_other_writers_are_read() {
+    let files: [&[u8]; 2] = [
+        include_bytes!("../fixtures/arrow.parquet"),
+        include_bytes!("../fixtures/polars.parquet"),
+    ];
+    let text = |text: &str| Cell::Text(text.to_owned());
+    let moment = |text: &str| Cell::Moment(text.to_owned());
+    for bytes in files {
+        let expected = [
+            [
+                moment("2010-01-31T23:00:00"),
+                Cell::Number(39.4),
+                text("Seattle"),
+                text("true"),
+                Cell::Integer(1),
+            ],
+            [
+                moment("2010-02-01T00:00:00"),
+                Cell::Nothing,
+                text("San Francisco"),
+                text("false"),
+                Cell::Integer(2),
+            ],
+            [
+                Cell::Nothing,
+                Cell::Number(47.5),
+                Cell::Nothing,
+                Cell::Nothing,
+                Cell::Integer(3),
+            ],
+        ];
+        assert_eq!(rows(bytes).unwrap(), expected);
+    }
+}
