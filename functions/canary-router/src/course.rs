@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::canary::Canary;
-use crate::ledger::Reading;
+use crate::ledger::Tally;
 use crate::verdict::{evidence, needed_to_promote, needed_to_roll_back};
 
 /// Points of a curve; a state's output has to hold them all, and a chart shows no more.
@@ -38,21 +38,15 @@ pub struct Limit {
 }
 
 impl Course {
-    /// The evidence after each outcome of `reading`, thinned to what a chart can show.
-    pub(crate) fn of(canary: &Canary, reading: &Reading) -> Self {
-        let mut tally = reading.folded;
-        let every = reading.outcomes.len().div_ceil(MOST_POINTS).max(1);
-        let last = reading.outcomes.len();
+    /// The evidence at each of `sums`, the record after each outcome, thinned to what a chart can show.
+    pub(crate) fn of(canary: &Canary, sums: &[Tally]) -> Self {
+        let last = sums.len().saturating_sub(1);
+        let every = last.div_ceil(MOST_POINTS).max(1);
         let (mut worse, mut slow, mut as_good) = (Vec::new(), Vec::new(), Vec::new());
-        for at in 0..=last {
-            if let Some(before) = at.checked_sub(1) {
-                tally.add(reading.outcomes[before]);
-            }
-            if at % every != 0 && at != last {
-                continue;
-            }
+        let shown = sums.iter().enumerate();
+        for (_, tally) in shown.filter(|(at, _)| at % every == 0 || *at == last) {
             let requests = tally.stable.requests + tally.candidate.requests;
-            let now = evidence(canary, &tally);
+            let now = evidence(canary, tally);
             worse.push((requests, round(now.worse)));
             slow.push((requests, round(now.slow)));
             as_good.push((requests, round(now.as_good)));
@@ -89,7 +83,7 @@ fn round(evidence: f64) -> f64 {
 mod tests {
     use super::*;
     use crate::canary::Role;
-    use crate::ledger::{Outcome, Tally};
+    use crate::ledger::Outcome;
     use crate::verdict::judge;
     use serde_json::json;
 
@@ -102,7 +96,8 @@ mod tests {
         serde_json::from_value(canary).unwrap()
     }
 
-    fn reading(count: u64) -> Reading {
+    /// The sums after each of `count` outcomes, of which the candidate's all fail, on top of `before`.
+    fn sums(before: Tally, count: u64) -> Vec<Tally> {
         let outcome = |at: u64| Outcome {
             role: if at.is_multiple_of(2) {
                 Role::Stable
@@ -113,24 +108,22 @@ mod tests {
             slow: false,
             latency_ms: 1,
         };
-        let outcomes: Vec<Outcome> = (0..count).map(outcome).collect();
-        let mut tally = Tally::default();
-        outcomes.iter().for_each(|one| tally.add(*one));
-        Reading {
-            tally,
-            folded: Tally::default(),
-            outcomes,
-            settled: 0,
+        let mut sums = vec![before];
+        for at in 0..count {
+            let mut tally = sums[sums.len() - 1];
+            tally.add(outcome(at));
+            sums.push(tally);
         }
+        sums
     }
 
     /// The last point is what the verdict rests on.
     #[test]
     fn the_course_ends_with_the_evidence_of_the_verdict() {
         for (count, latency) in [(0, false), (1, true), (79, false), (1_000, true)] {
-            let (canary, reading) = (canary(latency), reading(count));
-            let judged = judge(&canary, &reading.tally);
-            let course = Course::of(&canary, &reading);
+            let (canary, sums) = (canary(latency), sums(Tally::default(), count));
+            let judged = judge(&canary, sums.last().unwrap());
+            let course = Course::of(&canary, &sums);
             assert_eq!(course.curves.len(), if latency { 3 } else { 2 });
             let ends = |name: &str| {
                 let curve = course
@@ -150,10 +143,10 @@ mod tests {
 
     #[test]
     fn what_was_folded_is_where_the_course_begins() {
-        let mut reading = reading(10);
-        reading.folded.stable.requests = 90;
-        reading.folded.stable.successes = 90;
-        let course = Course::of(&canary(false), &reading);
+        let mut before = Tally::default();
+        before.stable.requests = 90;
+        before.stable.successes = 90;
+        let course = Course::of(&canary(false), &sums(before, 10));
         let points = &course.curves[0].points;
         assert_eq!((points[0].0, points.last().unwrap().0), (90, 100));
     }
