@@ -8,6 +8,7 @@ pub mod artifacts;
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod cause;
+pub mod checkpoint;
 pub mod env;
 pub mod gzip;
 pub mod job;
