@@ -11,7 +11,7 @@
 //! let (mut done, mut sum) = checkpoint.restore::<(u64, u64)>().await?.unwrap_or_default();
 //! while done < 1_000 {
 //!     (done, sum) = (done + 1, sum + done);
-//!     checkpoint.offer(done, &(done, sum)).await?;
+//!     checkpoint.offer(done, || (done, sum)).await?;
 //! }
 //! # Ok(sum)
 //! # }
@@ -199,18 +199,22 @@ impl<S: GetObject + PutObject> Checkpoint<'_, S> {
         Ok(state)
     }
 
-    /// Offers the state after `done` units of work; it is saved when that is due.
+    /// Offers the state after `done` units of work; it is made and saved when that is due.
     ///
     /// # Errors
     /// [`Interrupted`] when the job has to stop. A state that cannot be saved is told in the log, and fails no job.
-    pub async fn offer<T: Serialize>(&self, done: u64, state: &T) -> Result<(), Interrupted> {
+    pub async fn offer<T: Serialize>(
+        &self,
+        done: u64,
+        state: impl FnOnce() -> T,
+    ) -> Result<(), Interrupted> {
         let order = self.stop.heed();
         let last = self.last();
         let pause = self.interval.max(last.cost * COST_FACTOR);
         if order.is_none() && last.at.elapsed() < pause {
             return Ok(());
         }
-        let saved = self.save(done, state, last).await;
+        let saved = self.save(done, &state(), last).await;
         if let Err(error) = &saved {
             warn!("{error}");
         }

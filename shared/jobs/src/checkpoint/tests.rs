@@ -32,7 +32,7 @@ async fn stored(store: &MemoryStore) -> Option<Vec<u8>> {
 async fn save(store: &MemoryStore, job: &Job, done: u64, state: &State) {
     let checkpoint = checkpoint(store, job);
     checkpoint.stop.give(order());
-    checkpoint.offer(done, state).await.unwrap_err();
+    checkpoint.offer(done, || state).await.unwrap_err();
 }
 
 #[tokio::test(start_paused = true)]
@@ -41,12 +41,12 @@ async fn a_state_is_saved_at_an_interval_and_comes_back_bit_for_bit() {
     let state = vec![0.1 + 0.2, f64::MIN_POSITIVE, -0.0, 1.0 / 3.0, f64::MAX];
     let first = checkpoint(&store, &job);
     assert_eq!(first.restore::<State>().await.unwrap(), None);
-    first.offer(1, &state).await.unwrap();
+    first.offer(1, || &state).await.unwrap();
     assert_eq!(stored(&store).await, None, "not due");
     tokio::time::advance(INTERVAL).await;
-    first.offer(2, &state).await.unwrap();
+    first.offer(2, || &state).await.unwrap();
     let once = stored(&store).await;
-    first.offer(3, &vec![7.0]).await.unwrap();
+    first.offer(3, || vec![7.0]).await.unwrap();
     assert_eq!(stored(&store).await, once, "not due again");
     let next = checkpoint(&store, &job);
     let restored = next.restore::<State>().await.unwrap().unwrap();
@@ -66,10 +66,10 @@ async fn an_order_to_stop_saves_at_once() {
     let checkpoint = checkpoint(&store, &job);
     let stop = checkpoint.stop.clone();
     assert!(!stop.is_heeded());
-    checkpoint.offer(1, &vec![1.0]).await.unwrap();
+    checkpoint.offer(1, || vec![1.0]).await.unwrap();
     assert!(stop.is_heeded());
     stop.give(order());
-    let interrupted = checkpoint.offer(2, &vec![2.0]).await.unwrap_err();
+    let interrupted = checkpoint.offer(2, || vec![2.0]).await.unwrap_err();
     assert_eq!(interrupted.name(), "Job.SpotReclaimed");
     assert!(
         interrupted.to_string().contains("saved: 2"),
@@ -88,10 +88,10 @@ async fn a_costly_checkpoint_is_saved_less_often() {
         ..checkpoint.last()
     });
     tokio::time::advance(INTERVAL * 2).await;
-    checkpoint.offer(1, &State::new()).await.unwrap();
+    checkpoint.offer(1, || State::new()).await.unwrap();
     assert_eq!(stored(&store).await, None);
     tokio::time::advance(cost * COST_FACTOR - INTERVAL * 2).await;
-    checkpoint.offer(2, &State::new()).await.unwrap();
+    checkpoint.offer(2, || State::new()).await.unwrap();
     assert!(stored(&store).await.is_some());
 }
 
@@ -128,7 +128,7 @@ async fn what_is_torn_or_foreign_is_named_and_ignored() {
         assert_eq!(checkpoint.restore::<State>().await.unwrap(), None);
         // And what this attempt does takes its place, however little it is.
         checkpoint.stop.give(order());
-        checkpoint.offer(1, &vec![4.0]).await.unwrap_err();
+        checkpoint.offer(1, || vec![4.0]).await.unwrap_err();
         assert!(stored(&store).await.unwrap().ends_with(b"\n[4.0]"));
     }
     let unusable = record::read(&whole, &job("other")).unwrap_err();
@@ -149,11 +149,11 @@ async fn of_two_attempts_the_one_that_is_further_stays() {
         attempt.restore::<State>().await.unwrap().unwrap();
         attempt.stop.give(order());
     }
-    fast.offer(9, &vec![9.0]).await.unwrap_err();
-    let told = slow.offer(4, &vec![4.0]).await.unwrap_err();
+    fast.offer(9, || vec![9.0]).await.unwrap_err();
+    let told = slow.offer(4, || vec![4.0]).await.unwrap_err();
     assert!(told.to_string().contains("saved: 9"), "{told}");
     assert!(stored(&store).await.unwrap().ends_with(b"\n[9.0]"));
-    slow.offer(10, &vec![10.0]).await.unwrap_err();
+    slow.offer(10, || vec![10.0]).await.unwrap_err();
     assert!(stored(&store).await.unwrap().ends_with(b"\n[10.0]"));
 }
 
@@ -195,9 +195,9 @@ async fn a_checkpoint_that_cannot_be_saved_fails_no_job() {
     let checkpoint = Checkpoint::new(&Away, &job, &uri, INTERVAL, Stop::default());
     assert!(checkpoint.restore::<State>().await.is_err());
     tokio::time::advance(INTERVAL).await;
-    checkpoint.offer(1, &vec![1.0]).await.unwrap();
+    checkpoint.offer(1, || vec![1.0]).await.unwrap();
     checkpoint.stop.give(order());
-    let told = checkpoint.offer(2, &vec![2.0]).await.unwrap_err();
+    let told = checkpoint.offer(2, || vec![2.0]).await.unwrap_err();
     assert!(
         told.to_string().contains("is lost: put of s3://b"),
         "{told}"

@@ -194,7 +194,7 @@ async fn an_interrupted_job_may_be_tried_again() {
         reason: "FARGATE_SPOT capacity was reclaimed".to_owned(),
     });
     let work = async |context: Context<'_, MemoryStore>, _: Halve| {
-        context.checkpoint.offer(1, &1).await?;
+        context.checkpoint.offer(1, || 1).await?;
         Ok::<_, crate::checkpoint::Interrupted>(())
     };
     let (store, callback) = (&bench.store, &bench.callback);
