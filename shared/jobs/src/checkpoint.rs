@@ -290,7 +290,7 @@ enum Unsaved {
     Storage(#[from] ArtifactError),
 }
 
-fn now_ms() -> u64 {
+pub(crate) fn now_ms() -> u64 {
     let since = SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .unwrap_or_default();

@@ -5,7 +5,7 @@
 //! (`ACTIVITY_ARN`), and as a Lambda function (`{jobUri, taskToken}`).
 
 use std::process::ExitCode;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::activity::SfnActivity;
 use crate::artifacts::{self, GetObject, Payload, PutObject, S3Store, S3Uri};
-use crate::checkpoint::{self, Checkpoint, Stop};
+use crate::checkpoint::{self, Checkpoint, Stop, now_ms};
 use crate::env::{self, Malformed, Unusable};
 use crate::job::{Job, JobOutcome, JobResult, Receipt};
 use crate::task::{
@@ -403,13 +403,6 @@ fn signal(ending: &Ending) -> Signal {
 fn failure(name: &str, message: &str, job_id: &str) -> Failure {
     let log = env::optional("LOG_GROUP").or_else(|| env::optional("AWS_LAMBDA_LOG_GROUP_NAME"));
     Failure::new(name, message, job_id, log.as_deref())
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
