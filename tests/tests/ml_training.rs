@@ -108,9 +108,10 @@ fn a_killed_worker_is_noticed_and_its_branch_retried() {
 }
 
 #[test]
-fn a_reclaimed_worker_goes_on_where_it_was_and_trains_the_same_model() {
+fn a_reclaimed_worker_goes_on_where_it_was() {
     let mut input = slow();
     input["placements"] = json!(["FARGATE_SPOT"]);
+    input["include"][0]["forest"]["nTrees"] = json!(400);
     let run = Run::start("ml-training", &input, &["--name", "reclaimed"]);
     let worker = run.child_named("trainer", Duration::from_secs(300));
     // By then it has read the data and trains, however busy the machine is.
@@ -127,7 +128,22 @@ fn a_reclaimed_worker_goes_on_where_it_was_and_trains_the_same_model() {
     assert_eq!(failure["error"], "Job.SpotReclaimed");
     let cause = failure["cause"].as_str().unwrap();
     assert!(cause.contains("the next attempt goes on"), "{cause}");
-    drop(out);
+    let logs = out.path().join("reclaimed/cloud/logs");
+    let said = read_all(&logs);
+    assert!(said.contains("goes on from s3://"), "{said}");
+}
+
+/// The text of all files in a folder and below.
+fn read_all(folder: &std::path::Path) -> String {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let read = |entry: std::io::Result<std::fs::DirEntry>| {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => read_all(&path),
+            false => std::fs::read_to_string(&path).unwrap(),
+        }
+    };
+    entries.map(read).collect()
 }
 
 #[test]

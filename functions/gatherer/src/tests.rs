@@ -1,6 +1,6 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use jobs::artifacts::{MemoryStore, Put, Tagged, outcome_uri, put_json};
+use jobs::artifacts::{MemoryStore, Tagged, outcome_uri, put_json};
 use jobs::job::{JobOutcome, JobResult};
 use placement::{Placement, Resources};
 use serde_json::json;
