@@ -88,10 +88,10 @@ async fn a_costly_checkpoint_is_saved_less_often() {
         ..checkpoint.last()
     });
     tokio::time::advance(INTERVAL * 2).await;
-    checkpoint.offer(1, || State::new()).await.unwrap();
+    checkpoint.offer(1, State::new).await.unwrap();
     assert_eq!(stored(&store).await, None);
-    tokio::time::advance(cost * COST_FACTOR - INTERVAL * 2).await;
-    checkpoint.offer(2, || State::new()).await.unwrap();
+    tokio::time::advance(cost * COST_FACTOR).await;
+    checkpoint.offer(2, State::new).await.unwrap();
     assert!(stored(&store).await.is_some());
 }
 
