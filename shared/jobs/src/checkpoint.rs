@@ -23,7 +23,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -32,6 +32,7 @@ use tracing::{info, warn};
 
 use crate::artifacts::{ArtifactError, GetObject, PutObject, S3Uri, When};
 use crate::job::Job;
+use crate::measure::now_ms;
 use crate::task::Named;
 
 mod record;
@@ -288,13 +289,6 @@ enum Unsaved {
     /// S3 refused, or could not be reached.
     #[error(transparent)]
     Storage(#[from] ArtifactError),
-}
-
-pub(crate) fn now_ms() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

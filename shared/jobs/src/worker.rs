@@ -15,9 +15,11 @@ use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::activity::SfnActivity;
 use crate::artifacts::{self, GetObject, Payload, PutObject, S3Store, S3Uri};
-use crate::checkpoint::{self, Checkpoint, Stop, now_ms};
+use crate::attempt::SUCCEEDED;
+use crate::checkpoint::{self, Checkpoint, Stop};
 use crate::env::{self, Malformed, Unusable};
 use crate::job::{Job, JobOutcome, JobResult, Receipt};
+use crate::measure::{Metered, now_ms};
 use crate::task::{
     CallBack, Delivery, Failure, JOB_CRASHED, JOB_INTERRUPTED, Named, SfnCallback, Signal,
     TaskToken,
@@ -27,8 +29,10 @@ use input::{self, InvalidInput};
 use placement::{Placement, Resources};
 
 mod activity;
+mod running;
 mod vigil;
 pub use activity::Polling;
+use running::Running;
 pub use vigil::HEARTBEAT;
 use vigil::{Vigil, Watched};
 
@@ -93,7 +97,9 @@ impl Ending {
 ///
 /// Errors named `Input.*` refuse the input for good; all others may be retried. `work` may block the thread:
 /// heartbeats and SIGTERM are served by another one.
-pub fn run<I, O, E>(work: impl AsyncFn(Context<'_, S3Store>, I) -> Result<O, E>) -> ExitCode
+pub fn run<I, O, E>(
+    work: impl AsyncFn(Context<'_, Metered<S3Store>>, I) -> Result<O, E>,
+) -> ExitCode
 where
     I: DeserializeOwned,
     O: Serialize,
@@ -110,7 +116,7 @@ where
     };
     runtime.block_on(async {
         let config = aws::config().await;
-        let store = S3Store(aws::s3(&config));
+        let store = Metered::new(S3Store(aws::s3(&config)));
         let callback = SfnCallback(aws::sfn(&config));
         if env::optional("AWS_LAMBDA_RUNTIME_API").is_some() {
             return Box::pin(serve_lambda(&store, &callback, &work)).await;
@@ -163,9 +169,9 @@ fn given_from_env() -> Result<Option<Resources>, Malformed> {
 }
 
 async fn serve_lambda<I, O, E>(
-    store: &S3Store,
+    store: &Metered<S3Store>,
     callback: &SfnCallback,
-    work: &impl AsyncFn(Context<'_, S3Store>, I) -> Result<O, E>,
+    work: &impl AsyncFn(Context<'_, Metered<S3Store>>, I) -> Result<O, E>,
 ) -> ExitCode
 where
     I: DeserializeOwned,
@@ -279,7 +285,7 @@ where
             message: "nobody waits for this job any more, so it did not begin".to_owned(),
         });
     }
-    let started_at_ms = now_ms();
+    let running = Running::begin(store, assignment, job).await;
     let checkpoint = Checkpoint::new(store, job, &assignment.job_uri, interval(), stop);
     let context = Context {
         job,
@@ -293,15 +299,26 @@ where
             let Failure { error, cause } = failure(&name, &message, &job.id);
             JobResult::Refused { error, cause }
         }
-        Err(unfinished) => return Err(unfinished),
+        Err(unfinished) => {
+            let measured = running.measured(store);
+            running.end(store, &unfinished.name, measured).await;
+            return Err(unfinished);
+        }
     };
+    let measured = running.measured(store);
+    let ending = match &result {
+        JobResult::Succeeded { .. } => SUCCEEDED,
+        JobResult::Refused { error, .. } => error,
+    };
+    running.end(store, ending, measured).await;
     let outcome = JobOutcome {
         job_id: job.id.clone(),
         worker: job.worker.clone(),
         placement: assignment.placement.unwrap_or(job.placement),
         given: assignment.given,
-        started_at_ms,
+        started_at_ms: running.started_at_ms,
         finished_at_ms: now_ms(),
+        measured: Some(measured),
         result,
     };
     let committed = artifacts::put_once(store, &uri, outcome).await;
