@@ -134,7 +134,7 @@ fn pipelines() -> Vec<Pipeline> {
         Pipeline {
             name: "canary",
             input: sample("canary"),
-            functions: &["canary-router", "fetcher"],
+            functions: &["canary-router", "fetcher", "gatherer"],
             ..none
         },
         Pipeline {
@@ -282,7 +282,11 @@ fn run(pipeline: &Pipeline, faults: &[Value]) -> Outcome {
     let (finished, out) = Run::start(pipeline.name, &pipeline.input, &arguments).finish();
     let document = finished.json();
     let report = std::fs::read_to_string(out.path().join(EXECUTION).join("report.json"));
-    let report: Value = report.map_or(Value::Null, |text| serde_json::from_str(&text).unwrap());
+    let mut report: Value = report.map_or(Value::Null, |text| serde_json::from_str(&text).unwrap());
+    if let Some(report) = report.as_object_mut() {
+        // When each state ran and how often it was tried is what a fault changes.
+        report.remove("run");
+    }
     let mut errors = BTreeSet::new();
     errors.extend(document["error"].as_str().map(str::to_owned));
     failed_branches(&report, &mut errors);
@@ -291,6 +295,9 @@ fn run(pipeline: &Pipeline, faults: &[Value]) -> Outcome {
         "canary" => counted(&document["output"]),
         _ => document["output"].clone(),
     };
+    if pipeline.name == "canary" {
+        report = Value::Null;
+    }
     let mut essence = json!({"status": document["status"], "output": output, "report": report});
     strip(&mut essence, pipeline.name == "activity");
     Outcome {
@@ -342,24 +349,28 @@ fn the_outcome_is_the_undisturbed_one_or_the_declared_error() {
     let mut wrong = Vec::new();
     for (pipeline, fault, outcome) in &rows {
         let calm = &undisturbed[pipeline];
+        let (calm_essence, essence) = match moves(pipeline, fault) {
+            true => (placeless(&calm.essence), placeless(&outcome.essence)),
+            false => (calm.essence.clone(), outcome.essence.clone()),
+        };
+        let same = essence == calm_essence;
         let errors: Vec<&str> = outcome
             .errors
             .difference(&calm.errors)
             .map(String::as_str)
             .collect();
-        let verdict = if outcome.essence == calm.essence {
+        let verdict = if same {
             "same".to_owned()
         } else {
             format!("declared error {}", errors.join(", "))
         };
         println!("{pipeline:14} {fault:22} {verdict}");
         let allowed = declared(pipeline, fault);
-        let expected = outcome.essence == calm.essence
-            || !errors.is_empty() && errors.iter().all(|error| allowed.contains(error));
+        let expected =
+            same || !errors.is_empty() && errors.iter().all(|error| allowed.contains(error));
         if !expected {
             wrong.push(format!(
-                "{pipeline} under {fault}: {verdict}\nundisturbed {}\ndisturbed   {}",
-                calm.essence, outcome.essence
+                "{pipeline} under {fault}: {verdict}\nundisturbed {calm_essence}\ndisturbed   {essence}"
             ));
         }
         // What lies behind a declared error need not be reached: a poller that crashes may take its task along.
@@ -371,6 +382,24 @@ fn the_outcome_is_the_undisturbed_one_or_the_declared_error() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Whether a fault makes a job go on elsewhere: what a function could not end in its time, a container does.
+fn moves(pipeline: &str, fault: &str) -> bool {
+    (pipeline, fault) == ("ml-training", "function time-out")
+}
+
+/// Without the placements.
+fn placeless(essence: &Value) -> Value {
+    match essence {
+        Value::Object(fields) => fields
+            .iter()
+            .filter(|(name, _)| *name != "placement")
+            .map(|(name, value)| (name.clone(), placeless(value)))
+            .collect(),
+        Value::Array(items) => items.iter().map(placeless).collect(),
+        other => other.clone(),
+    }
 }
 
 /// The errors by which a pipeline may end, or that its report may tell of, instead of the undisturbed outcome. Who

@@ -14,17 +14,18 @@ use serde::{Deserialize, Serialize};
 use tracing::info;
 
 pub mod canary;
+pub mod course;
 pub mod ledger;
 pub mod ratio;
 pub mod routing;
 pub mod statistics;
-pub mod store;
 pub mod verdict;
 
 use canary::{Canary, Role};
-use ledger::{Count, Ledger, Outcome, Reading, SETTLE, Tally};
+use course::Course;
+use jobs::ledger::{Ledger, Reading, SETTLE, Store};
+use ledger::{Count, Outcome, Tally};
 use ratio::SampleRatio;
-use store::Store;
 use verdict::{Judgement, Verdict, judge};
 
 /// What the handler works with.
@@ -106,6 +107,8 @@ pub struct Judged {
     /// Verdict, reason and evidence.
     #[serde(flatten)]
     pub judgement: Judgement,
+    /// The verdict in one sentence, with how many requests it rests on.
+    pub answer: String,
     /// The variant that serves from now on; both when the verdict is `HOLD`.
     pub serving: Vec<String>,
     /// The stable variant.
@@ -115,6 +118,8 @@ pub struct Judged {
     /// Whether the counts are as the strategy shares requests out, where that can be told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sample_ratio: Option<SampleRatio>,
+    /// How the evidence came together.
+    pub course: Course,
 }
 
 /// The outcomes of one variant.
@@ -185,7 +190,9 @@ pub async fn handle<S: Store>(deps: &Deps<S>, request: Request) -> Result<Respon
                 slow,
                 latency_ms: latency_ms.round() as u64,
             };
-            ledger(deps, &canary).record(&request_id, outcome).await?;
+            ledger_of(deps, &canary)
+                .record(&request_id, &outcome)
+                .await?;
             Ok(Response::Recorded { request_id })
         }
         Request::Verdict { canary } => {
@@ -197,8 +204,8 @@ pub async fn handle<S: Store>(deps: &Deps<S>, request: Request) -> Result<Respon
     }
 }
 
-fn ledger<'a, S: Store>(deps: &'a Deps<S>, canary: &'a Canary) -> Ledger<'a, S> {
-    Ledger::new(&deps.store, &deps.bucket, &canary.name)
+fn ledger_of<'a, S: Store>(deps: &'a Deps<S>, canary: &Canary) -> Ledger<'a, S, Outcome> {
+    ledger::ledger(&deps.store, &deps.bucket, &canary.name)
 }
 
 async fn route<S: Store>(
@@ -207,7 +214,7 @@ async fn route<S: Store>(
     request_id: &str,
     key: Option<&str>,
 ) -> Result<Response, Error> {
-    let ledger = ledger(deps, canary);
+    let ledger = ledger_of(deps, canary);
     let fallen: Option<Judgement> = find_json(&deps.store, &ledger.uri("verdict.json")).await?;
     let (role, reason) = match fallen.map(|judgement| judgement.verdict) {
         Some(Verdict::RollBack) => (Role::Stable, "the candidate was rolled back"),
@@ -215,7 +222,7 @@ async fn route<S: Store>(
         Some(Verdict::Hold) | None => {
             let needed = routing::needs_tally(canary.strategy);
             let tally = if needed {
-                ledger.tally().await?
+                ledger::read(&ledger).await?.tally
             } else {
                 Tally::default()
             };
@@ -231,8 +238,10 @@ async fn route<S: Store>(
 }
 
 async fn give_verdict<S: Store>(deps: &Deps<S>, canary: &Canary) -> Result<Judged, Error> {
-    let ledger = ledger(deps, canary);
-    let Reading { tally, settled } = ledger.read().await?;
+    let ledger = ledger_of(deps, canary);
+    let mut sums = Vec::new();
+    let Reading { tally, settled, .. } =
+        ledger::read_in_order(&ledger, |tally| sums.push(*tally)).await?;
     if settled >= COMPACT_AT {
         ledger.compact(SETTLE).await?;
     }
@@ -250,17 +259,26 @@ async fn give_verdict<S: Store>(deps: &Deps<S>, canary: &Canary) -> Result<Judge
         judgement.reason = format!("{}; {warning}", judgement.reason);
     }
     info!(canary = canary.name, verdict = ?judgement.verdict, reason = judgement.reason, "judged");
+    let requests = tally.stable.requests + tally.candidate.requests;
+    let (candidate, reason) = (&canary.candidate, &judgement.reason);
+    let what = match judgement.verdict {
+        Verdict::Promote => format!("{candidate} is promoted: {reason}"),
+        Verdict::RollBack => format!("{candidate} is rolled back: {reason}"),
+        Verdict::Hold => format!("no verdict on {candidate} yet: {reason}"),
+    };
     let serving = match judgement.verdict {
         Verdict::Promote => vec![canary.candidate.clone()],
         Verdict::Hold => vec![canary.stable.clone(), canary.candidate.clone()],
         Verdict::RollBack => vec![canary.stable.clone()],
     };
     Ok(Judged {
+        answer: format!("{what}, after {requests} requests"),
         judgement,
         serving,
         stable: summary(&canary.stable, tally.stable),
         candidate: summary(&canary.candidate, tally.candidate),
         sample_ratio,
+        course: Course::of(canary, &sums),
     })
 }
 

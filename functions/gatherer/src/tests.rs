@@ -1,6 +1,6 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use jobs::artifacts::{MemoryStore, Put, Tagged, outcome_uri, put_json};
+use jobs::artifacts::{MemoryStore, Tagged, outcome_uri, put_json};
 use jobs::job::{JobOutcome, JobResult};
 use placement::{Placement, Resources};
 use serde_json::json;
@@ -27,6 +27,7 @@ async fn commit(deps: &Deps<MemoryStore>, id: &str, placement: Placement, result
         given: Some(Resources::of_function(1_024)),
         started_at_ms: 1_000,
         finished_at_ms: 3_340,
+        measured: None,
         result,
     };
     put_json(&deps.store, &outcome_uri("b", id), &outcome, When::Always)
@@ -242,11 +243,16 @@ impl ListObjects for Stalling {
 }
 
 impl PutObject for Stalling {
-    async fn put(&self, uri: &S3Uri, body: Vec<u8>, when: When<'_>) -> Result<Put, ArtifactError> {
+    async fn put_tagged(
+        &self,
+        uri: &S3Uri,
+        body: Vec<u8>,
+        when: When<'_>,
+    ) -> Result<Option<String>, ArtifactError> {
         if uri.key.contains("/report.") && !self.stalled.swap(true, Ordering::SeqCst) {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
-        self.store.put(uri, body, when).await
+        self.store.put_tagged(uri, body, when).await
     }
 }
 

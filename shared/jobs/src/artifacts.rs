@@ -125,7 +125,7 @@ pub enum ArtifactError {
     /// S3 refused, or could not be reached.
     #[error("{operation} of {uri} failed: {reason}")]
     Unavailable {
-        /// `get`, `put` or `list`.
+        /// `get`, `put`, `list` or `delete`.
         operation: &'static str,
         /// The object or prefix.
         uri: S3Uri,
@@ -224,17 +224,35 @@ pub trait GetObject: Sync {
             }
         }
     }
+
+    /// How many bytes were read through this store so far, where it counts them.
+    fn bytes_read(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// Writes an object.
-pub trait PutObject {
+pub trait PutObject: Sync {
+    /// Writes the object under the condition `when`: its new tag, or none when the condition did not hold.
+    fn put_tagged(
+        &self,
+        uri: &S3Uri,
+        body: Vec<u8>,
+        when: When<'_>,
+    ) -> impl Future<Output = Result<Option<String>, ArtifactError>> + Send;
+
     /// Writes the object under the condition `when`.
     fn put(
         &self,
         uri: &S3Uri,
         body: Vec<u8>,
         when: When<'_>,
-    ) -> impl Future<Output = Result<Put, ArtifactError>> + Send;
+    ) -> impl Future<Output = Result<Put, ArtifactError>> + Send {
+        async move {
+            let written = self.put_tagged(uri, body, when).await?;
+            Ok(written.map_or(Put::Kept, |_| Put::Written))
+        }
+    }
 }
 
 /// Lists objects.
@@ -244,6 +262,16 @@ pub trait ListObjects {
         &self,
         prefix: &S3Uri,
     ) -> impl Future<Output = Result<Vec<Listed>, ArtifactError>> + Send;
+}
+
+/// Deletes objects.
+pub trait DeleteObjects {
+    /// Deletes `keys` of the bucket; absent ones are no error.
+    fn delete(
+        &self,
+        bucket: &str,
+        keys: &[String],
+    ) -> impl Future<Output = Result<(), ArtifactError>> + Send;
 }
 
 /// Reads an object that must be there and must be a `T`.

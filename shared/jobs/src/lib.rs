@@ -5,14 +5,18 @@
 
 pub mod activity;
 pub mod artifacts;
+pub mod attempt;
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod cause;
+pub mod checkpoint;
 pub mod env;
 pub mod gzip;
 pub mod job;
 #[cfg(feature = "aws")]
 pub mod lambda;
+pub mod ledger;
+pub mod measure;
 pub mod task;
 pub mod telemetry;
 #[cfg(feature = "aws")]

@@ -5,17 +5,21 @@
 //! (`ACTIVITY_ARN`), and as a Lambda function (`{jobUri, taskToken}`).
 
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::time::Instant;
 use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::activity::SfnActivity;
 use crate::artifacts::{self, GetObject, Payload, PutObject, S3Store, S3Uri};
+use crate::attempt::SUCCEEDED;
+use crate::checkpoint::{self, Checkpoint, Stop};
 use crate::env::{self, Malformed, Unusable};
 use crate::job::{Job, JobOutcome, JobResult, Receipt};
+use crate::measure::{Metered, now_ms};
 use crate::task::{
     CallBack, Delivery, Failure, JOB_CRASHED, JOB_INTERRUPTED, Named, SfnCallback, Signal,
     TaskToken,
@@ -25,10 +29,12 @@ use input::{self, InvalidInput};
 use placement::{Placement, Resources};
 
 mod activity;
+mod running;
 mod vigil;
 pub use activity::Polling;
+use running::Running;
 pub use vigil::HEARTBEAT;
-use vigil::Vigil;
+use vigil::{Vigil, Watched};
 
 /// What a worker is told: where its job is, and whom to answer.
 #[derive(Debug, Clone, Deserialize)]
@@ -45,6 +51,9 @@ pub struct Assignment {
     /// What the worker was given there, if its environment tells.
     #[serde(skip)]
     pub given: Option<Resources>,
+    /// When Lambda will end the worker.
+    #[serde(skip)]
+    pub deadline: Option<Instant>,
 }
 
 /// What the computation gets besides its input.
@@ -56,6 +65,8 @@ pub struct Context<'a, S> {
     pub store: &'a S,
     /// S3 URI of `job.json`; results go beside it, see [`S3Uri::sibling`].
     pub uri: &'a S3Uri,
+    /// What an earlier attempt of the job saved, and where this one saves its state.
+    pub checkpoint: &'a Checkpoint<'a, S>,
 }
 
 /// How the work ended.
@@ -86,7 +97,9 @@ impl Ending {
 ///
 /// Errors named `Input.*` refuse the input for good; all others may be retried. `work` may block the thread:
 /// heartbeats and SIGTERM are served by another one.
-pub fn run<I, O, E>(work: impl AsyncFn(Context<'_, S3Store>, I) -> Result<O, E>) -> ExitCode
+pub fn run<I, O, E>(
+    work: impl AsyncFn(Context<'_, Metered<S3Store>>, I) -> Result<O, E>,
+) -> ExitCode
 where
     I: DeserializeOwned,
     O: Serialize,
@@ -103,7 +116,7 @@ where
     };
     runtime.block_on(async {
         let config = aws::config().await;
-        let store = S3Store(aws::s3(&config));
+        let store = Metered::new(S3Store(aws::s3(&config)));
         let callback = SfnCallback(aws::sfn(&config));
         if env::optional("AWS_LAMBDA_RUNTIME_API").is_some() {
             return Box::pin(serve_lambda(&store, &callback, &work)).await;
@@ -142,6 +155,7 @@ fn assignment_from_env() -> Result<Assignment, Unusable> {
         task_token: env::optional("TASK_TOKEN").map(TaskToken::new),
         placement: env::parsed("PLACEMENT")?,
         given: given_from_env()?,
+        deadline: None,
     })
 }
 
@@ -155,9 +169,9 @@ fn given_from_env() -> Result<Option<Resources>, Malformed> {
 }
 
 async fn serve_lambda<I, O, E>(
-    store: &S3Store,
+    store: &Metered<S3Store>,
     callback: &SfnCallback,
-    work: &impl AsyncFn(Context<'_, S3Store>, I) -> Result<O, E>,
+    work: &impl AsyncFn(Context<'_, Metered<S3Store>>, I) -> Result<O, E>,
 ) -> ExitCode
 where
     I: DeserializeOwned,
@@ -168,7 +182,8 @@ where
         Ok(memory_mib) => memory_mib,
         Err(error) => return refuse_to_start(&error),
     };
-    let served = lambda::serve(async |mut assignment: Assignment| {
+    let served = lambda::serve_until(async |mut assignment: Assignment, deadline| {
+        assignment.deadline = Some(deadline);
         assignment.placement = Some(Placement::Lambda);
         assignment.given = Some(Resources::of_function(memory_mib));
         match Box::pin(perform(store, callback, &assignment, work)).await {
@@ -204,9 +219,16 @@ where
     let (job_id, result) = match artifacts::get_json::<Job>(store, &assignment.job_uri).await {
         Ok(job) => {
             let placement = assignment.placement.unwrap_or(job.placement);
-            let _vigil = Vigil::keep(callback, assignment.task_token.as_ref(), placement, &job.id);
+            let watched = Watched {
+                token: assignment.task_token.as_ref(),
+                placement,
+                deadline: assignment.deadline,
+                job_id: &job.id,
+            };
+            let stop = Stop::default();
+            let _vigil = Vigil::keep(callback, &watched, &stop);
             let span = info_span!("job", id = job.id, execution = job.execution_arn.as_deref());
-            let result = conclude(store, callback, assignment, &job, work)
+            let result = conclude(store, callback, assignment, &job, stop, work)
                 .instrument(span)
                 .await;
             (job.id, result)
@@ -241,6 +263,7 @@ async fn conclude<S, C, I, O, E>(
     callback: &C,
     assignment: &Assignment,
     job: &Job,
+    stop: Stop,
     work: &impl AsyncFn(Context<'_, S>, I) -> Result<O, E>,
 ) -> Result<JobOutcome, Unfinished>
 where
@@ -262,11 +285,13 @@ where
             message: "nobody waits for this job any more, so it did not begin".to_owned(),
         });
     }
-    let started_at_ms = now_ms();
+    let running = Running::begin(store, assignment, job).await;
+    let checkpoint = Checkpoint::new(store, job, &assignment.job_uri, interval(), stop);
     let context = Context {
         job,
         store,
         uri: &assignment.job_uri,
+        checkpoint: &checkpoint,
     };
     let result = match compute(context, work).await {
         Ok(output) => JobResult::Succeeded { output },
@@ -274,19 +299,39 @@ where
             let Failure { error, cause } = failure(&name, &message, &job.id);
             JobResult::Refused { error, cause }
         }
-        Err(unfinished) => return Err(unfinished),
+        Err(unfinished) => {
+            let measured = running.measured(store);
+            running.end(store, &unfinished.name, measured).await;
+            return Err(unfinished);
+        }
     };
+    let measured = running.measured(store);
+    let ending = match &result {
+        JobResult::Succeeded { .. } => SUCCEEDED,
+        JobResult::Refused { error, .. } => error,
+    };
+    running.end(store, ending, measured).await;
     let outcome = JobOutcome {
         job_id: job.id.clone(),
         worker: job.worker.clone(),
         placement: assignment.placement.unwrap_or(job.placement),
         given: assignment.given,
-        started_at_ms,
+        started_at_ms: running.started_at_ms,
         finished_at_ms: now_ms(),
+        measured: Some(measured),
         result,
     };
     let committed = artifacts::put_once(store, &uri, outcome).await;
     committed.map_err(|error| Unfinished::from(&error))
+}
+
+/// Time between two checkpoints: `CHECKPOINT_SECONDS`, [`checkpoint::INTERVAL`] when absent.
+fn interval() -> Duration {
+    let seconds = env::parsed("CHECKPOINT_SECONDS").unwrap_or_else(|error| {
+        warn!("{error}; {} s are taken", checkpoint::INTERVAL.as_secs());
+        None
+    });
+    seconds.map_or(checkpoint::INTERVAL, Duration::from_secs)
 }
 
 /// The first heartbeat tells. Where it cannot be delivered somebody may wait, and a `.sync` state has no token.
@@ -375,13 +420,6 @@ fn signal(ending: &Ending) -> Signal {
 fn failure(name: &str, message: &str, job_id: &str) -> Failure {
     let log = env::optional("LOG_GROUP").or_else(|| env::optional("AWS_LAMBDA_LOG_GROUP_NAME"));
     Failure::new(name, message, job_id, log.as_deref())
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

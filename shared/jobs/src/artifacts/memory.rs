@@ -5,7 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use super::{ArtifactError, GetObject, ListObjects, Listed, Put, PutObject, S3Uri, Tagged, When};
+use super::{
+    ArtifactError, DeleteObjects, GetObject, ListObjects, Listed, PutObject, S3Uri, Tagged, When,
+};
 
 /// The in-memory twin of `S3Store`. It yields inside every verb, so that concurrent callers really interleave, and
 /// its time is tokio's, which a test can pause.
@@ -51,7 +53,12 @@ impl GetObject for MemoryStore {
 }
 
 impl PutObject for MemoryStore {
-    async fn put(&self, uri: &S3Uri, body: Vec<u8>, when: When<'_>) -> Result<Put, ArtifactError> {
+    async fn put_tagged(
+        &self,
+        uri: &S3Uri,
+        body: Vec<u8>,
+        when: When<'_>,
+    ) -> Result<Option<String>, ArtifactError> {
         let mut objects = self.objects().await;
         let known = objects.by_uri.get(uri).map(|object| object.tag.as_str());
         let holds = match when {
@@ -60,16 +67,17 @@ impl PutObject for MemoryStore {
             When::Always => true,
         };
         if !holds {
-            return Ok(Put::Kept);
+            return Ok(None);
         }
         objects.writes += 1;
+        let tag = objects.writes.to_string();
         let object = Object {
             body,
-            tag: objects.writes.to_string(),
+            tag: tag.clone(),
             written: Instant::now(),
         };
         objects.by_uri.insert(uri.clone(), object);
-        Ok(Put::Written)
+        Ok(Some(tag))
     }
 }
 
@@ -86,5 +94,14 @@ impl ListObjects for MemoryStore {
             age: object.written.elapsed(),
         });
         Ok(listed.collect())
+    }
+}
+
+impl DeleteObjects for MemoryStore {
+    async fn delete(&self, bucket: &str, keys: &[String]) -> Result<(), ArtifactError> {
+        for key in keys {
+            self.remove(&S3Uri::new(bucket, key)).await;
+        }
+        Ok(())
     }
 }
