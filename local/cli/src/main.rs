@@ -14,6 +14,7 @@ mod interrupt;
 mod names;
 mod needed;
 mod pipe;
+mod place;
 mod placeholders;
 mod progress;
 mod project;
