@@ -24,6 +24,13 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &["hybrid explore", "hybrid explore wrapper --runs 500 --json"],
     ),
     (
+        "graph",
+        &[
+            "hybrid graph ml-training --output ml-training.svg",
+            "hybrid graph machine.asl.yaml --mermaid",
+        ],
+    ),
+    (
         "history",
         &[
             "hybrid history",
@@ -65,6 +72,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "hybrid run ml-training",
             "hybrid run wrapper --input my-input.json --json",
             "hybrid run ml-training --faults faults.json",
+            "hybrid run trade --project template.yaml --param Currency=EUR --container scales='python3 scales.py'",
         ],
     ),
     (
