@@ -122,8 +122,7 @@ fn pipelines() -> Vec<Pipeline> {
             functions: &["dispatcher", "gatherer"],
             worker: Some("trainer"),
             starts: &["ecs:RunTask", "batch:SubmitJob"],
-            // Nobody but the queue itself gives its job up, after minutes that no virtual clock skips.
-            queue: None,
+            queue: Some("JobQueue"),
             ..none
         },
         Pipeline {
