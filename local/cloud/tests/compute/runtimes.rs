@@ -40,7 +40,7 @@ fn inline(name: &str, runtime: &str, handler: &str, code: &str) -> Function {
         handler: handler.to_owned(),
         runtime: Some(runtime.to_owned()),
         code: Code::Inline(code.to_owned()),
-        ..function(name)
+        ..function(name, 20)
     }
 }
 
@@ -136,12 +136,12 @@ async fn what_cannot_be_run_says_how_it_can() {
     let elsewhere = Function {
         code: Code::Elsewhere("s3://bucket/code.zip".into()),
         runtime: Some("python3.12".into()),
-        ..function("elsewhere")
+        ..function("elsewhere", 20)
     };
     let folder = Function {
         code: Code::Folder("/nowhere/at/all".into()),
         runtime: Some("python3.12".into()),
-        ..function("folder")
+        ..function("folder", 20)
     };
     let cloud = Cloud::start(&of(vec![
         elsewhere,
@@ -184,7 +184,7 @@ async fn a_version_of_a_handler_keeps_its_code() {
         handler: "app.handler".into(),
         runtime: Some("python3.12".into()),
         code: Code::Folder(code.path().to_owned()),
-        ..function("f")
+        ..function("f", 20)
     };
     let cloud = Cloud::start(&of(vec![function])).await;
     let publish = cloud.lambda().publish_version().function_name("f");
