@@ -13,6 +13,7 @@ use crate::{
     binaries::Binaries,
     error::Error,
     interrupt, needed,
+    place::{CommandArguments, ProjectArguments, tell_not_run},
     project::Project,
     sent_on::SentOn,
     style,
@@ -40,6 +41,10 @@ pub struct Serve {
     /// Send calls of a service that the local cloud does not have on, as of `hybrid run`.
     #[arg(long = "forward", value_name = "SERVICE=URL")]
     forwards: Vec<String>,
+    #[command(flatten)]
+    project: ProjectArguments,
+    #[command(flatten)]
+    commands: CommandArguments,
     /// Do not build the stack's binaries first.
     #[arg(long)]
     no_build: bool,
@@ -75,10 +80,30 @@ fn warn_unanswered(stack: &Stack, outside: Option<&dyn Outside>) {
 }
 
 impl Serve {
+    /// The project, or none: what runs can be made by requests alone.
+    fn project(&self) -> Result<(Project, Stack), Error> {
+        match self.project.find() {
+            Ok(project) => {
+                let stack = self.project.stack(&project)?;
+                Ok((project, stack))
+            }
+            Err(Error::NoProject { place, .. }) if !self.project.is_named() => {
+                eprintln!(
+                    "no project in {}: serving an empty account",
+                    place.display()
+                );
+                let stack = self.project.empty()?;
+                Ok((Project::empty(place), stack))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Serves until Ctrl-C or SIGTERM.
     pub async fn execute(self) -> Result<ExitCode, Error> {
-        let project = Project::here()?;
-        let stack = Stack::load(&project.serverless_yml(), &stack::Options::default())?;
+        let (project, stack) = self.project()?;
+        let programs = self.commands.programs(&project)?;
+        tell_not_run(&stack);
         let executable = std::env::current_exe().map_err(Error::file("hybrid"))?;
         let binaries = Binaries::of(&project, &executable);
         if !self.no_build {
@@ -89,6 +114,7 @@ impl Serve {
         let outside = SentOn::parse(&self.forwards, &region)?;
         let mut changing = match self.watch {
             true => Some(Changing {
+                arguments: &self.project,
                 watch: Watch::new(project.root())?,
                 stack: stack.clone(),
                 builds: !self.no_build,
@@ -99,6 +125,7 @@ impl Serve {
         let bucket = stack.buckets.first().cloned();
         let mut config = Config::new(stack, data, binaries.folder());
         config.outside = outside;
+        config.programs = programs;
         config.port = self.port;
         config.durability = durability(self.durable);
         config.keep = Some(Duration::from_secs(86_400 * u64::from(self.keep_days)));
@@ -135,13 +162,14 @@ impl Serve {
 }
 
 /// A stack that is taken up again whenever it changes.
-struct Changing {
+struct Changing<'a> {
+    arguments: &'a ProjectArguments,
     watch: Watch,
     stack: Stack,
     builds: bool,
 }
 
-impl Changing {
+impl Changing<'_> {
     /// Takes up changes for as long as there can be some.
     async fn follow(&mut self, cloud: &Cloud, project: &Project, binaries: &Binaries) {
         loop {
@@ -168,7 +196,7 @@ impl Changing {
         binaries: &Binaries,
     ) -> Result<Reloaded, Error> {
         let after = match changes.contains(&Change::Stack) {
-            true => Stack::load(&project.serverless_yml(), &stack::Options::default())?,
+            true => self.arguments.stack(project)?,
             false => self.stack.clone(),
         };
         let mut built = BTreeSet::new();

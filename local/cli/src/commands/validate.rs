@@ -45,10 +45,13 @@ impl Validate {
         if self.project {
             let project = Project::here()?;
             let folder = suites::relative(&project.root().join("statemachines"));
-            let names = project.pipelines().into_iter();
-            self.files = names
-                .map(|name| folder.join(format!("{name}.asl.json")))
+            let definition = |file: &PathBuf| file.to_string_lossy().ends_with(".asl.json");
+            let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
+            self.files = entries
+                .map(|entry| entry.path())
+                .filter(definition)
                 .collect();
+            self.files.sort();
             findings = check(project.root())?;
         }
         let settings = Settings::parse(&self.sets)?;
