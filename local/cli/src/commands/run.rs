@@ -23,7 +23,7 @@ use crate::{
     interrupt, needed,
     place::{CommandArguments, ProjectArguments, check_commands, tell_not_run},
     progress::Progress,
-    project::{Pipeline, read_json},
+    project::{Pipeline, Project, read_json},
     sent_on::{SentOn, check_answered},
     style, summary,
     timeline::Timeline,

@@ -212,9 +212,9 @@ impl Doctor {
             done.map(|(finding, check)| finding.join().unwrap_or_else(|_| judge(check, None)))
                 .collect()
         });
-        findings.extend(of_project());
         if let Some((project, stack)) = &project {
             findings.extend(handlers::findings(project, stack).await);
+            findings.extend(of_project(project));
             tell_not_run(stack);
         }
         if self.json {
@@ -274,20 +274,19 @@ impl Check {
     }
 }
 
-/// Whether the project of the working directory, if there is one, is what AWS takes.
-fn of_project() -> Option<Finding> {
-    let project = Project::here().ok()?;
+/// Whether the project is what AWS takes, as far as that is known of projects of its kind.
+fn of_project(project: &Project) -> Option<Finding> {
     let found = blueprint::check::check(project.root()).ok()?;
     let wrong = found.iter().filter(|finding| finding.is_error()).count();
     Some(Finding {
         purpose: Purpose::Deploy,
-        what: "this project",
+        what: "this project".to_owned(),
         found: Some(match wrong {
             0 => "nothing in it would fail on AWS only".to_owned(),
             1 => "one thing in it would fail on AWS only".to_owned(),
             many => format!("{many} things in it would fail on AWS only"),
         }),
-        missing: (wrong > 0).then_some("`hybrid validate --project` says what"),
+        missing: (wrong > 0).then(|| "`hybrid validate --project` says what".to_owned()),
     })
 }
 
