@@ -21,7 +21,7 @@ use crate::{
     course,
     error::{Error, FAILED, INTERRUPTED},
     interrupt, needed,
-    place::{CommandArguments, ProjectArguments, check_commands, tell_not_run},
+    place::{CommandArguments, ProjectArguments, check_commands, check_runnable, tell_not_run},
     progress::Progress,
     project::{Pipeline, read_json},
     sent_on::{SentOn, check_answered},
@@ -96,6 +96,7 @@ impl Run {
         check_answered(&stack, &machine, outside.as_deref())?;
         let programs = self.commands.programs(&project)?;
         check_commands(&programs, &stack)?;
+        check_runnable(&programs, &needed::functions(&stack, &machine, &input)).await?;
         tell_not_run(&stack);
         let executable = std::env::current_exe().map_err(Error::file("hybrid"))?;
         let binaries = Binaries::of(&project, &executable);
