@@ -7,6 +7,7 @@ use std::{
 
 use clap::Args;
 use cloud::faults::Faults;
+use cloud::usage::placements;
 use jobs::cause::words;
 use placement::pricing::Prices;
 use serde_json::{Value, json};
@@ -260,7 +261,7 @@ impl Ended {
         for event in &self.events {
             timeline.push(event);
         }
-        let placements = summary::placements(&self.usage, prices);
+        let placements = placements(&self.usage, prices);
         let mut text = format!("{}\n\n", style::dim(&self.execution.arn));
         text.push_str(&summary::states(timeline.rows()));
         text.push('\n');

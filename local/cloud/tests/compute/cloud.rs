@@ -8,6 +8,7 @@ use aws_config::SdkConfig;
 use cloud::compute::Compute;
 use cloud::config::{Limits, Local};
 use cloud::faults::Faults;
+use cloud::router::Pages;
 use serde_json::Value;
 use stack::Stack;
 use tokio::net::TcpListener;
@@ -96,9 +97,14 @@ impl Cloud {
         compute.open();
         let services = compute.services();
         let (stop, stopped) = oneshot::channel();
-        tokio::spawn(cloud::router::serve(listener, services, async move {
-            let _ = stopped.await;
-        }));
+        tokio::spawn(cloud::router::serve(
+            listener,
+            services,
+            Pages::default(),
+            async move {
+                let _ = stopped.await;
+            },
+        ));
         Cloud {
             compute,
             config: config(&endpoint),
