@@ -24,6 +24,13 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         &["hybrid explore", "hybrid explore wrapper --runs 500 --json"],
     ),
     (
+        "graph",
+        &[
+            "hybrid graph ml-training --output ml-training.svg",
+            "hybrid graph machine.asl.yaml --mermaid",
+        ],
+    ),
+    (
         "history",
         &[
             "hybrid history",

@@ -106,8 +106,8 @@ document.addEventListener("click", async (event) => {
     event.preventDefault();
     return choose(link.href);
   }
-  const state = event.target.closest("[data-state-link]");
-  if (state && plain) return choose(state.dataset.stateLink);
+  const state = event.target.closest(".execution .graph [data-state]");
+  if (state && plain) return choose("?state=" + encodeURIComponent(state.dataset.state));
   const button = event.target.closest("button");
   if (button?.dataset.copy != null || button?.dataset.copyOf) {
     const text = button.dataset.copyOf ? $(button.dataset.copyOf).textContent : button.dataset.copy;

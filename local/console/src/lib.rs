@@ -3,6 +3,7 @@
 //! A page is a function from what its [`live::View`] has found out to markup. The browser gets it whole once, and then
 //! part by part whatever changes of it, so that a page without JavaScript is complete and one with it is live.
 
+mod drawing;
 mod error;
 mod forms;
 mod links;

@@ -1,6 +1,6 @@
 //! What the function and the workers note of themselves: the count of starts that the server cannot embellish.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 /// Notes by the name of the work.
@@ -24,7 +24,9 @@ impl Notes {
     /// Reads the file of notes.
     pub fn read(path: &Path) -> Self {
         let mut notes = Self::default();
-        for line in std::fs::read_to_string(path).unwrap().lines() {
+        let mut ended = HashSet::new();
+        let text = std::fs::read_to_string(path).unwrap();
+        for line in text.lines() {
             let mut words = line.split(' ');
             let (Some(work), Some(what)) = (words.next(), words.next()) else {
                 continue;
@@ -32,8 +34,15 @@ impl Notes {
             let counts = notes.0.entry(work.to_owned()).or_default();
             match what {
                 "start" => counts.starts += 1,
-                "stop" => counts.stops += 1,
-                "end" => counts.ends += 1,
+                "stop" => {
+                    counts.stops += 1;
+                    // It was about to leave when it was told: its end was none yet.
+                    counts.ends -= usize::from(ended.remove(&(work, words.next())));
+                }
+                "end" => {
+                    counts.ends += 1;
+                    ended.insert((work, words.next()));
+                }
                 "call" => counts.calls += 1,
                 other => panic!("{other} in {}", path.display()),
             }

@@ -3,6 +3,7 @@
 mod doctor;
 mod exec;
 mod explore;
+mod graph;
 mod history;
 mod load;
 mod logs;
@@ -36,6 +37,8 @@ pub enum Command {
     Exec(exec::Exec),
     /// Tell what each failure of a state machine comes to, and find those that nobody thought of.
     Explore(explore::Explore),
+    /// Draw a state machine: SVG, or Mermaid.
+    Graph(graph::Graph),
     /// Tell what happened in an execution, event by event.
     History(history::History),
     /// Put a URL under load and measure its latency, in an open or a closed loop.
@@ -79,6 +82,7 @@ impl Command {
             Command::Doctor(command) => command.execute(),
             Command::Exec(command) => command.execute().await,
             Command::Explore(command) => command.execute(),
+            Command::Graph(command) => command.execute(),
             Command::History(command) => command.execute(),
             Command::Load(command) => command.execute().await,
             Command::Logs(command) => command.execute().await,

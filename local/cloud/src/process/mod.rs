@@ -37,6 +37,9 @@ pub use record::Record;
 /// How long children may take to end after SIGTERM when the local cloud shuts down.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(2);
 
+/// Exit code of a process that SIGKILL ended.
+const KILLED: i32 = 137;
+
 /// A process to start.
 #[derive(Debug)]
 pub struct Spec {
@@ -177,7 +180,14 @@ impl Processes {
             Some(Found::Ended(code)) => return Ok(Process::ended(code)),
             Some(Found::Running { pid, since }) => {
                 spec.timeout = spec.timeout.map(|limit| limit.saturating_sub(since));
-                let running = Running::adopt(pid, spec.record.as_ref())?;
+                let running = match Running::adopt(pid, spec.record.as_ref()) {
+                    // It has ended since it was looked for.
+                    Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => {
+                        let code = spec.record.as_ref().and_then(Record::exit_code);
+                        return Ok(Process::ended(code.unwrap_or(KILLED)));
+                    }
+                    running => running?,
+                };
                 return Ok(self.supervise(&mut supervisors, running, pid, spec, None));
             }
         }
@@ -284,7 +294,7 @@ impl Process {
             Ok(Some(end)) => end,
             // The supervisor went away with the runtime: the process was killed with it.
             Ok(None) | Err(_) => Exit {
-                code: 137,
+                code: KILLED,
                 signal: Some(9),
                 cause: Cause::Stopped,
             },
@@ -397,7 +407,7 @@ impl Supervisor {
                 Ok(_) = self.phase.wait_for(|phase| *phase == Phase::Closing), if !closing => {
                     closing = true;
                     if let Some(record) = &self.spec.record
-                        && !record.begin_stop()
+                        && !record.begin_stop(self.group.0)
                     {
                         // It has ended by itself, which is heard of in a moment.
                         continue;

@@ -8,7 +8,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 
 use crate::private;
 
@@ -81,14 +83,15 @@ impl Record {
     }
 
     /// Notes that the local cloud is about to stop the process, so that the end that follows does not
-    /// count as its own, even if the local cloud is killed meanwhile. False if it has ended before.
-    pub(super) fn begin_stop(&self) -> bool {
+    /// count as its own, even if the local cloud is killed meanwhile. False if it has ended before; the shell
+    /// that leads its group may not have noted that yet.
+    pub(super) fn begin_stop(&self, shell: Pid) -> bool {
         let stopping = self.file("stopping");
         // Without the note a kill within the next two seconds would tell the stop as the process's own end.
         if let Err(error) = private::write(&stopping, b"") {
             tracing::warn!(%error, path = %stopping.display(), "cannot note that a process is stopped");
         }
-        let ended = self.exit_code().is_some();
+        let ended = self.exit_code().is_some() || program_has_ended(shell);
         if ended {
             let _ = fs::remove_file(stopping);
         }
@@ -123,7 +126,7 @@ impl Record {
                     .unwrap_or_default();
                 Found::Running { pid, since }
             }
-            None => Found::Ended(self.exit_code().unwrap_or(137)),
+            None => Found::Ended(self.exit_code().unwrap_or(super::KILLED)),
         }
     }
 
@@ -158,6 +161,29 @@ impl Record {
     }
 }
 
+/// Whether the program that this shell waits for has ended, and the shell has not heard of it yet.
+fn program_has_ended(shell: Pid) -> bool {
+    let shell = shell.as_raw_nonzero();
+    let children = fs::read_to_string(format!("/proc/{shell}/task/{shell}/children"));
+    let children = children.unwrap_or_default();
+    let mut children = children
+        .split_whitespace()
+        .filter_map(|pid| Pid::from_raw(pid.parse().ok()?))
+        .peekable();
+    children.peek().is_some() && children.all(has_ended)
+}
+
+fn has_ended(pid: Pid) -> bool {
+    let at_once = Timespec::default();
+    match pidfd_open(pid, PidfdFlags::empty()) {
+        Ok(process) => {
+            let watched = &mut [PollFd::new(&process, PollFlags::IN)];
+            poll(watched, Some(&at_once)).is_ok_and(|ready| ready > 0)
+        }
+        Err(error) => error == Errno::SRCH,
+    }
+}
+
 fn read_number(path: &Path) -> Option<i32> {
     fs::read_to_string(path).ok()?.trim().parse().ok()
 }
@@ -173,13 +199,14 @@ mod tests {
 
         note("ended.pid", "1");
         note("ended.exit", "3\n");
+        let without_children = Pid::from_raw(i32::MAX).unwrap();
         let ended = Record::new(folder.path(), "ended");
-        assert!(!ended.begin_stop());
+        assert!(!ended.begin_stop(without_children));
         assert_eq!(ended.find(), Found::Ended(3));
 
         note("stopped.pid", "1");
         let stopped = Record::new(folder.path(), "stopped");
-        assert!(stopped.begin_stop());
+        assert!(stopped.begin_stop(without_children));
         // The local cloud is killed before it has seen the end.
         note("stopped.exit", "143\n");
         assert_eq!(stopped.find(), Found::Nothing);

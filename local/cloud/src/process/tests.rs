@@ -184,3 +184,33 @@ async fn a_process_that_a_killed_local_cloud_left_is_ended_by_the_next() {
     assert!(!notes.join(pid).exists());
     assert_eq!(std::fs::read_dir(&notes).unwrap().count(), 0);
 }
+
+/// The shell that notes a program's end may hear of it late, on a machine that is busy.
+#[tokio::test]
+async fn a_program_that_ended_just_before_a_shutdown_is_not_started_again() {
+    let bench = bench();
+    let record = Record::new(bench.dir.path(), "worker");
+    // Its parent is that shell, which stands still before the program ends.
+    let script = "kill -STOP $PPID; until grep -q '^State:.T' /proc/$PPID/status; do :; done; echo $$; exit 3";
+    let program = bench.sh(script, |spec| {
+        spec.record = Some(record.clone());
+    });
+    bench.wait_for_log("\n").await;
+    let pid = Pid::from_raw(bench.logged().trim().parse().unwrap()).unwrap();
+    // An error means that it has ended already.
+    if let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) {
+        poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], None).unwrap();
+    }
+
+    let go_on = async {
+        // Until the stop has begun: whoever waits for it runs on this thread.
+        for _ in 0..100 {
+            tokio::task::yield_now().await;
+        }
+        kill_process_group(program.pid.unwrap(), Signal::CONT).unwrap();
+    };
+    tokio::join!(bench.processes.shutdown(), go_on);
+    let end = program.exit().unwrap();
+    assert_eq!((end.code, end.cause), (3, Cause::Itself));
+    assert_eq!(record.find(), Found::Ended(3));
+}

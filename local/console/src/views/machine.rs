@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use stepfunctions::{ListedRow, Wanted};
 
 use super::{home, text};
+use crate::drawing::drawing;
 use crate::error::Failure;
 use crate::forms::Start;
 use crate::links::{self, Fields};
@@ -180,6 +181,7 @@ impl Look {
             ],
             parts: vec![
                 Part::new("head", Place::Top, head(&self.console, &self.machine)),
+                Part::new("graph", Place::Main, drawing(&self.machine.definition, None)),
                 Part::new("executions", Place::Main, self.executions(rows)),
                 Part::new("form", Place::Aside, self.start.form(&self.console)),
                 Part::new("definition", Place::Main, definition(&self.machine)),

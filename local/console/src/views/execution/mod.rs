@@ -18,6 +18,7 @@ use serde_json::json;
 use stepfunctions::ExecutionDescription;
 
 use super::{home, text};
+use crate::drawing::drawing;
 use crate::error::Failure;
 use crate::links::{self, Fields};
 use crate::live::View;
@@ -38,6 +39,8 @@ pub struct Look {
     arn: String,
     choice: Choice,
     trace: Trace,
+    /// The definition that runs.
+    definition: String,
     /// What was seen last, if all there is to see has been.
     seen: Option<Seen>,
 }
@@ -59,6 +62,7 @@ impl Look {
             arn: arn.to_owned(),
             choice: Choice::of(query),
             trace: Trace::default(),
+            definition: String::new(),
             seen: None,
         }
     }
@@ -80,6 +84,9 @@ impl Look {
 
     async fn look_on(&mut self) -> Result<Option<Page>, Failure> {
         let execution = self.console.0.sfn.describe(&self.arn)?;
+        if self.definition.is_empty() {
+            self.definition = self.console.definition_of(&self.arn).await?;
+        }
         self.read_on().await?;
         let waiting = self.console.0.sfn.waiting(Some(&self.arn), WAITING);
         let seen = Seen {
@@ -113,6 +120,7 @@ impl Look {
                 Place::Top,
                 forms::waiting(&self.console, &waiting, false),
             ),
+            Part::new("graph", Place::Main, drawing(&self.definition, Some(&self.trace))),
             Part::new(
                 "timeline",
                 Place::Main,
