@@ -27,7 +27,10 @@ fn marks(trace: &Trace) -> BTreeMap<String, Mark> {
         counts[rank(visit.outcome)] += 1;
     }
     let mark = |counts: [u32; 5]| {
-        let told = TELLING.into_iter().rev().find(|outcome| counts[rank(*outcome)] > 0);
+        let told = TELLING
+            .into_iter()
+            .rev()
+            .find(|outcome| counts[rank(*outcome)] > 0);
         let words: Vec<String> = TELLING
             .into_iter()
             .map(|outcome| (counts[rank(outcome)], outcome.word()))

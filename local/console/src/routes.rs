@@ -93,7 +93,12 @@ fn asset(kind: &'static str, text: &'static str) -> Response {
 
 /// The reports' stylesheet and what the console has besides.
 fn style() -> Response {
-    let text = [load::report::STYLE, include_str!("console.css"), &graph::style()].concat();
+    let text = [
+        load::report::STYLE,
+        include_str!("console.css"),
+        &graph::style(),
+    ]
+    .concat();
     ([(header::CONTENT_TYPE, "text/css")], text).into_response()
 }
 

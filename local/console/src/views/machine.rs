@@ -181,7 +181,11 @@ impl Look {
             ],
             parts: vec![
                 Part::new("head", Place::Top, head(&self.console, &self.machine)),
-                Part::new("graph", Place::Main, drawing(&self.machine.definition, None)),
+                Part::new(
+                    "graph",
+                    Place::Main,
+                    drawing(&self.machine.definition, None),
+                ),
                 Part::new("executions", Place::Main, self.executions(rows)),
                 Part::new("form", Place::Aside, self.start.form(&self.console)),
                 Part::new("definition", Place::Main, definition(&self.machine)),

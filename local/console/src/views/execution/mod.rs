@@ -120,7 +120,11 @@ impl Look {
                 Place::Top,
                 forms::waiting(&self.console, &waiting, false),
             ),
-            Part::new("graph", Place::Main, drawing(&self.definition, Some(&self.trace))),
+            Part::new(
+                "graph",
+                Place::Main,
+                drawing(&self.definition, Some(&self.trace)),
+            ),
             Part::new(
                 "timeline",
                 Place::Main,
