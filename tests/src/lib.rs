@@ -186,6 +186,7 @@ fn comm(pid: u32) -> Option<String> {
 const VOLATILE: &[&str] = &[
     "generatedAt",
     "startedAtMs",
+    "requestedAtMs",
     "durationMs",
     "trainSeconds",
     "predictMicros",

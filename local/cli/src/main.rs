@@ -7,6 +7,7 @@ mod output;
 mod answer;
 mod binaries;
 mod commands;
+mod course;
 mod definition;
 mod error;
 mod examples;

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use cloud::usage::{PlacementRow, total};
-use console::words::{dollars, lasted};
+use gatherer::figures;
 use placement::pricing::Prices;
 use serde_json::Value;
 
@@ -58,7 +58,11 @@ pub fn costs(rows: &[PlacementRow], prices: &Prices) -> String {
 
 /// Cost on AWS and time here, for the end of a sentence.
 pub fn spent(rows: &[PlacementRow], seconds: f64) -> String {
-    format!("{} on AWS, {} here", dollars(total(rows)), lasted(seconds))
+    format!(
+        "{} on AWS, {} here",
+        figures::usd(total(rows)),
+        figures::duration(seconds * 1e6)
+    )
 }
 
 /// A value on one line, or on as many as a screen has room for.

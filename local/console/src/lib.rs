@@ -15,7 +15,7 @@ mod routes;
 pub mod schema;
 mod trace;
 mod views;
-pub mod words;
+mod words;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

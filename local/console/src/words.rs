@@ -1,33 +1,11 @@
-//! Lengths of time, moments and money, as people read them.
+//! Lengths of time, moments and numbers, as people read them.
 
 use asl::Timestamp;
+use gatherer::figures;
 
-/// A length of time with three significant digits.
+/// A length of time.
 pub fn lasted(seconds: f64) -> String {
-    match seconds {
-        _ if seconds < 1.0 => format!("{:.0} ms", seconds * 1e3),
-        _ if seconds < 10.0 => format!("{seconds:.2} s"),
-        _ if seconds < 100.0 => format!("{seconds:.1} s"),
-        _ if seconds < 5_400.0 => format!(
-            "{:.0} min {:.0} s",
-            (seconds / 60.0).floor(),
-            (seconds % 60.0).floor()
-        ),
-        _ => format!(
-            "{:.0} h {:.0} min",
-            (seconds / 3_600.0).floor(),
-            (seconds / 60.0 % 60.0).floor()
-        ),
-    }
-}
-
-/// USD with three significant digits.
-pub fn dollars(usd: f64) -> String {
-    if usd <= 0.0 {
-        return "$0".to_owned();
-    }
-    let decimals = (2.0 - usd.log10().floor()).clamp(2.0, 9.0) as usize;
-    format!("${usd:.decimals$}")
+    figures::duration(seconds * 1e6)
 }
 
 /// Seconds from one moment to another.
@@ -59,24 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn money_and_time_are_short() {
-        for (usd, text) in [
-            (0.014_744, "$0.0147"),
-            (0.000_005, "$0.00000500"),
-            (12.345, "$12.35"),
-            (0.0, "$0"),
-        ] {
-            assert_eq!(dollars(usd), text);
-        }
-        for (seconds, text) in [
-            (0.012, "12 ms"),
-            (2.5, "2.50 s"),
-            (61.0, "61.0 s"),
-            (179.9, "2 min 59 s"),
-            (7_260.0, "2 h 1 min"),
-        ] {
-            assert_eq!(lasted(seconds), text);
-        }
+    fn numbers_and_moments_are_readable() {
         assert_eq!(grouped(25_000), "25,000");
         assert_eq!(grouped(1_000_000), "1,000,000");
         assert_eq!(grouped(7), "7");

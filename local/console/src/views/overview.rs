@@ -7,6 +7,7 @@ use cloud::action::StepFunctionsAction;
 use cloud::usage::{self, PlacementRow, Usage};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
+use gatherer::figures;
 use maud::{Markup, html};
 use serde_json::json;
 use stepfunctions::{ListedRow, Waiting, Wanted};
@@ -19,7 +20,7 @@ use crate::links;
 use crate::live::View;
 use crate::page::{Page, Part, Place};
 use crate::parts::{badge, duration};
-use crate::words::{dollars, grouped, lasted, seconds};
+use crate::words::{grouped, lasted, seconds};
 
 /// Executions of a state machine that are shown.
 const EXECUTIONS: usize = 16;
@@ -197,7 +198,7 @@ fn running(console: &Console, running: &[Usage]) -> Markup {
 
 fn costs(console: &Console, rows: &[PlacementRow]) -> Markup {
     html! {
-        h2 { "Cost on AWS" @if !rows.is_empty() { " " small { (dollars(usage::total(rows))) } } }
+        h2 { "Cost on AWS" @if !rows.is_empty() { " " small { (figures::usd(usage::total(rows))) } } }
         @if rows.is_empty() { p.hint { "Nothing has run yet since this local cloud was started." } }
         @else {
             table {

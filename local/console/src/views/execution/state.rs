@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use asl::{EventKind, HistoryEvent, StateType, TaskFamily, TaskProgress, Timestamp};
 use cloud::usage::Usage;
+use gatherer::figures;
 use maud::{Markup, html};
 use serde_json::Value;
 use stepfunctions::ExecutionDescription;
@@ -12,7 +13,7 @@ use crate::error::Failure;
 use crate::logs::{Log, Search, called};
 use crate::parts::{badge, document, duration};
 use crate::trace::{Trace, Visit};
-use crate::words::{dollars, lasted, seconds};
+use crate::words::{lasted, seconds};
 use crate::{Console, forms, links};
 
 /// Events of a visit that are read, the first and the last of them: a Map has two for each item.
@@ -280,7 +281,7 @@ fn uses(console: &Console, state: &State) -> Markup {
                     td { (console.short(&one.name)) }
                     td.number { (lasted(seconds(asked, one.started))) }
                     td.number { @if one.is_over() { (lasted(one.seconds())) } @else { (duration(one.started, None)) } }
-                    td.number { @match one.usd(&console.0.prices).filter(|_| one.is_over()) { Some(usd) => (dollars(usd)), None => "" } }
+                    td.number { @match one.usd(&console.0.prices).filter(|_| one.is_over()) { Some(usd) => (figures::usd(usd)), None => "" } }
                 } } }
             }
         }
