@@ -8,7 +8,7 @@ use jobs::cause::words;
 use placement::Placement;
 use serde_json::Value;
 
-use crate::summary::PlacementRow;
+use cloud::usage::PlacementRow;
 
 /// The run that `events` tell of; `began` knows by job id when its worker began, in ms since the Unix epoch.
 pub fn of(events: &[Value], places: &[PlacementRow], began: &HashMap<String, u64>) -> Run {

@@ -1,9 +1,12 @@
 use jobs::artifacts::{MemoryStore, get_json, job_uri};
+use jobs::checkpoint::{INTERVAL, Stop};
 use jobs::job::{Job, Origin};
 use placement::Placement;
 use serde_json::{Value, json};
 
 use super::*;
+
+mod interrupted;
 
 const DIGITS: &[u8] = include_bytes!("../../../data/digits.csv.gz");
 
@@ -22,10 +25,12 @@ async fn run_on(bytes: &[u8], input: Value) -> (MemoryStore, Result<Output, Erro
     let origin = Origin::new("e", "s");
     let job = Job::new(origin, "trainer", Placement::Lambda, json!({}));
     let uri = job_uri("b", &job.id);
+    let checkpoint = Checkpoint::new(&store, &job, &uri, INTERVAL, Stop::default());
     let context = Context {
         job: &job,
         store: &store,
         uri: &uri,
+        checkpoint: &checkpoint,
     };
     let output = match input::parse::<Input>(input) {
         Ok(input) => train(context, input).await,

@@ -8,6 +8,7 @@ use aws_config::SdkConfig;
 use cloud::compute::Compute;
 use cloud::config::{Limits, Local};
 use cloud::faults::Faults;
+use cloud::programs::Programs;
 use cloud::router::Pages;
 use serde_json::Value;
 use stack::Stack;
@@ -92,6 +93,7 @@ impl Cloud {
             bin_dir,
             data_dir: dir.path().join("data"),
             limits,
+            programs: Programs::default(),
         };
         let compute = Compute::start(local, stack, faults).unwrap();
         compute.open();
