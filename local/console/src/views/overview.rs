@@ -139,7 +139,7 @@ fn machines(console: &Console, machines: &[Machine]) -> Markup {
                         " " small { (duration(last.started, last.stopped)) } }
                     None => small { @if machine.express { "Express: not listed" } @else { "none yet" } },
                 } }
-                td.number { a.button href={ (links::machine(&machine.arn)) "#start" } aria-label={ "Start " (machine.name) } { "Start" } }
+                td.number { a.button href={ (links::machine(&machine.arn)) "#start" } aria-label={ "Start " (console.short(&machine.name)) } { "Start" } }
             } } }
         } }
     }
