@@ -7,6 +7,7 @@ use std::{
 
 use clap::Args;
 use cloud::faults::Faults;
+use cloud::usage::placements;
 use gatherer::report::Report;
 use jobs::cause::words;
 use placement::pricing::Prices;
@@ -21,7 +22,7 @@ use crate::{
     course,
     error::{Error, FAILED, INTERRUPTED},
     interrupt, needed,
-    place::{CommandArguments, ProjectArguments, check_commands, tell_not_run},
+    place::{CommandArguments, ProjectArguments, check_commands, check_runnable, tell_not_run},
     progress::Progress,
     project::{Pipeline, read_json},
     sent_on::{SentOn, check_answered},
@@ -96,6 +97,7 @@ impl Run {
         check_answered(&stack, &machine, outside.as_deref())?;
         let programs = self.commands.programs(&project)?;
         check_commands(&programs, &stack)?;
+        check_runnable(&programs, &needed::functions(&stack, &machine, &input)).await?;
         tell_not_run(&stack);
         let executable = std::env::current_exe().map_err(Error::file("hybrid"))?;
         let binaries = Binaries::of(&project, &executable);
@@ -312,7 +314,7 @@ impl Ended {
             .branches()
             .filter_map(|branch| Some((branch.job_id.clone()?, branch.started_at_ms?)));
         let began = began.collect();
-        let places = summary::placements(&self.usage, &self.prices);
+        let places = placements(&self.usage, &self.prices);
         report.run = Some(course::of(&self.events, &places, &began));
         let page = self.folder.join("report.html");
         std::fs::write(&page, report.page()).map_err(Error::file(&page))?;
@@ -358,7 +360,7 @@ impl Ended {
         for event in &self.events {
             timeline.push(event);
         }
-        let placements = summary::placements(&self.usage, prices);
+        let placements = placements(&self.usage, prices);
         let mut text = format!("{}\n\n", style::dim(&self.execution.arn));
         text.push_str(&summary::states(timeline.rows()));
         text.push('\n');
