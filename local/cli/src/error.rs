@@ -17,8 +17,20 @@ pub const INTERRUPTED: u8 = 130;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No project around the working directory.
-    #[error("no serverless.yml in {0} or a folder above it; run hybrid inside a project")]
-    NoProject(PathBuf),
+    #[error(
+        "no project in {}{}: no serverless.yml (.yaml, .json) of the Serverless Framework, no template.yaml (.yml, .json) of \
+         SAM or CloudFormation, no cdk.out of the CDK, and {} no definition *.asl.json (.yaml, .yml); run hybrid inside a \
+         project, or name one: --project FILE|FOLDER",
+        place.display(),
+        if *above { " or a folder above it" } else { "" },
+        if *above { "in itself" } else { "in it" }
+    )]
+    NoProject {
+        /// Where it was looked for.
+        place: PathBuf,
+        /// Whether the folders above were looked through too.
+        above: bool,
+    },
     /// The pipeline is not one of the project's.
     #[error("unknown pipeline {name:?}; {}", crate::names::told(name, known))]
     UnknownPipeline {
@@ -94,6 +106,12 @@ pub enum Error {
         /// One line for each call.
         Vec<String>,
     ),
+    /// Functions cannot be run here.
+    #[error("the pipeline calls functions that cannot be run here:\n{}", .0.join("\n"))]
+    NotRunnable(
+        /// One line for each function.
+        Vec<String>,
+    ),
     /// Calls cannot be sent on so.
     #[error(transparent)]
     Forward(#[from] forward::ForwardError),
@@ -105,7 +123,7 @@ pub enum Error {
         /// What cargo printed.
         output: String,
     },
-    /// serverless.yml cannot be used.
+    /// What describes the stack cannot be used.
     #[error(transparent)]
     Stack(#[from] stack::StackError),
     /// The local cloud failed.
@@ -129,7 +147,7 @@ impl Error {
             | Error::Build { .. }
             | Error::Cloud(_)
             | Error::Service(_) => ExitCode::from(FAILED),
-            Error::NoProject(_)
+            Error::NoProject { .. }
             | Error::UnknownPipeline { .. }
             | Error::Unreadable { .. }
             | Error::NotJson { .. }
@@ -137,6 +155,7 @@ impl Error {
             | Error::Usage(_)
             | Error::Unanswered(_)
             | Error::NotHere(_)
+            | Error::NotRunnable(_)
             | Error::Forward(_)
             | Error::Stack(_) => ExitCode::from(USAGE),
             Error::Definition { .. } => ExitCode::from(INVALID),

@@ -15,6 +15,7 @@ mod interrupt;
 mod names;
 mod needed;
 mod pipe;
+mod place;
 mod placeholders;
 mod progress;
 mod project;

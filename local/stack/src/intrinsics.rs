@@ -3,14 +3,13 @@
 //! <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html>
 
 use std::cell::Cell;
-use std::path::Path;
 
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
-use super::names::function_logical_id;
+use super::assets::Assets;
 use super::variables::{Variables, invalid};
-use super::{ACCOUNT, Options, StackError};
+use super::{ACCOUNT, StackError};
 
 const MAX_DEPTH: u32 = 64;
 
@@ -20,147 +19,35 @@ pub struct Resource {
     pub kind: String,
     /// The whole resource.
     pub body: Value,
+    /// Where it stands.
+    pub at: String,
 }
 
 /// The stack's template: what a name in it refers to.
 pub struct Template {
     /// Serverless variables of the file.
     pub variables: Variables,
-    /// `service:`.
+    /// `service:`, or the name of the stack.
     pub service: String,
+    /// Name of the CloudFormation stack.
+    pub stack_name: String,
     /// Stage.
     pub stage: String,
     /// Region.
     pub region: String,
     /// Resources by logical id, those whose condition is false left out.
     pub resources: IndexMap<String, Resource>,
-    /// Deployed function names by logical id.
+    /// Deployed names of the functions of a `serverless.yml` by logical id.
     pub(super) functions: IndexMap<String, String>,
-    parameters: Map<String, Value>,
-    conditions: Map<String, Value>,
-    mappings: Value,
-    depth: Cell<u32>,
+    /// Files of the packages that the template names.
+    pub(super) assets: Assets,
+    pub(super) parameters: Map<String, Value>,
+    pub(super) conditions: Map<String, Value>,
+    pub(super) mappings: Value,
+    pub(super) depth: Cell<u32>,
 }
 
 impl Template {
-    /// Opens the file at `path` and indexes its resources and functions.
-    pub fn open(path: &Path, options: &Options) -> Result<Template, StackError> {
-        let variables = Variables::open(path, options)?;
-        let service = match variables.expand(&variables.root()["service"], "service")? {
-            Value::String(name) => name,
-            _ => {
-                return Err(invalid(
-                    "service",
-                    "expected the name of the service".into(),
-                ));
-            }
-        };
-        let (stage, region) = (variables.stage()?, variables.region()?);
-        let mut template = Template {
-            service,
-            stage,
-            region,
-            resources: IndexMap::new(),
-            functions: IndexMap::new(),
-            parameters: Map::new(),
-            conditions: Map::new(),
-            mappings: Value::Null,
-            depth: Cell::new(0),
-            variables,
-        };
-        template.index_functions()?;
-        template.index_resources()?;
-        Ok(template)
-    }
-
-    /// Functions as written, by key; `functions:` may be a mapping or a list of mappings.
-    pub fn functions(&self) -> Result<Map<String, Value>, StackError> {
-        self.merged("functions", &self.variables.root()["functions"])
-    }
-
-    /// Deployed name of the function under this key.
-    pub fn function_name(&self, key: &str) -> Option<&str> {
-        let name = self.functions.get(&function_logical_id(key))?;
-        Some(name)
-    }
-
-    fn index_functions(&mut self) -> Result<(), StackError> {
-        for (key, function) in self.functions()? {
-            let at = format!("functions.{key}");
-            let function = self.variables.expand(&function, &at)?;
-            let name = match self
-                .variables
-                .expand(&function["name"], &format!("{at}.name"))?
-            {
-                Value::String(name) => name,
-                _ => format!("{}-{}-{key}", self.service, self.stage),
-            };
-            self.functions.insert(function_logical_id(&key), name);
-        }
-        Ok(())
-    }
-
-    fn index_resources(&mut self) -> Result<(), StackError> {
-        let sections = self.merged("resources", &self.variables.root()["resources"])?;
-        let section = |name: &str| match sections.get(name) {
-            Some(section) => self.merged(&format!("resources.{name}"), section),
-            None => Ok(Map::new()),
-        };
-        let absent = Value::Null;
-        let resources = section("Resources")?;
-        let parameters = section("Parameters")?;
-        let conditions = section("Conditions")?;
-        self.mappings = sections.get("Mappings").unwrap_or(&absent).clone();
-        for (name, parameter) in parameters {
-            let default = parameter.get("Default").cloned().unwrap_or(Value::Null);
-            self.parameters.insert(name, default);
-        }
-        self.conditions = conditions;
-        for (id, body) in resources {
-            let at = format!("resources.Resources.{id}");
-            let body = self.variables.expand(&body, &at)?;
-            let kind = match self.variables.expand(&body["Type"], &at)? {
-                Value::String(kind) => kind,
-                _ => return Err(invalid(&at, "`Type` is missing".into())),
-            };
-            match body["Condition"].as_str() {
-                Some(condition) if !self.condition(condition, &at)? => {}
-                _ => {
-                    self.resources.insert(id, Resource { kind, body });
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn merged(&self, at: &str, value: &Value) -> Result<Map<String, Value>, StackError> {
-        match self.variables.expand(value, at)? {
-            Value::Null => Ok(Map::new()),
-            Value::Object(object) => Ok(object),
-            Value::Array(parts) => {
-                let mut all = Map::new();
-                for (index, part) in parts.iter().enumerate() {
-                    for (key, value) in self.merged(&format!("{at}.{index}"), part)? {
-                        // Parts may each hold a `Resources` section.
-                        match (all.get_mut(&key), value) {
-                            (Some(Value::Object(old)), Value::Object(new)) => old.extend(new),
-                            (_, value) => {
-                                all.insert(key, value);
-                            }
-                        }
-                    }
-                }
-                Ok(all)
-            }
-            other => Err(invalid(at, format!("expected a mapping, found {other}"))),
-        }
-    }
-
-    /// Name of the CloudFormation stack.
-    pub fn stack_name(&self) -> String {
-        format!("{}-{}", self.service, self.stage)
-    }
-
     /// An ARN in this account and region.
     pub fn arn(&self, service: &str, resource: &str) -> String {
         format!("arn:aws:{service}:{}:{ACCOUNT}:{resource}", self.region)
@@ -168,7 +55,7 @@ impl Template {
 
     /// `value` with its own variables and intrinsic resolved; children stay as written.
     pub fn resolve(&self, value: &Value, at: &str) -> Result<Value, StackError> {
-        let value = self.variables.expand(value, at)?;
+        let value = self.pseudo(self.variables.expand(value, at)?, at)?;
         let Some((function, argument)) = intrinsic(&value) else {
             return Ok(value);
         };
@@ -243,6 +130,19 @@ impl Template {
                 .iter()
                 .map(|zone| format!("{}{zone}", self.region))
                 .collect()),
+            "Fn::ImportValue" => {
+                let name = self.text(argument, at)?;
+                let given = self.variables.options().params.get(&name);
+                let missing = format!(
+                    "{name} is exported by another stack; give it a value: --param {name}=VALUE"
+                );
+                let given = given.map(|value| Value::from(value.as_str()));
+                given.ok_or_else(|| invalid(at, missing))
+            }
+            "Fn::ToJsonString" => {
+                let value = super::node::Node::new(self, argument, at.to_owned())?.deep()?;
+                Ok(Value::String(value.to_string()))
+            }
             "Fn::Base64" => {
                 use base64::Engine;
                 let text = self.text(argument, at)?;
@@ -329,58 +229,16 @@ impl Template {
         Ok(Value::String(out))
     }
 
-    fn condition(&self, name: &str, at: &str) -> Result<bool, StackError> {
-        match self.conditions.get(name) {
-            Some(condition) => self.truth(condition, &format!("resources.Conditions.{name}")),
-            None => Err(invalid(
-                at,
-                format!(
-                    "no condition {name}; known: {}",
-                    list(self.conditions.keys())
-                ),
-            )),
-        }
-    }
-
-    fn truth(&self, condition: &Value, at: &str) -> Result<bool, StackError> {
-        let condition = self.variables.expand(condition, at)?;
-        let Some((function, argument)) = condition
-            .as_object()
-            .and_then(|object| object.iter().next())
-        else {
-            return Err(invalid(
-                at,
-                format!("expected a condition function, found {condition}"),
-            ));
-        };
-        let parts = argument.as_array().map(Vec::as_slice).unwrap_or_default();
-        match (function.as_str(), parts) {
-            ("Condition", _) => self.condition(&self.text(argument, at)?, at),
-            ("Fn::Equals", [left, right]) => Ok(self.text(left, at)? == self.text(right, at)?),
-            ("Fn::Not", [inner]) => self.truth(inner, at).map(|value| !value),
-            ("Fn::And", _) => parts
-                .iter()
-                .try_fold(true, |all, part| Ok(self.truth(part, at)? && all)),
-            ("Fn::Or", _) => parts
-                .iter()
-                .try_fold(false, |any, part| Ok(self.truth(part, at)? || any)),
-            _ => Err(invalid(
-                at,
-                format!("unknown condition function {condition}"),
-            )),
-        }
-    }
-
-    fn reference(&self, name: &str, at: &str) -> Result<Value, StackError> {
+    pub(super) fn reference(&self, name: &str, at: &str) -> Result<Value, StackError> {
         let pseudo = match name {
             "AWS::Region" => Some(self.region.clone()),
             "AWS::AccountId" => Some(ACCOUNT.into()),
             "AWS::Partition" => Some("aws".into()),
             "AWS::URLSuffix" => Some("amazonaws.com".into()),
-            "AWS::StackName" => Some(self.stack_name()),
+            "AWS::StackName" => Some(self.stack_name.clone()),
             "AWS::StackId" => Some(self.arn(
                 "cloudformation",
-                &format!("stack/{}/local", self.stack_name()),
+                &format!("stack/{}/local", self.stack_name),
             )),
             "AWS::NoValue" => return Ok(Value::Null),
             _ => None,
@@ -388,14 +246,20 @@ impl Template {
         if let Some(text) = pseudo {
             return Ok(Value::String(text));
         }
-        if let Some(default) = self.parameters.get(name) {
-            if default.is_null() {
-                return Err(invalid(at, format!("parameter {name} has no Default")));
+        if let Some(value) = self.parameters.get(name) {
+            if value.is_null() {
+                let message = format!(
+                    "parameter {name} has no Default; give it a value: --param {name}=VALUE"
+                );
+                return Err(invalid(at, message));
             }
-            return Ok(default.clone());
+            return Ok(value.clone());
         }
-        if let Some(function) = self.functions.get(name) {
+        if let Some(function) = self.deployed(name) {
             return Ok(Value::String(function.clone()));
+        }
+        if let Some(arn) = self.of_function(name) {
+            return Ok(Value::String(arn?));
         }
         let kind = &self.resource(name, at)?.kind;
         let value = match kind.as_str() {
@@ -403,6 +267,8 @@ impl Template {
             | "AWS::StepFunctions::StateMachineVersion"
             | "AWS::StepFunctions::StateMachineAlias"
             | "AWS::StepFunctions::Activity"
+            | "AWS::Lambda::Version"
+            | "AWS::Lambda::Alias"
             | "AWS::ECS::TaskDefinition"
             | "AWS::Batch::JobDefinition"
             | "AWS::Batch::JobQueue"
@@ -431,11 +297,11 @@ impl Template {
     }
 }
 
-fn list<'a>(names: impl Iterator<Item = &'a String>) -> String {
+pub(super) fn list<'a>(names: impl Iterator<Item = &'a String>) -> String {
     names.map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-fn intrinsic(value: &Value) -> Option<(&str, &Value)> {
+pub(super) fn intrinsic(value: &Value) -> Option<(&str, &Value)> {
     let object = value.as_object().filter(|object| object.len() == 1)?;
     let (key, argument) = object.iter().next()?;
     let known = key.starts_with("Fn::") || (key == "Ref" && argument.is_string());

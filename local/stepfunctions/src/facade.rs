@@ -19,7 +19,8 @@ use cloud::config::{Limits, Local};
 use cloud::error::ServiceError;
 use cloud::faults::Faults;
 use cloud::private;
-use cloud::router;
+use cloud::programs::Programs;
+use cloud::router::{self, Pages};
 use cloud::usage::Usage;
 use stack::Stack;
 
@@ -46,6 +47,8 @@ pub struct Config {
     pub faults: Faults,
     /// Limits that the services enforce.
     pub limits: Limits,
+    /// What runs code that is no executable.
+    pub programs: Programs,
     /// Which clock executions see.
     pub clock: ClockMode,
     /// What the history survives.
@@ -66,6 +69,7 @@ impl Config {
             port: 0,
             faults: Faults::default(),
             limits: Limits::default(),
+            programs: Programs::default(),
             clock: ClockMode::Real,
             durability: Durability::default(),
             keep: None,
@@ -87,6 +91,7 @@ pub struct Cloud {
     endpoint: String,
     compute: Compute,
     sfn: Sfn,
+    pages: Pages,
     server: Mutex<Option<Server>>,
 }
 
@@ -104,6 +109,7 @@ impl Cloud {
             port,
             faults,
             limits,
+            programs,
             clock,
             durability,
             keep,
@@ -123,6 +129,7 @@ impl Cloud {
             bin_dir,
             data_dir,
             limits,
+            programs,
         };
         let compute = Compute::start(local.clone(), &stack, faults)?;
         let sfn = Sfn::open(compute.clone(), local, &stack, clock, durability, outside).await?;
@@ -133,13 +140,15 @@ impl Cloud {
         })?;
         start_targets(&compute, &sfn);
         let services = compute.services().with(sfn.clone());
+        let pages = Pages::default();
+        let shown = pages.clone();
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(async move {
             let shutdown = async move {
                 // A dropped sender means the same as a sent word.
                 let _ = stopped.await;
             };
-            if let Err(error) = router::serve(listener, services, shutdown).await {
+            if let Err(error) = router::serve(listener, services, shown, shutdown).await {
                 tracing::error!(%error, "the endpoint has ended");
             }
         });
@@ -153,6 +162,7 @@ impl Cloud {
             endpoint,
             compute,
             sfn,
+            pages,
             server: Mutex::new(Some(Server {
                 stop,
                 serving,
@@ -245,6 +255,16 @@ impl Cloud {
     /// What ran so far: one row per invocation, task and job attempt.
     pub fn usage(&self) -> Vec<Usage> {
         self.compute.meter.rows()
+    }
+
+    /// Step Functions.
+    pub fn stepfunctions(&self) -> &Sfn {
+        &self.sfn
+    }
+
+    /// The console's place at the endpoint.
+    pub fn pages(&self) -> &Pages {
+        &self.pages
     }
 
     /// The compute services.

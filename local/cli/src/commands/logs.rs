@@ -10,11 +10,10 @@ use std::{
 };
 
 use clap::Args;
-use serde_json::Value;
-use stack::{Options, Stack};
+use console::logs::{called, is_of, states};
 
 use super::history;
-use crate::{error::Error, interrupt, names, project::Project, style};
+use crate::{error::Error, interrupt, names, place::ProjectArguments, style};
 
 /// How often files are looked at for more.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -32,6 +31,8 @@ pub struct Logs {
     /// Folder of the results, as given to `hybrid run` [default: out].
     #[arg(long)]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    project: ProjectArguments,
 }
 
 impl Logs {
@@ -39,10 +40,12 @@ impl Logs {
     pub async fn execute(self) -> Result<ExitCode, Error> {
         let out = match &self.out {
             Some(out) => out.clone(),
-            None => Project::here()?.out(),
+            None => self.project.find()?.out(),
         };
         let folder = folder(&out, self.execution.as_deref())?;
-        let called = self.state.as_deref().map(called_by).transpose()?;
+        let called = self.state.as_deref();
+        let called = called.map(|state| called_by(state, &self.project));
+        let called = called.transpose()?;
         let mut printed = Printed {
             root: folder,
             called,
@@ -84,9 +87,8 @@ fn folder(out: &Path, execution: Option<&str>) -> Result<PathBuf, Error> {
 }
 
 /// The names that the states called `state` give to a service: of a function, a task or job definition, a worker.
-fn called_by(state: &str) -> Result<Vec<String>, Error> {
-    let project = Project::here()?;
-    let stack = Stack::load(&project.serverless_yml(), &Options::default())?;
+fn called_by(state: &str, project: &ProjectArguments) -> Result<Vec<String>, Error> {
+    let stack = project.stack(&project.find()?)?;
     let definitions = stack
         .state_machines
         .iter()
@@ -96,7 +98,7 @@ fn called_by(state: &str) -> Result<Vec<String>, Error> {
         states(&definition, &mut |name, definition| {
             known.push(name.to_owned());
             if name == state {
-                texts(definition, &mut found);
+                found.extend(called(definition));
             }
         });
     }
@@ -109,46 +111,6 @@ fn called_by(state: &str) -> Result<Vec<String>, Error> {
         )));
     }
     Ok(found)
-}
-
-/// Calls `each` with every state of a definition, those inside of others too.
-fn states(value: &Value, each: &mut impl FnMut(&str, &Value)) {
-    match value {
-        Value::Object(fields) => {
-            if let Some(Value::Object(states)) = fields.get("States") {
-                states.iter().for_each(|(name, state)| each(name, state));
-            }
-            fields.values().for_each(|inner| states(inner, each));
-        }
-        Value::Array(items) => items.iter().for_each(|inner| states(inner, each)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
-}
-
-/// The last parts of the names and ARNs that stand in the arguments of a state.
-fn texts(state: &Value, into: &mut Vec<String>) {
-    const NAMES: [&str; 4] = ["FunctionName", "TaskDefinition", "JobDefinition", "worker"];
-    match state {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                match value.as_str().filter(|_| NAMES.contains(&name.as_str())) {
-                    Some(text) => into.push(last_part(text)),
-                    None => texts(value, into),
-                }
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|inner| texts(inner, into)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
-}
-
-/// `arn:aws:lambda:…:function:NAME:live` and `…:task-definition/NAME:1` are NAME.
-fn last_part(text: &str) -> String {
-    let after = ["function:", "/"]
-        .iter()
-        .find_map(|mark| text.rsplit_once(mark))
-        .map_or(text, |(_, name)| name);
-    after.split(':').next().unwrap_or(after).to_owned()
 }
 
 /// What has been printed of each file.
@@ -171,7 +133,7 @@ impl Printed {
             if self
                 .called
                 .as_ref()
-                .is_some_and(|called| !is_of(&shown, called))
+                .is_some_and(|called| !is_of("", &shown.to_string_lossy(), called))
             {
                 continue;
             }
@@ -199,23 +161,6 @@ impl Printed {
     }
 }
 
-/// Whether a log is of something of one of these names: a part of its path begins or ends with the name.
-fn is_of(log: &Path, called: &[String]) -> bool {
-    let parts: Vec<String> = log
-        .iter()
-        .map(|part| part.to_string_lossy().into_owned())
-        .collect();
-    let is = |part: &String, name: &String| {
-        part == name
-            || part.starts_with(&format!("{name}-"))
-            || part.ends_with(&format!("-{name}"))
-            || part.contains(&format!("-{name}-"))
-    };
-    called
-        .iter()
-        .any(|name| parts.iter().any(|part| is(part, name)))
-}
-
 /// The logs below a folder with the time of their last line.
 fn collect(folder: &Path, into: &mut Vec<(std::time::SystemTime, PathBuf)>) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -234,34 +179,6 @@ fn collect(folder: &Path, into: &mut Vec<(std::time::SystemTime, PathBuf)>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn a_state_names_what_it_calls() {
-        let definition = json!({"States": {"Each": {"ItemProcessor": {"States": {"Train": {"Arguments": {
-            "FunctionName": "arn:aws:lambda:us-east-1:1:function:dev-dispatcher:live", "Payload": {"worker": "trainer"}}}}}}}});
-        let (mut found, mut all) = (Vec::new(), Vec::new());
-        states(&definition, &mut |name, state| {
-            all.push(name.to_owned());
-            if name == "Train" {
-                texts(state, &mut found);
-            }
-        });
-        assert_eq!(all, ["Each", "Train"]);
-        assert_eq!(found, ["dev-dispatcher", "trainer"]);
-        assert_eq!(
-            last_part("arn:aws:ecs:us-east-1:1:task-definition/dev-trainer:3"),
-            "dev-trainer"
-        );
-        for (log, is) in [
-            ("aws/lambda/dev-dispatcher/2026-11-30-x.log", true),
-            ("ecs/dev-trainer/trainer-1.log", true),
-            ("aws/batch/job/dev-trainer-default-1.log", true),
-            ("aws/lambda/dev-tuner/2026-11-30-x.log", false),
-        ] {
-            assert_eq!(is_of(Path::new(log), &found), is, "{log}");
-        }
-    }
 
     #[test]
     fn only_what_is_new_is_printed() {

@@ -7,6 +7,7 @@ use std::{
 
 use clap::Args;
 use cloud::faults::Faults;
+use cloud::usage::placements;
 use gatherer::report::Report;
 use jobs::cause::words;
 use placement::pricing::Prices;
@@ -21,8 +22,9 @@ use crate::{
     course,
     error::{Error, FAILED, INTERRUPTED},
     interrupt, needed,
+    place::{CommandArguments, ProjectArguments, check_commands, check_runnable, tell_not_run},
     progress::Progress,
-    project::{Project, read_json},
+    project::{Pipeline, read_json},
     sent_on::{SentOn, check_answered},
     style, summary,
     timeline::Timeline,
@@ -31,8 +33,12 @@ use crate::{
 /// Arguments of `hybrid run`.
 #[derive(Args)]
 pub struct Run {
-    /// The pipeline: the name of a file in statemachines/ without `.asl.json`.
+    /// The pipeline: the name of its definition's file without `.asl.json`, of the state machine, or its logical id.
     pipeline: String,
+    #[command(flatten)]
+    project: ProjectArguments,
+    #[command(flatten)]
+    commands: CommandArguments,
     /// Input: a JSON file, `-` for standard input, or the JSON itself [default: the pipeline's sample input].
     #[arg(long)]
     input: Option<PathBuf>,
@@ -79,19 +85,20 @@ struct Ended {
 impl Run {
     /// Exit code 0 if the execution SUCCEEDED, 130 after Ctrl-C, else 1.
     pub async fn execute(self) -> Result<ExitCode, Error> {
-        let project = Project::here()?;
-        let pipeline = project.pipeline(&self.pipeline)?;
-        let input = pipeline.input(self.input.as_deref())?;
-        let name = self
-            .name
-            .clone()
-            .unwrap_or_else(|| default_name(&self.pipeline));
+        let project = self.project.find()?;
+        let stack = self.project.stack(&project)?;
+        let machine = machine(&stack, &self.pipeline)?;
+        let input = Pipeline::of(&machine, &project).input(self.input.as_deref())?;
+        let pipeline = machine.pipeline.as_ref().unwrap_or(&machine.name);
+        let name = self.name.clone().unwrap_or_else(|| default_name(pipeline));
         // Before the name becomes a folder.
         stepfunctions::check_name(&name).map_err(|error| Error::Usage(error.to_string()))?;
-        let stack = Stack::load(&project.serverless_yml(), &stack::Options::default())?;
-        let machine = machine(&stack, &self.pipeline)?;
         let outside = SentOn::parse(&self.forwards, &stack.region)?;
         check_answered(&stack, &machine, outside.as_deref())?;
+        let programs = self.commands.programs(&project)?;
+        check_commands(&programs, &stack)?;
+        check_runnable(&programs, &needed::functions(&stack, &machine, &input)).await?;
+        tell_not_run(&stack);
         let executable = std::env::current_exe().map_err(Error::file("hybrid"))?;
         let binaries = Binaries::of(&project, &executable);
         let packages = needed::packages(&stack, &machine, &input);
@@ -106,6 +113,7 @@ impl Run {
         let mut config = Config::new(stack, folder.join("cloud"), binaries.folder());
         config.clock = self.clock.into();
         config.outside = outside;
+        config.programs = programs;
         config.durability = serve::durability(self.durable);
         if let Some(faults) = &self.faults {
             config.faults =
@@ -125,17 +133,17 @@ impl Run {
     }
 }
 
-fn machine(stack: &Stack, pipeline: &str) -> Result<StateMachine, Error> {
-    stack
-        .state_machines
-        .iter()
-        .find(|machine| machine.pipeline.as_deref() == Some(pipeline))
-        .cloned()
-        .ok_or_else(|| {
-            Error::Usage(format!(
-                "statemachines/{pipeline}.asl.json is the Definition of no AWS::StepFunctions::StateMachine in serverless.yml; declare it there"
-            ))
-        })
+pub(super) fn machine(stack: &Stack, name: &str) -> Result<StateMachine, Error> {
+    let machine = stack.state_machine(name).cloned();
+    machine.ok_or_else(|| {
+        let machines = stack.state_machines.iter();
+        Error::UnknownPipeline {
+            name: name.to_owned(),
+            known: machines
+                .filter_map(|machine| machine.pipeline.clone())
+                .collect(),
+        }
+    })
 }
 
 async fn run(
@@ -181,10 +189,13 @@ async fn run(
         (None, Some(bucket)) => gathered(&cloud, bucket, name, &folder).await,
         (None, None) => None,
     };
-    cloud.shutdown().await;
     let found = report
         .as_ref()
         .and_then(|page| read_json(&page.with_extension("json")).ok());
+    if let Some(found) = &found {
+        fetch_files(&cloud, found, &folder).await?;
+    }
+    cloud.shutdown().await;
     Ok(Ended {
         pipeline,
         found,
@@ -242,6 +253,21 @@ async fn gathered(cloud: &Cloud, bucket: &str, name: &str, folder: &Path) -> Opt
     None
 }
 
+/// The files that jobs made, as far as the report names them, copied beside it.
+async fn fetch_files(cloud: &Cloud, found: &Value, folder: &Path) -> Result<(), Error> {
+    let Ok(report) = serde_json::from_value::<Report>(found.clone()) else {
+        return Ok(());
+    };
+    for file in report.branches().flat_map(|branch| &branch.files) {
+        let path = folder.join(file.name());
+        if !path.exists() {
+            let body = cloud.get_object(&file.uri.bucket, &file.uri.key).await?;
+            std::fs::write(&path, &body).map_err(Error::file(&path))?;
+        }
+    }
+    Ok(())
+}
+
 fn default_name(pipeline: &str) -> String {
     let milliseconds = cloud::time::now().0 / 1_000;
     format!("{pipeline}-{milliseconds}")
@@ -279,11 +305,16 @@ impl Ended {
         if report.answer.is_empty() {
             report.answer = self.found_out();
         }
+        let sections = report.sections.iter_mut();
+        let branches = sections.flat_map(|section| &mut section.branches);
+        for file in branches.flat_map(|branch| &mut branch.files) {
+            file.link = Some(file.name().to_owned());
+        }
         let began = report
             .branches()
             .filter_map(|branch| Some((branch.job_id.clone()?, branch.started_at_ms?)));
         let began = began.collect();
-        let places = summary::placements(&self.usage, &self.prices);
+        let places = placements(&self.usage, &self.prices);
         report.run = Some(course::of(&self.events, &places, &began));
         let page = self.folder.join("report.html");
         std::fs::write(&page, report.page()).map_err(Error::file(&page))?;
@@ -329,7 +360,7 @@ impl Ended {
         for event in &self.events {
             timeline.push(event);
         }
-        let placements = summary::placements(&self.usage, prices);
+        let placements = placements(&self.usage, prices);
         let mut text = format!("{}\n\n", style::dim(&self.execution.arn));
         text.push_str(&summary::states(timeline.rows()));
         text.push('\n');

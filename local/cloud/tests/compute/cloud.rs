@@ -8,6 +8,8 @@ use aws_config::SdkConfig;
 use cloud::compute::Compute;
 use cloud::config::{Limits, Local};
 use cloud::faults::Faults;
+use cloud::programs::Programs;
+use cloud::router::Pages;
 use serde_json::Value;
 use stack::Stack;
 use tokio::net::TcpListener;
@@ -91,14 +93,20 @@ impl Cloud {
             bin_dir,
             data_dir: dir.path().join("data"),
             limits,
+            programs: Programs::default(),
         };
         let compute = Compute::start(local, stack, faults).unwrap();
         compute.open();
         let services = compute.services();
         let (stop, stopped) = oneshot::channel();
-        tokio::spawn(cloud::router::serve(listener, services, async move {
-            let _ = stopped.await;
-        }));
+        tokio::spawn(cloud::router::serve(
+            listener,
+            services,
+            Pages::default(),
+            async move {
+                let _ = stopped.await;
+            },
+        ));
         Cloud {
             compute,
             config: config(&endpoint),

@@ -10,8 +10,14 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde_json::json;
 
+use stack::Stack;
+
 use crate::error::{Error, FAILED};
-use crate::style;
+use crate::place::{ProjectArguments, tell_not_run};
+use crate::project::Project;
+use crate::{needed, style};
+
+mod handlers;
 
 /// Longest time that a tool on this machine may take to answer, and an AWS account.
 const PATIENCE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
@@ -19,9 +25,12 @@ const PATIENCE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_s
 /// Arguments of `hybrid doctor`.
 #[derive(Args)]
 pub struct Doctor {
-    /// What it shall be possible to do. An AWS account is asked only for `deploy`.
-    #[arg(value_enum, default_value_t = Purpose::Run)]
-    purpose: Purpose,
+    #[command(flatten)]
+    project: ProjectArguments,
+    /// What it shall be possible to do: only what that needs is looked at [default: all on this machine; the exit code
+    /// is that of `run`]. An AWS account is asked only for `deploy`.
+    #[arg(value_enum)]
+    purpose: Option<Purpose>,
     /// Print one JSON document: `[{"for","what","found","missing"}]`.
     #[arg(long)]
     json: bool,
@@ -102,7 +111,8 @@ const CHECKS: &[Check] = &[
     Check {
         purpose: Purpose::Deploy,
         what: "the AWS CLI",
-        commands: &[&["aws", "--version"]],
+        // Asked for its version it would take longer than all others together.
+        commands: &[&["sh", "-c", "command -v aws"]],
         least: None,
         cure: "`pip install awscli`, or the installer of AWS",
     },
@@ -175,22 +185,30 @@ const CHECKS: &[Check] = &[
 struct Finding {
     #[serde(rename = "for")]
     purpose: Purpose,
-    what: &'static str,
+    what: String,
     /// What the tool said of itself.
     found: Option<String>,
     /// How to get it, when it is missing or too old.
-    missing: Option<&'static str>,
+    missing: Option<String>,
 }
 
 impl Doctor {
     /// Exit code 0 if nothing is missing for the purpose, else 1; what only later purposes need is told.
-    pub fn execute(self) -> Result<ExitCode, Error> {
+    pub async fn execute(self) -> Result<ExitCode, Error> {
+        let project = self.project()?;
+        let builds = project
+            .as_ref()
+            .is_none_or(|(_, stack)| !needed::all(stack).is_empty());
         let asked: Vec<&Check> = CHECKS
             .iter()
-            .filter(|check| !check.asks_aws() || self.purpose == Purpose::Deploy)
+            .filter(|check| match self.purpose {
+                Some(purpose) => check.purpose <= purpose,
+                None => !check.asks_aws(),
+            })
+            .filter(|check| !check.is_to_build() || builds)
             .collect();
         // All at once: each is the start of another program, and some of them take their time.
-        let findings: Vec<Finding> = std::thread::scope(|scope| {
+        let mut findings: Vec<Finding> = std::thread::scope(|scope| {
             let running: Vec<_> = asked
                 .iter()
                 .map(|check| scope.spawn(|| check.find()))
@@ -199,14 +217,19 @@ impl Doctor {
             done.map(|(finding, check)| finding.join().unwrap_or_else(|_| judge(check, None)))
                 .collect()
         });
+        if let Some((project, stack)) = &project {
+            findings.extend(handlers::findings(project, stack).await);
+            tell_not_run(stack);
+        }
         if self.json {
             println!("{}", json!(findings));
         } else {
             print(&findings, self.purpose);
         }
+        let asked = self.purpose.unwrap_or(Purpose::Run);
         let ready = findings
             .iter()
-            .all(|finding| finding.purpose > self.purpose || finding.missing.is_none());
+            .all(|finding| finding.purpose > asked || finding.missing.is_none());
         Ok(if ready {
             ExitCode::SUCCESS
         } else {
@@ -215,7 +238,26 @@ impl Doctor {
     }
 }
 
+impl Doctor {
+    /// The project, where there is one.
+    fn project(&self) -> Result<Option<(Project, Stack)>, Error> {
+        match self.project.find() {
+            Ok(project) => {
+                let stack = self.project.stack(&project)?;
+                Ok(Some((project, stack)))
+            }
+            Err(Error::NoProject { .. }) if !self.project.is_named() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 impl Check {
+    /// Whether only executables that are built here need it.
+    fn is_to_build(&self) -> bool {
+        self.purpose == Purpose::Run
+    }
+
     /// Whether it is a question to an AWS account.
     fn asks_aws(&self) -> bool {
         self.commands
@@ -245,9 +287,9 @@ fn judge(check: &Check, said: Option<String>) -> Finding {
     };
     Finding {
         purpose: check.purpose,
-        what: check.what,
+        what: check.what.to_owned(),
         found: said,
-        missing: (!enough).then_some(check.cure),
+        missing: (!enough).then(|| check.cure.to_owned()),
     }
 }
 
@@ -257,13 +299,17 @@ fn ready(findings: &[Finding], purpose: Purpose) -> bool {
         .all(|finding| finding.purpose != purpose || finding.missing.is_none())
 }
 
-fn print(findings: &[Finding], asked: Purpose) {
+fn print(findings: &[Finding], asked: Option<Purpose>) {
     let purposes = [
         (Purpose::Run, "run pipelines on this machine"),
         (Purpose::Package, "package the stack"),
         (Purpose::Deploy, "deploy it to AWS"),
     ];
-    for (purpose, title) in purposes {
+    let looked_at = |purpose: &Purpose| asked.is_none_or(|asked| *purpose <= asked);
+    for (purpose, title) in purposes
+        .into_iter()
+        .filter(|(purpose, _)| looked_at(purpose))
+    {
         let state = if ready(findings, purpose) {
             "ready"
         } else {
@@ -272,7 +318,7 @@ fn print(findings: &[Finding], asked: Purpose) {
         println!("{}", style::bold(&format!("{title}: {state}")));
         for finding in findings.iter().filter(|finding| finding.purpose == purpose) {
             let found = finding.found.as_deref();
-            match finding.missing {
+            match &finding.missing {
                 None => println!(
                     "  {}       {}: {}",
                     style::good("ok"),
@@ -290,7 +336,7 @@ fn print(findings: &[Finding], asked: Purpose) {
             }
         }
     }
-    if asked != Purpose::Deploy {
+    if asked.is_none() {
         println!("Credentials and quotas of an AWS account: asked by `hybrid doctor deploy`.");
     }
 }
@@ -363,9 +409,9 @@ mod tests {
         assert!(judge(rust, Some("rustc 2.0.0".into())).missing.is_none());
         assert_eq!(
             judge(rust, Some("rustc 1.80.1".into())).missing,
-            Some(rust.cure)
+            Some(rust.cure.to_owned())
         );
-        assert_eq!(judge(rust, None).missing, Some(rust.cure));
+        assert_eq!(judge(rust, None).missing, Some(rust.cure.to_owned()));
     }
 
     #[test]
