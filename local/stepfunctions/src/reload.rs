@@ -32,7 +32,7 @@ impl Cloud {
         rebuilt: &BTreeSet<String>,
     ) -> Result<Reloaded, CloudError> {
         let changed = changed(before, after);
-        self.sfn().engine.reload(&changed).await?;
+        self.stepfunctions().engine.reload(&changed).await?;
         let functions = after.functions.iter().filter(|function| {
             !before.functions.contains(function) || rebuilt.contains(&function.binary)
         });
