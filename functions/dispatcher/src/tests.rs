@@ -309,7 +309,7 @@ async fn end(deps: &TestDeps, request: &Request, placement: Placement, ending: O
         let ended = Ended {
             ending: ending.to_owned(),
             placement,
-            given: Some(plan::USUAL),
+            given: Some(USUAL),
             feature: None,
             started_at_ms: None,
             finished_at_ms: 2_000,
