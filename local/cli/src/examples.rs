@@ -72,6 +72,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "hybrid run ml-training",
             "hybrid run wrapper --input my-input.json --json",
             "hybrid run ml-training --faults faults.json",
+            "hybrid run trade --project template.yaml --param Currency=EUR --container scales='python3 scales.py'",
         ],
     ),
     (

@@ -19,6 +19,7 @@ use cloud::config::{Limits, Local};
 use cloud::error::ServiceError;
 use cloud::faults::Faults;
 use cloud::private;
+use cloud::programs::Programs;
 use cloud::router;
 use cloud::usage::Usage;
 use stack::Stack;
@@ -46,6 +47,8 @@ pub struct Config {
     pub faults: Faults,
     /// Limits that the services enforce.
     pub limits: Limits,
+    /// What runs code that is no executable.
+    pub programs: Programs,
     /// Which clock executions see.
     pub clock: ClockMode,
     /// What the history survives.
@@ -66,6 +69,7 @@ impl Config {
             port: 0,
             faults: Faults::default(),
             limits: Limits::default(),
+            programs: Programs::default(),
             clock: ClockMode::Real,
             durability: Durability::default(),
             keep: None,
@@ -104,6 +108,7 @@ impl Cloud {
             port,
             faults,
             limits,
+            programs,
             clock,
             durability,
             keep,
@@ -123,6 +128,7 @@ impl Cloud {
             bin_dir,
             data_dir,
             limits,
+            programs,
         };
         let compute = Compute::start(local.clone(), &stack, faults)?;
         let sfn = Sfn::open(compute.clone(), local, &stack, clock, durability, outside).await?;

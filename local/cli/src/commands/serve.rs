@@ -10,7 +10,12 @@ use stepfunctions::{Cloud, Config, Durability, Outside, unanswered};
 
 use super::run::upload;
 use crate::{
-    binaries::Binaries, error::Error, interrupt, needed, project::Project, sent_on::SentOn,
+    binaries::Binaries,
+    error::Error,
+    interrupt, needed,
+    place::{CommandArguments, ProjectArguments, tell_not_run},
+    project::Project,
+    sent_on::SentOn,
 };
 
 /// Arguments of `hybrid serve`.
@@ -34,6 +39,10 @@ pub struct Serve {
     /// Send calls of a service that the local cloud does not have on, as of `hybrid run`.
     #[arg(long = "forward", value_name = "SERVICE=URL")]
     forwards: Vec<String>,
+    #[command(flatten)]
+    project: ProjectArguments,
+    #[command(flatten)]
+    commands: CommandArguments,
     /// Do not build the stack's binaries first.
     #[arg(long)]
     no_build: bool,
@@ -65,10 +74,30 @@ fn warn_unanswered(stack: &Stack, outside: Option<&dyn Outside>) {
 }
 
 impl Serve {
+    /// The project, or none: what runs can be made by requests alone.
+    fn project(&self) -> Result<(Project, Stack), Error> {
+        match self.project.find() {
+            Ok(project) => {
+                let stack = self.project.stack(&project)?;
+                Ok((project, stack))
+            }
+            Err(Error::NoProject { place, .. }) if !self.project.is_named() => {
+                eprintln!(
+                    "no project in {}: serving an empty account",
+                    place.display()
+                );
+                let stack = self.project.empty()?;
+                Ok((Project::empty(place), stack))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Serves until Ctrl-C or SIGTERM.
     pub async fn execute(self) -> Result<ExitCode, Error> {
-        let project = Project::here()?;
-        let stack = Stack::load(&project.serverless_yml(), &stack::Options::default())?;
+        let (project, stack) = self.project()?;
+        let programs = self.commands.programs(&project)?;
+        tell_not_run(&stack);
         let executable = std::env::current_exe().map_err(Error::file("hybrid"))?;
         let binaries = Binaries::of(&project, &executable);
         if !self.no_build {
@@ -81,6 +110,7 @@ impl Serve {
         let bucket = stack.buckets.first().cloned();
         let mut config = Config::new(stack, data, binaries.folder());
         config.outside = outside;
+        config.programs = programs;
         config.port = self.port;
         config.durability = durability(self.durable);
         config.keep = Some(Duration::from_secs(86_400 * u64::from(self.keep_days)));
