@@ -168,7 +168,7 @@ async fn attempt(deps: &Deps<MemoryStore>, job: &str, id: &str, at: u64, ending:
         placement: Placement::FargateSpot,
         resources: None,
         predicted: Some(Predicted {
-            expected_seconds: 2.0,
+            expected_seconds: at as f64,
             longest_seconds: 4.0,
             usd: 0.002,
             runs: 30,
@@ -197,14 +197,14 @@ async fn attempt(deps: &Deps<MemoryStore>, job: &str, id: &str, at: u64, ending:
 #[tokio::test]
 async fn the_path_of_a_job_and_what_was_predicted_are_told() {
     let deps = deps();
-    for job in ["a", "b"] {
+    for (job, at) in [("a", 1), ("b", 3), ("d", 5)] {
         commit(&deps, job, Placement::FargateSpot, trained(0.9)).await;
-        attempt(&deps, job, "z", 1, "Job.SpotReclaimed").await;
-        attempt(&deps, job, "y", 2, "SUCCEEDED").await;
+        attempt(&deps, job, "z", at, "Job.SpotReclaimed").await;
+        attempt(&deps, job, "y", at + 1, "SUCCEEDED").await;
     }
     attempt(&deps, "c", "x", 1, "Job.Crashed").await;
     let caught = json!({"Error": "Job.Crashed", "Cause": r#"{"message":"died","jobId":"c"}"#});
-    let results = json!([{"jobId": "a"}, {"jobId": "b"}, {"error": caught}]);
+    let results = json!([{"jobId": "a"}, {"jobId": "b"}, {"error": caught}, {"jobId": "d"}]);
     handle(&deps, request("1", results), NOW).await.unwrap();
     let report: Report = serde_json::from_str(&text(&deps, "report.json").await).unwrap();
     let path = |index: usize| {
@@ -220,7 +220,7 @@ async fn the_path_of_a_job_and_what_was_predicted_are_told() {
         "Paths",
         "reason z",
         "actual against predicted time of work",
-        "Predicted cost of 2 attempts: $0.00400, actual: $0.00600. 2 of 2 that were predicted",
+        "Predicted cost of 3 attempts: $0.00600, actual: $0.00900. 3 of 3 that were predicted",
     ] {
         assert!(page.contains(told), "{told}");
     }

@@ -25,7 +25,7 @@ pub const UNKNOWN_SECONDS: (f64, f64) = (600.0, 3_600.0);
 const LEAST_MEMORY_MIB: f64 = 512.0;
 
 /// What a job gets on top of the bound of its memory: the page cache and the runtime need some too.
-const MEMORY_MARGIN: f64 = 1.05;
+const MEMORY_MARGIN: f64 = 1.1;
 
 /// The share of runs that stay below a bound.
 pub const COVERAGE: f64 = 0.95;

@@ -191,7 +191,7 @@ impl Job {
         let run_seconds = usual * noise(random, 0.2) * tail(random, 5.0);
         let memory =
             class.memory.0 * size.powf(class.memory.1) * noise(random, 0.05) * tail(random, 14.0);
-        let within = usual * random.random_range(1.5..8.0) + random.random_range(0.0..600.0);
+        let within = usual * random.random_range(2.0..12.0) + random.random_range(0.0..600.0);
         Self {
             class: number,
             size,
