@@ -292,6 +292,7 @@ impl Run {
         state.published = news.end;
         let news = &state.history[news];
         self.keep_map_runs(engine, news);
+        engine.subscribers.change();
         if !engine.subscribers.is_empty() {
             for event in news {
                 engine.subscribers.send(&ExecutionEvent {
@@ -357,6 +358,7 @@ impl Run {
             });
         }
         engine.runs.finished(self);
+        engine.subscribers.change();
         engine.has_ended(self);
         self.ended.notify_waiters();
     }
