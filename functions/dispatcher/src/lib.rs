@@ -23,7 +23,7 @@ use jobs::task::{
 use placement::Placement;
 use placement::choice::{Availability, NoPlacement};
 use placement::course::{AtLimit, Lessons};
-use placement::estimate::Feature;
+use placement::estimate::{Feature, USUAL};
 use placement::pricing::Prices;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -256,7 +256,7 @@ async fn learn<S: Store, Callback, Starter>(
         (None, _) | (_, Some(0)) => Default::default(),
         (token, _) => history::past(&deps.store, uri, &attempt_id(token.as_ref())).await?,
     };
-    let lessons = Lessons::learn(&past, request.most_memory_mib, plan::USUAL.memory_mib)?;
+    let lessons = Lessons::learn(&past, request.most_memory_mib, USUAL.memory_mib)?;
     let runs = match plan::asks_the_ledger(request) {
         true => {
             let class = class(request, job);

@@ -4,25 +4,12 @@ use input::InvalidInput;
 use jobs::attempt::{Predicted, Runs};
 use placement::choice::{self, Availability, Candidate, Needs, NoPlacement};
 use placement::course::Lessons;
-use placement::estimate::{self, COVERAGE, Feature};
+use placement::estimate::{COVERAGE, Estimate, Expected, Feature, USUAL};
 use placement::pricing::Prices;
 use placement::{Placement, Resources};
 use serde::Deserialize;
 
 use crate::Request;
-
-/// What a job is taken to need of which nothing is known: the size of the workers' definitions.
-pub const USUAL: Resources = Resources {
-    vcpu: 1.0,
-    memory_mib: 2_048,
-};
-/// How long a job is taken to run of which nothing is known, seconds: too long for a function, so that it is not cut
-/// off, and the hour after which state machines give a job up.
-const UNKNOWN_SECONDS: (f64, f64) = (600.0, 3_600.0);
-/// Least memory that a job gets by an estimate, MiB: less saves nothing on any placement with a whole vCPU.
-const LEAST_MEMORY_MIB: f64 = 512.0;
-/// What a job gets on top of the bound of its memory: the page cache and the runtime need some too.
-const MEMORY_MARGIN: f64 = 1.2;
 
 /// `resources` of a request; what is left out is estimated.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Deserialize)]
@@ -134,29 +121,28 @@ pub fn asks_the_ledger(request: &Request) -> bool {
 /// taught, the first of which began `elapsed` seconds ago.
 pub fn plan(request: &Request, runs: &Runs, lessons: &Lessons, elapsed: f64) -> Plan {
     let mut needs = said(request);
-    let (samples, feature) = (runs.samples(), feature(request));
+    let told = Expected::of(&runs.samples(), feature(request).as_ref());
     let (mut known, mut words) = (0, Vec::new());
     if request.expected_seconds.is_none() {
-        let told = estimate::seconds(&samples, feature.as_ref());
-        let (expected, longest) = told.map_or(UNKNOWN_SECONDS, |told| (told.expected, told.bound));
+        let (expected, longest) = (told.expected_seconds(), told.longest_seconds());
         needs.longest_seconds = request.longest_seconds.unwrap_or(longest);
         needs.expected_seconds = expected.min(needs.longest_seconds);
-        known = told.map_or(0, |told| told.runs as u64);
-        words.push(told.map_or_else(
-            || format!("{expected} s and at most {longest} s are taken"),
-            |told| format!("{expected:.1} s, {} within {longest:.1} s", share(&told)),
-        ));
+        words.push(match told.seconds {
+            None => format!("{expected} s and at most {longest} s are taken"),
+            Some(told) => format!("{expected:.1} s, {} within {longest:.1} s", share(&told)),
+        });
+        known = told.seconds.map_or(0, |told| told.runs as u64);
     }
     let wanted = request.resources.unwrap_or_default();
     if wanted.memory_mib.is_none() {
-        if let Some(told) = estimate::memory_mib(&samples, feature.as_ref()) {
-            let memory = (told.bound * MEMORY_MARGIN).clamp(LEAST_MEMORY_MIB, f64::from(u32::MAX));
-            needs.resources.memory_mib = memory.ceil() as u32;
-            known = known.max(told.runs as u64);
-            words.push(format!("{} within {:.0} MiB", share(&told), told.bound));
-        } else {
-            words.push(format!("{} MiB are taken", needs.resources.memory_mib));
-        }
+        needs.resources.memory_mib = told.memory_mib();
+        words.push(match told.memory {
+            None => format!("{} MiB are taken", told.memory_mib()),
+            Some(told) => format!("{} within {:.0} MiB", share(&told), told.bound),
+        });
+        known = told
+            .memory
+            .map_or(known, |told| known.max(told.runs as u64));
     }
     if let Some(least) = lessons.memory_mib {
         needs.resources.memory_mib = needs.resources.memory_mib.max(least);
@@ -184,7 +170,7 @@ pub fn plan(request: &Request, runs: &Runs, lessons: &Lessons, elapsed: f64) -> 
 }
 
 /// `95 %`, or what few runs cover of which twice the largest is taken.
-fn share(told: &estimate::Estimate) -> String {
+fn share(told: &Estimate) -> String {
     let percent = told.coverage * 100.0;
     match told.coverage < COVERAGE {
         true => format!("{percent:.0} % (too few for 95 %)"),

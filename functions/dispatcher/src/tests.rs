@@ -309,7 +309,7 @@ async fn end(deps: &TestDeps, request: &Request, placement: Placement, ending: O
         let ended = Ended {
             ending: ending.to_owned(),
             placement,
-            given: Some(plan::USUAL),
+            given: Some(USUAL),
             feature: None,
             started_at_ms: None,
             finished_at_ms: 2_000,
@@ -429,7 +429,7 @@ async fn the_next_attempt_learns_from_the_ones_before() {
             vec![short],
             vec![(Fargate, Some("Job.OutOfMemory"))],
             Fargate,
-            "2048 MiB were too little, so 4096 MiB",
+            "2048 MiB were too little, so 3072 MiB",
         ),
     ];
     for (change, attempts, expected, said) in cases {

@@ -7,7 +7,8 @@ use maud::{Markup, html};
 use crate::answer::{Leaders, interval, verdict};
 use crate::chart::{Across, Bar, Mark, Scatter, bars};
 use crate::figures;
-use crate::report::{Branch, Rank, Report, Section, Status, label};
+use crate::report::{Branch, Rank, Report, Section, Status, Step, label};
+use jobs::attempt::Predicted;
 
 /// Most branches of a timeline; more of them would be hair lines.
 const MOST_ROWS: usize = 120;
@@ -62,6 +63,11 @@ pub(crate) fn all(report: &Report, leaders: &Leaders) -> Vec<Chart> {
             against(rank, "cost".to_owned(), priced, report.target(), dollars),
         );
     }
+    add(
+        &mut charts,
+        "actual against predicted time of work".to_owned(),
+        calibration(report),
+    );
     add(
         &mut charts,
         "when each branch worked".to_owned(),
@@ -273,6 +279,49 @@ fn intervals(section: &Section, rank: &Rank, leaders: &Leaders) -> Option<Markup
         return None;
     }
     bars(&name, &rows, true, figures::number)
+}
+
+/// How long each attempt worked that did its work, against what was predicted from the ledger; on the line is what came
+/// as predicted.
+fn calibration(report: &Report) -> Option<Markup> {
+    let told = report.predictions().filter(|one| one.2.runs > 0);
+    let mark = |(branch, step, predicted): (&Branch, &Step, Predicted)| {
+        let (x, y) = (predicted.expected_seconds, step.seconds?);
+        let title = format!(
+            "{} · {} predicted, at most {}, {} worked · {}",
+            label(&branch.item),
+            seconds(x),
+            seconds(predicted.longest_seconds),
+            seconds(y),
+            step.placement,
+        );
+        Some(Mark {
+            x,
+            y,
+            placement: Some(step.placement),
+            title,
+            leads: false,
+        })
+    };
+    let marks: Vec<Mark> = told.filter_map(mark).collect();
+    let most = marks.iter().map(|mark| mark.x).fold(0.0, f64::max);
+    if marks.len() < 2 {
+        return None;
+    }
+    let across = Across::Scale {
+        name: "predicted".to_owned(),
+        show: seconds,
+    };
+    Scatter {
+        name: "worked".to_owned(),
+        across,
+        marks,
+        crosses: Vec::new(),
+        target: None,
+        line: vec![(0.0, 0.0), (most, most)],
+        show: seconds,
+    }
+    .render()
 }
 
 /// When each job worked, from the first start on.

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
-use jobs::artifacts::{self, ArtifactError, GetObject, S3Uri};
+use jobs::artifacts::{self, ArtifactError, GetObject, ListObjects, S3Uri, job_uri};
+use jobs::attempt;
 use jobs::cause::words;
 use jobs::job::{JobOutcome, JobResult};
 use jobs::task::Named as _;
@@ -24,16 +25,33 @@ const PAUSE: Duration = Duration::from_secs(1);
 /// Makes a branch of each pending one, in their order. An outcome that is not committed by `deadline` is missing, and
 /// an object that is no outcome a failure.
 pub(crate) async fn collect(
-    store: &impl GetObject,
+    store: &(impl GetObject + ListObjects),
+    bucket: &str,
     prices: &Prices,
     pending: Vec<Pending>,
     deadline: Instant,
 ) -> Result<Vec<Branch>, ArtifactError> {
     stream::iter(pending.into_iter().enumerate())
-        .map(|(index, pending)| branch(store, prices, index, pending, deadline))
+        .map(async |(index, pending)| {
+            let branch = branch(store, prices, index, pending, deadline).await?;
+            with_path(store, bucket, branch).await
+        })
         .buffered(CONCURRENCY)
         .try_collect()
         .await
+}
+
+/// The branch with the attempts at its job.
+async fn with_path(
+    store: &(impl GetObject + ListObjects),
+    bucket: &str,
+    mut branch: Branch,
+) -> Result<Branch, ArtifactError> {
+    if let Some(id) = &branch.job_id {
+        let attempts = attempt::attempts(store, &job_uri(bucket, id)).await?;
+        branch.attempts = attempts.into_iter().map(Into::into).collect();
+    }
+    Ok(branch)
 }
 
 async fn branch(
@@ -67,9 +85,18 @@ async fn branch(
         outcome: None,
         error: None,
         message: None,
+        attempts: Vec::new(),
     };
     match found {
-        Found::Failed(CaughtError { error, cause }) => Ok(failed(blank, error, &cause)),
+        Found::Failed(CaughtError { error, cause }) => {
+            // A failure of a job names it.
+            let told: Value = serde_json::from_str(&cause).unwrap_or_default();
+            let job_id = blank
+                .job_id
+                .clone()
+                .or(told["jobId"].as_str().map(str::to_owned));
+            Ok(failed(Branch { job_id, ..blank }, error, &cause))
+        }
         Found::Done(output) => Ok(Branch {
             status: Status::Succeeded,
             metrics: metrics(&output["metrics"]),

@@ -232,7 +232,7 @@ where
 }
 
 /// The section of `request`, with what came of every branch.
-async fn gather<Store: GetObject>(
+async fn gather<Store: GetObject + ListObjects>(
     deps: &Deps<Store>,
     request: &SectionRequest,
     limit: Instant,
@@ -253,7 +253,8 @@ async fn gather<Store: GetObject>(
         answer: request.answer.clone(),
         course: request.course.clone(),
         rank: request.rank.clone(),
-        branches: collect::collect(&deps.store, &deps.prices, pending, deadline).await?,
+        branches: collect::collect(&deps.store, &deps.bucket, &deps.prices, pending, deadline)
+            .await?,
     })
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jobs::attempt::Predicted;
 use load::report::STYLE;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use placement::Placement;
@@ -49,6 +50,8 @@ pub(crate) fn render(report: &Report) -> Markup {
                     }
                 }
                 (placements(report))
+                (predictions(report))
+                (paths(report))
                 @for section in &report.sections { (self::section(section, &leaders)) }
                 @if let Some(run) = &report.run { (run.render(badge)) }
                 footer { "All figures are in " code { "report.json" } " beside this page. Durations are those of the work; start-up comes before, and is in the cost." }
@@ -61,6 +64,60 @@ pub(crate) fn render(report: &Report) -> Markup {
 fn colours() -> String {
     let rule = |one: Placement| format!(".{} {{ --placement: {}; }}\n", one.class(), one.colour());
     Placement::ALL.map(rule).concat()
+}
+
+/// What the jobs that had a prediction were to cost, and did.
+fn predictions(report: &Report) -> Markup {
+    let costs = report
+        .predictions()
+        .filter_map(|(_, step, predicted)| Some((predicted, step.measured.usd?, step.seconds?)));
+    let costs: Vec<_> = costs.collect();
+    let learnt = costs.iter().filter(|one| one.0.runs > 0);
+    let within = learnt
+        .clone()
+        .filter(|one| one.2 <= one.0.longest_seconds)
+        .count();
+    let sum =
+        |usd: &dyn Fn(&(Predicted, f64, f64)) -> f64| figures::usd(costs.iter().map(usd).sum());
+    html! {
+        @if !costs.is_empty() {
+            p {
+                "Predicted cost of " (costs.len()) " attempts: " (sum(&|one| one.0.usd))
+                ", actual: " (sum(&|one| one.1)) ". "
+                @if learnt.clone().count() > 0 {
+                    (within) " of " (learnt.count()) " that were predicted from the ledger stayed within their bound."
+                }
+            }
+        }
+    }
+}
+
+/// The path of each job that took more than one attempt.
+fn paths(report: &Report) -> Markup {
+    let long = report.branches().filter(|branch| branch.attempts.len() > 1);
+    let long: Vec<_> = long.take(ROWS).collect();
+    html! {
+        @if !long.is_empty() {
+            h2 { "Paths" }
+            div.scroll {
+                table {
+                    thead { tr { th { "job" } th.number { "attempt" } th { "placement" } th { "ended" } th.number { "worked" } th.number { "predicted" } th.number { "cost" } th { "why there" } } }
+                    tbody {
+                        @for branch in long { @for (number, step) in (1..).zip(&branch.attempts) { tr {
+                            td { @if number == 1 { (label(&branch.item)) } }
+                            td.number { (number) }
+                            td { (badge(step.placement)) }
+                            td { (step.ending.as_deref().unwrap_or("no word")) }
+                            td.number { (step.seconds.map_or_else(|| "–".to_owned(), |s| figures::duration(s * 1e6))) }
+                            td.number { (step.predicted.map_or_else(|| "–".to_owned(), |told| figures::usd(told.usd))) }
+                            td.number { (step.measured.usd.map_or_else(|| "–".to_owned(), figures::usd)) }
+                            td { (step.reason) }
+                        } } }
+                    }
+                }
+            }
+        }
+    }
 }
 
 /// The mark of a placement as charts have it.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use jobs::artifacts::S3Uri;
+use jobs::attempt::{Ended, Past, Predicted, SUCCEEDED};
+use jobs::measure::Measured;
 use placement::Placement;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -101,6 +103,48 @@ pub struct Branch {
     /// The error in a sentence.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub message: Option<String>,
+    /// Its attempts, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub attempts: Vec<Step>,
+}
+
+/// One attempt on the path of a job.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Step {
+    /// Where it was to run.
+    pub placement: Placement,
+    /// Why there.
+    pub reason: String,
+    /// `SUCCEEDED` or the name of the error; none when nobody told.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub ending: Option<String>,
+    /// What it was expected to take.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub predicted: Option<Predicted>,
+    /// How long it worked, seconds.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub seconds: Option<f64>,
+    /// What it took besides.
+    #[serde(default)]
+    pub measured: Measured,
+}
+
+impl From<Past> for Step {
+    fn from((attempt, ended): Past) -> Self {
+        let worked = ended.as_ref().and_then(Ended::duration_ms);
+        Self {
+            placement: attempt.placement,
+            reason: attempt.reason,
+            predicted: attempt.predicted,
+            seconds: worked.map(|ms| ms as f64 / 1e3),
+            measured: ended
+                .as_ref()
+                .map(|ended| ended.measured)
+                .unwrap_or_default(),
+            ending: ended.map(|ended| ended.ending),
+        }
+    }
 }
 
 /// How a branch ended.
@@ -225,6 +269,16 @@ impl Report {
     pub fn usd(&self) -> Option<f64> {
         let known = self.branches().filter_map(|branch| branch.usd);
         known.reduce(|sum, usd| sum + usd)
+    }
+
+    /// What was predicted, from runs of the ledger or by the caller, and what came of it: of every attempt that did its
+    /// work.
+    pub fn predictions(&self) -> impl Iterator<Item = (&Branch, &Step, Predicted)> {
+        let done = |step: &&Step| step.ending.as_deref() == Some(SUCCEEDED);
+        self.branches().flat_map(move |branch| {
+            let steps = branch.attempts.iter().filter(done);
+            steps.filter_map(move |step| Some((branch, step, step.predicted?)))
+        })
     }
 
     /// All branches of all sections.

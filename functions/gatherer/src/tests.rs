@@ -1,7 +1,9 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use jobs::artifacts::{MemoryStore, Tagged, outcome_uri, put_json};
+use jobs::attempt::{Attempt, Ended, Predicted, attempt_uri, note_end};
 use jobs::job::{JobOutcome, JobResult};
+use jobs::measure::Measured;
 use placement::{Placement, Resources};
 use serde_json::json;
 use time::macros::datetime;
@@ -153,6 +155,75 @@ async fn no_deadline_outlasts_the_function() {
     request.deadline_seconds = 1e19;
     let response = handle(&deps, request, NOW).await.unwrap();
     assert_eq!(response.missing, 1);
+}
+
+/// The attempt `id` at the job `job` as it was decided, with a prediction from 30 runs, and how it ended.
+async fn attempt(deps: &Deps<MemoryStore>, job: &str, id: &str, at: u64, ending: &str) {
+    let attempt = Attempt {
+        id: id.into(),
+        worker: "trainer".into(),
+        class: "Train".into(),
+        feature: None,
+        dispatched_at_ms: at,
+        placement: Placement::FargateSpot,
+        resources: None,
+        predicted: Some(Predicted {
+            expected_seconds: at as f64,
+            longest_seconds: 4.0,
+            usd: 0.002,
+            runs: 30,
+        }),
+        reason: format!("reason {id}"),
+    };
+    let uri = jobs::artifacts::job_uri("b", job);
+    put_json(&deps.store, &attempt_uri(&uri, id), &attempt, When::Always)
+        .await
+        .unwrap();
+    let ended = Ended {
+        ending: ending.into(),
+        placement: Placement::FargateSpot,
+        given: None,
+        feature: None,
+        started_at_ms: Some(at),
+        finished_at_ms: at + 3_000,
+        measured: Measured {
+            usd: Some(0.003),
+            ..Measured::default()
+        },
+    };
+    note_end(&deps.store, &uri, &attempt, &ended).await;
+}
+
+#[tokio::test]
+async fn the_path_of_a_job_and_what_was_predicted_are_told() {
+    let deps = deps();
+    for (job, at) in [("a", 1), ("b", 3), ("d", 5)] {
+        commit(&deps, job, Placement::FargateSpot, trained(0.9)).await;
+        attempt(&deps, job, "z", at, "Job.SpotReclaimed").await;
+        attempt(&deps, job, "y", at + 1, "SUCCEEDED").await;
+    }
+    attempt(&deps, "c", "x", 1, "Job.Crashed").await;
+    let caught = json!({"Error": "Job.Crashed", "Cause": r#"{"message":"died","jobId":"c"}"#});
+    let results = json!([{"jobId": "a"}, {"jobId": "b"}, {"error": caught}, {"jobId": "d"}]);
+    handle(&deps, request("1", results), NOW).await.unwrap();
+    let report: Report = serde_json::from_str(&text(&deps, "report.json").await).unwrap();
+    let path = |index: usize| {
+        let steps = report.sections[0].branches[index].attempts.iter();
+        steps
+            .map(|step| step.ending.clone().unwrap())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(path(0), ["Job.SpotReclaimed", "SUCCEEDED"]);
+    assert_eq!(path(2), ["Job.Crashed"]);
+    let page = text(&deps, "report.html").await;
+    for told in [
+        "Paths",
+        "reason z",
+        "actual against predicted time of work",
+        "Predicted cost of 3 attempts: $0.00600, actual: $0.00900. 3 of 3 that were predicted",
+    ] {
+        assert!(page.contains(told), "{told}");
+    }
 }
 
 #[tokio::test]

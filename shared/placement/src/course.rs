@@ -129,7 +129,7 @@ impl Lessons {
             Some(most) if had >= most => return Err(AtLimit { had, most }),
             // What an estimate made smaller than usual is at least that.
             _ => had
-                .saturating_mul(2)
+                .saturating_add(had / 2)
                 .max(usual)
                 .min(most.unwrap_or(u32::MAX)),
         };
@@ -223,14 +223,14 @@ mod tests {
     }
 
     #[test]
-    fn memory_doubles_up_to_the_limit() {
+    fn memory_grows_by_half_up_to_the_limit() {
         let short = past(Placement::Fargate, Ending::OutOfMemory);
-        assert_eq!(learn(&[short]).memory_mib, Some(4_096));
+        assert_eq!(learn(&[short]).memory_mib, Some(3_072));
         let learn = |given, most| {
             let short = Past { given, ..short };
             Lessons::learn(&[short], Some(most), 1_024)
         };
-        assert_eq!(learn(None, 9_000).unwrap().memory_mib, Some(2_048));
+        assert_eq!(learn(None, 9_000).unwrap().memory_mib, Some(1_536));
         assert_eq!(learn(short.given, 3_000).unwrap().memory_mib, Some(3_000));
         let limit = AtLimit {
             had: 2_048,

@@ -9,6 +9,24 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Resources;
+
+/// What a job is taken to need of which nothing is known: the size of the workers' definitions.
+pub const USUAL: Resources = Resources {
+    vcpu: 1.0,
+    memory_mib: 2_048,
+};
+
+/// How long a job is taken to run of which nothing is known, seconds, and at most: too long for a function, so that it
+/// is not cut off, and the hour after which state machines give a job up.
+pub const UNKNOWN_SECONDS: (f64, f64) = (600.0, 3_600.0);
+
+/// Least memory that a job gets by an estimate, MiB: less saves nothing on any placement with a whole vCPU.
+const LEAST_MEMORY_MIB: f64 = 512.0;
+
+/// What a job gets on top of the bound of its memory: the page cache and the runtime need some too.
+const MEMORY_MARGIN: f64 = 1.1;
+
 /// The share of runs that stay below a bound.
 pub const COVERAGE: f64 = 0.95;
 
@@ -53,14 +71,51 @@ pub struct Estimate {
     pub runs: usize,
 }
 
+/// What the ledger tells of the next run; where it tells nothing, what is taken instead.
+#[derive(Debug, Clone, Copy, PartialEq, Default)]
+pub struct Expected {
+    /// How long it works, seconds.
+    pub seconds: Option<Estimate>,
+    /// The most memory that it uses, MiB.
+    pub memory: Option<Estimate>,
+}
+
+impl Expected {
+    /// The next run whose input has the size `feature`.
+    pub fn of(samples: &[Sample], feature: Option<&Feature>) -> Self {
+        Self {
+            seconds: seconds(samples, feature),
+            memory: memory_mib(samples, feature),
+        }
+    }
+
+    /// How long it probably works.
+    pub fn expected_seconds(&self) -> f64 {
+        self.seconds.map_or(UNKNOWN_SECONDS.0, |told| told.expected)
+    }
+
+    /// How long it works at most.
+    pub fn longest_seconds(&self) -> f64 {
+        self.seconds.map_or(UNKNOWN_SECONDS.1, |told| told.bound)
+    }
+
+    /// The memory to ask for, MiB.
+    pub fn memory_mib(&self) -> u32 {
+        self.memory.map_or(USUAL.memory_mib, |told| {
+            let memory = (told.bound * MEMORY_MARGIN).max(LEAST_MEMORY_MIB);
+            memory.ceil() as u32
+        })
+    }
+}
+
 /// How long a run takes whose input has the size `feature`; `None` without any run before.
-pub fn seconds(samples: &[Sample], feature: Option<&Feature>) -> Option<Estimate> {
+fn seconds(samples: &[Sample], feature: Option<&Feature>) -> Option<Estimate> {
     let of = |sample: &Sample| Some((size(sample, feature), sample.seconds));
     estimate(&pairs(samples, of), feature.map(|feature| feature.value))
 }
 
 /// How much memory it uses, MiB.
-pub fn memory_mib(samples: &[Sample], feature: Option<&Feature>) -> Option<Estimate> {
+fn memory_mib(samples: &[Sample], feature: Option<&Feature>) -> Option<Estimate> {
     let of = |sample: &Sample| Some((size(sample, feature), f64::from(sample.memory_mib?)));
     estimate(&pairs(samples, of), feature.map(|feature| feature.value))
 }

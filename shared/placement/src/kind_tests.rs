@@ -94,7 +94,10 @@ fn the_schemas_of_the_pipelines_list_every_placement() {
         lists(&schema, &mut found);
         seen += found.len();
         for list in found {
-            assert_eq!(*list, all, "{}", path.display());
+            // Beside the placements may stand that the dispatcher chooses.
+            let mut named = list.clone();
+            named.retain(|name| name != "AUTO");
+            assert_eq!(named, all, "{}", path.display());
         }
     }
     assert!(seen > 0, "no schema lists placements");
