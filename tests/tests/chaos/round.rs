@@ -274,8 +274,14 @@ impl Round<'_> {
                 server.kill();
             }
             (Kind::FillDisk(after), Some(disk)) => {
-                let _filler = disk.fill();
+                let filler = disk.fill();
                 tokio::time::sleep(*after).await;
+                drop(filler);
+                // Without space it may refuse to start; what counts is that the next one does.
+                if server.up().await.is_err() {
+                    *server = self.place.start();
+                    self.restarts.fetch_add(1, Ordering::Relaxed);
+                }
                 return Ok(());
             }
             (Kind::FillDiskThenKill(after), Some(disk)) => {
@@ -285,7 +291,7 @@ impl Round<'_> {
                 *server = self.place.start();
                 self.restarts.fetch_add(1, Ordering::Relaxed);
                 tokio::time::sleep(*after / 2).await;
-                // Without space it may refuse to start; what counts is that the next one does.
+                // This one too may refuse to start.
                 server.kill();
             }
             (Kind::FillDisk(_) | Kind::FillDiskThenKill(_), None) => {
