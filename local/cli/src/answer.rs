@@ -12,7 +12,10 @@ pub fn sentence(output: &Value, report: Option<&Value>) -> Option<String> {
     let told = told
         .filter(|answer| !answer.is_empty())
         .map(|answer| answer.trim_end_matches('.').to_owned());
-    told.or_else(|| wrapper(output)).or_else(|| load(output))
+    let own = || output["answer"].as_str().map(str::to_owned);
+    told.or_else(own)
+        .or_else(|| wrapper(output))
+        .or_else(|| load(output))
 }
 
 /// A wrapper: who served, and why not the service.
@@ -180,6 +183,8 @@ mod tests {
         let served = "served by the alternative: 3 rows from s3://b/k; the service failed with States.Timeout: too slow";
         assert_eq!(sentence(&wrapped, None).as_deref(), Some(served));
         assert_eq!(sentence(&json!({"mine": 1}), None), None);
+        let own = json!({"answer": "v2 is promoted"});
+        assert_eq!(sentence(&own, None).as_deref(), Some("v2 is promoted"));
     }
 
     fn event(id: u64, previous: u64, kind: &str, details: Value) -> Value {
