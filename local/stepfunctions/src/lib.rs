@@ -29,6 +29,7 @@ mod runs;
 mod service;
 mod store;
 mod subscribers;
+mod test_cases;
 mod tokens;
 mod versions;
 
@@ -41,6 +42,7 @@ pub use integrations::{CallSite, Unanswered, call_sites, unanswered};
 pub use names::check_name;
 pub use outside::{Outside, OutsideCall, Purpose};
 pub use retention::{Removed, remove_ended};
-pub use service::Sfn;
+pub use service::{Options, Sfn};
 pub use store::{Durability, StoreError};
 pub use subscribers::ExecutionEvent;
+pub use test_cases::{Invocation, MockedResponse, TestCases};

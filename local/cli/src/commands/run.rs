@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
 };
 
 use clap::Args;
@@ -11,14 +12,17 @@ use jobs::cause::words;
 use placement::pricing::Prices;
 use serde_json::{Value, json};
 use stack::{Stack, StateMachine};
-use stepfunctions::{Cloud, Config};
+use stepfunctions::{Cloud, Config, TestCases};
+use testing::Mocks;
 
 use super::{exec::ClockArgument, price::prices_of, serve};
 use crate::{
     answer,
     binaries::Binaries,
     error::{Error, FAILED, INTERRUPTED},
-    interrupt, needed,
+    interrupt,
+    mock_file::{self, MockedServices},
+    needed,
     progress::Progress,
     project::{Project, read_json},
     sent_on::{SentOn, check_answered},
@@ -50,6 +54,12 @@ pub struct Run {
     /// your credentials. `*` stands for every service.
     #[arg(long = "forward", value_name = "SERVICE=URL")]
     forwards: Vec<String>,
+    /// Mocked responses in the format of AWS's MockConfigFile.json. A state without a mock calls its service.
+    #[arg(long, value_name = "FILE", requires = "case")]
+    mocks: Option<PathBuf>,
+    /// The test case of the mock file, `CASE` or `MACHINE#CASE`.
+    #[arg(long, value_name = "NAME", requires = "mocks")]
+    case: Option<String>,
     /// Let the history survive a power failure, not only the death of this process, as of `hybrid serve`.
     #[arg(long)]
     durable: bool,
@@ -73,7 +83,34 @@ struct Ended {
     unstruck: Vec<String>,
 }
 
+/// The test case that takes the place of the services.
+struct Chosen {
+    name: String,
+    services: Arc<dyn TestCases>,
+    mocks: Mocks,
+    /// The states that call their services all the same.
+    unmocked: Vec<String>,
+}
+
 impl Run {
+    fn case(&self, stack: &Stack, machine: &StateMachine) -> Result<Option<Chosen>, Error> {
+        let (Some(file), Some(case)) = (&self.mocks, &self.case) else {
+            return Ok(None);
+        };
+        let mut services = MockedServices::read(file, stack)?;
+        let (name, mocks) = services.of(machine, case)?;
+        let unmocked = mock_file::unmocked(machine, &mocks);
+        for state in &unmocked {
+            eprintln!("note: {state:?} has no mock in the case {name:?}: its service is called");
+        }
+        Ok(Some(Chosen {
+            name,
+            services: Arc::new(services),
+            mocks,
+            unmocked,
+        }))
+    }
+
     /// Exit code 0 if the execution SUCCEEDED, 130 after Ctrl-C, else 1.
     pub async fn execute(self) -> Result<ExitCode, Error> {
         let project = Project::here()?;
@@ -88,11 +125,16 @@ impl Run {
         let stack = Stack::load(&project.serverless_yml(), &stack::Options::default())?;
         let machine = machine(&stack, &self.pipeline)?;
         let outside = SentOn::parse(&self.forwards, &stack.region)?;
-        check_answered(&stack, &machine, outside.as_deref())?;
+        let case = self.case(&stack, &machine)?;
+        let mocks = case.as_ref().map(|case| &case.mocks);
+        check_answered(&stack, &machine, outside.as_deref(), mocks)?;
         let executable = std::env::current_exe().map_err(Error::file("hybrid"))?;
         let binaries = Binaries::of(&project, &executable);
-        let packages = needed::packages(&stack, &machine, &input);
-        binaries.build(&project, &packages).await?;
+        let calls_services = case.as_ref().is_none_or(|case| !case.unmocked.is_empty());
+        if calls_services {
+            let packages = needed::packages(&stack, &machine, &input);
+            binaries.build(&project, &packages).await?;
+        }
 
         let folder = self
             .out
@@ -108,7 +150,21 @@ impl Run {
             config.faults =
                 Faults::load(faults).map_err(|error| Error::Usage(error.to_string()))?;
         }
-        let ended = run(config, &machine, &name, folder, &input, &project.data()).await?;
+        let mut start = machine.arn.clone();
+        if let Some(case) = case {
+            start = format!("{start}#{}", case.name);
+            config.test_cases = Some(case.services);
+        }
+        let ended = run(
+            config,
+            &machine,
+            &start,
+            &name,
+            folder,
+            &input,
+            &project.data(),
+        )
+        .await?;
         let text = serde_json::to_string_pretty(&ended.events).unwrap_or_default();
         let history = ended.folder.join("history.json");
         std::fs::write(&history, text).map_err(Error::file(&history))?;
@@ -137,6 +193,7 @@ fn machine(stack: &Stack, pipeline: &str) -> Result<StateMachine, Error> {
 async fn run(
     config: Config,
     machine: &StateMachine,
+    start: &str,
     name: &str,
     folder: PathBuf,
     input: &Value,
@@ -145,6 +202,7 @@ async fn run(
     let bucket = config.stack.buckets.first().cloned();
     let prices = prices_of(Some(&config.stack))?;
     let faults = config.faults.clone();
+    let is_mocked = config.test_cases.is_some();
     let cloud = Cloud::start(config).await?;
     if let Some(bucket) = &bucket {
         upload(&cloud, bucket, data).await?;
@@ -152,7 +210,7 @@ async fn run(
     let mut progress = Progress::new(machine.pipeline.as_deref().unwrap_or(name));
     let mut timeline = Timeline::default();
     let mut events = cloud.subscribe();
-    let arn = cloud.start_execution(&machine.arn, name, input).await?;
+    let arn = cloud.start_execution(start, name, input).await?;
     let ended = cloud.wait(&arn);
     let stop = interrupt::requested();
     tokio::pin!(ended, stop);
@@ -171,6 +229,8 @@ async fn run(
     let execution = cloud.describe(&arn).await?;
     let events = cloud.history(&arn).await?;
     let report = match (&execution.output(), &bucket) {
+        // What a mock says of a report need not be there.
+        (Some(output), _) if is_mocked => report(&cloud, output, &folder).await.unwrap_or(None),
         (Some(output), _) => report(&cloud, output, &folder).await?,
         // A run that failed may have gathered a report before.
         (None, Some(bucket)) => gathered(&cloud, bucket, name, &folder).await,

@@ -1,6 +1,11 @@
 //! `hybrid serve`: the local cloud on one endpoint, for any SDK, the AWS CLI or Terraform.
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use clap::Args;
 use cloud::config::{ACCESS_KEY, SECRET_KEY};
@@ -10,7 +15,8 @@ use stepfunctions::{Cloud, Config, Durability, Outside, unanswered};
 
 use super::run::upload;
 use crate::{
-    binaries::Binaries, error::Error, interrupt, needed, project::Project, sent_on::SentOn,
+    binaries::Binaries, error::Error, interrupt, mock_file::MockedServices, needed,
+    project::Project, sent_on::SentOn,
 };
 
 /// Arguments of `hybrid serve`.
@@ -34,6 +40,10 @@ pub struct Serve {
     /// Send calls of a service that the local cloud does not have on, as of `hybrid run`.
     #[arg(long = "forward", value_name = "SERVICE=URL")]
     forwards: Vec<String>,
+    /// Mocked responses in the format of AWS's MockConfigFile.json, by `#CASE` after the ARN of the state machine that
+    /// is started. A state without a mock calls its service.
+    #[arg(long, value_name = "FILE", env = "SFN_MOCK_CONFIG")]
+    mocks: Option<PathBuf>,
     /// Do not build the stack's binaries first.
     #[arg(long)]
     no_build: bool,
@@ -64,11 +74,26 @@ fn warn_unanswered(stack: &Stack, outside: Option<&dyn Outside>) {
     }
 }
 
+/// The test cases of a mock file; those of the stack's state machines have to fit them.
+fn mocked(file: &Path, stack: &Stack) -> Result<Arc<MockedServices>, Error> {
+    let mocks = MockedServices::read(file, stack)?;
+    mocks.check_stack(stack)?;
+    for name in mocks.others(stack) {
+        tracing::info!(
+            "{}: {name} is to be created before its test cases can run",
+            file.display()
+        );
+    }
+    Ok(Arc::new(mocks))
+}
+
 impl Serve {
     /// Serves until Ctrl-C or SIGTERM.
     pub async fn execute(self) -> Result<ExitCode, Error> {
         let project = Project::here()?;
         let stack = Stack::load(&project.serverless_yml(), &stack::Options::default())?;
+        let mocks = self.mocks.as_deref();
+        let mocks = mocks.map(|file| mocked(file, &stack)).transpose()?;
         let executable = std::env::current_exe().map_err(Error::file("hybrid"))?;
         let binaries = Binaries::of(&project, &executable);
         if !self.no_build {
@@ -81,6 +106,7 @@ impl Serve {
         let bucket = stack.buckets.first().cloned();
         let mut config = Config::new(stack, data, binaries.folder());
         config.outside = outside;
+        config.test_cases = mocks.map(|mocks| mocks as _);
         config.port = self.port;
         config.durability = durability(self.durable);
         config.keep = Some(Duration::from_secs(86_400 * u64::from(self.keep_days)));

@@ -15,4 +15,5 @@ mod repeated;
 mod server;
 #[path = "../../../cloud/tests/support/mod.rs"]
 mod support;
+mod test_cases;
 mod versions;
