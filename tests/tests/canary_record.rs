@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use aws_sdk_s3::config::{BehaviorVersion, Credentials, Region};
 use canary_router::canary::Role;
-use canary_router::ledger::{Ledger, Outcome, Tally};
+use canary_router::ledger::{Outcome, Tally, ledger, read};
 use jobs::artifacts::S3Store;
 use stack::Stack;
 use stepfunctions::{Cloud, Config};
@@ -61,7 +61,7 @@ async fn two_hundred_recorders_on_s3_lose_nothing() {
             tokio::spawn(async move {
                 let mut folded = 0;
                 while !done.load(Ordering::SeqCst) {
-                    folded += Ledger::new(&*store, "bucket", "c")
+                    folded += ledger(&*store, "bucket", "c")
                         .compact(Duration::ZERO)
                         .await
                         .unwrap();
@@ -75,9 +75,9 @@ async fn two_hundred_recorders_on_s3_lose_nothing() {
             let store = Arc::clone(&store);
             tokio::spawn(async move {
                 for index in recorder * 10..recorder * 10 + 10 {
-                    let ledger = Ledger::new(&*store, "bucket", "c");
+                    let ledger = ledger(&*store, "bucket", "c");
                     ledger
-                        .record(&index.to_string(), outcome(index))
+                        .record(&index.to_string(), &outcome(index))
                         .await
                         .unwrap();
                 }
@@ -94,7 +94,7 @@ async fn two_hundred_recorders_on_s3_lose_nothing() {
     }
     let mut expected = Tally::default();
     (0..2_000).for_each(|index| expected.add(outcome(index)));
-    let tally = Ledger::new(&*store, "bucket", "c").tally().await.unwrap();
+    let tally = read(&ledger(&*store, "bucket", "c")).await.unwrap().tally;
     assert_eq!(tally, expected);
     assert!(folded > 0, "the compactors took part");
     cloud.shutdown().await;

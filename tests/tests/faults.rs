@@ -122,8 +122,7 @@ fn pipelines() -> Vec<Pipeline> {
             functions: &["dispatcher", "gatherer"],
             worker: Some("trainer"),
             starts: &["ecs:RunTask", "batch:SubmitJob"],
-            // Nobody but the queue itself gives its job up, after minutes that no virtual clock skips.
-            queue: None,
+            queue: Some("JobQueue"),
             ..none
         },
         Pipeline {
@@ -343,24 +342,28 @@ fn the_outcome_is_the_undisturbed_one_or_the_declared_error() {
     let mut wrong = Vec::new();
     for (pipeline, fault, outcome) in &rows {
         let calm = &undisturbed[pipeline];
+        let (calm_essence, essence) = match moves(pipeline, fault) {
+            true => (placeless(&calm.essence), placeless(&outcome.essence)),
+            false => (calm.essence.clone(), outcome.essence.clone()),
+        };
+        let same = essence == calm_essence;
         let errors: Vec<&str> = outcome
             .errors
             .difference(&calm.errors)
             .map(String::as_str)
             .collect();
-        let verdict = if outcome.essence == calm.essence {
+        let verdict = if same {
             "same".to_owned()
         } else {
             format!("declared error {}", errors.join(", "))
         };
         println!("{pipeline:14} {fault:22} {verdict}");
         let allowed = declared(pipeline, fault);
-        let expected = outcome.essence == calm.essence
-            || !errors.is_empty() && errors.iter().all(|error| allowed.contains(error));
+        let expected =
+            same || !errors.is_empty() && errors.iter().all(|error| allowed.contains(error));
         if !expected {
             wrong.push(format!(
-                "{pipeline} under {fault}: {verdict}\nundisturbed {}\ndisturbed   {}",
-                calm.essence, outcome.essence
+                "{pipeline} under {fault}: {verdict}\nundisturbed {calm_essence}\ndisturbed   {essence}"
             ));
         }
         // What lies behind a declared error need not be reached: a poller that crashes may take its task along.
@@ -372,6 +375,24 @@ fn the_outcome_is_the_undisturbed_one_or_the_declared_error() {
         }
     }
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Whether a fault makes a job go on elsewhere: what a function could not end in its time, a container does.
+fn moves(pipeline: &str, fault: &str) -> bool {
+    (pipeline, fault) == ("ml-training", "function time-out")
+}
+
+/// Without the placements.
+fn placeless(essence: &Value) -> Value {
+    match essence {
+        Value::Object(fields) => fields
+            .iter()
+            .filter(|(name, _)| *name != "placement")
+            .map(|(name, value)| (name.clone(), placeless(value)))
+            .collect(),
+        Value::Array(items) => items.iter().map(placeless).collect(),
+        other => other.clone(),
+    }
 }
 
 /// The errors by which a pipeline may end, or that its report may tell of, instead of the undisturbed outcome. Who

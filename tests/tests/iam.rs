@@ -83,6 +83,16 @@ const WORDS: &[(&str, &[&str])] = &[
         "put_once(",
         &["s3:GetObject", "s3:ListBucket", "s3:PutObject"],
     ),
+    ("note_end(", &["s3:PutObject"]),
+    (
+        ".compact(",
+        &[
+            "s3:GetObject",
+            "s3:ListBucket",
+            "s3:PutObject",
+            "s3:DeleteObject",
+        ],
+    ),
     ("PollActivity", &["states:GetActivityTask"]),
     ("Signal::Success", &["states:SendTaskSuccess"]),
     ("Signal::Failure", &["states:SendTaskFailure"]),

@@ -76,7 +76,7 @@ async fn a_verdict_is_final_and_a_promoted_candidate_serves_everything() {
         },
     );
     assert_eq!(promoted.verdict, Verdict::Promote);
-    let uri = Ledger::new(&deps.store, "b", "c").uri("verdict.json");
+    let uri = ledger::ledger(&deps.store, "b", "c").uri("verdict.json");
     put_once(&deps.store, &uri, promoted).await.unwrap();
     serve(&deps, |_| false).await;
     let verdict = ask(&deps, json!({"action": "VERDICT", "canary": canary()}))

@@ -18,13 +18,12 @@ pub mod ledger;
 pub mod ratio;
 pub mod routing;
 pub mod statistics;
-pub mod store;
 pub mod verdict;
 
 use canary::{Canary, Role};
-use ledger::{Count, Ledger, Outcome, Reading, SETTLE, Tally};
+use jobs::ledger::{Ledger, Reading, SETTLE, Store};
+use ledger::{Count, Outcome, Tally};
 use ratio::SampleRatio;
-use store::Store;
 use verdict::{Judgement, Verdict, judge};
 
 /// What the handler works with.
@@ -185,7 +184,9 @@ pub async fn handle<S: Store>(deps: &Deps<S>, request: Request) -> Result<Respon
                 slow,
                 latency_ms: latency_ms.round() as u64,
             };
-            ledger(deps, &canary).record(&request_id, outcome).await?;
+            ledger_of(deps, &canary)
+                .record(&request_id, &outcome)
+                .await?;
             Ok(Response::Recorded { request_id })
         }
         Request::Verdict { canary } => {
@@ -197,8 +198,8 @@ pub async fn handle<S: Store>(deps: &Deps<S>, request: Request) -> Result<Respon
     }
 }
 
-fn ledger<'a, S: Store>(deps: &'a Deps<S>, canary: &'a Canary) -> Ledger<'a, S> {
-    Ledger::new(&deps.store, &deps.bucket, &canary.name)
+fn ledger_of<'a, S: Store>(deps: &'a Deps<S>, canary: &Canary) -> Ledger<'a, S, Outcome> {
+    ledger::ledger(&deps.store, &deps.bucket, &canary.name)
 }
 
 async fn route<S: Store>(
@@ -207,7 +208,7 @@ async fn route<S: Store>(
     request_id: &str,
     key: Option<&str>,
 ) -> Result<Response, Error> {
-    let ledger = ledger(deps, canary);
+    let ledger = ledger_of(deps, canary);
     let fallen: Option<Judgement> = find_json(&deps.store, &ledger.uri("verdict.json")).await?;
     let (role, reason) = match fallen.map(|judgement| judgement.verdict) {
         Some(Verdict::RollBack) => (Role::Stable, "the candidate was rolled back"),
@@ -215,7 +216,7 @@ async fn route<S: Store>(
         Some(Verdict::Hold) | None => {
             let needed = routing::needs_tally(canary.strategy);
             let tally = if needed {
-                ledger.tally().await?
+                ledger::read(&ledger).await?.tally
             } else {
                 Tally::default()
             };
@@ -231,8 +232,8 @@ async fn route<S: Store>(
 }
 
 async fn give_verdict<S: Store>(deps: &Deps<S>, canary: &Canary) -> Result<Judged, Error> {
-    let ledger = ledger(deps, canary);
-    let Reading { tally, settled } = ledger.read().await?;
+    let ledger = ledger_of(deps, canary);
+    let Reading { tally, settled, .. } = ledger::read(&ledger).await?;
     if settled >= COMPACT_AT {
         ledger.compact(SETTLE).await?;
     }

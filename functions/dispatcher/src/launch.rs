@@ -19,6 +19,8 @@ pub struct Launch<'a> {
     pub token: &'a TaskToken,
     /// Where to run.
     pub placement: Placement,
+    /// The size to ask for; without it the worker's definition has one.
+    pub resources: Option<Resources>,
 }
 
 impl Launch<'_> {
@@ -35,7 +37,7 @@ impl Launch<'_> {
     /// # Errors
     /// [`StartError::Refused`] when the placement has no such size.
     pub fn size(&self) -> Result<Option<Resources>, StartError> {
-        let Some(wanted) = self.job.resources else {
+        let Some(wanted) = self.resources else {
             return Ok(None);
         };
         let size = self.placement.capacity().size(&wanted);

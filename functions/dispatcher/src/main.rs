@@ -1,10 +1,11 @@
 //! Wires the `dispatcher` function.
 
-use dispatcher::{AwsStarter, Deps, handle};
+use dispatcher::{AwsStarter, Deps, Recall, handle};
 use jobs::artifacts::S3Store;
 use jobs::aws;
 use jobs::env::{self, Unusable};
 use jobs::lambda;
+use jobs::measure::now_ms;
 use jobs::task::SfnCallback;
 use jobs::telemetry;
 use placement::pricing::Prices;
@@ -16,6 +17,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
     let deps = Deps {
         bucket: env::required("BUCKET")?,
         prices: prices()?,
+        recall: Recall::default(),
         store: S3Store(aws::s3(&config)),
         callback: SfnCallback(aws::sfn(&config)),
         starter: AwsStarter::from_env(
@@ -24,7 +26,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             aws_sdk_batch::Client::new(&config),
         )?,
     };
-    lambda::serve(async |request| handle(&deps, request).await).await
+    lambda::serve(async |request| handle(&deps, request, now_ms()).await).await
 }
 
 fn prices() -> Result<Prices, Unusable> {

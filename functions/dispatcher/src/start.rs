@@ -284,20 +284,14 @@ mod tests {
         resources: Option<Resources>,
         tell: impl FnOnce(&Launch<'_>) -> T,
     ) -> T {
-        let job = Job {
-            resources,
-            ..Job::new(
-                Origin::new("e", "s"),
-                "trainer",
-                placement,
-                serde_json::json!({}),
-            )
-        };
+        let origin = Origin::new("e", "s");
+        let job = Job::new(origin, "trainer", placement, serde_json::json!({}));
         tell(&Launch {
             job: &job,
             uri: &job_uri("b", &job.id),
             token: &TaskToken::new("t"),
             placement,
+            resources,
         })
     }
 

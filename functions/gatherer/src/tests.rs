@@ -27,6 +27,7 @@ async fn commit(deps: &Deps<MemoryStore>, id: &str, placement: Placement, result
         given: Some(Resources::of_function(1_024)),
         started_at_ms: 1_000,
         finished_at_ms: 3_340,
+        measured: None,
         result,
     };
     put_json(&deps.store, &outcome_uri("b", id), &outcome, When::Always)

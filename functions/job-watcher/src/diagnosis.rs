@@ -4,13 +4,13 @@
 
 use jobs::task::{
     JOB_CAPACITY, JOB_CRASHED, JOB_IMAGE_PULL, JOB_INTERRUPTED, JOB_NOT_STARTED, JOB_OUT_OF_MEMORY,
-    JOB_SPOT_RECLAIMED,
+    JOB_SPOT_RECLAIMED, JOB_TIMED_OUT,
 };
 
 use crate::ended::Ended;
 
 /// Words, and the name of what they tell of. The first that is found counts.
-const WORDS: [(&str, &str); 14] = [
+const WORDS: [(&str, &str); 15] = [
     ("OutOfMemory", JOB_OUT_OF_MEMORY),
     ("CannotPull", JOB_IMAGE_PULL),
     ("pull image", JOB_IMAGE_PULL),
@@ -27,6 +27,8 @@ const WORDS: [(&str, &str); 14] = [
     ("EventAgeExceeded", JOB_CAPACITY),
     ("Task stopped by user", JOB_INTERRUPTED),
     ("Terminated by user", JOB_INTERRUPTED),
+    // https://docs.aws.amazon.com/lambda/latest/dg/troubleshooting-invocation.html
+    ("Task timed out after", JOB_TIMED_OUT),
 ];
 
 /// The `Job.*` name for the end of a job that left no outcome.

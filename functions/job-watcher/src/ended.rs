@@ -4,9 +4,12 @@ use aws_lambda_events::event::eventbridge::EventBridgeEvent;
 use input::{self, InvalidInput};
 use jobs::artifacts::S3Uri;
 use jobs::task::TaskToken;
+use placement::Resources;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// What is known of a job that ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +26,25 @@ pub struct Ended {
     pub reasons: Vec<String>,
     /// Where the log is.
     pub log: Option<String>,
+    /// What the container had, where the service tells.
+    pub given: Option<Resources>,
+    /// When each step towards its end was, where the service tells.
+    pub times: Times,
+}
+
+/// In ms since the Unix epoch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Times {
+    /// It was asked for.
+    pub created: Option<u64>,
+    /// The image began to be pulled.
+    pub pull_started: Option<u64>,
+    /// The image was there.
+    pub pull_stopped: Option<u64>,
+    /// It ran.
+    pub started: Option<u64>,
+    /// It had ended.
+    pub stopped: Option<u64>,
 }
 
 /// `detail` of an ECS Task State Change
@@ -37,6 +59,13 @@ struct EcsTask {
     containers: Vec<Container>,
     #[serde(default)]
     overrides: Overrides,
+    cpu: Option<String>,
+    memory: Option<String>,
+    created_at: Option<String>,
+    pull_started_at: Option<String>,
+    pull_stopped_at: Option<String>,
+    started_at: Option<String>,
+    stopped_at: Option<String>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -47,6 +76,16 @@ struct Container {
     #[serde(default)]
     environment: Vec<Variable>,
     log_stream_name: Option<String>,
+    #[serde(default)]
+    resource_requirements: Vec<Requirement>,
+}
+
+/// What a Batch job has of one thing.
+#[derive(Debug, Deserialize)]
+struct Requirement {
+    #[serde(rename = "type")]
+    kind: String,
+    value: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -79,6 +118,9 @@ struct BatchJob {
     status_reason: Option<String>,
     #[serde(default)]
     container: Container,
+    created_at: Option<u64>,
+    started_at: Option<u64>,
+    stopped_at: Option<u64>,
 }
 
 /// What Lambda sends to the failure destination of an asynchronous invocation
@@ -90,6 +132,7 @@ struct FailedInvocation {
     request_payload: Value,
     #[serde(default)]
     response_payload: Value,
+    timestamp: Option<String>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -144,6 +187,14 @@ impl Ended {
                 .find_map(|container| container.exit_code),
             reasons: reasons.chain(task.stopped_reason).collect(),
             log: None,
+            given: size(task.cpu.as_deref(), task.memory.as_deref(), CPU_UNITS),
+            times: Times {
+                created: instant(task.created_at),
+                pull_started: instant(task.pull_started_at),
+                pull_stopped: instant(task.pull_stopped_at),
+                started: instant(task.started_at),
+                stopped: instant(task.stopped_at),
+            },
         })
     }
 
@@ -164,7 +215,20 @@ impl Ended {
 
     fn of_container(job: BatchJob) -> Option<Self> {
         let (job_uri, token) = assignment(&job.container.environment)?;
+        let of = |kind: &str| {
+            let mut requirements = job.container.resource_requirements.iter();
+            let found = requirements.find(|one| one.kind == kind)?;
+            Some(found.value.as_str())
+        };
+        let given = size(of("VCPU"), of("MEMORY"), 1.0);
         Some(Self {
+            given,
+            times: Times {
+                created: job.created_at,
+                started: job.started_at,
+                stopped: job.stopped_at,
+                ..Times::default()
+            },
             job_uri,
             token,
             stop_code: None,
@@ -194,6 +258,11 @@ impl Ended {
                 .chain([failed.request_context.condition])
                 .collect(),
             log: Some(failed.request_context.function_arn),
+            given: None,
+            times: Times {
+                stopped: instant(failed.timestamp),
+                ..Times::default()
+            },
         })
     }
 
@@ -216,6 +285,23 @@ impl Ended {
             parts.join("; ")
         }
     }
+}
+
+/// CPU units of a vCPU, as ECS counts.
+const CPU_UNITS: f64 = 1_024.0;
+
+fn size(cpu: Option<&str>, memory: Option<&str>, units: f64) -> Option<Resources> {
+    let cpu: f64 = cpu?.parse().ok()?;
+    Some(Resources {
+        vcpu: cpu / units,
+        memory_mib: memory?.parse().ok()?,
+    })
+}
+
+/// A time as EventBridge writes it; one that cannot be read is not known.
+fn instant(text: Option<String>) -> Option<u64> {
+    let time = OffsetDateTime::parse(&text?, &Rfc3339).ok()?;
+    u64::try_from(time.unix_timestamp_nanos() / 1_000_000).ok()
 }
 
 fn detail<T: DeserializeOwned>(value: Value) -> Result<T, InvalidInput> {

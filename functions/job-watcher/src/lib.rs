@@ -4,13 +4,15 @@
 //! function that failed. If
 //! the outcome is committed, it delivers it: the callback was lost. If not, it fails the task at once under the
 //! name of what happened, so that the state machine reacts in seconds instead of at its timeout. Most jobs have
-//! called back themselves; for them the token is gone, and nothing happens.
+//! called back themselves; for them the token is gone. Of every attempt it notes how it ended, unless the worker has,
+//! and how long the service let it wait, for the dispatcher to learn from.
 
 pub mod diagnosis;
 pub mod ended;
+mod record;
 
 use input::InvalidInput;
-use jobs::artifacts::{self, ArtifactError, GetObject};
+use jobs::artifacts::{self, ArtifactError, GetObject, PutObject};
 use jobs::job::JobOutcome;
 use jobs::task::{CallBack, CallbackError, Delivery, Failure, Named, Signal};
 use serde::Serialize;
@@ -58,7 +60,7 @@ impl Named for Error {
 /// # Errors
 /// `Input.Invalid` for an event of another kind; `Job.*` when S3 or Step Functions fail, and Lambda tries again.
 pub async fn handle(
-    store: &impl GetObject,
+    store: &(impl GetObject + PutObject),
     callback: &impl CallBack,
     event: Value,
 ) -> Result<Response, Error> {
@@ -73,6 +75,12 @@ pub async fn handle(
         Some(outcome) => outcome.signal(&uri.to_string()),
         None => Signal::Failure(diagnose(&ended)),
     };
+    // Before the answer: the next attempt, which it may bring about, is to know.
+    if let Signal::Failure(failure) = &signal {
+        record::note(store, &ended, Some(&failure.error)).await;
+    } else {
+        record::note(store, &ended, None).await;
+    }
     let told = signal.kind();
     let heard = callback.call_back(&ended.token, signal).await? == Delivery::Delivered;
     info!(job = ended.job_id(), told, heard, "{}", ended.story());

@@ -1,5 +1,9 @@
 use jobs::artifacts::{MemoryStore, S3Uri, When, put_json};
+use jobs::attempt::{
+    Attempt, Ended as End, SUCCEEDED, attempt_id, attempt_uri, attempts, note_end, runs,
+};
 use jobs::job::JobResult;
+use jobs::measure::Measured;
 use jobs::task::{MemoryCallback, TaskToken};
 use placement::Placement;
 use serde_json::json;
@@ -171,19 +175,29 @@ async fn a_job_that_died_fails_under_the_name_of_its_cause() {
 
 #[tokio::test]
 async fn a_worker_function_that_failed_is_answered_for() {
-    let event = json!({
+    let failed = |response: Value| {
+        json!({
         "version": "1.0", "timestamp": "2026-11-24T09:00:00Z",
         "requestContext": {"requestId": "1", "functionArn": "arn:f", "condition": "RetriesExhausted", "approximateInvokeCount": 1},
         "requestPayload": {"jobUri": "s3://b/jobs/j/job.json", "taskToken": "t"},
         "responseContext": {"statusCode": 200, "functionError": "Unhandled"},
-        "responsePayload": {"errorType": "Runtime.ExitError", "errorMessage": "Runtime exited with error: signal: killed"}
-    });
-    let (_, signals) = answer(event).await;
-    let [(_, Signal::Failure(failure))] = &signals[..] else {
-        panic!("{signals:?}")
+        "responsePayload": response
+        })
     };
-    assert_eq!(failure.error, "Job.Crashed");
-    assert!(failure.cause.contains("signal: killed"));
+    let killed = json!({"errorType": "Runtime.ExitError", "errorMessage": "Runtime exited with error: signal: killed"});
+    let late =
+        json!({"errorMessage": "2026-11-24T09:15:00.000Z 1 Task timed out after 900.00 seconds"});
+    for (response, name, said) in [
+        (killed, "Job.Crashed", "signal: killed"),
+        (late, "Job.TimedOut", "900.00 seconds"),
+    ] {
+        let (_, signals) = answer(failed(response)).await;
+        let [(_, Signal::Failure(failure))] = &signals[..] else {
+            panic!("{signals:?}")
+        };
+        assert_eq!(failure.error, name);
+        assert!(failure.cause.contains(said));
+    }
 }
 
 #[tokio::test]
@@ -196,6 +210,7 @@ async fn a_committed_outcome_is_delivered() {
         given: None,
         started_at_ms: 0,
         finished_at_ms: 1,
+        measured: None,
         result: JobResult::Succeeded { output: json!({}) },
     };
     put_json(
@@ -229,6 +244,99 @@ async fn a_committed_outcome_is_delivered() {
         }
     );
     assert!(matches!(&callback.signals()[..], [(_, Signal::Success(_))]));
+}
+
+fn attempt(token: &str) -> Attempt {
+    Attempt {
+        id: attempt_id(Some(&TaskToken::new(token))),
+        worker: "trainer".into(),
+        class: "Train".into(),
+        feature: None,
+        dispatched_at_ms: 1_000,
+        placement: Placement::FargateSpot,
+        resources: None,
+        predicted: None,
+        reason: "cheapest".into(),
+    }
+}
+
+#[tokio::test]
+async fn a_death_is_noted_beside_the_job_and_in_the_ledger_once() {
+    let (store, callback) = (MemoryStore::default(), MemoryCallback::default());
+    let job = S3Uri::new("b", "jobs/j/job.json");
+    let uri = attempt_uri(&job, &attempt("t").id);
+    put_json(&store, &uri, &attempt("t"), When::Absent)
+        .await
+        .unwrap();
+    let mut event = ecs(
+        "SpotInterruption",
+        "Your Spot Task was interrupted.",
+        json!({"exitCode": 143}),
+    );
+    for (field, value) in [
+        ("cpu", "1024"),
+        ("memory", "2048"),
+        ("createdAt", "1970-01-01T00:00:02Z"),
+        ("pullStartedAt", "1970-01-01T00:00:05Z"),
+        ("pullStoppedAt", "1970-01-01T00:00:11Z"),
+        ("startedAt", "1970-01-01T00:00:12.5Z"),
+        ("stoppedAt", "1970-01-01T00:01:40Z"),
+    ] {
+        event["detail"][field] = json!(value);
+    }
+    for _ in 0..2 {
+        handle(&store, &callback, event.clone()).await.unwrap();
+    }
+    let past = attempts(&store, &job).await.unwrap();
+    let [(_, Some(end))] = &past[..] else {
+        panic!("{past:?}")
+    };
+    assert_eq!(end.ending, "Job.SpotReclaimed");
+    assert_eq!(end.duration_ms(), Some(87_500));
+    assert_eq!(end.given.unwrap().memory_mib, 2_048);
+    let waits = end.measured;
+    assert_eq!(
+        [waits.queue_ms, waits.image_ms, waits.start_ms],
+        [Some(3_000), Some(6_000), Some(1_500)]
+    );
+    assert_eq!(waits.waited_ms, Some(11_500));
+    assert!(waits.usd.unwrap() > 0.0);
+    let ledger = runs(&store, "b", "trainer", "Train").read().await.unwrap();
+    assert_eq!(ledger.tally.newest, std::slice::from_ref(end));
+}
+
+#[tokio::test]
+async fn what_a_worker_has_noted_stays_and_gets_the_waits() {
+    let (store, callback) = (MemoryStore::default(), MemoryCallback::default());
+    let job = S3Uri::new("b", "jobs/j/job.json");
+    let (attempt, own) = (attempt("t"), |start_ms| End {
+        ending: SUCCEEDED.into(),
+        placement: Placement::Batch,
+        given: None,
+        feature: None,
+        started_at_ms: Some(5_000),
+        finished_at_ms: 9_000,
+        measured: Measured {
+            cpu_ms: Some(3_900),
+            queue_ms: start_ms,
+            ..Measured::default()
+        },
+    });
+    put_json(
+        &store,
+        &attempt_uri(&job, &attempt.id),
+        &attempt,
+        When::Absent,
+    )
+    .await
+    .unwrap();
+    note_end(&store, &job, &attempt, &own(None)).await;
+    let mut event = batch("SUCCEEDED", "", json!({"exitCode": 0}));
+    event["detail"]["createdAt"] = json!(1_500);
+    event["detail"]["startedAt"] = json!(4_000);
+    handle(&store, &callback, event).await.unwrap();
+    let past = attempts(&store, &job).await.unwrap();
+    assert_eq!(past, [(attempt, Some(own(Some(2_500))))]);
 }
 
 #[tokio::test]

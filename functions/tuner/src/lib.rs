@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use input::InvalidInput;
 use jobs::artifacts::{self, ArtifactError, GetObject, S3Uri};
 use jobs::task::Named;
-use placement::Placement;
+use placement::{Placement, UnknownPlacement};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tracing::info;
@@ -28,9 +28,9 @@ pub struct Request {
     pub include: Vec<Model>,
     /// How many sets to propose, at least one per placement.
     pub sets: usize,
-    /// Where the sets are trained, in turn.
+    /// Where the sets are trained, in turn: a placement, or `AUTO` for what the dispatcher chooses.
     #[serde(default = "fargate_and_batch")]
-    pub placements: Vec<Placement>,
+    pub placements: Vec<Where>,
     /// How to propose.
     #[serde(default)]
     pub strategy: Strategy,
@@ -45,8 +45,32 @@ pub struct Request {
     pub metric: String,
 }
 
-fn fargate_and_batch() -> Vec<Placement> {
-    vec![Placement::Fargate, Placement::Batch]
+/// Where a set is trained.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum Where {
+    /// Where the dispatcher finds it best.
+    Auto,
+    /// There.
+    At(Placement),
+}
+
+impl TryFrom<String> for Where {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match text.as_str() {
+            "AUTO" => Ok(Self::Auto),
+            name => {
+                let placement = name.parse().map(Self::At);
+                placement.map_err(|unknown: UnknownPlacement| format!("{unknown}, or AUTO"))
+            }
+        }
+    }
+}
+
+fn fargate_and_batch() -> Vec<Where> {
+    vec![Where::At(Placement::Fargate), Where::At(Placement::Batch)]
 }
 
 fn accuracy() -> String {
@@ -67,8 +91,8 @@ pub struct Set {
     pub name: String,
     /// The model and its hyper-parameters, as the trainer takes them.
     pub model: Model,
-    /// Where to train it.
-    pub placement: Placement,
+    /// Where to train it; none where the dispatcher finds it best.
+    pub placement: Option<Placement>,
 }
 
 /// Why there is no proposal.
@@ -128,10 +152,13 @@ pub async fn handle(store: &impl GetObject, request: Request) -> Result<Response
         "proposed"
     );
     let placements = request.placements.iter().cycle();
-    let set = |(model, placement): (Model, &Placement)| Set {
+    let set = |(model, place): (Model, &Where)| Set {
         name: name(&model),
         model,
-        placement: *placement,
+        placement: match place {
+            Where::Auto => None,
+            Where::At(placement) => Some(*placement),
+        },
     };
     Ok(Response {
         sets: models.into_iter().zip(placements).map(set).collect(),

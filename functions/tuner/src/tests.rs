@@ -32,7 +32,7 @@ async fn a_round_has_new_sets_on_fargate_and_batch() {
     let response = handle(&MemoryStore::default(), request(&[])).await.unwrap();
     let placements: Vec<_> = response.sets.iter().map(|set| set.placement).collect();
     use Placement::{Batch, Fargate};
-    assert_eq!(placements, [Fargate, Batch, Fargate, Batch]);
+    assert_eq!(placements, [Fargate, Batch, Fargate, Batch].map(Some));
     let again = handle(&MemoryStore::default(), request(&[])).await.unwrap();
     assert_eq!(response, again);
     let other = handle(&MemoryStore::default(), request(&[("seed", json!(6))]))
@@ -200,6 +200,7 @@ async fn bad_requests_are_refused_by_path() {
         ("round", json!(0), "$.round"),
         ("sets", json!(1), "$.sets"),
         ("placements", json!([]), "$.placements"),
+        ("placements", json!(["MOON"]), "$.placements[0]"),
         ("space", json!({}), "$.space"),
         (
             "space",

@@ -1,8 +1,10 @@
 //! Whether anything real is going on: the virtual clock stands still while it is.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
+use futures::future::BoxFuture;
 use tokio::sync::Notify;
 
 /// Counts the work under way over all services. Clones share the count.
@@ -10,6 +12,14 @@ use tokio::sync::Notify;
 pub struct Work {
     count: Arc<AtomicUsize>,
     idle: Arc<Notify>,
+    clock: Arc<OnceLock<Weak<dyn Sleep>>>,
+}
+
+/// A clock by which work that waits can let time pass.
+pub trait Sleep: Send + Sync + 'static {
+    /// Resolves once so much time has passed on this clock. What comes next is work from then on: none may be
+    /// skipped in between.
+    fn sleep(self: Arc<Self>, time: Duration) -> BoxFuture<'static, Busy>;
 }
 
 /// One piece of work under way, until it is dropped.
@@ -21,6 +31,20 @@ impl Work {
     pub fn begin(&self) -> Busy {
         self.count.fetch_add(1, Ordering::AcqRel);
         Busy(self.clone())
+    }
+
+    /// Names the clock of [`Work::sleep`]; the first one named stays. Without one it is the machine's.
+    pub fn wait_by(&self, clock: Weak<dyn Sleep>) {
+        let _ = self.clock.set(clock);
+    }
+
+    /// Lets time pass in which nothing is done, which a virtual clock skips.
+    pub async fn sleep(&self, time: Duration) -> Busy {
+        if let Some(clock) = self.clock.get().and_then(Weak::upgrade) {
+            return clock.sleep(time).await;
+        }
+        tokio::time::sleep(time).await;
+        self.begin()
     }
 
     /// Whether nothing is under way.

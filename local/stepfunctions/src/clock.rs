@@ -5,16 +5,18 @@
 //! real is going on, so a pipeline that waits for hours ends in seconds.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use asl::{TimerId, Timestamp};
+use futures::FutureExt as _;
+use futures::future::BoxFuture;
 use parking_lot::Mutex;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 
 use cloud::time::now;
-use cloud::work::{Busy, Work};
+use cloud::work::{Busy, Sleep, Work};
 
 /// Which clock executions see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -44,19 +46,29 @@ pub struct Clock {
     /// The last timer has fired or was disarmed, and nothing is going on.
     stalled: Notify,
     work: Work,
+    /// How often somebody has slept by this clock.
+    sleeps: AtomicU64,
 }
+
+/// Stands for an execution's number with those who sleep; runs are numbered from one.
+const SLEEPERS: u64 = 0;
 
 impl Clock {
     /// A clock without timers.
     pub fn new(mode: ClockMode, work: Work) -> Arc<Clock> {
-        Arc::new(Clock {
+        let sleeper = work.clone();
+        let clock = Arc::new(Clock {
             mode,
             offset: AtomicI64::new(0),
             timers: Mutex::default(),
             changed: Notify::new(),
             stalled: Notify::new(),
             work,
-        })
+            sleeps: AtomicU64::new(0),
+        });
+        let by: Weak<Clock> = Arc::downgrade(&clock);
+        sleeper.wait_by(by);
+        clock
     }
 
     /// Now, as executions see it.
@@ -156,6 +168,62 @@ impl Clock {
     }
 }
 
+impl Sleep for Clock {
+    fn sleep(self: Arc<Self>, time: Duration) -> BoxFuture<'static, Busy> {
+        let (over, slept) = oneshot::channel();
+        let sleeper: Arc<dyn Wake> = Arc::new(Sleeper {
+            work: self.work.clone(),
+            over: Mutex::new(Some(over)),
+        });
+        let timer = TimerId(self.sleeps.fetch_add(1, Ordering::Relaxed));
+        let at = self.now().plus_seconds(time.as_secs_f64());
+        self.start(SLEEPERS, timer, at, Arc::downgrade(&sleeper));
+        let armed = Armed {
+            clock: self,
+            timer,
+            at,
+            _sleeper: sleeper,
+        };
+        async move {
+            let busy = slept.await;
+            // An error would mean that the sleeper has gone, which `armed` holds.
+            let busy = busy.unwrap_or_else(|_| armed.clock.busy());
+            drop(armed);
+            busy
+        }
+        .boxed()
+    }
+}
+
+/// Somebody who sleeps.
+struct Sleeper {
+    work: Work,
+    over: Mutex<Option<oneshot::Sender<Busy>>>,
+}
+
+impl Wake for Sleeper {
+    fn fire(self: Arc<Self>, _: TimerId) {
+        if let Some(over) = self.over.lock().take() {
+            // Nobody listens where the sleep was broken off in this moment.
+            let _ = over.send(self.work.begin());
+        }
+    }
+}
+
+/// The timer of somebody who sleeps, disarmed when the sleep is over or broken off.
+struct Armed {
+    clock: Arc<Clock>,
+    timer: TimerId,
+    at: Timestamp,
+    _sleeper: Arc<dyn Wake>,
+}
+
+impl Drop for Armed {
+    fn drop(&mut self) {
+        self.clock.cancel(SLEEPERS, self.timer, self.at);
+    }
+}
+
 async fn sleep(wait: Option<Duration>) {
     match wait {
         Some(wait) => tokio::time::sleep(wait).await,
@@ -203,5 +271,21 @@ mod tests {
         task.abort();
         assert_eq!(*fired.0.lock(), [1, 2]);
         assert!(clock.now() >= start.plus_seconds(7_200.0));
+    }
+
+    #[tokio::test]
+    async fn who_sleeps_is_woken_by_a_skip_and_leaves_no_timer_behind() {
+        let work = Work::default();
+        let clock = Clock::new(ClockMode::Virtual, work.clone());
+        let task = tokio::spawn(clock.clone().run());
+        let start = clock.now();
+        let broken_off = work.sleep(Duration::from_secs(60));
+        assert!(broken_off.now_or_never().is_none());
+        let busy = work.sleep(Duration::from_secs(3_600)).await;
+        assert!(clock.now() >= start.plus_seconds(3_600.0));
+        assert!(!work.is_idle());
+        drop(busy);
+        clock.stalled().await;
+        task.abort();
     }
 }

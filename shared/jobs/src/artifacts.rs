@@ -125,7 +125,7 @@ pub enum ArtifactError {
     /// S3 refused, or could not be reached.
     #[error("{operation} of {uri} failed: {reason}")]
     Unavailable {
-        /// `get`, `put` or `list`.
+        /// `get`, `put`, `list` or `delete`.
         operation: &'static str,
         /// The object or prefix.
         uri: S3Uri,
@@ -224,6 +224,11 @@ pub trait GetObject: Sync {
             }
         }
     }
+
+    /// How many bytes were read through this store so far, where it counts them.
+    fn bytes_read(&self) -> Option<u64> {
+        None
+    }
 }
 
 /// Writes an object.
@@ -244,6 +249,16 @@ pub trait ListObjects {
         &self,
         prefix: &S3Uri,
     ) -> impl Future<Output = Result<Vec<Listed>, ArtifactError>> + Send;
+}
+
+/// Deletes objects.
+pub trait DeleteObjects {
+    /// Deletes `keys` of the bucket; absent ones are no error.
+    fn delete(
+        &self,
+        bucket: &str,
+        keys: &[String],
+    ) -> impl Future<Output = Result<(), ArtifactError>> + Send;
 }
 
 /// Reads an object that must be there and must be a `T`.

@@ -6,6 +6,7 @@ use sha2::{Digest, Sha256};
 
 use placement::{Placement, Resources};
 
+use crate::measure::Measured;
 use crate::task::{Failure, Signal};
 
 /// The place in a state machine that asks for a job; with the input, all that a job id is made of.
@@ -67,6 +68,11 @@ impl Origin {
             state: state.into(),
             index: None,
         }
+    }
+
+    /// The class of the jobs that a state asks for, unless it names another: its own name.
+    pub fn class(&self) -> String {
+        slug(&self.state, 40)
     }
 }
 
@@ -146,6 +152,9 @@ pub struct JobOutcome {
     pub started_at_ms: u64,
     /// When it finished, in ms since the Unix epoch.
     pub finished_at_ms: u64,
+    /// What the attempt took that came to this outcome.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<Measured>,
     /// Success, or refusal of the input.
     #[serde(flatten)]
     pub result: JobResult,
@@ -290,6 +299,10 @@ mod tests {
             }),
             started_at_ms: 1_000,
             finished_at_ms: 3_500,
+            measured: Some(Measured {
+                cpu_ms: Some(900),
+                ..Measured::default()
+            }),
             result: JobResult::Refused {
                 error: "Input.Invalid".into(),
                 cause: "{}".into(),
@@ -300,6 +313,16 @@ mod tests {
         assert_eq!(text["given"], json!({"vcpu": 1.0, "memoryMiB": 2_048}));
         assert_eq!(serde_json::from_value::<JobOutcome>(text).unwrap(), outcome);
         assert_eq!(outcome.duration_ms(), 2_500);
+    }
+
+    #[test]
+    fn an_outcome_without_figures_is_read_too() {
+        let old = json!({
+            "jobId": "j", "worker": "trainer", "placement": "BATCH", "startedAtMs": 1, "finishedAtMs": 2,
+            "status": "SUCCEEDED", "output": {}
+        });
+        let outcome: JobOutcome = serde_json::from_value(old).unwrap();
+        assert_eq!((outcome.given, outcome.measured), (None, None));
     }
 
     proptest! {

@@ -5,6 +5,7 @@
 
 pub mod activity;
 pub mod artifacts;
+pub mod attempt;
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod cause;
@@ -13,6 +14,8 @@ pub mod gzip;
 pub mod job;
 #[cfg(feature = "aws")]
 pub mod lambda;
+pub mod ledger;
+pub mod measure;
 pub mod task;
 pub mod telemetry;
 #[cfg(feature = "aws")]

@@ -15,10 +15,14 @@ pub const INPUT_NOT_FOUND: &str = "Input.NotFound";
 pub const JOB_CRASHED: &str = "Job.Crashed";
 /// The container was killed because it used more memory than it has.
 pub const JOB_OUT_OF_MEMORY: &str = "Job.OutOfMemory";
+/// The job ran out of all the memory that it may have; never retried.
+pub const JOB_TOO_LARGE: &str = "Job.TooLarge";
 /// AWS took the Spot capacity back.
 pub const JOB_SPOT_RECLAIMED: &str = "Job.SpotReclaimed";
 /// The job was stopped by somebody or something that was not Spot.
 pub const JOB_INTERRUPTED: &str = "Job.Interrupted";
+/// The function that did the job was ended at the time limit of functions.
+pub const JOB_TIMED_OUT: &str = "Job.TimedOut";
 /// The container image could not be pulled.
 pub const JOB_IMAGE_PULL: &str = "Job.ImagePull";
 /// No capacity or quota for the job at present; a later attempt may find some.

@@ -5,7 +5,6 @@
 //! (`ACTIVITY_ARN`), and as a Lambda function (`{jobUri, taskToken}`).
 
 use std::process::ExitCode;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -14,8 +13,10 @@ use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::activity::SfnActivity;
 use crate::artifacts::{self, GetObject, Payload, PutObject, S3Store, S3Uri};
+use crate::attempt::SUCCEEDED;
 use crate::env::{self, Malformed, Unusable};
 use crate::job::{Job, JobOutcome, JobResult, Receipt};
+use crate::measure::{Metered, now_ms};
 use crate::task::{
     CallBack, Delivery, Failure, JOB_CRASHED, JOB_INTERRUPTED, Named, SfnCallback, Signal,
     TaskToken,
@@ -25,8 +26,10 @@ use input::{self, InvalidInput};
 use placement::{Placement, Resources};
 
 mod activity;
+mod running;
 mod vigil;
 pub use activity::Polling;
+use running::Running;
 pub use vigil::HEARTBEAT;
 use vigil::Vigil;
 
@@ -86,7 +89,9 @@ impl Ending {
 ///
 /// Errors named `Input.*` refuse the input for good; all others may be retried. `work` may block the thread:
 /// heartbeats and SIGTERM are served by another one.
-pub fn run<I, O, E>(work: impl AsyncFn(Context<'_, S3Store>, I) -> Result<O, E>) -> ExitCode
+pub fn run<I, O, E>(
+    work: impl AsyncFn(Context<'_, Metered<S3Store>>, I) -> Result<O, E>,
+) -> ExitCode
 where
     I: DeserializeOwned,
     O: Serialize,
@@ -103,7 +108,7 @@ where
     };
     runtime.block_on(async {
         let config = aws::config().await;
-        let store = S3Store(aws::s3(&config));
+        let store = Metered::new(S3Store(aws::s3(&config)));
         let callback = SfnCallback(aws::sfn(&config));
         if env::optional("AWS_LAMBDA_RUNTIME_API").is_some() {
             return Box::pin(serve_lambda(&store, &callback, &work)).await;
@@ -155,9 +160,9 @@ fn given_from_env() -> Result<Option<Resources>, Malformed> {
 }
 
 async fn serve_lambda<I, O, E>(
-    store: &S3Store,
+    store: &Metered<S3Store>,
     callback: &SfnCallback,
-    work: &impl AsyncFn(Context<'_, S3Store>, I) -> Result<O, E>,
+    work: &impl AsyncFn(Context<'_, Metered<S3Store>>, I) -> Result<O, E>,
 ) -> ExitCode
 where
     I: DeserializeOwned,
@@ -262,7 +267,7 @@ where
             message: "nobody waits for this job any more, so it did not begin".to_owned(),
         });
     }
-    let started_at_ms = now_ms();
+    let running = Running::begin(store, assignment, job).await;
     let context = Context {
         job,
         store,
@@ -274,15 +279,26 @@ where
             let Failure { error, cause } = failure(&name, &message, &job.id);
             JobResult::Refused { error, cause }
         }
-        Err(unfinished) => return Err(unfinished),
+        Err(unfinished) => {
+            let measured = running.measured(store);
+            running.end(store, &unfinished.name, measured).await;
+            return Err(unfinished);
+        }
     };
+    let measured = running.measured(store);
+    let ending = match &result {
+        JobResult::Succeeded { .. } => SUCCEEDED,
+        JobResult::Refused { error, .. } => error,
+    };
+    running.end(store, ending, measured).await;
     let outcome = JobOutcome {
         job_id: job.id.clone(),
         worker: job.worker.clone(),
         placement: assignment.placement.unwrap_or(job.placement),
         given: assignment.given,
-        started_at_ms,
+        started_at_ms: running.started_at_ms,
         finished_at_ms: now_ms(),
+        measured: Some(measured),
         result,
     };
     let committed = artifacts::put_once(store, &uri, outcome).await;
@@ -375,13 +391,6 @@ fn signal(ending: &Ending) -> Signal {
 fn failure(name: &str, message: &str, job_id: &str) -> Failure {
     let log = env::optional("LOG_GROUP").or_else(|| env::optional("AWS_LAMBDA_LOG_GROUP_NAME"));
     Failure::new(name, message, job_id, log.as_deref())
-}
-
-fn now_ms() -> u64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

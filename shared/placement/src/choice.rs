@@ -8,7 +8,7 @@ use std::fmt;
 use serde::Serialize;
 
 use crate::pricing::{Offer, Prices};
-use crate::{Placement, Resources};
+use crate::{Placement, Resources, quota};
 use input::{self, InvalidInput};
 
 /// What a job needs of its placement.
@@ -35,15 +35,15 @@ impl Needs {
     pub fn check(&self) -> Result<(), InvalidInput> {
         input::positive("$.resources.vcpu", self.resources.vcpu)?;
         input::positive("$.resources.memoryMiB", self.resources.memory_mib.into())?;
-        input::positive("$.expectedSeconds", self.expected_seconds)?;
-        input::positive("$.longestSeconds", self.longest_seconds)?;
+        duration("$.expectedSeconds", self.expected_seconds)?;
+        duration("$.longestSeconds", self.longest_seconds)?;
         if self.longest_seconds < self.expected_seconds {
             let (longest, expected) = (self.longest_seconds, self.expected_seconds);
             let message = format!("{longest} is less than expectedSeconds, {expected}");
             return Err(InvalidInput::new("$.longestSeconds", message));
         }
         match self.within {
-            Some(within) => input::positive("$.deadlineSeconds", within),
+            Some(within) => duration("$.deadlineSeconds", within),
             None => Ok(()),
         }
     }
@@ -52,6 +52,17 @@ impl Needs {
     pub fn longest_of(expected_seconds: f64) -> f64 {
         expected_seconds * 1.25
     }
+}
+
+/// Refuses what is no time that a job of an execution can take.
+fn duration(path: &str, seconds: f64) -> Result<(), InvalidInput> {
+    input::positive(path, seconds)?;
+    let most = quota::EXECUTION_SECONDS;
+    if seconds <= most {
+        return Ok(());
+    }
+    let message = format!("{seconds} is more than the {most} s that an execution may take");
+    Err(InvalidInput::new(path, message))
 }
 
 /// Which placements refuse work at the moment, and their words for it.
@@ -67,6 +78,15 @@ impl Availability {
     /// Notes that `placement` refused, for example `no Spot capacity` or `vCPU quota`.
     pub fn refuse(&mut self, placement: Placement, why: impl Into<String>) {
         self.0.insert(placement, why.into());
+    }
+
+    /// What refuses here or in `other`.
+    #[must_use]
+    pub fn and(mut self, other: &Availability) -> Self {
+        for (placement, why) in &other.0 {
+            self.refuse(*placement, why);
+        }
+        self
     }
 
     /// Why `placement` refuses, if it does.

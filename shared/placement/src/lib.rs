@@ -3,6 +3,8 @@
 //! To add a placement, add its row in `kind.rs`; the compiler and the tests tell the rest.
 
 pub mod choice;
+pub mod course;
+pub mod estimate;
 mod kind;
 mod list;
 pub mod pricing;

@@ -217,6 +217,14 @@ impl FromStr for Prices {
 }
 
 impl Prices {
+    /// The prices of the architecture that this program is compiled for.
+    pub fn of_this_machine() -> Self {
+        match std::env::consts::ARCH {
+            "aarch64" => Prices::arm64(),
+            _ => Prices::x86_64(),
+        }
+    }
+
     /// The same prices for a worker whose function has `memory_mib`.
     #[must_use]
     pub fn with_function(mut self, memory_mib: u32) -> Self {

@@ -19,3 +19,6 @@ pub const LAMBDA_MIB_PER_VCPU: f64 = 1_769.0;
 /// Children of one array job.
 /// <https://docs.aws.amazon.com/batch/latest/userguide/service_limits.html>
 pub const BATCH_ARRAY_SIZE: u32 = 10_000;
+/// Longest Standard execution, seconds: a year.
+/// <https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html>
+pub const EXECUTION_SECONDS: f64 = 31_536_000.0;

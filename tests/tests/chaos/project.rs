@@ -6,6 +6,7 @@ use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
 
 use end_to_end::root;
+use serde_json::Value;
 use stack::Stack;
 use tempfile::TempDir;
 
@@ -72,9 +73,10 @@ impl Project {
     pub fn new(built: &Path) -> Self {
         let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
         let path = folder.path();
-        for shared in ["deploy", "statemachines", "data"] {
+        for shared in ["deploy", "data"] {
             symlink(root().join(shared), path.join(shared)).unwrap();
         }
+        copy_definitions(&path.join("statemachines"));
         let text = fs::read_to_string(root().join("serverless.yml")).unwrap();
         let resources = "\nresources:\n";
         let own = text.replacen("\nfunctions:\n", FUNCTION, 1).replacen(
@@ -158,4 +160,19 @@ impl Project {
         fs::write(&path, text).unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
     }
+}
+
+/// The pipelines' definitions. That of the activity waits half an hour for the news of a task that went down with its
+/// poller, for a job may wait so long for capacity; here a minute says the same.
+fn copy_definitions(to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(root().join("statemachines")).unwrap() {
+        let from = entry.unwrap().path();
+        fs::copy(&from, to.join(from.file_name().unwrap())).unwrap();
+    }
+    let path = to.join("activity.asl.json");
+    let mut definition: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    let place = "/States/Ask and serve/Branches/2/States/Ask by the trigger/HeartbeatSeconds";
+    *definition.pointer_mut(place).expect(place) = 60.into();
+    fs::write(path, definition.to_string()).unwrap();
 }

@@ -68,21 +68,23 @@ impl Run {
             .time_limits
             .iter()
             .find(|limit| limit.reason == *reason);
+        let work = &self.batch.inner.workers.processes.work;
         let given_up = async {
             match limit {
-                Some(limit) => tokio::time::sleep(Duration::from_secs(limit.seconds)).await,
+                Some(limit) => work.sleep(Duration::from_secs(limit.seconds)).await,
                 None => std::future::pending().await,
             }
         };
         // While it waits for somebody to act nothing works.
         self.busy = None;
-        let reason = tokio::select! {
-            reason = super::run::stopped(&mut self.stop) => reason,
-            () = given_up => {
-                format!("Canceled by JobStateTimeLimit action due to reason: {reason}")
+        let (reason, busy) = tokio::select! {
+            reason = super::run::stopped(&mut self.stop) => (reason, work.begin()),
+            busy = given_up => {
+                let reason = format!("Canceled by JobStateTimeLimit action due to reason: {reason}");
+                (reason, busy)
             }
         };
-        self.busy = Some(self.batch.inner.workers.processes.work.begin());
+        self.busy = Some(busy);
         reason
     }
 }

@@ -15,17 +15,19 @@ use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
 use crate::private;
 
 /// Notes its own id before the program runs and the exit code after; a program whose start cannot be
-/// noted does not run. It outlives SIGTERM, which goes to the whole group, keeps its notes from other
-/// users, and the shell's own words about signals out of the log.
-const SHELL: &str = r#"trap : TERM INT HUP
-mask=$(umask)
+/// noted does not run. Until there is a program SIGTERM, which goes to the whole group, ends the shell:
+/// trapped earlier, it would be lost between them, and the program run to its end. From then on the shell
+/// outlives it. It keeps its notes from other users, and its own words about signals out of the log.
+const SHELL: &str = r#"mask=$(umask)
 umask 077
 record=$1
 shift
 echo $$ > "$record.pid" || exit 125
 exec 3>&2 2>/dev/null
-( umask "$mask"; exec "$@" 2>&3 3>&- )
-code=$?
+( umask "$mask"; exec "$@" 2>&3 3>&- ) &
+trap : TERM INT HUP
+# A signal ends the wait, not the program.
+while wait $!; code=$?; kill -0 $!; do :; done
 echo $code > "$record.exit"
 exit $code
 "#;

@@ -214,3 +214,19 @@ async fn a_program_that_ended_just_before_a_shutdown_is_not_started_again() {
     assert_eq!((end.code, end.cause), (3, Cause::Itself));
     assert_eq!(record.find(), Found::Ended(3));
 }
+
+/// A stop may come at any moment of a start.
+#[tokio::test]
+async fn a_stop_during_the_start_of_a_recorded_program_reaches_it() {
+    let bench = bench();
+    for number in 0..40_u64 {
+        let record = Record::new(bench.dir.path(), &number.to_string());
+        let program = bench.sh("sleep 1000", |spec| spec.record = Some(record));
+        for _ in 0..number * 20 {
+            tokio::task::yield_now().await;
+        }
+        program.stop(Duration::from_secs(1_000));
+        let end = program.exited().await;
+        assert_eq!((end.code, end.cause), (143, Cause::Stopped), "{number}");
+    }
+}

@@ -5,7 +5,10 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use super::{ArtifactError, GetObject, ListObjects, Listed, Put, PutObject, S3Uri, Tagged, When};
+use super::{
+    ArtifactError, DeleteObjects, GetObject, ListObjects, Listed, Put, PutObject, S3Uri, Tagged,
+    When,
+};
 
 /// The in-memory twin of `S3Store`. It yields inside every verb, so that concurrent callers really interleave, and
 /// its time is tokio's, which a test can pause.
@@ -86,5 +89,14 @@ impl ListObjects for MemoryStore {
             age: object.written.elapsed(),
         });
         Ok(listed.collect())
+    }
+}
+
+impl DeleteObjects for MemoryStore {
+    async fn delete(&self, bucket: &str, keys: &[String]) -> Result<(), ArtifactError> {
+        for key in keys {
+            self.remove(&S3Uri::new(bucket, key)).await;
+        }
+        Ok(())
     }
 }

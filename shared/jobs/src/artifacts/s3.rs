@@ -4,9 +4,13 @@ use std::time::SystemTime;
 
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata};
+use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use bytes::Bytes;
 
-use super::{ArtifactError, GetObject, ListObjects, Listed, Put, PutObject, S3Uri, Tagged, When};
+use super::{
+    ArtifactError, DeleteObjects, GetObject, ListObjects, Listed, Put, PutObject, S3Uri, Tagged,
+    When,
+};
 
 /// The artifacts on S3.
 #[derive(Debug, Clone)]
@@ -131,5 +135,47 @@ impl ListObjects for S3Store {
             }
         }
         Ok(listed)
+    }
+}
+
+/// Keys that one DeleteObjects call takes
+/// (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_DeleteObjects.html>).
+const DELETE_BATCH: usize = 1_000;
+
+impl DeleteObjects for S3Store {
+    async fn delete(&self, bucket: &str, keys: &[String]) -> Result<(), ArtifactError> {
+        for batch in keys.chunks(DELETE_BATCH) {
+            let uri = S3Uri::new(bucket, batch.first().map_or("", String::as_str));
+            let identify = |key: &String| ObjectIdentifier::builder().key(key).build();
+            let objects: Result<Vec<_>, _> = batch.iter().map(identify).collect();
+            let delete = objects.and_then(|objects| {
+                Delete::builder()
+                    .set_objects(Some(objects))
+                    .quiet(true)
+                    .build()
+            });
+            let delete = delete.map_err(|error| unavailable("delete", &uri, error))?;
+            let answer = self
+                .0
+                .delete_objects()
+                .bucket(bucket)
+                .delete(delete)
+                .send()
+                .await;
+            let answer = answer.map_err(|error| unavailable("delete", &uri, error))?;
+            if let Some(error) = answer.errors().first() {
+                let reason = format!(
+                    "{}: {}",
+                    error.key().unwrap_or("?"),
+                    error.message().unwrap_or("?")
+                );
+                return Err(ArtifactError::Unavailable {
+                    operation: "delete",
+                    uri,
+                    reason,
+                });
+            }
+        }
+        Ok(())
     }
 }

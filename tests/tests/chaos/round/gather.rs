@@ -15,8 +15,6 @@ use crate::server::Server;
 
 /// Without any event for so long, an execution is held to stand still.
 const STILL: Duration = Duration::from_secs(120);
-/// The same for the activity pipeline: its longest silence that is meant is a heartbeat limit of 300 s.
-const STILL_ACTIVITY: Duration = Duration::from_secs(360);
 
 impl Round<'_> {
     pub(super) async fn wait_for_ends(&self) -> Result<(), String> {
@@ -39,9 +37,7 @@ impl Round<'_> {
             if now != events {
                 (events, moved) = (now, Instant::now());
             }
-            let activity = running.iter().any(|(name, _)| name == "activity-0");
-            let still = if activity { STILL_ACTIVITY } else { STILL };
-            if moved.elapsed() > still {
+            if moved.elapsed() > STILL {
                 let mut stands = Vec::new();
                 for (name, arn) in running {
                     let (id, kind) = self.last_event(&arn).await;
@@ -49,7 +45,7 @@ impl Round<'_> {
                 }
                 return Err(format!(
                     "nothing has happened for {} s: {}",
-                    still.as_secs(),
+                    STILL.as_secs(),
                     stands.join(", ")
                 ));
             }
