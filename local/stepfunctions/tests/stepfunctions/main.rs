@@ -15,5 +15,4 @@ mod repeated;
 mod server;
 #[path = "../../../cloud/tests/support/mod.rs"]
 mod support;
-mod test_cases;
 mod versions;
