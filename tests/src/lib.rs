@@ -177,6 +177,14 @@ pub fn children(pid: u32) -> Vec<u32> {
         .collect()
 }
 
+/// The processor time that a process has used, in user mode.
+pub fn computed(pid: u32) -> Option<Duration> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The second field is the name in parentheses; the 14th counts in hundredths of a second, see proc_pid_stat(5).
+    let ticks: u64 = stat.rsplit_once(") ")?.1.split(' ').nth(11)?.parse().ok()?;
+    Some(Duration::from_millis(ticks * 10))
+}
+
 fn comm(pid: u32) -> Option<String> {
     let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
     Some(name.trim_end().to_owned())
@@ -186,6 +194,7 @@ fn comm(pid: u32) -> Option<String> {
 const VOLATILE: &[&str] = &[
     "generatedAt",
     "startedAtMs",
+    "requestedAtMs",
     "durationMs",
     "trainSeconds",
     "predictMicros",

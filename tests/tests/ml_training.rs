@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use end_to_end::{Run, call, children, root, signal};
+use end_to_end::{Run, call, children, computed, root, signal};
 use serde_json::{Value, json};
 
 /// One round of one set for each of two placements, and an accuracy that any model reaches.
@@ -105,6 +105,45 @@ fn a_killed_worker_is_noticed_and_its_branch_retried() {
     assert_eq!(crashed[0]["taskFailedEventDetails"]["error"], "Job.Crashed");
     let report = &document["output"];
     assert_eq!(report["failed"].as_u64().unwrap_or(0), 0, "{report}");
+}
+
+#[test]
+fn a_reclaimed_worker_goes_on_where_it_was() {
+    let mut input = slow();
+    input["placements"] = json!(["FARGATE_SPOT"]);
+    input["include"][0]["forest"]["nTrees"] = json!(400);
+    let run = Run::start("ml-training", &input, &["--name", "reclaimed"]);
+    let worker = run.child_named("trainer", Duration::from_secs(300));
+    // By then it has read the data and trains, however busy the machine is.
+    while computed(worker).unwrap() < Duration::from_secs(1) {
+        std::thread::sleep(Duration::from_millis(2));
+    }
+    signal(worker, "TERM");
+    let (finished, out) = run.finish();
+    let document = finished.json();
+    assert_eq!(document["status"], "SUCCEEDED", "{document}");
+    let reclaimed = of_type(&document, "TaskFailed");
+    assert_eq!(reclaimed.len(), 1);
+    let failure = &reclaimed[0]["taskFailedEventDetails"];
+    assert_eq!(failure["error"], "Job.SpotReclaimed");
+    let cause = failure["cause"].as_str().unwrap();
+    assert!(cause.contains("the next attempt goes on"), "{cause}");
+    let logs = out.path().join("reclaimed/cloud/logs");
+    let said = read_all(&logs);
+    assert!(said.contains("goes on from s3://"), "{said}");
+}
+
+/// The text of all files in a folder and below.
+fn read_all(folder: &std::path::Path) -> String {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let read = |entry: std::io::Result<std::fs::DirEntry>| {
+        let path = entry.unwrap().path();
+        match path.is_dir() {
+            true => read_all(&path),
+            false => std::fs::read_to_string(&path).unwrap(),
+        }
+    };
+    entries.map(read).collect()
 }
 
 #[test]

@@ -133,7 +133,18 @@ pub fn ledger<'a, S>(store: &'a S, bucket: &'a str, name: &str) -> Ledger<'a, S,
 pub async fn read<S: Store>(
     ledger: &Ledger<'_, S, Outcome>,
 ) -> Result<Reading<Tally>, ArtifactError> {
-    let reading = ledger.read().await?;
+    read_in_order(ledger, |_| ()).await
+}
+
+/// As [`read`]; `each` is told the sums after each outcome, in the order of their recording.
+///
+/// # Errors
+/// As [`read`].
+pub async fn read_in_order<S: Store>(
+    ledger: &Ledger<'_, S, Outcome>,
+    each: impl FnMut(&Tally) + Send,
+) -> Result<Reading<Tally>, ArtifactError> {
+    let reading = ledger.read_in_order(each).await?;
     match reading.unreadable.first() {
         None => Ok(reading),
         Some(uri) => Err(ArtifactError::Malformed {

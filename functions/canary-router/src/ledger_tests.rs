@@ -173,6 +173,24 @@ async fn what_is_in_the_snapshot_is_not_to_be_compacted_again() {
     assert_eq!(ledger.read().await.unwrap(), all);
 }
 
+#[tokio::test(start_paused = true)]
+async fn outcomes_are_told_in_the_order_of_their_recording() {
+    let store = MemoryStore::default();
+    let ledger = super::ledger(&store, "b", "c");
+    for index in 0..10 {
+        ledger
+            .record(&index.to_string(), &outcome(index))
+            .await
+            .unwrap();
+        tokio::time::advance(Duration::from_secs(1)).await;
+    }
+    let mut told = Vec::new();
+    let reading = read_in_order(&ledger, |tally| told.push(*tally)).await;
+    let sums: Vec<Tally> = (0..=10).map(expected).collect();
+    assert_eq!(told, sums);
+    assert_eq!(reading.unwrap().tally, expected(10));
+}
+
 #[tokio::test]
 async fn a_compaction_that_died_before_deleting_counts_once() {
     let store = MemoryStore::default();

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use tracing::info;
 
 pub mod canary;
+pub mod course;
 pub mod ledger;
 pub mod ratio;
 pub mod routing;
@@ -21,6 +22,7 @@ pub mod statistics;
 pub mod verdict;
 
 use canary::{Canary, Role};
+use course::Course;
 use jobs::ledger::{Ledger, Reading, SETTLE, Store};
 use ledger::{Count, Outcome, Tally};
 use ratio::SampleRatio;
@@ -105,6 +107,8 @@ pub struct Judged {
     /// Verdict, reason and evidence.
     #[serde(flatten)]
     pub judgement: Judgement,
+    /// The verdict in one sentence, with how many requests it rests on.
+    pub answer: String,
     /// The variant that serves from now on; both when the verdict is `HOLD`.
     pub serving: Vec<String>,
     /// The stable variant.
@@ -114,6 +118,8 @@ pub struct Judged {
     /// Whether the counts are as the strategy shares requests out, where that can be told.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sample_ratio: Option<SampleRatio>,
+    /// How the evidence came together.
+    pub course: Course,
 }
 
 /// The outcomes of one variant.
@@ -233,7 +239,9 @@ async fn route<S: Store>(
 
 async fn give_verdict<S: Store>(deps: &Deps<S>, canary: &Canary) -> Result<Judged, Error> {
     let ledger = ledger_of(deps, canary);
-    let Reading { tally, settled, .. } = ledger::read(&ledger).await?;
+    let mut sums = Vec::new();
+    let Reading { tally, settled, .. } =
+        ledger::read_in_order(&ledger, |tally| sums.push(*tally)).await?;
     if settled >= COMPACT_AT {
         ledger.compact(SETTLE).await?;
     }
@@ -251,17 +259,26 @@ async fn give_verdict<S: Store>(deps: &Deps<S>, canary: &Canary) -> Result<Judge
         judgement.reason = format!("{}; {warning}", judgement.reason);
     }
     info!(canary = canary.name, verdict = ?judgement.verdict, reason = judgement.reason, "judged");
+    let requests = tally.stable.requests + tally.candidate.requests;
+    let (candidate, reason) = (&canary.candidate, &judgement.reason);
+    let what = match judgement.verdict {
+        Verdict::Promote => format!("{candidate} is promoted: {reason}"),
+        Verdict::RollBack => format!("{candidate} is rolled back: {reason}"),
+        Verdict::Hold => format!("no verdict on {candidate} yet: {reason}"),
+    };
     let serving = match judgement.verdict {
         Verdict::Promote => vec![canary.candidate.clone()],
         Verdict::Hold => vec![canary.stable.clone(), canary.candidate.clone()],
         Verdict::RollBack => vec![canary.stable.clone()],
     };
     Ok(Judged {
+        answer: format!("{what}, after {requests} requests"),
         judgement,
         serving,
         stable: summary(&canary.stable, tally.stable),
         candidate: summary(&canary.candidate, tally.candidate),
         sample_ratio,
+        course: Course::of(canary, &sums),
     })
 }
 

@@ -36,17 +36,51 @@ pub struct Judgement {
     pub needed: f64,
 }
 
-/// Judges the candidate. The two grounds for a roll-back share the false-alarm rate, so that their
-/// union stays within it.
-pub fn judge(canary: &Canary, tally: &Tally) -> Judgement {
+/// The three questions to the record, each as log evidence.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Evidence {
+    /// That the candidate fails more often.
+    pub worse: f64,
+    /// That it is too often slow; 0 without a latency guard.
+    pub slow: f64,
+    /// That it is at most the margin worse.
+    pub as_good: f64,
+}
+
+/// What the record says so far.
+pub(crate) fn evidence(canary: &Canary, tally: &Tally) -> Evidence {
     let (stable, candidate) = (tally.stable.succeeded(), tally.candidate.succeeded());
-    let grounds = if canary.latency.is_some() { 2.0 } else { 1.0 };
-    let needed = threshold(canary.false_alarm_rate / grounds);
-    let worse = log_evidence_worse(candidate, stable, 0.0);
     let slow = canary.latency.map_or(0.0, |guard| {
         log_evidence_below(tally.candidate.fast(), 1.0 - guard.share)
     });
-    let as_good = log_evidence_worse(stable, candidate, -canary.margin);
+    Evidence {
+        worse: log_evidence_worse(candidate, stable, 0.0),
+        slow,
+        as_good: log_evidence_worse(stable, candidate, -canary.margin),
+    }
+}
+
+/// The evidence that a roll-back takes. Its two grounds share the false-alarm rate, so that their union stays within
+/// it.
+pub(crate) fn needed_to_roll_back(canary: &Canary) -> f64 {
+    let grounds = if canary.latency.is_some() { 2.0 } else { 1.0 };
+    threshold(canary.false_alarm_rate / grounds)
+}
+
+/// The evidence that a promotion takes.
+pub(crate) fn needed_to_promote(canary: &Canary) -> f64 {
+    threshold(canary.false_alarm_rate)
+}
+
+/// Judges the candidate.
+pub fn judge(canary: &Canary, tally: &Tally) -> Judgement {
+    let (stable, candidate) = (tally.stable.succeeded(), tally.candidate.succeeded());
+    let needed = needed_to_roll_back(canary);
+    let Evidence {
+        worse,
+        slow,
+        as_good,
+    } = evidence(canary, tally);
     let fewest = stable.total.min(candidate.total);
     let (verdict, reason) = if fewest < canary.minimum_samples {
         let minimum = canary.minimum_samples;
@@ -68,7 +102,7 @@ pub fn judge(canary: &Canary, tally: &Tally) -> Judgement {
             Verdict::RollBack,
             format!("{share:.1} % of requests are slower than the latency guard allows"),
         )
-    } else if as_good >= threshold(canary.false_alarm_rate) {
+    } else if as_good >= needed_to_promote(canary) {
         let margin = 100.0 * canary.margin;
         (
             Verdict::Promote,

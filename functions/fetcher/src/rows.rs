@@ -1,6 +1,9 @@
 //! From the bytes of a source to rows that are alike: CSV with a header, one form per type.
 
+mod parquet;
+
 use std::borrow::Cow;
+use std::fmt;
 use std::io::{BufRead, BufReader, Read};
 
 use delimited::Delimiter;
@@ -38,16 +41,25 @@ const MOST_UNPACKED: u64 = 128 * 1024 * 1024;
 
 /// Reads the rows of `source` from `bytes`, gzipped or not.
 pub fn read(source: &Source, bytes: &[u8]) -> Result<Rows, InvalidInput> {
-    read_plain(source, gzip::plain(bytes, MOST_UNPACKED))
-}
-
-fn read_plain(source: &Source, plain: impl Read) -> Result<Rows, InvalidInput> {
     let mut table = Table::new(source)?;
     match source.format {
-        Format::Csv => each_csv(source, plain, &mut table)?,
-        Format::JsonLines => each_json_line(source, plain, &mut table)?,
+        Format::Parquet => parquet::each(source, bytes, &mut table)?,
+        Format::Csv | Format::JsonLines => {
+            each_of_text(source, gzip::plain(bytes, MOST_UNPACKED), &mut table)?;
+        }
     }
     table.finish()
+}
+
+fn each_of_text(
+    source: &Source,
+    plain: impl Read,
+    table: &mut Table<'_>,
+) -> Result<(), InvalidInput> {
+    match source.format {
+        Format::JsonLines => each_json_line(source, plain, table),
+        _ => each_csv(source, plain, table),
+    }
 }
 
 /// What a row has in place of a field.
@@ -56,8 +68,28 @@ enum Found<'a> {
     Text(Cow<'a, str>),
     /// No value: an empty cell, `null`, no such key.
     Nothing,
+    /// A moment, in the form of the result.
+    Moment(Cow<'a, str>),
     /// What no reader understands.
     Other(&'static str),
+}
+
+/// Where a row is in the source.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// The line of a text.
+    Line(u64),
+    /// The row of a Parquet file, from 1.
+    Row(u64),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(line) => write!(f, "line {line}"),
+            Self::Row(row) => write!(f, "row {row}"),
+        }
+    }
 }
 
 /// The rows so far.
@@ -86,28 +118,32 @@ impl<'a> Table<'a> {
     /// Takes one row: what it has in place of each field.
     fn accept<'v>(
         &mut self,
-        line: u64,
+        place: Place,
         found: impl Iterator<Item = Found<'v>>,
     ) -> Result<(), InvalidInput> {
         let mut record = Vec::with_capacity(self.readers.len());
         for ((reader, field), found) in self.readers.iter().zip(&self.source.fields).zip(found) {
             let text = match (&found, &field.kind) {
                 (Found::Nothing, _) if field.optional => Some(String::new()),
+                (Found::Moment(text), Kind::Text | Kind::Timestamp { .. }) => {
+                    Some(text.clone().into_owned())
+                }
                 (Found::Text(text), Kind::Text) => Some(text.trim().to_owned()),
                 (Found::Text(text), _) if text.trim().is_empty() && field.optional => {
                     Some(String::new())
                 }
                 (Found::Text(text), _) => reader.read(text),
-                (Found::Nothing | Found::Other(_), _) => None,
+                (Found::Nothing | Found::Moment(_) | Found::Other(_), _) => None,
             };
             let Some(text) = text else {
                 let found = match found {
                     Found::Text(text) if text.trim().is_empty() => "nothing".to_owned(),
                     Found::Text(text) => format!("`{}`", shorten(&text, CELL)),
                     Found::Nothing => "nothing".to_owned(),
+                    Found::Moment(text) => format!("the moment {text}"),
                     Found::Other(what) => what.to_owned(),
                 };
-                self.reject(format!("line {line}: {} is {found}", field.origin()));
+                self.reject(format!("{place}: {} is {found}", field.origin()));
                 return Ok(());
             };
             record.push(text);
@@ -164,12 +200,7 @@ fn each_csv(source: &Source, plain: impl Read, table: &mut Table<'_>) -> Result<
         .map(String::from_utf8_lossy)
         .map(Cow::into_owned)
         .collect();
-    let fields = source.fields.iter().enumerate();
-    let columns = fields.map(|(index, field)| {
-        column(&names, field)
-            .map_err(|message| InvalidInput::new(format!("$.source.fields[{index}]"), message))
-    });
-    let columns = columns.collect::<Result<Vec<usize>, _>>()?;
+    let columns = columns(&names, source)?;
     while let Some(row) = reader.next_row().map_err(|error| unreadable(&error))? {
         let beyond = row.cells().skip(names.len()).any(|cell| !cell.is_empty());
         if beyond {
@@ -187,9 +218,19 @@ fn each_csv(source: &Source, plain: impl Read, table: &mut Table<'_>) -> Result<
                 Some(Ok(text)) => Found::Text(text.into()),
                 Some(Err(_)) => Found::Other("not in UTF-8"),
             });
-        table.accept(row.line, found)?;
+        table.accept(Place::Line(row.line), found)?;
     }
     Ok(())
+}
+
+/// Which of the columns each field is read from.
+fn columns(names: &[String], source: &Source) -> Result<Vec<usize>, InvalidInput> {
+    let fields = source.fields.iter().enumerate();
+    let columns = fields.map(|(index, field)| {
+        column(names, field)
+            .map_err(|message| InvalidInput::new(format!("$.source.fields[{index}]"), message))
+    });
+    columns.collect()
 }
 
 /// Which of the columns a field is read from.
@@ -243,7 +284,7 @@ fn each_json_line(
                     .fields
                     .iter()
                     .map(|field| found(object.get(field.origin())));
-                table.accept(number, found)?;
+                table.accept(Place::Line(number), found)?;
             }
             Ok(value) => table.reject(format!("line {number} is {}, not an object", kind(&value))),
             Err(_) => table.reject(format!("line {number} is not JSON")),
@@ -299,9 +340,13 @@ mod tests {
                                         "fields": [{"name": "n", "type": "INTEGER"}]});
         let source: Source = input::parse(source).unwrap();
         let text = "n\n1\n2\n3\n";
-        let whole = read_plain(&source, gzip::plain(text.as_bytes(), 8)).unwrap();
-        assert_eq!(whole.accepted, 3);
-        let refusal = read_plain(&source, gzip::plain(text.as_bytes(), 7)).unwrap_err();
+        let read = |most: u64| {
+            let mut table = Table::new(&source)?;
+            each_of_text(&source, gzip::plain(text.as_bytes(), most), &mut table)?;
+            table.finish()
+        };
+        assert_eq!(read(8).unwrap().accepted, 3);
+        let refusal = read(7).unwrap_err();
         assert!(
             refusal.message.contains("more than 7 bytes unpacked"),
             "{refusal}"

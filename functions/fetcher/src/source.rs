@@ -39,6 +39,8 @@ pub enum Format {
     Csv,
     /// One JSON object a line.
     JsonLines,
+    /// Parquet, compressed by Snappy, gzip or Zstandard inside.
+    Parquet,
 }
 
 /// One column of the result.
@@ -85,10 +87,7 @@ impl TryFrom<Described> for Field {
             (KindName::Text, None) => Kind::Text,
             (KindName::Integer, None) => Kind::Integer,
             (KindName::Float, None) => Kind::Float,
-            (KindName::Timestamp, Some(pattern)) => Kind::Timestamp { pattern },
-            (KindName::Timestamp, None) => {
-                return Err("missing field `pattern`, which a TIMESTAMP has");
-            }
+            (KindName::Timestamp, pattern) => Kind::Timestamp { pattern },
             (_, Some(_)) => return Err("unknown field `pattern`, which only a TIMESTAMP has"),
         };
         let Described {
@@ -118,8 +117,8 @@ pub enum Kind {
     /// A point in time or a day; written as `2010-01-31T23:00:00`.
     Timestamp {
         /// As <https://time-rs.github.io/book/api/format-description.html> describes, for example
-        /// `[year]/[month]/[day] [hour]:[minute]`.
-        pattern: String,
+        /// `[year]/[month]/[day] [hour]:[minute]`. A column of Parquet that holds moments needs none.
+        pattern: Option<String>,
     },
 }
 
@@ -192,14 +191,24 @@ impl Source {
                 Kind::Text => Reader::Text,
                 Kind::Integer => Reader::Integer,
                 Kind::Float => Reader::Float,
-                Kind::Timestamp { pattern } => {
-                    Reader::Timestamp(parse_owned::<2>(pattern).map_err(|error| {
-                        InvalidInput::new(
-                            format!("$.source.fields[{index}].pattern"),
-                            error.to_string(),
-                        )
-                    })?)
-                }
+                Kind::Timestamp { pattern: None } => match self.format {
+                    Format::Parquet => Reader::Moment,
+                    Format::Csv | Format::JsonLines => {
+                        let message = "missing field `pattern`, which a TIMESTAMP has";
+                        return Err(InvalidInput::new(
+                            format!("$.source.fields[{index}]"),
+                            message,
+                        ));
+                    }
+                },
+                Kind::Timestamp {
+                    pattern: Some(pattern),
+                } => Reader::Timestamp(parse_owned::<2>(pattern).map_err(|error| {
+                    InvalidInput::new(
+                        format!("$.source.fields[{index}].pattern"),
+                        error.to_string(),
+                    )
+                })?),
             })
         };
         self.fields.iter().enumerate().map(reader).collect()
@@ -217,6 +226,8 @@ pub enum Reader {
     Float,
     /// A point in time.
     Timestamp(OwnedFormatItem),
+    /// A point in time that is no text in the source.
+    Moment,
 }
 
 impl Reader {
@@ -231,6 +242,7 @@ impl Reader {
                 .ok()
                 .filter(|number| number.is_finite())
                 .map(|n| n.to_string()),
+            Reader::Moment => None,
             Reader::Timestamp(pattern) => {
                 let whole = time::PrimitiveDateTime::parse(text, pattern).ok();
                 let moment =

@@ -375,3 +375,51 @@ async fn json_lines_are_read_as_people_have_them() {
         "{error}"
     );
 }
+
+/// The file that Arrow writes, with a pattern where the moments are texts and without one where they are moments.
+#[tokio::test]
+async fn parquet_is_read() {
+    let deps = deps();
+    put(
+        &deps,
+        include_bytes!("../../../shared/columns/fixtures/arrow.parquet"),
+    )
+    .await;
+    let source = |fields: Value| json!({"name": "temps", "url": "s3://b/in", "format": "PARQUET", "fields": fields});
+    let fields = json!([
+        {"name": "time", "from": "date", "type": "TIMESTAMP", "optional": true},
+        {"name": "city", "type": "TEXT", "optional": true},
+        {"name": "temperature", "from": "temp", "type": "FLOAT", "optional": true},
+        {"name": "count", "type": "INTEGER"},
+    ]);
+    let response = fetch_source(&deps, source(fields)).await.unwrap();
+    let rows = "time,city,temperature,count\n2010-01-31T23:00:00,Seattle,39.4,1\n\
+                2010-02-01T00:00:00,San Francisco,,2\n,,47.5,3\n";
+    assert_eq!(rows_of(&deps, &response).await, rows);
+    let cases = [
+        (
+            json!([{"name": "temp", "type": "FLOAT"}]),
+            "1 of 3 rows cannot be read, more than maxRejected: row 2: temp is nothing",
+        ),
+        (
+            json!([{"name": "heat", "type": "FLOAT"}]),
+            "no column `heat`; the columns are date, temp, city, wet, count",
+        ),
+        (
+            json!([{"name": "date", "type": "FLOAT"}]),
+            "row 1: date is the moment 2010-01-31T23:00:00",
+        ),
+    ];
+    for (fields, expected) in cases {
+        let error = fetch_source(&deps, source(fields)).await.unwrap_err();
+        assert_eq!(error.name(), "Input.Invalid");
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+    put(&deps, b"a,b\n1,2\n").await;
+    let fields = json!([{"name": "a", "type": "INTEGER"}]);
+    let error = fetch_source(&deps, source(fields)).await.unwrap_err();
+    assert!(
+        error.to_string().contains("it is no Parquet file"),
+        "{error}"
+    );
+}

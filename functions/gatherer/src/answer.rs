@@ -17,9 +17,14 @@ pub(crate) type Leaders = Vec<(String, usize)>;
 impl Report {
     /// What came of the execution, in one sentence.
     pub fn sentence(&self) -> String {
-        let compared = self.sections.iter().rev().find_map(comparison);
+        let last_first = || self.sections.iter().rev();
+        let given = last_first().find_map(|section| section.answer.clone());
+        let compared = || last_first().find_map(comparison);
         let ranked = || self.best_of_all(self.last_rank()?);
-        let sentence = compared.or_else(ranked).or_else(|| self.reached());
+        let sentence = given
+            .or_else(compared)
+            .or_else(ranked)
+            .or_else(|| self.reached());
         let failures = self.failures();
         match (sentence, failures) {
             (Some(sentence), None) => format!("{sentence}."),

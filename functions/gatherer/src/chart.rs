@@ -4,11 +4,11 @@ use maud::{Markup, html};
 use placement::Placement;
 
 pub(crate) const WIDTH: f64 = 440.0;
-const LEFT: f64 = 46.0;
-const RIGHT: f64 = 26.0;
-const TOP: f64 = 14.0;
-const BOTTOM: f64 = 42.0;
-const HEIGHT: f64 = 270.0;
+pub(crate) const LEFT: f64 = 46.0;
+pub(crate) const RIGHT: f64 = 26.0;
+pub(crate) const TOP: f64 = 14.0;
+pub(crate) const BOTTOM: f64 = 42.0;
+pub(crate) const HEIGHT: f64 = 270.0;
 
 /// A round scale over values.
 pub(crate) struct Axis {
@@ -38,11 +38,11 @@ impl Axis {
         Some(Self { low, high, step })
     }
 
-    fn share(&self, value: f64) -> f64 {
+    pub(crate) fn share(&self, value: f64) -> f64 {
         (value - self.low) / (self.high - self.low)
     }
 
-    fn ticks(&self) -> impl Iterator<Item = f64> + '_ {
+    pub(crate) fn ticks(&self) -> impl Iterator<Item = f64> + '_ {
         let count = ((self.high - self.low) / self.step).round() as u32;
         (0..=count).map(|index| {
             let tick = self.low + self.step * f64::from(index);
@@ -205,6 +205,8 @@ pub(crate) struct Bar {
     pub to: f64,
     /// A point inside of it, where it is an interval.
     pub point: Option<f64>,
+    /// Since when it was waited for, where that is before it began.
+    pub waits: Option<f64>,
     pub class: String,
     pub title: String,
 }
@@ -216,7 +218,10 @@ pub(crate) fn bars(
     named: bool,
     show: fn(f64) -> String,
 ) -> Option<Markup> {
-    let values: Vec<f64> = rows.iter().flat_map(|row| [row.from, row.to]).collect();
+    let values: Vec<f64> = rows
+        .iter()
+        .flat_map(|row| [row.waits.unwrap_or(row.from), row.to])
+        .collect();
     let axis = Axis::over(values.into_iter(), 4.0)?;
     let (left, step) = if named {
         (110.0, 26.0)
@@ -242,6 +247,10 @@ pub(crate) fn bars(
                             circle r="5" cx=(f(x(point))) cy=(f(y)) {}
                         }
                         None => {
+                            @if let Some(since) = row.waits {
+                                rect.startup x=(f(x(since))) y=(f(y - step * 0.35)) height=(f(step * 0.7)) rx="1.5"
+                                    width=(f((x(row.from) - x(since)).max(1.0))) {}
+                            }
                             rect x=(f(x(row.from))) y=(f(y - step * 0.35)) height=(f(step * 0.7)) rx="1.5"
                                 width=(f((x(row.to) - x(row.from)).max(1.5))) {}
                         }
@@ -262,7 +271,8 @@ fn shorten(name: &str) -> String {
     }
 }
 
-fn f(coordinate: f64) -> String {
+/// A coordinate as SVG has it.
+pub(crate) fn f(coordinate: f64) -> String {
     format!("{coordinate:.1}")
 }
 

@@ -255,6 +255,7 @@ fn intervals(section: &Section, rank: &Rank, leaders: &Leaders) -> Option<Markup
             from,
             to,
             point: Some(point),
+            waits: None,
             class: if leads(leaders, section, branch) {
                 "leads".to_owned()
             } else {
@@ -288,23 +289,42 @@ fn timeline(report: &Report) -> Option<Markup> {
     if !(3..=MOST_ROWS).contains(&timed.len()) {
         return None;
     }
-    let first = timed.iter().map(|one| one.2).min()?;
+    let asked = |branch: &Branch, started: u64| {
+        let asked = branch.requested_at_ms.unwrap_or(started);
+        asked.min(started)
+    };
+    let first = timed.iter().map(|one| asked(one.1, one.2)).min()?;
     let row = |(section, branch, started, took): &(&Section, &Branch, u64, u64)| {
         let from = (started - first) as f64 / 1e3;
+        let startup = started - asked(branch, *started);
+        let waits = (startup > 0).then(|| from - startup as f64 / 1e3);
+        let mut what = figures::duration(*took as f64 * 1e3);
+        if startup > 0 {
+            what.push_str(&format!(
+                " after {} of start-up",
+                figures::duration(startup as f64 * 1e3)
+            ));
+        }
         Bar {
             name: label(&branch.item),
             from,
             to: from + *took as f64 / 1e3,
             point: None,
+            waits,
             class: branch
                 .placement
                 .map(placement::Placement::class)
                 .unwrap_or_default(),
-            title: title(section, branch, &figures::duration(*took as f64 * 1e3)),
+            title: title(section, branch, &what),
         }
     };
     let rows: Vec<Bar> = timed.iter().map(row).collect();
-    bars("time since the first start", &rows, false, seconds)
+    bars(
+        "time since the first was asked for; pale is start-up",
+        &rows,
+        false,
+        seconds,
+    )
 }
 
 /// USD on an axis, where zeros at the end tell nothing.

@@ -46,6 +46,7 @@ async fn branch(
         item,
         job_id,
         placement,
+        requested_at_ms,
         duration_ms,
         found,
     } = pending;
@@ -55,6 +56,7 @@ async fn branch(
         status: Status::Missing,
         job_id,
         placement,
+        requested_at_ms,
         started_at_ms: None,
         duration_ms,
         usd: None,

@@ -6,6 +6,8 @@ use jobs::task::Named as _;
 use placement::Placement;
 use serde::Deserialize;
 use serde_json::Value;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// What one branch returned: the receipt of its job, the id of its job, its output when a function did
 /// the work directly, or the error that was caught.
@@ -20,6 +22,8 @@ pub struct Entry {
     pub outcome: Option<S3Uri>,
     /// Where the job was to run.
     pub placement: Option<Placement>,
+    /// When the work was asked for, as `$states.context.State.EnteredTime` has it.
+    pub requested_at: Option<String>,
     /// How long the work took, in ms; an outcome knows better.
     pub duration_ms: Option<u64>,
     /// What a function returned that did the work without a job; the numbers in its `metrics` are reported.
@@ -53,6 +57,7 @@ pub(crate) struct Pending {
     pub item: Value,
     pub job_id: Option<String>,
     pub placement: Option<Placement>,
+    pub requested_at_ms: Option<u64>,
     pub duration_ms: Option<u64>,
     pub found: Found,
 }
@@ -81,18 +86,34 @@ pub(crate) fn locate(
             item,
             job_id,
             placement,
+            requested_at,
             duration_ms,
             ..
         } = entry;
+        let moment = |text: String| {
+            milliseconds(&text).map_err(|reason| {
+                InvalidInput::new(format!("{inside}[{index}].requestedAt"), reason)
+            })
+        };
+        let requested_at_ms = requested_at.map(moment).transpose()?;
         Ok(Pending {
             item,
             job_id,
             placement,
+            requested_at_ms,
             duration_ms,
             found,
         })
     };
     entries.into_iter().enumerate().map(locate).collect()
+}
+
+/// A moment as Step Functions writes it, in ms since the Unix epoch.
+fn milliseconds(text: &str) -> Result<u64, String> {
+    let moment = OffsetDateTime::parse(text, &Rfc3339)
+        .map_err(|error| format!("expected a moment such as 2026-11-30T12:00:00Z: {error}"))?;
+    u64::try_from(moment.unix_timestamp_nanos() / 1_000_000)
+        .map_err(|_| "expected a moment after 1970".to_owned())
 }
 
 /// What ResultWriter leaves

@@ -2,16 +2,20 @@
 
 /// What the numbers of a metric count; its name tells.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Unit {
+pub enum Unit {
+    /// Nothing that is known.
     Plain,
     /// Microseconds in one of it.
     Time(f64),
+    /// Bytes.
     Bytes,
+    /// A part of one, told in percent.
+    Share,
 }
 
 /// The unit that a metric's name ends with or begins with, and the name in words without it: `trainSeconds` is a
 /// "train time".
-pub(crate) fn read(metric: &str) -> (Unit, String) {
+pub fn read(metric: &str) -> (Unit, String) {
     const TIMES: [(&str, f64); 4] = [
         ("Seconds", 1e6),
         ("Millis", 1e3),
@@ -20,7 +24,11 @@ pub(crate) fn read(metric: &str) -> (Unit, String) {
     ];
     for (name, micros) in TIMES {
         if let Some(stem) = metric.strip_suffix(name).filter(|stem| !stem.is_empty()) {
-            return (Unit::Time(micros), format!("{} time", words(stem)));
+            let name = words(stem);
+            return match name.ends_with("latency") {
+                true => (Unit::Time(micros), name),
+                false => (Unit::Time(micros), format!("{name} time")),
+            };
         }
         let lower = format!("{}Per", name.to_lowercase());
         if let Some(of) = metric.strip_prefix(&lower) {
@@ -29,13 +37,14 @@ pub(crate) fn read(metric: &str) -> (Unit, String) {
     }
     match metric.strip_suffix("Bytes") {
         Some(stem) if !stem.is_empty() => (Unit::Bytes, format!("{} size", words(stem))),
+        _ if metric.ends_with("Rate") => (Unit::Share, words(metric)),
         _ if metric == "bytes" => (Unit::Bytes, "size".to_owned()),
         _ => (Unit::Plain, words(metric)),
     }
 }
 
 /// `macroF1` as `macro f1`.
-pub(crate) fn words(name: &str) -> String {
+pub fn words(name: &str) -> String {
     let spaced = |c: char| match c.is_uppercase() {
         true => format!(" {}", c.to_lowercase()),
         false => c.to_string(),
@@ -44,16 +53,17 @@ pub(crate) fn words(name: &str) -> String {
 }
 
 /// The value of a metric with its unit.
-pub(crate) fn show(value: f64, unit: Unit) -> String {
+pub fn show(value: f64, unit: Unit) -> String {
     match unit {
         Unit::Plain => number(value),
         Unit::Time(micros) => duration(value * micros),
         Unit::Bytes => bytes(value),
+        Unit::Share => format!("{} %", number(100.0 * value)),
     }
 }
 
 /// A number: whole ones in full, others with three significant digits.
-pub(crate) fn number(value: f64) -> String {
+pub fn number(value: f64) -> String {
     if value.fract() == 0.0 && value.abs() < 1e15 {
         return thousands(value);
     }
@@ -68,7 +78,7 @@ pub(crate) fn number(value: f64) -> String {
 }
 
 /// Microseconds in the unit that keeps them short.
-pub(crate) fn duration(micros: f64) -> String {
+pub fn duration(micros: f64) -> String {
     let micros = micros.max(0.0);
     // What would be rounded to a thousand of a unit is one of the next.
     match micros {
@@ -87,7 +97,7 @@ pub(crate) fn duration(micros: f64) -> String {
 }
 
 /// USD, down to millionths.
-pub(crate) fn usd(value: f64) -> String {
+pub fn usd(value: f64) -> String {
     match value {
         _ if value == 0.0 => "$0".to_owned(),
         _ if value < 1e-6 => "below $0.000001".to_owned(),
@@ -166,6 +176,7 @@ mod tests {
             assert_eq!(duration(micros), text);
         }
         assert_eq!(bytes(140_441.0), "140 kB");
+        assert_eq!(show(0.985, Unit::Share), "98.5 %");
         for (value, text) in [
             (0.014_744, "$0.0147"),
             (0.000_005, "$0.00000500"),
@@ -186,6 +197,8 @@ mod tests {
             ("microsPerRecord", Unit::Time(1.0), "time per record"),
             ("parquetBytes", Unit::Bytes, "parquet size"),
             ("bytes", Unit::Bytes, "size"),
+            ("meanLatencyMs", Unit::Time(1e3), "mean latency"),
+            ("successRate", Unit::Share, "success rate"),
             ("hourlyRows", Unit::Plain, "hourly rows"),
         ] {
             assert_eq!(read(metric), (unit, name.to_owned()));

@@ -10,11 +10,13 @@ mod answer;
 mod chart;
 mod charts;
 mod collect;
+pub mod course;
 pub mod entry;
-mod figures;
+pub mod figures;
 pub mod load_test;
 mod page;
 pub mod report;
+pub mod run;
 
 use std::time::Duration;
 
@@ -31,6 +33,7 @@ use time::format_description::well_known::Rfc3339;
 use tokio::time::Instant;
 use tracing::info;
 
+use course::Course;
 use entry::Entry;
 use report::{Best, Rank, Report, Section, Status};
 
@@ -59,6 +62,12 @@ pub struct SectionRequest {
     /// Further facts to show, by name.
     #[serde(default)]
     pub facts: serde_json::Map<String, Value>,
+    /// What the section found out, in one sentence; without it the figures tell.
+    #[serde(default)]
+    pub answer: Option<String>,
+    /// Curves to draw.
+    #[serde(default)]
+    pub course: Option<Course>,
     /// What each branch returned.
     #[serde(default)]
     pub results: Vec<Entry>,
@@ -191,16 +200,9 @@ where
     let uri = run_uri(&deps.bucket, &request.execution, &key);
     artifacts::put_json(&deps.store, &uri, &section, When::Always).await?;
 
-    let blank = Report {
-        answer: String::new(),
-        sections: Vec::new(),
-        execution: request.execution,
-        pipeline: request.pipeline,
-        generated_at: now
-            .truncate_to_second()
-            .format(&Rfc3339)
-            .unwrap_or_default(),
-    };
+    let generated_at = now.truncate_to_second().format(&Rfc3339);
+    let generated_at = generated_at.unwrap_or_default();
+    let blank = Report::new(request.pipeline, request.execution, generated_at);
     let (report, report_uris) = report_all(deps, blank).await?;
     let (succeeded, failed, missing) = section.counts();
     info!(
@@ -247,6 +249,8 @@ async fn gather<Store: GetObject>(
         key: request.key.clone(),
         title: request.title.clone(),
         facts: request.facts.clone(),
+        answer: request.answer.clone(),
+        course: request.course.clone(),
         rank: request.rank.clone(),
         branches: collect::collect(&deps.store, &deps.prices, pending, deadline).await?,
     })
@@ -298,7 +302,7 @@ async fn publish<Store: PutObject>(
         html: uri("report.html"),
     };
     artifacts::put_json(&deps.store, &uris.json, report, When::Always).await?;
-    let page = page::render(report).into_string();
+    let page = report.page();
     deps.store
         .put(&uris.html, page.into_bytes(), When::Always)
         .await?;

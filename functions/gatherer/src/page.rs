@@ -38,7 +38,7 @@ pub(crate) fn render(report: &Report) -> Markup {
             body {
                 header {
                     h1 { (report.pipeline) }
-                    p.answer { (report.answer) }
+                    p.answer { (report.answer.replace(" %", "\u{a0}%")) }
                     p { "Execution " code { (report.execution) } " · " (report.generated_at) }
                 }
                 (tiles(report))
@@ -50,6 +50,7 @@ pub(crate) fn render(report: &Report) -> Markup {
                 }
                 (placements(report))
                 @for section in &report.sections { (self::section(section, &leaders)) }
+                @if let Some(run) = &report.run { (run.render(badge)) }
                 footer { "All figures are in " code { "report.json" } " beside this page. Durations are those of the work; start-up comes before, and is in the cost." }
             }
         }
@@ -71,6 +72,8 @@ fn sign(placement: Placement) -> Markup {
     }
 }
 
+/// What of a report stands out as a figure. A section that gives its own sentence compares what all succeeded, and
+/// counting that would tell nothing.
 fn tiles(report: &Report) -> Markup {
     let counts = report.sections.iter().map(Section::counts);
     let (succeeded, failed, missing) =
@@ -80,13 +83,21 @@ fn tiles(report: &Report) -> Markup {
         .filter_map(|branch| branch.duration_ms)
         .sum();
     let count = |count: usize| figures::number(count as f64);
+    let counted = report
+        .sections
+        .iter()
+        .any(|section| section.answer.is_none());
     html! {
         section.tiles {
-            (tile("succeeded", &count(succeeded), ""))
+            @if counted { (tile("succeeded", &count(succeeded), "")) }
             @if failed > 0 { (tile("failed", &count(failed), "bad")) }
             @if missing > 0 { (tile("missing", &count(missing), "bad")) }
             @if busy > 0 { (tile("work in all", &figures::duration(busy as f64 * 1e3), "")) }
             @if let Some(usd) = report.usd() { (tile("cost of the work", &figures::usd(usd), "")) }
+            @if let Some(run) = &report.run {
+                (tile("from start to end", &figures::duration(run.seconds * 1e6), ""))
+                (tile("cost of all on AWS", &figures::usd(run.usd), ""))
+            }
         }
     }
 }
@@ -132,6 +143,8 @@ fn placements(report: &Report) -> Markup {
 }
 
 fn section(section: &Section, leaders: &Leaders) -> Markup {
+    let course = section.course.as_ref();
+    let course = course.and_then(|course| Some((&course.title, course.render()?)));
     let columns = Columns::of(section);
     let all = section.branches.len();
     let well = section
@@ -146,6 +159,7 @@ fn section(section: &Section, leaders: &Leaders) -> Markup {
         }
         @let facts = facts(section);
         @if !facts.is_empty() { dl { @for (name, value) in facts { dt { (name) } dd { (value) } } } }
+        @if let Some((title, drawing)) = course { figure.course { h3 { (title) } (drawing) } }
         @if !destinations.is_empty() { (went_to(&destinations, all)) }
         @if all > FOLDED && well && section.rank.is_none() {
             details { summary { "all " (figures::number(all as f64)) " succeeded; show them" } (table(section, &columns, leaders)) }
@@ -173,6 +187,8 @@ fn went_to(destinations: &[(String, usize)], all: usize) -> Markup {
 
 /// The columns that a section has something in.
 struct Columns<'a> {
+    /// The place in the fan-out, where it tells more than the names.
+    index: bool,
     status: bool,
     placement: bool,
     went_to: bool,
@@ -199,7 +215,9 @@ impl<'a> Columns<'a> {
         let beside = |name: &&str| interval.is_none() || !["low", "high"].contains(name);
         // What tells nothing that another column does not tell: it is 0 or 1 beside the name of the variant.
         let told = |name: &&str| !any(|branch| branch.went_to.is_some()) || *name != "toCandidate";
+        let named = |branch: &Branch| branch.item["name"].is_string();
         Self {
+            index: section.branches.len() > FOLDED || !section.branches.iter().all(named),
             status: any(|branch| branch.status != Status::Succeeded),
             placement: any(|branch| branch.placement.is_some()),
             went_to: any(|branch| branch.went_to.is_some()),
@@ -217,7 +235,7 @@ fn table(section: &Section, columns: &Columns<'_>, leaders: &Leaders) -> Markup 
             table {
                 thead {
                     tr {
-                        th.number { "#" }
+                        @if columns.index { th.number { "#" } }
                         th { "branch" }
                         @if columns.status { th { "status" } }
                         @if columns.went_to { th { "went to" } }
@@ -244,7 +262,7 @@ fn row(section: &Section, branch: &Branch, columns: &Columns<'_>, leaders: &Lead
     };
     html! {
         tr class=(mood) {
-            td.number { (branch.index) }
+            @if columns.index { td.number { (branch.index) } }
             td {
                 (label(&branch.item))
                 @if ahead { span.mark { (if leaders.len() == 1 { "best" } else { "tie" }) } }

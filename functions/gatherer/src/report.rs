@@ -7,6 +7,10 @@ use placement::Placement;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::course::Course;
+use crate::page;
+use crate::run::Run;
+
 /// Everything that is known of one execution.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -22,6 +26,9 @@ pub struct Report {
     pub answer: String,
     /// The stages, in order.
     pub sections: Vec<Section>,
+    /// How the execution went, as its history tells; whoever renders the page when it has ended knows it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub run: Option<Run>,
 }
 
 /// One stage of the execution: a round of training, a fan-out.
@@ -34,6 +41,12 @@ pub struct Section {
     /// Further facts to show, by name.
     #[serde(default)]
     pub facts: serde_json::Map<String, Value>,
+    /// What the section found out, in one sentence, where who asks for it knows it better than the figures tell.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub answer: Option<String>,
+    /// Curves to draw.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub course: Option<Course>,
     /// Which metric tells the best branch.
     #[serde(default)]
     pub rank: Option<Rank>,
@@ -57,6 +70,9 @@ pub struct Branch {
     /// Where it ran.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub placement: Option<Placement>,
+    /// When its work was asked for, in ms since the Unix epoch.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub requested_at_ms: Option<u64>,
     /// When the worker began, in ms since the Unix epoch.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub started_at_ms: Option<u64>,
@@ -161,6 +177,23 @@ impl Rank {
 }
 
 impl Report {
+    /// A report without sections.
+    pub fn new(pipeline: String, execution: String, generated_at: String) -> Self {
+        Self {
+            pipeline,
+            execution,
+            generated_at,
+            answer: String::new(),
+            sections: Vec::new(),
+            run: None,
+        }
+    }
+
+    /// The report as one HTML page that needs nothing else.
+    pub fn page(&self) -> String {
+        page::render(self).into_string()
+    }
+
     /// The best branch of all sections that have the metric; of equals the first.
     pub fn best(&self, rank: &Rank) -> Option<Best> {
         let mut best: Option<Best> = None;

@@ -1,6 +1,6 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use jobs::artifacts::{MemoryStore, Put, Tagged, outcome_uri, put_json};
+use jobs::artifacts::{MemoryStore, Tagged, outcome_uri, put_json};
 use jobs::job::{JobOutcome, JobResult};
 use placement::{Placement, Resources};
 use serde_json::json;
@@ -243,11 +243,16 @@ impl ListObjects for Stalling {
 }
 
 impl PutObject for Stalling {
-    async fn put(&self, uri: &S3Uri, body: Vec<u8>, when: When<'_>) -> Result<Put, ArtifactError> {
+    async fn put_tagged(
+        &self,
+        uri: &S3Uri,
+        body: Vec<u8>,
+        when: When<'_>,
+    ) -> Result<Option<String>, ArtifactError> {
         if uri.key.contains("/report.") && !self.stalled.swap(true, Ordering::SeqCst) {
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
-        self.store.put(uri, body, when).await
+        self.store.put_tagged(uri, body, when).await
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use gatherer::figures::number;
 use jobs::cause::words;
 use serde_json::Value;
 
@@ -11,23 +12,7 @@ pub fn sentence(output: &Value, report: Option<&Value>) -> Option<String> {
     let told = told
         .filter(|answer| !answer.is_empty())
         .map(|answer| answer.trim_end_matches('.').to_owned());
-    told.or_else(|| canary(output))
-        .or_else(|| wrapper(output))
-        .or_else(|| load(output))
-}
-
-/// A canary: the verdict, its reason, and who serves from now on.
-fn canary(output: &Value) -> Option<String> {
-    let (verdict, reason) = (output["verdict"].as_str()?, output["reason"].as_str()?);
-    let candidate = output["candidate"]["variant"].as_str()?;
-    let requests = |role: &str| output[role]["requests"].as_u64();
-    let seen = requests("stable")? + requests("candidate")?;
-    let what = match verdict {
-        "PROMOTE" => format!("{candidate} is promoted: {reason}"),
-        "ROLL_BACK" => format!("{candidate} is rolled back: {reason}"),
-        _ => format!("no verdict on {candidate} yet: {reason}"),
-    };
-    Some(format!("{what}, after {seen} requests"))
+    told.or_else(|| wrapper(output)).or_else(|| load(output))
 }
 
 /// A wrapper: who served, and why not the service.
@@ -35,7 +20,10 @@ fn wrapper(output: &Value) -> Option<String> {
     let by = output["servedBy"].as_str()?;
     let rows = output["result"]["rows"].as_u64()?;
     let url = output["result"]["url"].as_str()?;
-    let served = format!("served by the {by}: {rows} rows from {url}");
+    let served = format!(
+        "served by the {by}: {} rows from {url}",
+        number(rows as f64)
+    );
     Some(match output["because"]["Error"].as_str() {
         None => served,
         Some(error) => {
@@ -47,7 +35,7 @@ fn wrapper(output: &Value) -> Option<String> {
 
 /// A load test.
 fn load(output: &Value) -> Option<String> {
-    let number = |name: &str| output[name].as_f64();
+    let measured = |name: &str| output[name].as_f64();
     let verdict = if output["passed"].as_bool()? {
         "passed"
     } else {
@@ -55,11 +43,11 @@ fn load(output: &Value) -> Option<String> {
     };
     Some(format!(
         "load test {verdict}: {} requests at {:.0} a second, {:.3} % failed, p50 {:.1} ms, p99 {:.1} ms",
-        number("requests")?,
-        number("requestsPerSecond")?,
-        100.0 * number("errorRate")?,
-        number("p50Ms")?,
-        number("p99Ms")?
+        number(measured("requests")?),
+        measured("requestsPerSecond")?,
+        100.0 * measured("errorRate")?,
+        measured("p50Ms")?,
+        measured("p99Ms")?
     ))
 }
 
@@ -191,10 +179,6 @@ mod tests {
             "because": {"Error": "States.Timeout", "Cause": "{\"errorMessage\": \"too slow\"}"}});
         let served = "served by the alternative: 3 rows from s3://b/k; the service failed with States.Timeout: too slow";
         assert_eq!(sentence(&wrapped, None).as_deref(), Some(served));
-        let canary = json!({"verdict": "ROLL_BACK", "reason": "slow", "candidate": {"variant": "v2", "requests": 3},
-            "stable": {"requests": 4}});
-        let told = "v2 is rolled back: slow, after 7 requests";
-        assert_eq!(sentence(&canary, None).as_deref(), Some(told));
         assert_eq!(sentence(&json!({"mine": 1}), None), None);
     }
 

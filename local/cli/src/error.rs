@@ -17,8 +17,20 @@ pub const INTERRUPTED: u8 = 130;
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// No project around the working directory.
-    #[error("no serverless.yml in {0} or a folder above it; run hybrid inside a project")]
-    NoProject(PathBuf),
+    #[error(
+        "no project in {}{}: no serverless.yml (.yaml, .json) of the Serverless Framework, no template.yaml (.yml, .json) of \
+         SAM or CloudFormation, no cdk.out of the CDK, and {} no definition *.asl.json (.yaml, .yml); run hybrid inside a \
+         project, or name one: --project FILE|FOLDER",
+        place.display(),
+        if *above { " or a folder above it" } else { "" },
+        if *above { "in itself" } else { "in it" }
+    )]
+    NoProject {
+        /// Where it was looked for.
+        place: PathBuf,
+        /// Whether the folders above were looked through too.
+        above: bool,
+    },
     /// The pipeline is not one of the project's.
     #[error("unknown pipeline {name:?}; {}", crate::names::told(name, known))]
     UnknownPipeline {
@@ -105,7 +117,7 @@ pub enum Error {
         /// What cargo printed.
         output: String,
     },
-    /// serverless.yml cannot be used.
+    /// What describes the stack cannot be used.
     #[error(transparent)]
     Stack(#[from] stack::StackError),
     /// The local cloud failed.
@@ -129,7 +141,7 @@ impl Error {
             | Error::Build { .. }
             | Error::Cloud(_)
             | Error::Service(_) => ExitCode::from(FAILED),
-            Error::NoProject(_)
+            Error::NoProject { .. }
             | Error::UnknownPipeline { .. }
             | Error::Unreadable { .. }
             | Error::NotJson { .. }

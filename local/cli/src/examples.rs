@@ -73,6 +73,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "hybrid run wrapper --input my-input.json --json",
             "hybrid run ml-training --faults faults.json",
             "hybrid run wrapper --mocks MockConfigFile.json --case HappyPath",
+            "hybrid run trade --project template.yaml --param Currency=EUR --container scales='python3 scales.py'",
         ],
     ),
     (

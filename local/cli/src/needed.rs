@@ -20,11 +20,14 @@ pub fn packages(stack: &Stack, machine: &StateMachine, input: &Value) -> Vec<Str
         .collect();
     let mut packages = BTreeSet::new();
     for function in &stack.functions {
-        if names(&text, &function.name, &function.binary)
+        let Some(package) = function.package() else {
+            continue;
+        };
+        if names(&text, &function.name, package)
             || text.contains(&function.arn)
             || targets.contains(function.arn.as_str())
         {
-            packages.insert(function.binary.clone());
+            packages.insert(package.to_owned());
         }
     }
     for task in &stack.task_definitions {
@@ -46,21 +49,10 @@ pub fn packages(stack: &Stack, machine: &StateMachine, input: &Value) -> Vec<Str
 
 /// Every package of the stack.
 pub fn all(stack: &Stack) -> Vec<String> {
-    let functions = stack
-        .functions
-        .iter()
-        .map(|function| function.binary.clone());
-    let tasks = stack
-        .task_definitions
-        .iter()
-        .flat_map(|task| &task.containers);
-    let images = tasks
-        .map(|container| &container.image)
-        .chain(stack.job_definitions.iter().map(|job| &job.image));
-    let packages: BTreeSet<String> = functions
-        .chain(images.map(|image| binary_of_image(image).to_owned()))
-        .collect();
-    packages.into_iter().collect()
+    let functions = stack.functions.iter();
+    let functions = functions.filter_map(|function| function.package());
+    let packages: BTreeSet<&str> = functions.chain(stack.images()).collect();
+    packages.into_iter().map(str::to_owned).collect()
 }
 
 /// As a whole JSON string, so that `train` is not found in `trainer`.

@@ -1,15 +1,32 @@
-//! Where things are in a project: serverless.yml, state machines, data, output.
+//! Where things are in a project: what describes its stack, state machines, data, output.
 
 use std::path::{Path, PathBuf};
 
-use serde_json::Value;
+use serde_json::{Value, json};
+use stack::StateMachine;
 
 use crate::error::Error;
 
-/// A folder with a serverless.yml.
+/// What describes a stack, in the order in which a folder is looked through.
+const FILES: &[&str] = &[
+    "serverless.yml",
+    "serverless.yaml",
+    "serverless.json",
+    "template.yaml",
+    "template.yml",
+    "template.json",
+];
+/// Folders that tools fill inside a project.
+const MADE: &[&str] = &[".aws-sam/build", ".serverless", "cdk.out"];
+/// A project of the Serverless Framework that is a program.
+const PROGRAMS: &[&str] = &["serverless.ts", "serverless.js"];
+
+/// A folder with what describes a stack.
 #[derive(Debug, Clone)]
 pub struct Project {
     root: PathBuf,
+    /// The file, or the folder of definitions.
+    file: PathBuf,
 }
 
 /// One state machine of the project with its sample input and the schema of its input.
@@ -20,18 +37,93 @@ pub struct Pipeline {
 }
 
 impl Project {
-    /// The project that `start` lies in.
+    /// The project that `start` lies in: that of the nearest folder with a file that describes one, else the definitions in
+    /// `start` itself.
     ///
     /// # Errors
-    /// [`Error::NoProject`] if neither `start` nor a folder above it has a serverless.yml.
+    /// [`Error::NoProject`] if there is neither.
     pub fn find(start: &Path) -> Result<Self, Error> {
-        start
+        for folder in start.ancestors() {
+            if let Some(project) = Self::of_folder(folder)? {
+                return Ok(project);
+            }
+        }
+        Self::of_definitions(start).ok_or_else(|| Error::NoProject {
+            place: start.to_path_buf(),
+            above: true,
+        })
+    }
+
+    /// The project that a person names: a file, or a folder with one or with definitions.
+    ///
+    /// # Errors
+    /// [`Error::NoProject`] if it is none.
+    pub fn named(path: &Path) -> Result<Self, Error> {
+        let path = std::fs::canonicalize(path).map_err(Error::file(path))?;
+        if path.is_file() || path.join("manifest.json").is_file() {
+            return Ok(Self::of_file(path));
+        }
+        let found = Self::of_folder(&path)?.or_else(|| Self::of_definitions(&path));
+        found.ok_or(Error::NoProject {
+            place: path,
+            above: false,
+        })
+    }
+
+    fn of_file(file: PathBuf) -> Self {
+        let folder = match file.is_dir() {
+            true => file.as_path(),
+            false => file.parent().unwrap_or(&file),
+        };
+        let made = MADE.iter().find(|made| folder.ends_with(made));
+        let above = made.map_or(0, |made| Path::new(made).components().count());
+        let root = folder
             .ancestors()
-            .find(|folder| folder.join("serverless.yml").is_file())
-            .map(|root| Self {
-                root: root.to_path_buf(),
-            })
-            .ok_or_else(|| Error::NoProject(start.to_path_buf()))
+            .nth(above)
+            .unwrap_or(folder)
+            .to_path_buf();
+        Self { root, file }
+    }
+
+    fn of_folder(folder: &Path) -> Result<Option<Self>, Error> {
+        let file = FILES.iter().map(|name| folder.join(name));
+        if let Some(file) = file.into_iter().find(|file| describes_stack(file)) {
+            return Ok(Some(Self::of_file(file)));
+        }
+        let made = folder.join("cdk.out");
+        if made.join("manifest.json").is_file() {
+            return Ok(Some(Self::of_file(made)));
+        }
+        if folder.join("cdk.json").is_file() {
+            return Err(Error::Usage(format!(
+                "{} is a project of the CDK, and cdk.out is not there yet: run `cdk synth`",
+                folder.display()
+            )));
+        }
+        let program = PROGRAMS.iter().find(|name| folder.join(name).is_file());
+        program.map_or(Ok(None), |name| {
+            Err(Error::Usage(format!(
+                "{} is a program, which is not run here: run `sls package`, and then name what it makes: --project \
+                 {}/.serverless/cloudformation-template-update-stack.json",
+                folder.join(name).display(),
+                folder.display()
+            )))
+        })
+    }
+
+    fn of_definitions(folder: &Path) -> Option<Self> {
+        stack::has_definitions(folder).then(|| Self {
+            root: folder.to_path_buf(),
+            file: folder.to_path_buf(),
+        })
+    }
+
+    /// A folder that describes nothing.
+    pub fn empty(root: PathBuf) -> Self {
+        Self {
+            file: root.clone(),
+            root,
+        }
     }
 
     /// The project of the working directory.
@@ -43,14 +135,14 @@ impl Project {
         Self::find(&here)
     }
 
-    /// The folder with the serverless.yml.
+    /// The folder of the project.
     pub fn root(&self) -> &Path {
         &self.root
     }
 
-    /// The single source of names, memory, timeouts and environment.
-    pub fn serverless_yml(&self) -> PathBuf {
-        self.root.join("serverless.yml")
+    /// What describes the stack: the single source of names, memory, timeouts and environment.
+    pub fn file(&self) -> &Path {
+        &self.file
     }
 
     /// Files that a run finds in the bucket under `data/`.
@@ -102,13 +194,37 @@ impl Project {
     }
 }
 
+/// Whether a file is there and, where its name says little, what it seems.
+fn describes_stack(file: &Path) -> bool {
+    let is_template = file.file_stem().is_some_and(|stem| stem == "template");
+    match is_template {
+        false => file.is_file(),
+        true => std::fs::read_to_string(file).is_ok_and(|text| text.contains("Resources")),
+    }
+}
+
 impl Pipeline {
+    /// That of a state machine: sample and schema stand beside its definition.
+    pub fn of(machine: &StateMachine, project: &Project) -> Pipeline {
+        let folder = machine.source.as_deref().and_then(Path::parent);
+        let folder = folder.unwrap_or(project.root());
+        let name = machine.pipeline.as_deref().unwrap_or(&machine.name);
+        Pipeline {
+            sample: folder.join(format!("{name}.input.json")),
+            schema: folder.join(format!("{name}.schema.json")),
+        }
+    }
+
     /// The input of a run: `source` (a file, or `-` for standard input), else the sample; checked
     /// against the pipeline's JSON Schema where it has one.
     ///
     /// # Errors
     /// [`Error::NotJson`] and [`Error::BadInput`], the latter with every problem's JSON path.
     pub fn input(&self, source: Option<&Path>) -> Result<Value, Error> {
+        // As StartExecution does, where nobody gives any.
+        if source.is_none() && !self.sample.is_file() && !self.schema.is_file() {
+            return Ok(json!({}));
+        }
         let input = read_json(source.unwrap_or(&self.sample))?;
         if self.schema.is_file() {
             let schema = read_json(&self.schema)?;

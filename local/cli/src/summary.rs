@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use cloud::Usage;
+use gatherer::figures;
 use placement::pricing::Prices;
 use placement::{Placement, Resources};
 use serde_json::Value;
@@ -119,30 +120,11 @@ pub fn spent(rows: &[PlacementRow], seconds: f64) -> String {
         .iter()
         .filter_map(|row| row.usd)
         .fold(0.0, |sum, usd| sum + usd);
-    format!("{} on AWS, {} here", dollars(usd), lasted(seconds))
-}
-
-/// A length of time with three significant digits.
-fn lasted(seconds: f64) -> String {
-    match seconds {
-        _ if seconds < 1.0 => format!("{:.0} ms", seconds * 1e3),
-        _ if seconds < 10.0 => format!("{seconds:.2} s"),
-        _ if seconds < 100.0 => format!("{seconds:.1} s"),
-        _ => format!(
-            "{:.0} min {:.0} s",
-            (seconds / 60.0).floor(),
-            seconds % 60.0
-        ),
-    }
-}
-
-/// USD with three significant digits.
-fn dollars(usd: f64) -> String {
-    if usd <= 0.0 {
-        return "$0".to_owned();
-    }
-    let decimals = (2.0 - usd.log10().floor()).clamp(2.0, 9.0) as usize;
-    format!("${usd:.decimals$}")
+    format!(
+        "{} on AWS, {} here",
+        figures::usd(usd),
+        figures::duration(seconds * 1e6)
+    )
 }
 
 /// A value on one line, or on as many as a screen has room for.
@@ -238,18 +220,6 @@ mod tests {
         // A function is billed by the memory that it has, whatever vCPUs that brings.
         let lambda = 4.0 * 3_600.0 * prices.lambda.gb_second + prices.lambda.request;
         assert!(rows[1].usd.is_some_and(|usd| (usd - lambda).abs() < 1e-9));
-    }
-
-    #[test]
-    fn what_was_spent_is_short() {
-        for (usd, text) in [
-            (0.014_744, "$0.0147"),
-            (0.000_005, "$0.00000500"),
-            (12.345, "$12.35"),
-            (0.0, "$0"),
-        ] {
-            assert_eq!(dollars(usd), text);
-        }
     }
 
     #[test]

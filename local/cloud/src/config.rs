@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::action::Action;
+use crate::programs::Programs;
 pub use crate::rates::Rate;
 use stack::Env;
 
@@ -23,6 +24,8 @@ pub struct Local {
     pub data_dir: PathBuf,
     /// Limits the services enforce.
     pub limits: Limits,
+    /// What runs code that is no executable.
+    pub programs: Programs,
 }
 
 /// Limits of the local services. The default is what AWS gives a new account, and the size of this

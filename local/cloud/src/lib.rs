@@ -17,6 +17,7 @@ pub mod members;
 mod pages;
 pub mod private;
 pub mod process;
+pub mod programs;
 mod protocol;
 mod rates;
 mod records;

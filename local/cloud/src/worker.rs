@@ -1,6 +1,6 @@
 //! Workers: the binaries that stand for container images, for ECS and Batch alike.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -11,6 +11,7 @@ use crate::config::{Local, missing_binary};
 use crate::faults::{Faults, WorkerEffect};
 use crate::logs::Logs;
 use crate::process::{Cause, Exit, Process, Processes, Record, Spec};
+use crate::programs::of_this_process;
 use stack::Env;
 use stack::binary_of_image;
 
@@ -85,7 +86,8 @@ impl Workers {
     pub(crate) fn launch(&self, container: &Container) -> Result<Worker, LaunchError> {
         let name = binary_of_image(&container.image);
         let program = self.local.binary(name);
-        if !program.exists() {
+        let commands = &self.local.programs.containers;
+        if !commands.contains_key(name) && !program.exists() {
             return Err(LaunchError::NoImage {
                 image: container.image.clone(),
                 reason: missing_binary(&program),
@@ -131,11 +133,20 @@ impl Workers {
             .stream(&container.log_group, &container.log_stream)
             .map_err(failed)?;
         let mut env = self.local.base_env(PATH);
+        let name = binary_of_image(&container.image);
+        let (program, args) = match self.local.programs.containers.get(name) {
+            None => (program.to_owned(), container.args.clone()),
+            Some(command) => {
+                env.extend(of_this_process());
+                shell(command, &container.args)
+            }
+        };
         env.extend(container.env.clone());
         let spec = Spec {
-            program: program.to_owned(),
-            args: container.args.clone(),
+            program,
+            args,
             env,
+            folder: None,
             memory_mib: container.memory_mib,
             timeout: container.timeout,
             grace: container.grace,
@@ -149,6 +160,19 @@ impl Workers {
             }
         })
     }
+}
+
+/// A command of a person with the arguments of a container after its own.
+fn shell(command: &str, args: &[String]) -> (PathBuf, Vec<String>) {
+    let first = [
+        "-c".to_owned(),
+        format!("{command} \"$@\""),
+        "worker".to_owned(),
+    ];
+    (
+        "/bin/sh".into(),
+        first.into_iter().chain(args.iter().cloned()).collect(),
+    )
 }
 
 impl Worker {

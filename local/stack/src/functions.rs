@@ -1,22 +1,26 @@
 //! The `functions:` section of the Serverless Framework.
 //! <https://www.serverless.com/framework/docs/providers/aws/guide/functions>
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::Value;
 
+use super::assets::code_at;
 use super::names::binary_of_image;
 
 use super::intrinsics::Template;
 use super::names::function_logical_id;
 use super::node::Node;
 use super::read::read_target_input;
-use super::{Env, Function, Rule, RuleTarget, Stack, StackError};
+use super::{Code, Env, Function, NotRun, Rule, RuleTarget, Stack, StackError, Why, lambda};
 
 /// Serverless Framework default: <https://www.serverless.com/framework/docs/providers/aws/guide/functions>
 const DEFAULT_MEMORY_MIB: u64 = 1024;
 /// Serverless Framework default, seconds.
 const DEFAULT_TIMEOUT_S: u64 = 6;
+/// Serverless Framework default.
+const DEFAULT_RUNTIME: &str = "nodejs20.x";
 
 /// Reads every function, and the rules that its events stand for.
 pub fn read_functions(template: &Template, stack: &mut Stack) -> Result<(), StackError> {
@@ -33,10 +37,17 @@ pub fn read_functions(template: &Template, stack: &mut Stack) -> Result<(), Stac
             .opt_integer("timeout")?
             .unwrap_or(DEFAULT_TIMEOUT_S),
         environment: provider.string_map("environment")?,
+        runtime: provider.opt_string("runtime")?,
+        layers: lambda::layers(template, &provider, "layers", stack)?,
     };
     for (key, function) in template.functions()? {
         let node = Node::new(template, &function, format!("functions.{key}"))?;
-        let function = read_function(template, &key, &node, &defaults)?;
+        let mut function = read_function(template, &key, &node, &defaults)?;
+        let layers = lambda::layers(template, &node, "layers", stack)?;
+        function.layers = match node.raw("layers") {
+            Some(_) => layers,
+            None => defaults.layers.clone(),
+        };
         for (index, event) in node.list("events")?.iter().enumerate() {
             read_event(template, &function, index + 1, event, stack)?;
         }
@@ -49,6 +60,8 @@ struct FunctionDefaults {
     memory_mib: u64,
     timeout_s: u64,
     environment: Env,
+    runtime: Option<String>,
+    layers: Vec<PathBuf>,
 }
 
 fn read_function(
@@ -57,14 +70,24 @@ fn read_function(
     node: &Node<'_>,
     defaults: &FunctionDefaults,
 ) -> Result<Function, StackError> {
-    let stack_name = template.stack_name();
+    let stack_name = template.stack_name.clone();
     let name = node
         .opt_string("name")?
         .unwrap_or_else(|| format!("{stack_name}-{key}"));
     let handler = node.opt_string("handler")?;
-    let binary = match (&handler, node.get("image")?) {
-        (Some(handler), None) => binary_of_handler(key, handler),
-        (None, Some(image)) => binary_of_image(&image_name(&image)?).to_owned(),
+    let runtime = match node.opt_string("runtime")? {
+        Some(runtime) => Some(runtime),
+        None => defaults.runtime.clone(),
+    };
+    let (binary, runtime, code) = match (&handler, node.get("image")?) {
+        (Some(handler), None) => {
+            let (runtime, code) = code(template, node, handler, runtime)?;
+            (binary_of_handler(key, handler), Some(runtime), code)
+        }
+        (None, Some(image)) => {
+            let binary = binary_of_image(&image_name(&image)?).to_owned();
+            (binary, None, Code::Built)
+        }
         (None, None) => return Err(node.error("expected `handler` or `image`")),
         (Some(_), Some(_)) => return Err(node.error("`handler` and `image` exclude each other")),
     };
@@ -78,6 +101,9 @@ fn read_function(
         name,
         binary,
         handler: handler.unwrap_or_default(),
+        runtime,
+        code,
+        layers: Vec::new(),
         memory_mib: node
             .opt_integer("memorySize")?
             .unwrap_or(defaults.memory_mib),
@@ -92,6 +118,43 @@ fn read_function(
             .map(Duration::from_secs),
         on_failure: on_failure(template, node)?,
     })
+}
+
+/// The runtime of a function and where its code is. Without a runtime the framework takes Node.js; here that is so where the
+/// handler's file is there, else it is the executable that cargo builds.
+fn code(
+    template: &Template,
+    node: &Node<'_>,
+    handler: &str,
+    runtime: Option<String>,
+) -> Result<(String, Code), StackError> {
+    let module = handler
+        .rsplit_once('.')
+        .map_or(handler, |(module, _)| module);
+    let is_file = |ending: &str| {
+        let file = template.variables.absolute(&format!("{module}.{ending}"));
+        file.is_file()
+    };
+    let runtime = match runtime {
+        Some(runtime) => runtime,
+        None if ["js", "mjs", "cjs"].into_iter().any(is_file) => DEFAULT_RUNTIME.to_owned(),
+        None => "provided.al2023".to_owned(),
+    };
+    let package = match node.get("package")? {
+        Some(package) => package.opt_string("artifact")?,
+        None => None,
+    };
+    if let Some(artifact) = package {
+        return Ok((runtime, code_at(template.variables.absolute(&artifact))));
+    }
+    let folder = template.variables.directory().to_owned();
+    let brought = !lambda::is_provided(&runtime) || folder.join("bootstrap").is_file();
+    let code = if brought {
+        Code::Folder(folder)
+    } else {
+        Code::Built
+    };
+    Ok((runtime, code))
 }
 
 /// `destinations.onFailure`: the key of a function of this file, an ARN, or `{type, arn}`.
@@ -137,7 +200,7 @@ fn image_name(image: &Node<'_>) -> Result<String, StackError> {
 }
 
 /// `schedule` and `eventBridge` events become the rules that the framework would make; others need
-/// services this cloud does not have, and are left alone.
+/// services this cloud does not have, and are told.
 fn read_event(
     template: &Template,
     function: &Function,
@@ -145,9 +208,19 @@ fn read_event(
     event: &Node<'_>,
     stack: &mut Stack,
 ) -> Result<(), StackError> {
-    let Value::Object(_) = event.value else {
+    let mut left = |kind: &str| {
+        let (what, name) = (format!("{kind} event"), format!("of {}", function.key));
+        stack.not_run.push(NotRun::new(&what, &name, Why::NotHere));
+    };
+    let Value::Object(kinds) = &event.value else {
+        left(event.value.as_str().unwrap_or_default());
         return Ok(());
     };
+    for kind in kinds.keys() {
+        if !matches!(kind.as_str(), "eventBridge" | "schedule") {
+            left(kind);
+        }
+    }
     let name = format!("{}-rule-{number}", function.name);
     let target = |node: &Node<'_>| {
         read_target_input(

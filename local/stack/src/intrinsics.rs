@@ -3,14 +3,14 @@
 //! <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/intrinsic-function-reference.html>
 
 use std::cell::Cell;
-use std::path::Path;
 
 use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
+use super::assets::Assets;
 use super::names::function_logical_id;
 use super::variables::{Variables, invalid};
-use super::{ACCOUNT, Options, StackError};
+use super::{ACCOUNT, StackError};
 
 const MAX_DEPTH: u32 = 64;
 
@@ -20,147 +20,35 @@ pub struct Resource {
     pub kind: String,
     /// The whole resource.
     pub body: Value,
+    /// Where it stands.
+    pub at: String,
 }
 
 /// The stack's template: what a name in it refers to.
 pub struct Template {
     /// Serverless variables of the file.
     pub variables: Variables,
-    /// `service:`.
+    /// `service:`, or the name of the stack.
     pub service: String,
+    /// Name of the CloudFormation stack.
+    pub stack_name: String,
     /// Stage.
     pub stage: String,
     /// Region.
     pub region: String,
     /// Resources by logical id, those whose condition is false left out.
     pub resources: IndexMap<String, Resource>,
-    /// Deployed function names by logical id.
+    /// Deployed names of the functions of a `serverless.yml` by logical id.
     pub(super) functions: IndexMap<String, String>,
-    parameters: Map<String, Value>,
-    conditions: Map<String, Value>,
-    mappings: Value,
-    depth: Cell<u32>,
+    /// Files of the packages that the template names.
+    pub(super) assets: Assets,
+    pub(super) parameters: Map<String, Value>,
+    pub(super) conditions: Map<String, Value>,
+    pub(super) mappings: Value,
+    pub(super) depth: Cell<u32>,
 }
 
 impl Template {
-    /// Opens the file at `path` and indexes its resources and functions.
-    pub fn open(path: &Path, options: &Options) -> Result<Template, StackError> {
-        let variables = Variables::open(path, options)?;
-        let service = match variables.expand(&variables.root()["service"], "service")? {
-            Value::String(name) => name,
-            _ => {
-                return Err(invalid(
-                    "service",
-                    "expected the name of the service".into(),
-                ));
-            }
-        };
-        let (stage, region) = (variables.stage()?, variables.region()?);
-        let mut template = Template {
-            service,
-            stage,
-            region,
-            resources: IndexMap::new(),
-            functions: IndexMap::new(),
-            parameters: Map::new(),
-            conditions: Map::new(),
-            mappings: Value::Null,
-            depth: Cell::new(0),
-            variables,
-        };
-        template.index_functions()?;
-        template.index_resources()?;
-        Ok(template)
-    }
-
-    /// Functions as written, by key; `functions:` may be a mapping or a list of mappings.
-    pub fn functions(&self) -> Result<Map<String, Value>, StackError> {
-        self.merged("functions", &self.variables.root()["functions"])
-    }
-
-    /// Deployed name of the function under this key.
-    pub fn function_name(&self, key: &str) -> Option<&str> {
-        let name = self.functions.get(&function_logical_id(key))?;
-        Some(name)
-    }
-
-    fn index_functions(&mut self) -> Result<(), StackError> {
-        for (key, function) in self.functions()? {
-            let at = format!("functions.{key}");
-            let function = self.variables.expand(&function, &at)?;
-            let name = match self
-                .variables
-                .expand(&function["name"], &format!("{at}.name"))?
-            {
-                Value::String(name) => name,
-                _ => format!("{}-{}-{key}", self.service, self.stage),
-            };
-            self.functions.insert(function_logical_id(&key), name);
-        }
-        Ok(())
-    }
-
-    fn index_resources(&mut self) -> Result<(), StackError> {
-        let sections = self.merged("resources", &self.variables.root()["resources"])?;
-        let section = |name: &str| match sections.get(name) {
-            Some(section) => self.merged(&format!("resources.{name}"), section),
-            None => Ok(Map::new()),
-        };
-        let absent = Value::Null;
-        let resources = section("Resources")?;
-        let parameters = section("Parameters")?;
-        let conditions = section("Conditions")?;
-        self.mappings = sections.get("Mappings").unwrap_or(&absent).clone();
-        for (name, parameter) in parameters {
-            let default = parameter.get("Default").cloned().unwrap_or(Value::Null);
-            self.parameters.insert(name, default);
-        }
-        self.conditions = conditions;
-        for (id, body) in resources {
-            let at = format!("resources.Resources.{id}");
-            let body = self.variables.expand(&body, &at)?;
-            let kind = match self.variables.expand(&body["Type"], &at)? {
-                Value::String(kind) => kind,
-                _ => return Err(invalid(&at, "`Type` is missing".into())),
-            };
-            match body["Condition"].as_str() {
-                Some(condition) if !self.condition(condition, &at)? => {}
-                _ => {
-                    self.resources.insert(id, Resource { kind, body });
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn merged(&self, at: &str, value: &Value) -> Result<Map<String, Value>, StackError> {
-        match self.variables.expand(value, at)? {
-            Value::Null => Ok(Map::new()),
-            Value::Object(object) => Ok(object),
-            Value::Array(parts) => {
-                let mut all = Map::new();
-                for (index, part) in parts.iter().enumerate() {
-                    for (key, value) in self.merged(&format!("{at}.{index}"), part)? {
-                        // Parts may each hold a `Resources` section.
-                        match (all.get_mut(&key), value) {
-                            (Some(Value::Object(old)), Value::Object(new)) => old.extend(new),
-                            (_, value) => {
-                                all.insert(key, value);
-                            }
-                        }
-                    }
-                }
-                Ok(all)
-            }
-            other => Err(invalid(at, format!("expected a mapping, found {other}"))),
-        }
-    }
-
-    /// Name of the CloudFormation stack.
-    pub fn stack_name(&self) -> String {
-        format!("{}-{}", self.service, self.stage)
-    }
-
     /// An ARN in this account and region.
     pub fn arn(&self, service: &str, resource: &str) -> String {
         format!("arn:aws:{service}:{}:{ACCOUNT}:{resource}", self.region)
@@ -168,7 +56,7 @@ impl Template {
 
     /// `value` with its own variables and intrinsic resolved; children stay as written.
     pub fn resolve(&self, value: &Value, at: &str) -> Result<Value, StackError> {
-        let value = self.variables.expand(value, at)?;
+        let value = self.pseudo(self.variables.expand(value, at)?, at)?;
         let Some((function, argument)) = intrinsic(&value) else {
             return Ok(value);
         };
@@ -181,6 +69,52 @@ impl Template {
             .and_then(|value| self.resolve(&value, at));
         self.depth.set(self.depth.get() - 1);
         result
+    }
+
+    /// `#{AWS::Region}`, `#{Resource}` and `#{Resource.Attribute}` of the plugin for pseudo parameters; what names
+    /// nothing of the stack is left alone.
+    /// <https://www.serverless.com/plugins/serverless-pseudo-parameters>
+    fn pseudo(&self, value: Value, at: &str) -> Result<Value, StackError> {
+        let Value::String(text) = &value else {
+            return Ok(value);
+        };
+        if self.variables.is_template() || !text.contains("#{") {
+            return Ok(value);
+        }
+        let (mut out, mut rest) = (String::new(), text.as_str());
+        while let Some((before, tail)) = rest.split_once("#{") {
+            out.push_str(before);
+            let known = tail.split_once('}').filter(|(name, _)| {
+                let id = name.split_once('.').map_or(*name, |(id, _)| id);
+                id.starts_with("AWS::") || self.names(id)
+            });
+            let Some((name, after)) = known else {
+                out.push_str("#{");
+                rest = tail;
+                continue;
+            };
+            rest = after;
+            out.push_str(&match name.split_once('.') {
+                Some((id, attribute)) => self.attribute(id, attribute, at)?,
+                None => self.text(&self.reference(name, at)?, at)?,
+            });
+        }
+        out.push_str(rest);
+        Ok(Value::String(out))
+    }
+
+    /// Name of a function of a `serverless.yml` by its logical id or, as definitions may say it, its key.
+    pub(super) fn deployed(&self, id: &str) -> Option<&String> {
+        let by_key = || self.functions.get(&function_logical_id(id));
+        let none = || (!self.resources.contains_key(id)).then(by_key).flatten();
+        self.functions.get(id).or_else(none)
+    }
+
+    /// Whether something of the stack has this name.
+    fn names(&self, id: &str) -> bool {
+        self.parameters.contains_key(id)
+            || self.functions.contains_key(id)
+            || self.resources.contains_key(id)
     }
 
     fn call(&self, function: &str, argument: &Value, at: &str) -> Result<Value, StackError> {
@@ -243,6 +177,10 @@ impl Template {
                 .iter()
                 .map(|zone| format!("{}{zone}", self.region))
                 .collect()),
+            "Fn::ToJsonString" => {
+                let value = super::node::Node::new(self, argument, at.to_owned())?.deep()?;
+                Ok(Value::String(value.to_string()))
+            }
             "Fn::Base64" => {
                 use base64::Engine;
                 let text = self.text(argument, at)?;
@@ -329,9 +267,9 @@ impl Template {
         Ok(Value::String(out))
     }
 
-    fn condition(&self, name: &str, at: &str) -> Result<bool, StackError> {
+    pub(super) fn condition(&self, name: &str, at: &str) -> Result<bool, StackError> {
         match self.conditions.get(name) {
-            Some(condition) => self.truth(condition, &format!("resources.Conditions.{name}")),
+            Some(condition) => self.truth(condition, &self.at(&format!("Conditions.{name}"))),
             None => Err(invalid(
                 at,
                 format!(
@@ -377,10 +315,10 @@ impl Template {
             "AWS::AccountId" => Some(ACCOUNT.into()),
             "AWS::Partition" => Some("aws".into()),
             "AWS::URLSuffix" => Some("amazonaws.com".into()),
-            "AWS::StackName" => Some(self.stack_name()),
+            "AWS::StackName" => Some(self.stack_name.clone()),
             "AWS::StackId" => Some(self.arn(
                 "cloudformation",
-                &format!("stack/{}/local", self.stack_name()),
+                &format!("stack/{}/local", self.stack_name),
             )),
             "AWS::NoValue" => return Ok(Value::Null),
             _ => None,
@@ -388,14 +326,20 @@ impl Template {
         if let Some(text) = pseudo {
             return Ok(Value::String(text));
         }
-        if let Some(default) = self.parameters.get(name) {
-            if default.is_null() {
-                return Err(invalid(at, format!("parameter {name} has no Default")));
+        if let Some(value) = self.parameters.get(name) {
+            if value.is_null() {
+                let message = format!(
+                    "parameter {name} has no Default; give it a value: --param {name}=VALUE"
+                );
+                return Err(invalid(at, message));
             }
-            return Ok(default.clone());
+            return Ok(value.clone());
         }
-        if let Some(function) = self.functions.get(name) {
+        if let Some(function) = self.deployed(name) {
             return Ok(Value::String(function.clone()));
+        }
+        if let Some(arn) = self.of_function(name) {
+            return Ok(Value::String(arn?));
         }
         let kind = &self.resource(name, at)?.kind;
         let value = match kind.as_str() {
@@ -403,6 +347,8 @@ impl Template {
             | "AWS::StepFunctions::StateMachineVersion"
             | "AWS::StepFunctions::StateMachineAlias"
             | "AWS::StepFunctions::Activity"
+            | "AWS::Lambda::Version"
+            | "AWS::Lambda::Alias"
             | "AWS::ECS::TaskDefinition"
             | "AWS::Batch::JobDefinition"
             | "AWS::Batch::JobQueue"
@@ -435,7 +381,7 @@ fn list<'a>(names: impl Iterator<Item = &'a String>) -> String {
     names.map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
-fn intrinsic(value: &Value) -> Option<(&str, &Value)> {
+pub(super) fn intrinsic(value: &Value) -> Option<(&str, &Value)> {
     let object = value.as_object().filter(|object| object.len() == 1)?;
     let (key, argument) = object.iter().next()?;
     let known = key.starts_with("Fn::") || (key == "Ref" && argument.is_string());

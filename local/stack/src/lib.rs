@@ -1,17 +1,28 @@
-//! The demo stack as one machine needs it: functions, state machines, task and job definitions,
-//! read from the same `serverless.yml` that `sls deploy` takes. There is no second configuration.
+//! A stack as one machine needs it: functions, state machines, task and job definitions, read from
+//! the same file that a deployment takes. There is no second configuration.
 //!
-//! [`Stack::load`] reads the file, resolves Serverless variables and CloudFormation intrinsics to
-//! the names and ARNs that a deployment would make, and refuses what it cannot resolve with the
-//! YAML path of the offending value.
+//! [`Stack::load`] reads a `serverless.yml`, a template of SAM or CloudFormation, what `cdk synth` or
+//! `sls package` has made, or a folder of definitions. Front ends bring each to resources of
+//! CloudFormation; one reader resolves their variables and intrinsics to the names and ARNs that a
+//! deployment would make, and refuses what it cannot resolve with the file and the place of it.
 
+mod assets;
 mod containers;
+mod error;
+mod folder;
 mod functions;
 mod intrinsics;
+mod lambda;
+mod machines;
 mod names;
 mod node;
+mod not_run;
+mod open;
+mod place;
+mod plugin;
 mod read;
 mod retry;
+mod sam;
 mod syntax;
 #[cfg(test)]
 mod tests;
@@ -19,7 +30,10 @@ mod variables;
 pub mod yaml;
 
 pub use containers::task_units;
+pub use error::{Options, StackError};
+pub use folder::has_definitions;
 pub use names::binary_of_image;
+pub use not_run::{NotRun, Why};
 pub use retry::{RetryError, check_retry};
 
 use std::collections::BTreeMap;
@@ -35,10 +49,10 @@ pub const ACCOUNT: &str = "123456789012";
 /// Environment variables by name.
 pub type Env = BTreeMap<String, String>;
 
-/// Everything `serverless.yml` declares that the local cloud runs, every value resolved.
+/// Everything that a project file declares that the local cloud runs, every value resolved.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Stack {
-    /// `service:` of the file.
+    /// `service:` of a `serverless.yml`, else the name of the stack.
     pub service: String,
     /// Stage: `--stage`, else `provider.stage`, else `dev`.
     pub stage: String,
@@ -70,12 +84,14 @@ pub struct Stack {
     pub rules: Vec<Rule>,
     /// EventBridge Scheduler schedules.
     pub schedules: Vec<Schedule>,
+    /// What the file declares and nothing here runs.
+    pub not_run: Vec<NotRun>,
 }
 
 /// A Lambda function.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Function {
-    /// Key in `functions:`.
+    /// Key in `functions:`, or the logical id.
     pub key: String,
     /// Deployed name: `<service>-<stage>-<key>` unless `name:` says otherwise.
     pub name: String,
@@ -85,8 +101,14 @@ pub struct Function {
     pub arn: String,
     /// File name of the local binary: the package that `handler` names, or the worker of `image`.
     pub binary: String,
-    /// `handler:` as written (empty for an image).
+    /// Handler as written (empty for an image).
     pub handler: String,
+    /// `python3.12`, `nodejs22.x`, `provided.al2023`; none for an image.
+    pub runtime: Option<String>,
+    /// Where its code is.
+    pub code: Code,
+    /// Folders of its layers, in order.
+    pub layers: Vec<PathBuf>,
     /// Memory, MiB.
     pub memory_mib: u64,
     /// Time limit of one invocation.
@@ -101,6 +123,42 @@ pub struct Function {
     pub maximum_event_age: Option<Duration>,
     /// ARN of what hears of an asynchronous invocation that failed for good: `destinations.onFailure`.
     pub on_failure: Option<String>,
+}
+
+/// Where the code of a function is.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Code {
+    /// In an executable that cargo builds, or in an image.
+    #[default]
+    Built,
+    /// In a folder.
+    Folder(PathBuf),
+    /// In a zip archive.
+    Archive(PathBuf),
+    /// In the file that declares it.
+    Inline(String),
+    /// Not on this machine; where it is said to be.
+    Elsewhere(String),
+}
+
+impl Stack {
+    /// The names of the images of task and job definitions.
+    pub fn images(&self) -> impl Iterator<Item = &str> {
+        let tasks = self
+            .task_definitions
+            .iter()
+            .flat_map(|task| &task.containers);
+        let tasks = tasks.map(|container| container.image.as_str());
+        let jobs = self.job_definitions.iter().map(|job| job.image.as_str());
+        tasks.chain(jobs).map(binary_of_image)
+    }
+}
+
+impl Function {
+    /// The package that cargo builds for it, if one does.
+    pub fn package(&self) -> Option<&str> {
+        (self.code == Code::Built).then_some(self.binary.as_str())
+    }
 }
 
 /// Standard or Express workflow.
@@ -362,44 +420,4 @@ pub struct Schedule {
     pub input: Value,
     /// All properties of the resource, resolved: its dates, its window, its retry policy have the names of the API.
     pub properties: Value,
-}
-
-/// Why a stack could not be read. Every variant names the file or the YAML path.
-#[derive(Debug, thiserror::Error)]
-pub enum StackError {
-    /// A file could not be read.
-    #[error("{}: cannot read: {source}", path.display())]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// A file is not YAML or JSON.
-    #[error("{}: {message}", path.display())]
-    Syntax {
-        /// The file.
-        path: PathBuf,
-        /// What the parser said, with line and column.
-        message: String,
-    },
-    /// A value is missing or has the wrong shape.
-    #[error("{at}: {message}")]
-    Invalid {
-        /// YAML path, as `resources.Resources.Trainer.Properties.Family`.
-        at: String,
-        /// What was found and what was expected.
-        message: String,
-    },
-}
-
-/// What the command line may set.
-#[derive(Debug, Clone, Default)]
-pub struct Options {
-    /// `--stage`.
-    pub stage: Option<String>,
-    /// `--region`.
-    pub region: Option<String>,
-    /// `--param key=value`, read by `${param:key}`.
-    pub params: BTreeMap<String, String>,
 }

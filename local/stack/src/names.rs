@@ -9,11 +9,12 @@ use super::{ACCOUNT, StackError};
 impl Template {
     /// Physical name of the resource `id`: the one it sets, else one made of stack name and logical id.
     pub fn physical_name(&self, id: &str) -> Result<String, StackError> {
-        let at = format!("resources.Resources.{id}");
-        let resource = self.resource(id, &at)?;
-        let generated = format!("{}-{id}", self.stack_name());
+        let resource = self.resource(id, id)?;
+        let at = &resource.at;
+        let generated = format!("{}-{id}", self.stack_name);
         let key = match resource.kind.as_str() {
             "AWS::S3::Bucket" => "BucketName",
+            "AWS::Lambda::Function" => "FunctionName",
             "AWS::StepFunctions::StateMachine" => "StateMachineName",
             "AWS::ECS::Cluster" => "ClusterName",
             "AWS::ECS::TaskDefinition" => "Family",
@@ -32,13 +33,29 @@ impl Template {
             | "AWS::Scheduler::Schedule" => "Name",
             kind => return Ok(opaque_id(kind, id)),
         };
-        let properties = self.resolve(&resource.body["Properties"], &at)?;
+        let properties = self.resolve(&resource.body["Properties"], at)?;
         match properties.get(key) {
-            Some(name) if !name.is_null() => self.text(name, &format!("{at}.Properties.{key}")),
+            Some(name) if !name.is_null() => self.text(name, &format!("{at}.{key}")),
             // Bucket names must be lower case.
             _ if resource.kind == "AWS::S3::Bucket" => Ok(generated.to_lowercase()),
             _ => Ok(generated),
         }
+    }
+
+    /// ARN of a function by what SAM calls its alias and its version. Here every version is the function as the file
+    /// has it, so the ARN has no qualifier.
+    /// <https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification-generated-resources-function.html>
+    pub(super) fn of_function(&self, name: &str) -> Option<Result<String, StackError>> {
+        let (id, _) = name
+            .split_once('.')
+            .filter(|(_, made)| matches!(*made, "Alias" | "Version"))?;
+        let resource = self.resources.get(id)?;
+        (resource.kind == "AWS::Lambda::Function").then(|| self.function_arn(id))
+    }
+
+    fn function_arn(&self, id: &str) -> Result<String, StackError> {
+        let name = self.physical_name(id)?;
+        Ok(self.arn("lambda", &format!("function:{name}")))
     }
 
     pub(super) fn attribute(
@@ -47,11 +64,17 @@ impl Template {
         attribute: &str,
         at: &str,
     ) -> Result<String, StackError> {
-        if let Some(function) = self.functions.get(id) {
+        if let Some(function) = self.deployed(id) {
             return Ok(self.arn("lambda", &format!("function:{function}")));
         }
+        // SAM names what it makes for an alias `Function.Alias` and `Function.Version`.
+        if matches!(attribute, "Alias" | "Version")
+            && let Some(arn) = self.of_function(&format!("{id}.{attribute}"))
+        {
+            return arn;
+        }
         if id == "IamRoleLambdaExecution" {
-            let role = format!("{}-{}-lambdaRole", self.stack_name(), self.region);
+            let role = format!("{}-{}-lambdaRole", self.stack_name, self.region);
             return Ok(format!("arn:aws:iam::{ACCOUNT}:role/{role}"));
         }
         let kind = self.resource(id, at)?.kind.clone();
@@ -71,6 +94,16 @@ impl Template {
             "AWS::IAM::Role" => format!("arn:aws:iam::{ACCOUNT}:role/{name}"),
             "AWS::StepFunctions::StateMachine" => {
                 self.arn("states", &format!("stateMachine:{name}"))
+            }
+            "AWS::Lambda::Function" => self.function_arn(id)?,
+            // Every version is the function as the file has it.
+            "AWS::Lambda::Version" | "AWS::Lambda::Alias" => {
+                let function = &self.resource(id, at)?.body["Properties"]["FunctionName"];
+                let function = self.text(function, at)?;
+                match function.starts_with("arn:") {
+                    true => function,
+                    false => self.arn("lambda", &format!("function:{function}")),
+                }
             }
             // The stack's state machine as it is: its first version.
             "AWS::StepFunctions::StateMachineVersion" => {
@@ -135,13 +168,18 @@ fn opaque_id(kind: &str, id: &str) -> String {
 /// `JobDashwatcherLambdaFunction`.
 /// <https://www.serverless.com/framework/docs/providers/aws/guide/resources#aws-cloudformation-resource-reference>
 pub fn function_logical_id(key: &str) -> String {
+    format!("{}LambdaFunction", normalized(key))
+}
+
+/// A key as the Serverless Framework makes part of a logical id of it.
+pub fn normalized(key: &str) -> String {
     let escaped = key.replace('-', "Dash").replace('_', "Underscore");
     let mut characters = escaped.chars();
     let first = characters
         .next()
         .map(|first| first.to_ascii_uppercase().to_string())
         .unwrap_or_default();
-    format!("{first}{}LambdaFunction", characters.as_str())
+    format!("{first}{}", characters.as_str())
 }
 
 /// The file name of the binary that stands for a container image: the last segment of the image's

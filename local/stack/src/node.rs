@@ -127,6 +127,28 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// The value with everything inside it resolved, nulls as they are.
+    pub fn deep_with_nulls(&self) -> Result<Value, StackError> {
+        let child = |key: &dyn std::fmt::Display, value: &Value| {
+            if value.is_null() {
+                return Ok(Value::Null);
+            }
+            Node::new(self.template, value, format!("{}.{key}", self.at))?.deep_with_nulls()
+        };
+        match &self.value {
+            Value::Array(items) => {
+                let items = items.iter().enumerate();
+                items.map(|(index, item)| child(&index, item)).collect()
+            }
+            Value::Object(entries) => {
+                let entries = entries.iter();
+                let entries = entries.map(|(key, value)| Ok((key.clone(), child(key, value)?)));
+                entries.collect::<Result<_, _>>().map(Value::Object)
+            }
+            plain => Ok(plain.clone()),
+        }
+    }
+
     /// A string; numbers and booleans read as CloudFormation reads them.
     pub fn string(&self) -> Result<String, StackError> {
         match &self.value {

@@ -4,22 +4,43 @@ use std::path::Path;
 
 use serde_json::Value;
 
+use super::assets::synthesized;
 use super::functions::read_functions;
 use super::intrinsics::Template;
 use super::names::aliased_machine;
 use super::node::Node;
+use super::place::located;
 use super::{
     ACCOUNT, Activity, Cluster, ComputeEnvironment, JobQueue, Options, Rule, RuleTarget, Schedule,
-    Stack, StackError, StateMachine, StateMachineAlias, StateMachineKind, TimeLimit, containers,
+    Stack, StackError, StateMachine, StateMachineAlias, TimeLimit, containers, folder, lambda,
+    machines, not_run,
 };
 
 impl Stack {
-    /// Reads `serverless.yml` at `path`.
+    /// Reads a project: a `serverless.yml`, a template of SAM or CloudFormation, the folder that `cdk synth` has filled,
+    /// or a folder of definitions.
     ///
     /// # Errors
-    /// [`StackError`] names the file or the YAML path of the first value that cannot be read or resolved.
+    /// [`StackError`] names the file and the place of the first value that cannot be read or resolved.
     pub fn load(path: &Path, options: &Options) -> Result<Stack, StackError> {
-        let template = Template::open(path, options)?;
+        if path.join("manifest.json").is_file() {
+            return Stack::of_file(&synthesized(path)?, options);
+        }
+        match path.is_dir() {
+            true => folder::load(path, options),
+            false => Stack::of_file(path, options),
+        }
+    }
+
+    fn of_file(path: &Path, options: &Options) -> Result<Stack, StackError> {
+        let read = || {
+            let template = Template::open(path, options)?;
+            Stack::of_template(&template)
+        };
+        read().map_err(|error| located(error, path))
+    }
+
+    fn of_template(template: &Template) -> Result<Stack, StackError> {
         let mut stack = Stack {
             service: template.service.clone(),
             stage: template.stage.clone(),
@@ -27,11 +48,30 @@ impl Stack {
             account: ACCOUNT.to_owned(),
             ..Stack::default()
         };
-        read_functions(&template, &mut stack)?;
+        read_functions(template, &mut stack)?;
         for id in template.resources.keys() {
-            read_resource(&template, id, &mut stack)?;
+            read_resource(template, id, &mut stack)?;
         }
+        lambda::add_invoke_configs(template, &mut stack)?;
+        not_run::note(template, &mut stack);
+        stack.name_pipelines();
         Ok(stack)
+    }
+
+    /// Gives each state machine a name to run it by: the stem of its definition's file where that is of it alone, else its
+    /// logical id.
+    fn name_pipelines(&mut self) {
+        let stems: Vec<Option<String>> = self
+            .state_machines
+            .iter()
+            .map(|machine| machine.pipeline.clone())
+            .collect();
+        for machine in &mut self.state_machines {
+            let same = stems.iter().filter(|stem| **stem == machine.pipeline);
+            if machine.pipeline.is_none() || same.count() > 1 {
+                machine.pipeline = Some(machine.logical_id.clone());
+            }
+        }
     }
 
     /// The state machine of that name, ARN, logical id or pipeline (the stem of its definition file).
@@ -79,15 +119,18 @@ fn json_value(node: &Node<'_>) -> Result<Value, StackError> {
 
 fn read_resource(template: &Template, id: &str, stack: &mut Stack) -> Result<(), StackError> {
     let resource = &template.resources[id];
-    let at = format!("resources.Resources.{id}.Properties");
-    let properties = || Node::new(template, &resource.body["Properties"], at.clone());
+    let properties = || Node::new(template, &resource.body["Properties"], resource.at.clone());
     let logical_id = id.to_owned();
     match resource.kind.as_str() {
         "AWS::S3::Bucket" => stack.buckets.push(template.physical_name(id)?),
         "AWS::StepFunctions::StateMachine" => {
             stack
                 .state_machines
-                .push(read_state_machine(template, id, &properties()?)?);
+                .push(machines::state_machine(template, id, &properties()?)?);
+        }
+        "AWS::Lambda::Function" => {
+            let function = lambda::function(template, id, &properties()?, stack)?;
+            stack.functions.push(function);
         }
         "AWS::StepFunctions::StateMachineAlias" => {
             stack.state_machine_aliases.push(StateMachineAlias {
@@ -153,85 +196,10 @@ fn read_resource(template: &Template, id: &str, stack: &mut Stack) -> Result<(),
                 .schedules
                 .push(read_schedule(template, id, &properties()?)?);
         }
-        // Roles, networks, alarms and so on have nothing to do on one machine.
+        // Told by `not_run`.
         _ => {}
     }
     Ok(())
-}
-
-fn read_state_machine(
-    template: &Template,
-    id: &str,
-    node: &Node<'_>,
-) -> Result<StateMachine, StackError> {
-    let name = template.physical_name(id)?;
-    let (mut definition, source) = read_definition(template, node)?;
-    for (key, value) in node.string_map("DefinitionSubstitutions")? {
-        let value = serde_json::to_string(&value).map_err(|error| node.error(error.to_string()))?;
-        // The value stands inside a JSON string, so it must be escaped like one.
-        definition = definition.replace(&format!("${{{key}}}"), &value[1..value.len() - 1]);
-    }
-    let kind = match node.opt_string("StateMachineType")?.as_deref() {
-        None | Some("STANDARD") => StateMachineKind::Standard,
-        Some("EXPRESS") => StateMachineKind::Express,
-        Some(other) => {
-            return Err(node.error(format!(
-                "StateMachineType: STANDARD or EXPRESS, not {other}"
-            )));
-        }
-    };
-    let stem = source
-        .as_deref()
-        .and_then(Path::file_name)
-        .and_then(|name| name.to_str());
-    let pipeline = stem
-        .and_then(|name| name.split('.').next())
-        .map(str::to_owned);
-    let role = format!(
-        "arn:aws:iam::{ACCOUNT}:role/{}-states",
-        template.stack_name()
-    );
-    Ok(StateMachine {
-        logical_id: id.to_owned(),
-        arn: template.arn("states", &format!("stateMachine:{name}")),
-        name,
-        kind,
-        definition,
-        role_arn: node.opt_string("RoleArn")?.unwrap_or(role),
-        source,
-        pipeline,
-    })
-}
-
-fn read_definition(
-    template: &Template,
-    node: &Node<'_>,
-) -> Result<(String, Option<std::path::PathBuf>), StackError> {
-    for key in ["Definition", "DefinitionString"] {
-        let Some(definition) = node.get(key)? else {
-            continue;
-        };
-        let source = node
-            .raw(key)
-            .and_then(|raw| template.variables.file_of(raw));
-        let text = match &definition.value {
-            Value::String(text) => text.clone(),
-            _ => format!("{:#}", definition.deep()?),
-        };
-        return Ok((text, source));
-    }
-    match node.opt_string("DefinitionUri")? {
-        Some(uri) => {
-            let path = template.variables.absolute(&uri);
-            let text = std::fs::read_to_string(&path).map_err(|source| StackError::Read {
-                path: path.clone(),
-                source,
-            })?;
-            Ok((text, Some(path)))
-        }
-        None => Err(node
-            .error("expected `Definition` or `DefinitionString` (a definition in S3 is not read)")),
-    }
 }
 
 fn read_job_queue(template: &Template, id: &str, node: &Node<'_>) -> Result<JobQueue, StackError> {

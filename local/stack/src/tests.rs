@@ -341,7 +341,8 @@ fn errors_name_the_yaml_path() {
         let error = load(&SERVERLESS.replace(from, to), &Options::default())
             .unwrap_err()
             .to_string();
-        assert!(error.starts_with(expected), "{error}");
+        assert!(error.contains(&format!(" {expected}")), "{error}");
+        assert!(error.contains("serverless.yml:"), "{error}");
     }
 }
 

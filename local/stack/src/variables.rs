@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use super::error::Place;
 use super::syntax::{closing_brace, is_variable, literal, split_source, split_sources};
 use super::{ACCOUNT, Options, StackError, yaml};
 
@@ -21,6 +22,8 @@ pub struct Variables {
     root: Value,
     directory: PathBuf,
     options: Options,
+    /// Whether there are variables: a template has none, and `${...}` in it is for others.
+    expands: bool,
     files: RefCell<HashMap<PathBuf, Value>>,
     depth: Cell<u32>,
 }
@@ -28,19 +31,44 @@ pub struct Variables {
 impl Variables {
     /// Reads the file at `path`; relative paths in it are relative to its folder.
     pub fn open(path: &Path, options: &Options) -> Result<Variables, StackError> {
-        let text = read(path)?;
+        let root = read_document(path)?;
+        let directory = path.parent().unwrap_or(Path::new(""));
         Ok(Variables {
-            root: yaml::parse(&text, path)?,
-            directory: path.parent().unwrap_or(Path::new("")).to_owned(),
+            expands: root.get("Resources").is_none(),
+            ..Variables::of(root, directory, options)
+        })
+    }
+
+    /// A document without variables.
+    pub fn of(root: Value, directory: &Path, options: &Options) -> Variables {
+        Variables {
+            root,
+            directory: directory.to_owned(),
             options: options.clone(),
+            expands: false,
             files: RefCell::default(),
             depth: Cell::new(0),
-        })
+        }
     }
 
     /// The document as written.
     pub fn root(&self) -> &Value {
         &self.root
+    }
+
+    /// Whether it is a template of SAM or CloudFormation.
+    pub fn is_template(&self) -> bool {
+        !self.expands
+    }
+
+    /// What the command line sets.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// The folder of the file.
+    pub fn directory(&self) -> &Path {
+        &self.directory
     }
 
     /// `path` as the file means it.
@@ -53,7 +81,7 @@ impl Variables {
         let Value::String(text) = value else {
             return Ok(value.clone());
         };
-        if !text.contains("${") {
+        if !self.expands || !text.contains("${") {
             return Ok(value.clone());
         }
         if self.depth.get() > MAX_DEPTH {
@@ -141,11 +169,22 @@ impl Variables {
                 return Ok(value);
             }
         }
+        // Older releases of the framework set the two options themselves.
+        for source in &sources {
+            match source.trim() {
+                "opt:stage" if at == "provider.stage" => return Ok(Value::from("dev")),
+                "opt:stage" => return self.stage().map(Value::String),
+                "opt:region" if at == "provider.region" => return Ok(Value::from("us-east-1")),
+                "opt:region" => return self.region().map(Value::String),
+                _ => {}
+            }
+        }
         let literal_null = sources.last().is_some_and(|source| source.trim() == "null");
         if literal_null {
             Ok(Value::Null)
         } else {
-            Err(invalid(at, format!("`${{{inner}}}` has no value")))
+            let message = format!("`${{{inner}}}` has no value{}", remedy(&sources));
+            Err(invalid(at, message))
         }
     }
 
@@ -171,7 +210,10 @@ impl Variables {
                     .region
                     .clone()
                     .map_or(Value::Null, Value::String),
-                _ => Value::Null,
+                name => {
+                    let given = self.options.params.get(name).cloned();
+                    given.map_or(Value::Null, Value::String)
+                }
             }),
             "sls" if address == "stage" => Ok(Value::String(self.stage()?)),
             "sls" if address == "instanceId" => Ok(Value::String("local".into())),
@@ -224,16 +266,17 @@ impl Variables {
             if !path.exists() {
                 return Ok(Value::Null);
             }
-            let text = read(&path)?;
             let value = match path.extension().and_then(|extension| extension.to_str()) {
-                Some("yml" | "yaml") => yaml::parse(&text, &path)?,
-                Some("json") => {
-                    serde_json::from_str(&text).map_err(|error| StackError::Syntax {
-                        path: path.clone(),
-                        message: error.to_string(),
-                    })?
+                Some("yml" | "yaml" | "json") => read_document(&path)?,
+                Some("js" | "cjs" | "mjs" | "ts") => {
+                    let message = format!(
+                        "{} is a program, which is not run here: package the stack, and run what comes of it by \
+                         --project .serverless/cloudformation-template-update-stack.json",
+                        path.display()
+                    );
+                    return Err(invalid(at, message));
                 }
-                _ => Value::String(text),
+                _ => Value::String(read(&path)?),
             };
             self.files.borrow_mut().insert(path.clone(), value);
         }
@@ -264,16 +307,44 @@ impl Variables {
     }
 }
 
-fn read(path: &Path) -> Result<String, StackError> {
+/// How to give a variable a value, where the command line can.
+fn remedy(sources: &[&str]) -> String {
+    let name = sources.iter().find_map(|source| {
+        let source = source.trim();
+        let name = source.strip_prefix("param:");
+        name.or_else(|| source.strip_prefix("opt:"))
+    });
+    name.map_or(String::new(), |name| {
+        format!("; give it one: --param {name}=VALUE")
+    })
+}
+
+pub(super) fn read(path: &Path) -> Result<String, StackError> {
     std::fs::read_to_string(path).map_err(|source| StackError::Read {
         path: path.to_owned(),
         source,
     })
 }
 
+/// A file of YAML or, by its name, of JSON.
+pub(super) fn read_document(path: &Path) -> Result<Value, StackError> {
+    let text = read(path)?;
+    if path.extension().is_none_or(|extension| extension != "json") {
+        return yaml::parse(&text, path);
+    }
+    serde_json::from_str(&text).map_err(|error| StackError::Syntax {
+        path: path.to_owned(),
+        message: error.to_string(),
+    })
+}
+
 pub(super) fn invalid(at: &str, message: String) -> StackError {
-    StackError::Invalid {
+    let place = Place {
         at: at.to_owned(),
+        ..Place::default()
+    };
+    StackError::Invalid {
+        place: Box::new(place),
         message,
     }
 }

@@ -19,6 +19,7 @@ use cloud::config::{Limits, Local};
 use cloud::error::ServiceError;
 use cloud::faults::Faults;
 use cloud::private;
+use cloud::programs::Programs;
 use cloud::router;
 use cloud::usage::Usage;
 use stack::Stack;
@@ -47,6 +48,8 @@ pub struct Config {
     pub faults: Faults,
     /// Limits that the services enforce.
     pub limits: Limits,
+    /// What runs code that is no executable.
+    pub programs: Programs,
     /// Which clock executions see.
     pub clock: ClockMode,
     /// What the history survives.
@@ -69,6 +72,7 @@ impl Config {
             port: 0,
             faults: Faults::default(),
             limits: Limits::default(),
+            programs: Programs::default(),
             clock: ClockMode::Real,
             durability: Durability::default(),
             keep: None,
@@ -108,6 +112,7 @@ impl Cloud {
             port,
             faults,
             limits,
+            programs,
             clock,
             durability,
             keep,
@@ -128,6 +133,7 @@ impl Cloud {
             bin_dir,
             data_dir,
             limits,
+            programs,
         };
         let compute = Compute::start(local.clone(), &stack, faults)?;
         let options = Options {

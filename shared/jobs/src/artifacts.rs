@@ -232,14 +232,27 @@ pub trait GetObject: Sync {
 }
 
 /// Writes an object.
-pub trait PutObject {
+pub trait PutObject: Sync {
+    /// Writes the object under the condition `when`: its new tag, or none when the condition did not hold.
+    fn put_tagged(
+        &self,
+        uri: &S3Uri,
+        body: Vec<u8>,
+        when: When<'_>,
+    ) -> impl Future<Output = Result<Option<String>, ArtifactError>> + Send;
+
     /// Writes the object under the condition `when`.
     fn put(
         &self,
         uri: &S3Uri,
         body: Vec<u8>,
         when: When<'_>,
-    ) -> impl Future<Output = Result<Put, ArtifactError>> + Send;
+    ) -> impl Future<Output = Result<Put, ArtifactError>> + Send {
+        async move {
+            let written = self.put_tagged(uri, body, when).await?;
+            Ok(written.map_or(Put::Kept, |_| Put::Written))
+        }
+    }
 }
 
 /// Lists objects.

@@ -11,6 +11,7 @@
 //! An entry settles after [`SETTLE`]: until then a repeated invocation of the recorder finds its own key. That is the
 //! longest a function can run, so no invocation that began with the recording is still under way.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -166,6 +167,15 @@ impl<S: PutObject, R: Record> Ledger<'_, S, R> {
 impl<S: GetObject + ListObjects, R: Record> Ledger<'_, S, R> {
     /// The whole ledger.
     pub async fn read(&self) -> Result<Reading<R::Sum>, ArtifactError> {
+        self.read_in_order(|_| ()).await
+    }
+
+    /// The whole ledger; `each` is told what it came to with every entry, in the order of their recording, beginning with
+    /// what a compaction has folded, of which nobody knows the order any more.
+    pub async fn read_in_order(
+        &self,
+        mut each: impl FnMut(&R::Sum) + Send,
+    ) -> Result<Reading<R::Sum>, ArtifactError> {
         loop {
             let (snapshot, before) = self.snapshot().await?;
             let listed = self.list().await?;
@@ -179,10 +189,15 @@ impl<S: GetObject + ListObjects, R: Record> Ledger<'_, S, R> {
                 settled: 0,
                 unreadable: Vec::new(),
             };
-            for entry in by_id(&fresh).into_values() {
+            let mut entries: Vec<Recorded<'_>> = by_id(&fresh).into_values().collect();
+            // Of the same moment, in the order of their ids, which are hashes and favour nobody.
+            entries.sort_by_key(|entry| Reverse(entry.oldest));
+            each(&reading.tally);
+            for entry in entries {
                 match R::decode(parts(entry.first).0) {
                     Some(record) => {
                         record.fold(&mut reading.tally);
+                        each(&reading.tally);
                         reading.settled += usize::from(entry.settled(SETTLE));
                     }
                     None => reading.unreadable.push(self.entry(entry.first)),

@@ -9,6 +9,7 @@ pub mod attempt;
 #[cfg(feature = "aws")]
 pub mod aws;
 pub mod cause;
+pub mod checkpoint;
 pub mod env;
 pub mod gzip;
 pub mod job;

@@ -8,7 +8,7 @@ use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 use crate::artifacts::{
-    ArtifactError, GetObject, ListObjects, Listed, Put, PutObject, S3Uri, Tagged, When,
+    ArtifactError, GetObject, ListObjects, Listed, PutObject, S3Uri, Tagged, When,
 };
 
 /// What an attempt took, as far as it is known: every figure is absent where the platform does not tell it.
@@ -158,9 +158,14 @@ impl<S: GetObject> GetObject for Metered<S> {
     }
 }
 
-impl<S: PutObject + Sync> PutObject for Metered<S> {
-    async fn put(&self, uri: &S3Uri, body: Vec<u8>, when: When<'_>) -> Result<Put, ArtifactError> {
-        self.store.put(uri, body, when).await
+impl<S: PutObject> PutObject for Metered<S> {
+    async fn put_tagged(
+        &self,
+        uri: &S3Uri,
+        body: Vec<u8>,
+        when: When<'_>,
+    ) -> Result<Option<String>, ArtifactError> {
+        self.store.put_tagged(uri, body, when).await
     }
 }
 

@@ -5,15 +5,18 @@
 //! (`ACTIVITY_ARN`), and as a Lambda function (`{jobUri, taskToken}`).
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tokio::time::Instant;
 use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::activity::SfnActivity;
 use crate::artifacts::{self, GetObject, Payload, PutObject, S3Store, S3Uri};
 use crate::attempt::SUCCEEDED;
+use crate::checkpoint::{self, Checkpoint, Stop};
 use crate::env::{self, Malformed, Unusable};
 use crate::job::{Job, JobOutcome, JobResult, Receipt};
 use crate::measure::{Metered, now_ms};
@@ -31,7 +34,7 @@ mod vigil;
 pub use activity::Polling;
 use running::Running;
 pub use vigil::HEARTBEAT;
-use vigil::Vigil;
+use vigil::{Vigil, Watched};
 
 /// What a worker is told: where its job is, and whom to answer.
 #[derive(Debug, Clone, Deserialize)]
@@ -48,6 +51,9 @@ pub struct Assignment {
     /// What the worker was given there, if its environment tells.
     #[serde(skip)]
     pub given: Option<Resources>,
+    /// When Lambda will end the worker.
+    #[serde(skip)]
+    pub deadline: Option<Instant>,
 }
 
 /// What the computation gets besides its input.
@@ -59,6 +65,8 @@ pub struct Context<'a, S> {
     pub store: &'a S,
     /// S3 URI of `job.json`; results go beside it, see [`S3Uri::sibling`].
     pub uri: &'a S3Uri,
+    /// What an earlier attempt of the job saved, and where this one saves its state.
+    pub checkpoint: &'a Checkpoint<'a, S>,
 }
 
 /// How the work ended.
@@ -147,6 +155,7 @@ fn assignment_from_env() -> Result<Assignment, Unusable> {
         task_token: env::optional("TASK_TOKEN").map(TaskToken::new),
         placement: env::parsed("PLACEMENT")?,
         given: given_from_env()?,
+        deadline: None,
     })
 }
 
@@ -173,7 +182,8 @@ where
         Ok(memory_mib) => memory_mib,
         Err(error) => return refuse_to_start(&error),
     };
-    let served = lambda::serve(async |mut assignment: Assignment| {
+    let served = lambda::serve_until(async |mut assignment: Assignment, deadline| {
+        assignment.deadline = Some(deadline);
         assignment.placement = Some(Placement::Lambda);
         assignment.given = Some(Resources::of_function(memory_mib));
         match Box::pin(perform(store, callback, &assignment, work)).await {
@@ -209,9 +219,16 @@ where
     let (job_id, result) = match artifacts::get_json::<Job>(store, &assignment.job_uri).await {
         Ok(job) => {
             let placement = assignment.placement.unwrap_or(job.placement);
-            let _vigil = Vigil::keep(callback, assignment.task_token.as_ref(), placement, &job.id);
+            let watched = Watched {
+                token: assignment.task_token.as_ref(),
+                placement,
+                deadline: assignment.deadline,
+                job_id: &job.id,
+            };
+            let stop = Stop::default();
+            let _vigil = Vigil::keep(callback, &watched, &stop);
             let span = info_span!("job", id = job.id, execution = job.execution_arn.as_deref());
-            let result = conclude(store, callback, assignment, &job, work)
+            let result = conclude(store, callback, assignment, &job, stop, work)
                 .instrument(span)
                 .await;
             (job.id, result)
@@ -246,6 +263,7 @@ async fn conclude<S, C, I, O, E>(
     callback: &C,
     assignment: &Assignment,
     job: &Job,
+    stop: Stop,
     work: &impl AsyncFn(Context<'_, S>, I) -> Result<O, E>,
 ) -> Result<JobOutcome, Unfinished>
 where
@@ -268,10 +286,12 @@ where
         });
     }
     let running = Running::begin(store, assignment, job).await;
+    let checkpoint = Checkpoint::new(store, job, &assignment.job_uri, interval(), stop);
     let context = Context {
         job,
         store,
         uri: &assignment.job_uri,
+        checkpoint: &checkpoint,
     };
     let result = match compute(context, work).await {
         Ok(output) => JobResult::Succeeded { output },
@@ -303,6 +323,15 @@ where
     };
     let committed = artifacts::put_once(store, &uri, outcome).await;
     committed.map_err(|error| Unfinished::from(&error))
+}
+
+/// Time between two checkpoints: `CHECKPOINT_SECONDS`, [`checkpoint::INTERVAL`] when absent.
+fn interval() -> Duration {
+    let seconds = env::parsed("CHECKPOINT_SECONDS").unwrap_or_else(|error| {
+        warn!("{error}; {} s are taken", checkpoint::INTERVAL.as_secs());
+        None
+    });
+    seconds.map_or(checkpoint::INTERVAL, Duration::from_secs)
 }
 
 /// The first heartbeat tells. Where it cannot be delivered somebody may wait, and a `.sync` state has no token.

@@ -1,5 +1,8 @@
 //! The data set: rows of numbers with a class, and its split into training and test rows.
 
+use std::fmt;
+
+use columns::{Cell, File};
 use delimited::{Row, Rows};
 use input::InvalidInput;
 use jobs::gzip;
@@ -9,7 +12,7 @@ use rand::seq::SliceRandom;
 
 const PATH: &str = "$.input.dataset";
 
-/// Most bytes of CSV; with the numbers and the model they must fit into the smallest worker, 1,769 MiB.
+/// Most bytes of CSV, or of the values of a Parquet file; with the numbers and the model they must fit into the smallest worker, 1,769 MiB.
 const MOST_BYTES: u64 = 256 * 1024 * 1024;
 
 /// Rows of features with their classes.
@@ -22,12 +25,41 @@ pub struct Table {
 }
 
 impl Table {
-    /// Reads CSV, gzipped or not; the last column is the class, a whole number. There may be a header, a byte order
-    /// mark and quotes, and tabs, semicolons or bars in place of commas.
+    /// Reads CSV, gzipped or not, or Parquet; the last column is the class, a whole number. In CSV there may be a header,
+    /// a byte order mark and quotes, and tabs, semicolons or bars in place of commas.
     ///
     /// # Errors
     /// Line and column of the first value that is not a number, or the line of the first row of another width.
     pub fn parse(bytes: &[u8]) -> Result<Self, InvalidInput> {
+        let table = match columns::is_parquet(bytes) {
+            true => Self::parse_parquet(bytes)?,
+            false => Self::parse_csv(bytes)?,
+        };
+        if table.classes.is_empty() {
+            return Err(InvalidInput::new(PATH, "holds no rows"));
+        }
+        Ok(table)
+    }
+
+    fn parse_parquet(bytes: &[u8]) -> Result<Self, InvalidInput> {
+        let unread = |error: columns::Error| InvalidInput::new(PATH, error.to_string());
+        let file = File::open(bytes, MOST_BYTES).map_err(unread)?;
+        let columns = Columns::of_parquet(file.names())?;
+        let mut table = Self::default();
+        for (index, row) in file.rows().map_err(unread)?.enumerate() {
+            let texts: Vec<String> = row.map_err(unread)?.into_iter().map(text).collect();
+            let cells = texts.iter().map(String::as_bytes);
+            table.push(Place::Row(index as u64 + 1), cells, &columns)?;
+            // Values that repeat take next to nothing in the file, and four bytes each here.
+            if (table.classes.len() * columns.width * 4) as u64 > MOST_BYTES {
+                let message = format!("its values take more than {MOST_BYTES} bytes; split it");
+                return Err(InvalidInput::new(PATH, message));
+            }
+        }
+        Ok(table)
+    }
+
+    fn parse_csv(bytes: &[u8]) -> Result<Self, InvalidInput> {
         let unread = |error: delimited::Error| {
             InvalidInput::new(PATH, format!("cannot be read as CSV: {error}"))
         };
@@ -40,22 +72,27 @@ impl Table {
                 None if is_header(&row) => columns = Some(Columns::named(&row)?),
                 None => {
                     let first = columns.insert(Columns::unnamed(&row)?);
-                    table.push(&row, first)?;
+                    table.push(Place::Line(row.line), row.cells(), first)?;
                 }
-                Some(columns) => table.push(&row, columns)?,
+                Some(columns) => {
+                    columns.check_width(&row)?;
+                    table.push(Place::Line(row.line), row.cells(), columns)?;
+                }
             }
-        }
-        if table.classes.is_empty() {
-            return Err(InvalidInput::new(PATH, "holds no rows"));
         }
         Ok(table)
     }
 
-    fn push(&mut self, row: &Row<'_>, columns: &Columns) -> Result<(), InvalidInput> {
-        columns.check_width(row)?;
+    /// Takes a row of as many cells as there are columns.
+    fn push<'a>(
+        &mut self,
+        place: Place,
+        cells: impl Iterator<Item = &'a [u8]>,
+        columns: &Columns,
+    ) -> Result<(), InvalidInput> {
         let mut features = Vec::with_capacity(columns.width - 1);
-        for (index, cell) in row.cells().enumerate() {
-            let refuse = |what: &str| Err(columns.refusal(row.line, index, cell, what));
+        for (index, cell) in cells.enumerate() {
+            let refuse = |what: &str| Err(columns.refusal(place, index, cell, what));
             // `nan` and `inf` are numbers to Rust, and so is what is beyond an f32; the models panic at them.
             let number = number(cell).filter(|number| number.is_finite());
             if index + 1 == columns.width {
@@ -103,6 +140,35 @@ impl FromIterator<(Vec<f32>, u32)> for Table {
     }
 }
 
+/// Where a row is.
+#[derive(Debug, Clone, Copy)]
+enum Place {
+    /// The line of a text.
+    Line(u64),
+    /// The row of a Parquet file, from 1.
+    Row(u64),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(line) => write!(f, "line {line}"),
+            Self::Row(row) => write!(f, "row {row}"),
+        }
+    }
+}
+
+/// A cell as CSV would have it; what is no number is named in place of it.
+fn text(cell: Cell) -> String {
+    match cell {
+        Cell::Nothing => String::new(),
+        Cell::Text(text) | Cell::Moment(text) => text,
+        Cell::Integer(number) => number.to_string(),
+        Cell::Number(number) => number.to_string(),
+        Cell::Other(what) => what.to_owned(),
+    }
+}
+
 /// What every row is held against.
 struct Columns {
     width: usize,
@@ -111,6 +177,22 @@ struct Columns {
 }
 
 impl Columns {
+    /// The columns of a Parquet file. Whoever writes an index with a data frame has a column without meaning in it.
+    fn of_parquet(names: Vec<String>) -> Result<Self, InvalidInput> {
+        if names.len() < 2 {
+            let message = "expected two columns or more, the class last";
+            return Err(InvalidInput::new(PATH, message));
+        }
+        if let Some(index) = names.iter().find(|name| name.starts_with("__index_level_")) {
+            let message = format!(
+                "column `{index}` is the index of a data frame; leave it out (`index=False`)"
+            );
+            return Err(InvalidInput::new(PATH, message));
+        }
+        let width = names.len();
+        Ok(Self { width, names })
+    }
+
     fn unnamed(row: &Row<'_>) -> Result<Self, InvalidInput> {
         let width = row.cells().len();
         if width < 2 {
@@ -156,7 +238,7 @@ impl Columns {
     }
 
     /// `line 3: column 2 (width): `x` is not a number`.
-    fn refusal(&self, line: u64, index: usize, cell: &[u8], what: &str) -> InvalidInput {
+    fn refusal(&self, place: Place, index: usize, cell: &[u8], what: &str) -> InvalidInput {
         let name = self
             .names
             .get(index)
@@ -175,7 +257,7 @@ impl Columns {
         let column = index + 1;
         InvalidInput::new(
             PATH,
-            format!("line {line}: column {column}{name}: {found} {what}{hint}"),
+            format!("{place}: column {column}{name}: {found} {what}{hint}"),
         )
     }
 }
@@ -262,7 +344,7 @@ mod tests {
             (b"12", "separated by commas"),
             (b"a,b,class\n", "holds no rows"),
             (b"", "holds no rows"),
-            (b"PAR1\x15", "it is a Parquet file"),
+            (b"PAR1\x15", "it is a Parquet file that cannot be read"),
             (b"\xff,1", "line 1: column 1"),
         ];
         for (bytes, expected) in cases {

@@ -2,19 +2,19 @@
 
 use input::InvalidInput;
 use serde::{Deserialize, Serialize};
-use smartcore::ensemble::random_forest_classifier::{
-    RandomForestClassifier, RandomForestClassifierParameters,
-};
 use smartcore::error::Failed;
 use smartcore::linalg::basic::matrix::DenseMatrix;
 use smartcore::metrics::distance::euclidian::Euclidian;
-use smartcore::neighbors::knn_classifier::{KNNClassifier, KNNClassifierParameters};
+use smartcore::neighbors::knn_classifier::KNNClassifier;
 
 use crate::dataset::Table;
+pub use crate::forest::Forest;
+use crate::forest::{self, Tree};
 use crate::logistic;
 pub use crate::logistic::Logistic;
+use crate::training::{SoFar, Training};
 
-type Matrix = DenseMatrix<f32>;
+pub(crate) type Matrix = DenseMatrix<f32>;
 
 /// A kind of model with its hyper-parameters.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -26,18 +26,6 @@ pub enum HyperParameters {
     Knn(Knn),
     /// Multinomial logistic regression, from another library.
     Logistic(Logistic),
-}
-
-/// Hyper-parameters of a random forest.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Forest {
-    /// Number of trees, 1 to 2,000.
-    pub n_trees: u16,
-    /// Longest path from root to leaf, 1 to 64.
-    pub max_depth: u16,
-    /// Fewest training rows in a leaf, at least 1.
-    pub min_samples_leaf: usize,
 }
 
 /// Hyper-parameters of the nearest neighbours.
@@ -53,14 +41,14 @@ pub struct Knn {
 pub struct Model {
     /// Features of each row that it was trained with; it panics at rows of another width.
     pub features: usize,
-    fitted: Fitted,
+    pub(crate) fitted: Fitted,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-enum Fitted {
-    /// A random forest.
-    Forest(RandomForestClassifier<f32, u32, Matrix, Vec<u32>>),
+pub(crate) enum Fitted {
+    /// The trees of a random forest.
+    Forest(Vec<Tree>),
     /// The training rows, indexed for the search of neighbours.
     Knn(KNNClassifier<f32, u32, Matrix, Vec<u32>, Euclidian<f32>>),
     /// Multinomial logistic regression.
@@ -71,8 +59,8 @@ enum Fitted {
 #[derive(Debug, thiserror::Error)]
 #[error("{step} failed: {reason}")]
 pub struct FitError {
-    step: &'static str,
-    reason: String,
+    pub(crate) step: &'static str,
+    pub(crate) reason: String,
 }
 
 impl HyperParameters {
@@ -111,40 +99,9 @@ impl HyperParameters {
     /// # Errors
     /// What the library says against it.
     pub fn fit(&self, rows: &Table, seed: u64) -> Result<Model, FitError> {
-        let fitted = self.fitted(rows, seed).map_err(|reason| FitError {
-            step: "training",
-            reason,
-        })?;
-        Ok(Model {
-            features: rows.features.first().map_or(0, Vec::len),
-            fitted,
-        })
-    }
-
-    fn fitted(&self, rows: &Table, seed: u64) -> Result<Fitted, String> {
-        let y = &rows.classes;
-        let fitted = match self {
-            Self::Forest(forest) => {
-                let parameters = RandomForestClassifierParameters::default()
-                    .with_n_trees(forest.n_trees)
-                    .with_max_depth(forest.max_depth)
-                    .with_min_samples_leaf(forest.min_samples_leaf)
-                    .with_seed(seed);
-                matrix(rows)
-                    .and_then(|x| RandomForestClassifier::fit(&x, y, parameters))
-                    .map(Fitted::Forest)
-            }
-            Self::Knn(knn) => {
-                let parameters = KNNClassifierParameters::default().with_k(knn.k.min(y.len()));
-                matrix(rows)
-                    .and_then(|x| KNNClassifier::fit(&x, y, parameters))
-                    .map(Fitted::Knn)
-            }
-            Self::Logistic(logistic) => {
-                return logistic.fit(rows).map(Fitted::Logistic);
-            }
-        };
-        fitted.map_err(|reason| reason.to_string())
+        let mut training = Training::new(self, rows, seed, SoFar::default())?;
+        while training.step()? {}
+        training.finish()
     }
 }
 
@@ -155,7 +112,7 @@ impl Model {
     /// What the library says against it.
     pub fn predict(&self, rows: &Table) -> Result<Vec<u32>, FitError> {
         let predicted = match &self.fitted {
-            Fitted::Forest(model) => matrix(rows).and_then(|x| model.predict(&x)),
+            Fitted::Forest(trees) => matrix(rows).and_then(|x| forest::vote(trees, &x)),
             Fitted::Knn(model) => matrix(rows).and_then(|x| model.predict(&x)),
             Fitted::Logistic(model) => return Ok(model.predict(rows)),
         };
@@ -166,6 +123,6 @@ impl Model {
     }
 }
 
-fn matrix(rows: &Table) -> Result<Matrix, Failed> {
+pub(crate) fn matrix(rows: &Table) -> Result<Matrix, Failed> {
     DenseMatrix::from_2d_vec(&rows.features)
 }

@@ -5,13 +5,15 @@ use std::time::Instant;
 
 use input::InvalidInput;
 use jobs::artifacts::{self, ArtifactError, GetObject, PutObject, S3Uri, When};
+use jobs::checkpoint::{Checkpoint, Interrupted};
 use jobs::task::{JOB_CRASHED, Named};
 use jobs::worker::Context;
 use serde::{Deserialize, Serialize};
 use tracing::info;
 
 use models::dataset::Table;
-use models::model::{FitError, HyperParameters};
+use models::model::{FitError, HyperParameters, Model};
+use models::training::{SoFar, Training};
 
 /// What to train.
 #[derive(Debug, Clone, Deserialize)]
@@ -55,7 +57,7 @@ pub struct Metrics {
     pub accuracy: f64,
     /// Mean over the classes of the harmonic mean of precision and recall.
     pub macro_f1: f64,
-    /// Seconds of training.
+    /// Seconds of training, of all attempts.
     pub train_seconds: f64,
     /// Microseconds to predict one row.
     pub predict_micros: f64,
@@ -73,6 +75,9 @@ pub enum Error {
     /// The training itself failed.
     #[error(transparent)]
     Fit(#[from] FitError),
+    /// The job was told to stop.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
 }
 
 impl Named for Error {
@@ -81,6 +86,7 @@ impl Named for Error {
             Self::Input(error) => error.name(),
             Self::Storage(error) => error.name(),
             Self::Fit(_) => JOB_CRASHED,
+            Self::Interrupted(interrupted) => interrupted.name(),
         }
     }
 }
@@ -88,7 +94,8 @@ impl Named for Error {
 /// Trains the model of `input`, stores it beside the job, and measures it.
 ///
 /// # Errors
-/// `Input.*` when the hyper-parameters or the data cannot be used, `Job.Storage` when S3 fails.
+/// `Input.*` when the hyper-parameters or the data cannot be used, `Job.Storage` when S3 fails, and what the job was
+/// told to stop for.
 pub async fn train<S: GetObject + PutObject>(
     context: Context<'_, S>,
     input: Input,
@@ -115,9 +122,7 @@ pub async fn train<S: GetObject + PutObject>(
         input.model
     );
 
-    let begin = Instant::now();
-    let model = input.model.fit(&train, input.seed)?;
-    let train_seconds = begin.elapsed().as_secs_f64();
+    let (model, train_seconds) = fit(context.checkpoint, &input, &train).await?;
 
     let begin = Instant::now();
     let predicted = model.predict(&test)?;
@@ -138,6 +143,24 @@ pub async fn train<S: GetObject + PutObject>(
         train_rows: train.classes.len(),
         test_rows: test.classes.len(),
     })
+}
+
+/// The model, and the seconds that its training took; it goes on from where an earlier attempt was interrupted.
+async fn fit<S: GetObject + PutObject>(
+    checkpoint: &Checkpoint<'_, S>,
+    input: &Input,
+    rows: &Table,
+) -> Result<(Model, f64), Error> {
+    let begin = Instant::now();
+    let restored = checkpoint.restore::<(SoFar, f64)>().await?;
+    let (so_far, before) = restored.unwrap_or_default();
+    let seconds = || before + begin.elapsed().as_secs_f64();
+    let mut training = Training::new(&input.model, rows, input.seed, so_far)?;
+    while training.step()? {
+        let state = || (training.so_far(), seconds());
+        checkpoint.offer(training.done(), state).await?;
+    }
+    Ok((training.finish()?, seconds()))
 }
 
 fn check(input: &Input) -> Result<(), InvalidInput> {

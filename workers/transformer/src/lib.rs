@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use arrow_schema::ArrowError;
 use input::InvalidInput;
 use jobs::artifacts::{ArtifactError, GetObject, PutObject, S3Uri, When};
+use jobs::checkpoint::Interrupted;
 use jobs::task::{JOB_CRASHED, Named};
 use jobs::worker::Context;
 use parquet::errors::ParquetError;
@@ -97,6 +98,9 @@ pub enum Error {
     /// The file could not be made.
     #[error("a Parquet file could not be made: {0}")]
     Parquet(#[from] ParquetError),
+    /// The job was told to stop.
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
 }
 
 impl Named for Error {
@@ -105,6 +109,7 @@ impl Named for Error {
             Error::Input(error) => error.name(),
             Error::Storage(error) => error.name(),
             Error::Arrow(_) | Error::Parquet(_) => JOB_CRASHED,
+            Error::Interrupted(interrupted) => interrupted.name(),
         }
     }
 }
@@ -112,7 +117,7 @@ impl Named for Error {
 /// Joins the sources of `input` and stores both tables beside the job.
 ///
 /// # Errors
-/// `Input.*` when a source cannot be used, `Job.Storage` when S3 fails.
+/// `Input.*` when a source cannot be used, `Job.Storage` when S3 fails, and what the job was told to stop for.
 pub async fn transform<S: GetObject + PutObject>(
     context: Context<'_, S>,
     input: Input,
@@ -126,14 +131,14 @@ pub async fn transform<S: GetObject + PutObject>(
         ("longitude", Kind::Number),
     ];
     let airports = read(context.store, &input.airports, &wanted, "$.input.airports").await?;
-    let mut rows_read = airports.rows();
-    let mut all = Vec::with_capacity(input.cities.len());
-    for (index, city) in input.cities.iter().enumerate() {
+    let restored = context.checkpoint.restore::<Vec<Series>>().await?;
+    let mut all = restored.unwrap_or_default();
+    for (index, city) in input.cities.iter().enumerate().skip(all.len()) {
         let path = format!("$.input.cities[{index}]");
-        let (series, rows) = series(context.store, city, &airports, &path).await?;
-        rows_read += rows;
-        all.push(series);
+        all.push(series(context.store, city, &airports, &path).await?);
+        context.checkpoint.offer(all.len() as u64, || &all).await?;
     }
+    let rows_read = airports.rows() + all.iter().map(|series| series.rows).sum::<usize>();
     let (months, hours) = (monthly(&all)?, hourly(&all)?);
     let output = Output {
         monthly: context.uri.sibling("monthly.parquet"),
@@ -170,7 +175,7 @@ async fn series(
     city: &City,
     airports: &Columns,
     path: &str,
-) -> Result<(Series, usize), Error> {
+) -> Result<Series, Error> {
     let place = place(airports, &city.airport).ok_or_else(|| {
         InvalidInput::new(
             format!("{path}.airport"),
@@ -200,16 +205,14 @@ async fn series(
         }
     };
     let times = hours.times(0).clone();
-    Ok((
-        Series {
-            city: city.name.clone(),
-            place,
-            times,
-            temperatures,
-            wet,
-        },
+    Ok(Series {
+        city: city.name.clone(),
+        place,
+        times,
+        temperatures,
+        wet,
         rows,
-    ))
+    })
 }
 
 async fn read(

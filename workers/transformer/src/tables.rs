@@ -14,22 +14,61 @@ use arrow_array::{
     Array, ArrayRef, Float64Array, Int32Array, RecordBatch, Scalar, TimestampSecondArray,
 };
 use arrow_schema::ArrowError;
+use serde::{Deserialize, Serialize};
 
 use crate::columns::Columns;
 
-/// The hourly temperatures of one city, °C, with what is known of the place.
-#[derive(Debug, Clone)]
+/// The hourly temperatures of one city, °C, with what is known of the place; saved in checkpoints.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Series {
     /// The city.
     pub city: String,
     /// IATA code, latitude and longitude of its airport.
     pub place: (String, f64, f64),
     /// When.
+    #[serde(with = "seconds")]
     pub times: TimestampSecondArray,
     /// °C.
+    #[serde(with = "bits")]
     pub temperatures: Float64Array,
     /// Share of days with precipitation, by calendar month (1 to 12).
     pub wet: BTreeMap<i32, f64>,
+    /// Rows that it was read from.
+    pub rows: usize,
+}
+
+/// Times as numbers.
+mod seconds {
+    use arrow_array::TimestampSecondArray;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(
+        times: &TimestampSecondArray,
+        to: S,
+    ) -> Result<S::Ok, S::Error> {
+        to.collect_seq(times)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(
+        from: D,
+    ) -> Result<TimestampSecondArray, D::Error> {
+        Vec::<Option<i64>>::deserialize(from).map(TimestampSecondArray::from)
+    }
+}
+
+/// Numbers by their bits: JSON has neither NaN nor infinity.
+mod bits {
+    use arrow_array::Float64Array;
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(numbers: &Float64Array, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(numbers.iter().map(|number| number.map(f64::to_bits)))
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Float64Array, D::Error> {
+        let bits = Vec::<Option<u64>>::deserialize(from)?.into_iter();
+        Ok(bits.map(|bits| bits.map(f64::from_bits)).collect())
+    }
 }
 
 /// °C from °F.

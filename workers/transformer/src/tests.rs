@@ -2,6 +2,7 @@ use arrow_array::RecordBatch;
 use arrow_array::cast::AsArray;
 use arrow_array::types::{Date32Type, Float64Type, Int64Type};
 use jobs::artifacts::{MemoryStore, job_uri};
+use jobs::checkpoint::{Checkpoint, INTERVAL, Order, Stop};
 use jobs::job::{Job, Origin};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use placement::Placement;
@@ -19,6 +20,11 @@ const WEATHER: &str = "time,precipitation\n2012-01-01T00:00:00,0.0\n2013-01-02T0
 
 async fn run(input: Value) -> (MemoryStore, Result<Output, Error>) {
     let store = MemoryStore::default();
+    let output = attempt(&store, input, Stop::default()).await;
+    (store, output)
+}
+
+async fn attempt(store: &MemoryStore, input: Value, stop: Stop) -> Result<Output, Error> {
     for (key, body) in [
         ("airports", AIRPORTS),
         ("sea", SEATTLE),
@@ -33,16 +39,17 @@ async fn run(input: Value) -> (MemoryStore, Result<Output, Error>) {
     let origin = Origin::new("e", "s");
     let job = Job::new(origin, "transformer", Placement::Fargate, json!({}));
     let uri = job_uri("b", &job.id);
+    let checkpoint = Checkpoint::new(store, &job, &uri, INTERVAL, stop);
     let context = Context {
         job: &job,
-        store: &store,
+        store,
         uri: &uri,
+        checkpoint: &checkpoint,
     };
-    let output = match input::parse(input) {
+    match input::parse(input) {
         Ok(input) => transform(context, input).await,
         Err(error) => Err(error.under("$.input").into()),
-    };
-    (store, output)
+    }
 }
 
 fn input() -> Value {
@@ -177,5 +184,29 @@ async fn bad_input_is_refused_by_its_path() {
         let error = run(input).await.1.unwrap_err();
         assert!(error.name().starts_with("Input."), "{error}");
         assert!(error.to_string().starts_with(expected), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn an_interrupted_job_goes_on_to_the_same_tables() {
+    let (calm, expected) = run(input()).await;
+    let expected = expected.unwrap();
+    let rough = MemoryStore::default();
+    for _ in 0..2 {
+        let stop = Stop::default();
+        stop.give(Order {
+            name: jobs::task::JOB_INTERRUPTED,
+            reason: "on purpose".to_owned(),
+        });
+        let error = attempt(&rough, input(), stop).await.unwrap_err();
+        assert_eq!(error.name(), "Job.Interrupted");
+    }
+    let output = attempt(&rough, input(), Stop::default()).await.unwrap();
+    assert_eq!(output, expected);
+    for table in [&output.monthly, &output.hourly] {
+        assert_eq!(
+            rough.get(table).await.unwrap(),
+            calm.get(table).await.unwrap()
+        );
     }
 }

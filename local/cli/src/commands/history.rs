@@ -8,12 +8,7 @@ use std::{
 use clap::Args;
 use serde_json::Value;
 
-use crate::{
-    error::Error,
-    names,
-    project::{Project, read_json},
-    summary::table,
-};
+use crate::{error::Error, names, place::ProjectArguments, project::read_json, summary::table};
 
 /// Arguments of `hybrid history`.
 #[derive(Args)]
@@ -23,6 +18,8 @@ pub struct History {
     /// Folder of the results, as given to `hybrid run` [default: out].
     #[arg(long)]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    project: ProjectArguments,
     /// Print the events as one JSON array.
     #[arg(long)]
     json: bool,
@@ -33,7 +30,7 @@ impl History {
     pub fn execute(self) -> Result<ExitCode, Error> {
         let out = match self.out {
             Some(out) => out,
-            None => Project::here()?.out(),
+            None => self.project.find()?.out(),
         };
         let known = executions(&out);
         let name = match &self.execution {

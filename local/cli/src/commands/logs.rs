@@ -11,10 +11,9 @@ use std::{
 
 use clap::Args;
 use serde_json::Value;
-use stack::{Options, Stack};
 
 use super::history;
-use crate::{error::Error, interrupt, names, project::Project, style};
+use crate::{error::Error, interrupt, names, place::ProjectArguments, style};
 
 /// How often files are looked at for more.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -32,6 +31,8 @@ pub struct Logs {
     /// Folder of the results, as given to `hybrid run` [default: out].
     #[arg(long)]
     out: Option<PathBuf>,
+    #[command(flatten)]
+    project: ProjectArguments,
 }
 
 impl Logs {
@@ -39,10 +40,12 @@ impl Logs {
     pub async fn execute(self) -> Result<ExitCode, Error> {
         let out = match &self.out {
             Some(out) => out.clone(),
-            None => Project::here()?.out(),
+            None => self.project.find()?.out(),
         };
         let folder = folder(&out, self.execution.as_deref())?;
-        let called = self.state.as_deref().map(called_by).transpose()?;
+        let called = self.state.as_deref();
+        let called = called.map(|state| called_by(state, &self.project));
+        let called = called.transpose()?;
         let mut printed = Printed {
             root: folder,
             called,
@@ -84,9 +87,8 @@ fn folder(out: &Path, execution: Option<&str>) -> Result<PathBuf, Error> {
 }
 
 /// The names that the states called `state` give to a service: of a function, a task or job definition, a worker.
-fn called_by(state: &str) -> Result<Vec<String>, Error> {
-    let project = Project::here()?;
-    let stack = Stack::load(&project.serverless_yml(), &Options::default())?;
+fn called_by(state: &str, project: &ProjectArguments) -> Result<Vec<String>, Error> {
+    let stack = project.stack(&project.find()?)?;
     let definitions = stack
         .state_machines
         .iter()

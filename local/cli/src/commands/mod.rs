@@ -79,7 +79,7 @@ impl Command {
     pub async fn execute(self) -> Result<ExitCode, Error> {
         match self {
             Command::Completions(command) => command.execute(),
-            Command::Doctor(command) => command.execute(),
+            Command::Doctor(command) => command.execute().await,
             Command::Exec(command) => command.execute().await,
             Command::Explore(command) => command.execute(),
             Command::Graph(command) => command.execute(),

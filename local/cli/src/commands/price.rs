@@ -14,12 +14,14 @@ use placement::pricing::Prices;
 use placement::{Placement, Resources, Starter};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use stack::{Options, Stack, binary_of_image};
+use stack::{Stack, StateMachine, binary_of_image};
 
+use super::run::machine;
 use crate::{
     error::{Error, FAILED},
     needed,
-    project::{Project, read_json},
+    place::ProjectArguments,
+    project::{Pipeline, Project, read_json},
     summary,
 };
 
@@ -44,6 +46,8 @@ pub struct Price {
     /// Another price list: JSON in the form of `--json`'s `prices`.
     #[arg(long, value_name = "FILE")]
     prices: Option<PathBuf>,
+    #[command(flatten)]
+    project: ProjectArguments,
     /// Print one JSON document: prices, and per job its decision.
     #[arg(long)]
     json: bool,
@@ -116,18 +120,18 @@ impl Price {
 
     /// The jobs, and the stack of the project, which a job of a file can do without.
     fn jobs(&self) -> Result<(Vec<Job>, Option<Stack>), Error> {
-        let load = |project: Project| Stack::load(&project.serverless_yml(), &Options::default());
+        let load = |project: Project| self.project.stack(&project);
         let file = Path::new(&self.what);
         if self.what == "-" || self.what.trim_start().starts_with('{') || file.is_file() {
             let job: Job = parse(read_json(file)?)?;
-            let stack = Project::here().ok().map(load).transpose()?;
+            let stack = self.project.find().ok().map(load).transpose()?;
             return Ok((vec![job], stack));
         }
-        let project = Project::here()?;
-        let pipeline = project.pipeline(&self.what)?;
-        let input = pipeline.input(None)?;
-        let stack = load(project)?;
-        let jobs = self.of_pipeline(&stack, &input)?;
+        let project = self.project.find()?;
+        let stack = load(project.clone())?;
+        let machine = machine(&stack, &self.what)?;
+        let input = Pipeline::of(&machine, &project).input(None)?;
+        let jobs = self.of_pipeline(&stack, &machine, &input)?;
         if jobs.is_empty() {
             let message = format!(
                 "{} starts no job on a cluster; its functions are priced by a run",
@@ -139,12 +143,12 @@ impl Price {
     }
 
     /// One job per worker that the pipeline reaches, at the size of its task definition.
-    fn of_pipeline(&self, stack: &Stack, input: &Value) -> Result<Vec<Job>, Error> {
-        let named =
-            |machine: &&stack::StateMachine| machine.pipeline.as_deref() == Some(&self.what);
-        let Some(machine) = stack.state_machines.iter().find(named) else {
-            return Ok(Vec::new());
-        };
+    fn of_pipeline(
+        &self,
+        stack: &Stack,
+        machine: &StateMachine,
+        input: &Value,
+    ) -> Result<Vec<Job>, Error> {
         let packages = needed::packages(stack, machine, input);
         let definition: Value = serde_json::from_str(&machine.definition).unwrap_or(Value::Null);
         let written =

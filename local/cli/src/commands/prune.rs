@@ -6,7 +6,7 @@ use clap::Args;
 use serde_json::json;
 use stepfunctions::remove_ended;
 
-use crate::{error::Error, project::Project};
+use crate::{error::Error, place::ProjectArguments};
 
 /// Arguments of `hybrid prune`.
 #[derive(Args)]
@@ -17,6 +17,8 @@ pub struct Prune {
     /// The data folder, as given to `hybrid serve`, which must not be working on it [default: out/serve].
     #[arg(long)]
     data: Option<PathBuf>,
+    #[command(flatten)]
+    project: ProjectArguments,
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
@@ -27,7 +29,7 @@ impl Prune {
     pub async fn execute(self) -> Result<ExitCode, Error> {
         let data = match self.data {
             Some(data) => data,
-            None => Project::here()?.out().join("serve"),
+            None => self.project.find()?.out().join("serve"),
         };
         let before = cloud::time::now().plus_seconds(-86_400.0 * f64::from(self.keep_days));
         let removed = remove_ended(&data, before).await?;

@@ -8,6 +8,7 @@ use std::{
 
 use clap::Args;
 use cloud::faults::Faults;
+use gatherer::report::Report;
 use jobs::cause::words;
 use placement::pricing::Prices;
 use serde_json::{Value, json};
@@ -19,12 +20,14 @@ use super::{exec::ClockArgument, price::prices_of, serve};
 use crate::{
     answer,
     binaries::Binaries,
+    course,
     error::{Error, FAILED, INTERRUPTED},
     interrupt,
     mock_file::{self, MockedServices},
     needed,
+    place::{CommandArguments, ProjectArguments, check_commands, tell_not_run},
     progress::Progress,
-    project::{Project, read_json},
+    project::{Pipeline, read_json},
     sent_on::{SentOn, check_answered},
     style, summary,
     timeline::Timeline,
@@ -33,8 +36,12 @@ use crate::{
 /// Arguments of `hybrid run`.
 #[derive(Args)]
 pub struct Run {
-    /// The pipeline: the name of a file in statemachines/ without `.asl.json`.
+    /// The pipeline: the name of its definition's file without `.asl.json`, of the state machine, or its logical id.
     pipeline: String,
+    #[command(flatten)]
+    project: ProjectArguments,
+    #[command(flatten)]
+    commands: CommandArguments,
     /// Input: a JSON file, `-` for standard input, or the JSON itself [default: the pipeline's sample input].
     #[arg(long)]
     input: Option<PathBuf>,
@@ -70,6 +77,7 @@ pub struct Run {
 
 /// How a run ended.
 struct Ended {
+    pipeline: String,
     execution: stepfunctions::ExecutionDescription,
     events: Vec<Value>,
     usage: Vec<cloud::Usage>,
@@ -113,21 +121,21 @@ impl Run {
 
     /// Exit code 0 if the execution SUCCEEDED, 130 after Ctrl-C, else 1.
     pub async fn execute(self) -> Result<ExitCode, Error> {
-        let project = Project::here()?;
-        let pipeline = project.pipeline(&self.pipeline)?;
-        let input = pipeline.input(self.input.as_deref())?;
-        let name = self
-            .name
-            .clone()
-            .unwrap_or_else(|| default_name(&self.pipeline));
+        let project = self.project.find()?;
+        let stack = self.project.stack(&project)?;
+        let machine = machine(&stack, &self.pipeline)?;
+        let input = Pipeline::of(&machine, &project).input(self.input.as_deref())?;
+        let pipeline = machine.pipeline.as_ref().unwrap_or(&machine.name);
+        let name = self.name.clone().unwrap_or_else(|| default_name(pipeline));
         // Before the name becomes a folder.
         stepfunctions::check_name(&name).map_err(|error| Error::Usage(error.to_string()))?;
-        let stack = Stack::load(&project.serverless_yml(), &stack::Options::default())?;
-        let machine = machine(&stack, &self.pipeline)?;
         let outside = SentOn::parse(&self.forwards, &stack.region)?;
         let case = self.case(&stack, &machine)?;
         let mocks = case.as_ref().map(|case| &case.mocks);
         check_answered(&stack, &machine, outside.as_deref(), mocks)?;
+        let programs = self.commands.programs(&project)?;
+        check_commands(&programs, &stack)?;
+        tell_not_run(&stack);
         let executable = std::env::current_exe().map_err(Error::file("hybrid"))?;
         let binaries = Binaries::of(&project, &executable);
         let calls_services = case.as_ref().is_none_or(|case| !case.unmocked.is_empty());
@@ -145,6 +153,7 @@ impl Run {
         let mut config = Config::new(stack, folder.join("cloud"), binaries.folder());
         config.clock = self.clock.into();
         config.outside = outside;
+        config.programs = programs;
         config.durability = serve::durability(self.durable);
         if let Some(faults) = &self.faults {
             config.faults =
@@ -155,7 +164,7 @@ impl Run {
             start = format!("{start}#{}", case.name);
             config.test_cases = Some(case.services);
         }
-        let ended = run(
+        let mut ended = run(
             config,
             &machine,
             &start,
@@ -165,6 +174,7 @@ impl Run {
             &project.data(),
         )
         .await?;
+        ended.write_report()?;
         let text = serde_json::to_string_pretty(&ended.events).unwrap_or_default();
         let history = ended.folder.join("history.json");
         std::fs::write(&history, text).map_err(Error::file(&history))?;
@@ -177,17 +187,17 @@ impl Run {
     }
 }
 
-fn machine(stack: &Stack, pipeline: &str) -> Result<StateMachine, Error> {
-    stack
-        .state_machines
-        .iter()
-        .find(|machine| machine.pipeline.as_deref() == Some(pipeline))
-        .cloned()
-        .ok_or_else(|| {
-            Error::Usage(format!(
-                "statemachines/{pipeline}.asl.json is the Definition of no AWS::StepFunctions::StateMachine in serverless.yml; declare it there"
-            ))
-        })
+pub(super) fn machine(stack: &Stack, name: &str) -> Result<StateMachine, Error> {
+    let machine = stack.state_machine(name).cloned();
+    machine.ok_or_else(|| {
+        let machines = stack.state_machines.iter();
+        Error::UnknownPipeline {
+            name: name.to_owned(),
+            known: machines
+                .filter_map(|machine| machine.pipeline.clone())
+                .collect(),
+        }
+    })
 }
 
 async fn run(
@@ -207,7 +217,8 @@ async fn run(
     if let Some(bucket) = &bucket {
         upload(&cloud, bucket, data).await?;
     }
-    let mut progress = Progress::new(machine.pipeline.as_deref().unwrap_or(name));
+    let pipeline = machine.pipeline.clone().unwrap_or_else(|| name.to_owned());
+    let mut progress = Progress::new(&pipeline);
     let mut timeline = Timeline::default();
     let mut events = cloud.subscribe();
     let arn = cloud.start_execution(start, name, input).await?;
@@ -241,6 +252,7 @@ async fn run(
         .as_ref()
         .and_then(|page| read_json(&page.with_extension("json")).ok());
     Ok(Ended {
+        pipeline,
         found,
         execution,
         events,
@@ -312,6 +324,69 @@ impl Ended {
         }
     }
 
+    /// Adds to the report that the pipeline gathered how the run went; of a pipeline that gathers none it is the report.
+    /// The report of a load test has a form of its own and stays as it is.
+    fn write_report(&mut self) -> Result<(), Error> {
+        let gathered = match &self.found {
+            None => None,
+            Some(found) => match serde_json::from_value::<Report>(found.clone()) {
+                Ok(report) => Some(report),
+                Err(_) => return Ok(()),
+            },
+        };
+        let execution = &self.execution;
+        let mut report = gathered.unwrap_or_else(|| {
+            let ended = execution
+                .stopped
+                .unwrap_or_else(cloud::time::now)
+                .to_string();
+            Report::new(self.pipeline.clone(), execution.name.clone(), ended)
+        });
+        if report.answer.is_empty() {
+            report.answer = self.found_out();
+        }
+        let began = report
+            .branches()
+            .filter_map(|branch| Some((branch.job_id.clone()?, branch.started_at_ms?)));
+        let began = began.collect();
+        let places = summary::placements(&self.usage, &self.prices);
+        report.run = Some(course::of(&self.events, &places, &began));
+        let page = self.folder.join("report.html");
+        std::fs::write(&page, report.page()).map_err(Error::file(&page))?;
+        let data = page.with_extension("json");
+        let text = serde_json::to_string(&report).unwrap_or_default();
+        std::fs::write(&data, text).map_err(Error::file(&data))?;
+        self.report = Some(page);
+        Ok(())
+    }
+
+    /// What the run found out, or why not.
+    fn found_out(&self) -> String {
+        let output = self.execution.output();
+        let told = output.and_then(|output| answer::sentence(&output, self.found.as_ref()));
+        match (told, self.reason()) {
+            (Some(told), _) => format!("{}.", capital(&told)),
+            (None, reason) if reason.is_empty() => format!("{}.", self.status()),
+            (None, reason) => format!("{}: {reason}", self.status()),
+        }
+    }
+
+    fn status(&self) -> &'static str {
+        if self.interrupted {
+            "INTERRUPTED"
+        } else {
+            self.execution.status.name()
+        }
+    }
+
+    /// Error and cause of the execution, in words.
+    fn reason(&self) -> String {
+        let cause = words(self.execution.cause().unwrap_or_default());
+        let both = [self.execution.error().unwrap_or_default(), cause.as_str()];
+        let told: Vec<&str> = both.into_iter().filter(|text| !text.is_empty()).collect();
+        told.join(": ")
+    }
+
     /// The tables of states and costs, and then the answer: what was found out or why not, at what cost and in what
     /// time, the output, and where the rest is.
     fn summary(&self) -> String {
@@ -360,23 +435,13 @@ impl Ended {
                 style::good(execution.status.name())
             );
         }
-        let status = if self.interrupted {
-            "INTERRUPTED"
-        } else {
-            execution.status.name()
-        };
         let error = execution.error().unwrap_or_default();
         let cause = words(execution.cause().unwrap_or_default());
-        let reason: Vec<&str> = [error, cause.as_str()]
-            .into_iter()
-            .filter(|text| !text.is_empty())
-            .collect();
-        let reason = if reason.is_empty() {
-            String::new()
-        } else {
-            format!(": {}", reason.join(": "))
+        let reason = match self.reason() {
+            reason if reason.is_empty() => reason,
+            reason => format!(": {reason}"),
         };
-        let mut text = format!("{}{reason}; {spent}\n", style::bad(status));
+        let mut text = format!("{}{reason}; {spent}\n", style::bad(self.status()));
         let Some(first) = answer::first_cause(&self.events).filter(|_| !self.interrupted) else {
             return text;
         };
@@ -420,4 +485,10 @@ impl Ended {
             "unstruckFaults": self.unstruck,
         })
     }
+}
+
+fn capital(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|first| first.to_uppercase().to_string());
+    first.unwrap_or_default() + letters.as_str()
 }

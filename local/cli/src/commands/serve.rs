@@ -15,8 +15,14 @@ use stepfunctions::{Cloud, Config, Durability, Outside, unanswered};
 
 use super::run::upload;
 use crate::{
-    binaries::Binaries, error::Error, interrupt, mock_file::MockedServices, needed,
-    project::Project, sent_on::SentOn,
+    binaries::Binaries,
+    error::Error,
+    interrupt,
+    mock_file::MockedServices,
+    needed,
+    place::{CommandArguments, ProjectArguments, tell_not_run},
+    project::Project,
+    sent_on::SentOn,
 };
 
 /// Arguments of `hybrid serve`.
@@ -44,6 +50,10 @@ pub struct Serve {
     /// is started. A state without a mock calls its service.
     #[arg(long, value_name = "FILE", env = "SFN_MOCK_CONFIG")]
     mocks: Option<PathBuf>,
+    #[command(flatten)]
+    project: ProjectArguments,
+    #[command(flatten)]
+    commands: CommandArguments,
     /// Do not build the stack's binaries first.
     #[arg(long)]
     no_build: bool,
@@ -88,12 +98,32 @@ fn mocked(file: &Path, stack: &Stack) -> Result<Arc<MockedServices>, Error> {
 }
 
 impl Serve {
+    /// The project, or none: what runs can be made by requests alone.
+    fn project(&self) -> Result<(Project, Stack), Error> {
+        match self.project.find() {
+            Ok(project) => {
+                let stack = self.project.stack(&project)?;
+                Ok((project, stack))
+            }
+            Err(Error::NoProject { place, .. }) if !self.project.is_named() => {
+                eprintln!(
+                    "no project in {}: serving an empty account",
+                    place.display()
+                );
+                let stack = self.project.empty()?;
+                Ok((Project::empty(place), stack))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// Serves until Ctrl-C or SIGTERM.
     pub async fn execute(self) -> Result<ExitCode, Error> {
-        let project = Project::here()?;
-        let stack = Stack::load(&project.serverless_yml(), &stack::Options::default())?;
+        let (project, stack) = self.project()?;
         let mocks = self.mocks.as_deref();
         let mocks = mocks.map(|file| mocked(file, &stack)).transpose()?;
+        let programs = self.commands.programs(&project)?;
+        tell_not_run(&stack);
         let executable = std::env::current_exe().map_err(Error::file("hybrid"))?;
         let binaries = Binaries::of(&project, &executable);
         if !self.no_build {
@@ -107,6 +137,7 @@ impl Serve {
         let mut config = Config::new(stack, data, binaries.folder());
         config.outside = outside;
         config.test_cases = mocks.map(|mocks| mocks as _);
+        config.programs = programs;
         config.port = self.port;
         config.durability = durability(self.durable);
         config.keep = Some(Duration::from_secs(86_400 * u64::from(self.keep_days)));

@@ -16,6 +16,7 @@ use super::{LATEST, Lambda};
 use crate::action::LambdaAction;
 use crate::error::ServiceError;
 use crate::pages::{Page, ordered};
+use crate::programs::{Language, Programs};
 use crate::time::now;
 
 /// Largest and default page of a list.
@@ -133,25 +134,27 @@ pub(super) fn check_revision(expected: Option<&str>, actual: &str) -> Result<(),
 }
 
 impl Archive {
-    fn unpack(&self, lambda: &Lambda, trial: bool) -> Result<Code, ServiceError> {
-        let zip = self.zip_file.as_deref().ok_or_else(|| {
-            invalid("The local cloud takes code as ZipFile only: an archive with an executable named bootstrap.")
-        })?;
-        Ok(Code::unpack(zip, &lambda.code_root(), trial)?)
+    fn unpack(&self, lambda: &Lambda, runtime: &str, trial: bool) -> Result<Code, ServiceError> {
+        let zip = self
+            .zip_file
+            .as_deref()
+            .ok_or_else(|| invalid("The local cloud takes code as ZipFile only."))?;
+        Ok(Code::unpack(zip, &lambda.code_root(), runtime, trial)?)
     }
 }
 
 impl Configuration {
     /// Sets what is given.
-    fn apply(self, settings: &mut Settings) -> Result<(), ServiceError> {
+    fn apply(self, settings: &mut Settings, programs: &Programs) -> Result<(), ServiceError> {
         if let Some(runtime) = self.runtime {
-            if !matches!(
-                runtime.as_str(),
-                "provided.al2023" | "provided.al2" | "provided"
-            ) {
+            let provided = ["provided.al2023", "provided.al2", "provided"];
+            let runs = provided.contains(&runtime.as_str()) || Language::of(&runtime).is_some();
+            let name = &settings.name;
+            if !runs && !programs.functions.contains_key(name) {
                 return Err(invalid(format!(
-                    "Runtime {runtime}: the local cloud runs executables alone. Pack one that speaks the Runtime API \
-                     as bootstrap, with Runtime provided.al2023."
+                    "Runtime {runtime}: the local cloud runs Python, Node.js and executables. Name a command that speaks \
+                     the Runtime API as it starts: --function {name}=COMMAND; or pack an executable as bootstrap, with \
+                     Runtime provided.al2023."
                 )));
             }
             settings.runtime = runtime;
@@ -173,6 +176,12 @@ impl Configuration {
         settings.description = description.unwrap_or_else(|| settings.description.clone());
         Ok(())
     }
+}
+
+fn mandatory() -> ServiceError {
+    invalid(
+        "Runtime and Handler are mandatory parameters for functions created with deployment packages.",
+    )
 }
 
 fn check_range(member: &str, value: u64, least: u64, most: u64) -> Result<(), ServiceError> {
@@ -271,9 +280,7 @@ impl Lambda {
             )));
         }
         if request.configuration.runtime.is_none() {
-            return Err(invalid(
-                "Runtime and Handler are mandatory parameters for functions created with deployment packages.",
-            ));
+            return Err(mandatory());
         }
         let mut functions = self.functions();
         if functions.contains_key(name) {
@@ -286,6 +293,8 @@ impl Lambda {
             version: LATEST.to_owned(),
             binary: String::new(),
             task_root: None,
+            code: stack::Code::Built,
+            layers: Vec::new(),
             runtime: String::new(),
             handler: String::new(),
             role: request.role,
@@ -305,8 +314,13 @@ impl Lambda {
             maximum_event_age_seconds: None,
             on_failure: None,
         };
-        request.configuration.apply(&mut settings)?;
-        request.code.unpack(self, false)?.apply(&mut settings);
+        let programs = &self.local().programs;
+        request.configuration.apply(&mut settings, programs)?;
+        if settings.handler.is_empty() && Language::of(&settings.runtime).is_some() {
+            return Err(mandatory());
+        }
+        let code = request.code.unpack(self, &settings.runtime, false)?;
+        code.apply(&mut settings);
         let mut entry = Entry::new(settings, false);
         entry.tags = request.tags;
         let answer = if request.publish {
@@ -323,7 +337,8 @@ impl Lambda {
         let address = self.address(&request.function_name, None)?;
         self.change(&address, |entry| {
             check_revision(request.revision_id.as_deref(), &entry.latest.revision)?;
-            let code = request.code.unpack(self, request.dry_run)?;
+            let runtime = &entry.latest.runtime;
+            let code = request.code.unpack(self, runtime, request.dry_run)?;
             let mut changed = entry.latest.clone();
             code.apply(&mut changed);
             if let Some(architectures) = &request.architectures {
@@ -345,7 +360,8 @@ impl Lambda {
         let address = self.address(&request.function_name, None)?;
         self.change(&address, |entry| {
             check_revision(request.revision_id.as_deref(), &entry.latest.revision)?;
-            request.configuration.apply(&mut entry.latest)?;
+            let programs = &self.local().programs;
+            request.configuration.apply(&mut entry.latest, programs)?;
             entry.latest.touch();
             Ok(entry.latest.describe(None))
         })

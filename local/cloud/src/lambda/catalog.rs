@@ -204,6 +204,7 @@ pub(super) fn not_found(message: impl Into<String>) -> ServiceError {
 mod tests {
     use super::*;
     use crate::config::Limits;
+    use crate::programs::Programs;
 
     fn local() -> Local {
         Local {
@@ -213,6 +214,7 @@ mod tests {
             bin_dir: "bin".into(),
             data_dir: "data".into(),
             limits: Limits::default(),
+            programs: Programs::default(),
         }
     }
 

@@ -1,4 +1,5 @@
-//! The code of functions that requests bring: zip archives with an executable named `bootstrap`.
+//! The code of functions that requests bring, and of those that a stack has in no folder: zip archives, with an executable
+//! named `bootstrap` where the function has no language of ours.
 //! <https://docs.aws.amazon.com/lambda/latest/dg/runtimes-custom.html>
 
 use std::fs;
@@ -9,6 +10,7 @@ use std::path::{Path, PathBuf};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha2::{Digest, Sha256};
+use uuid::Uuid;
 use zip::ZipArchive;
 use zip::result::ZipError;
 
@@ -22,11 +24,11 @@ const ARCHIVE_LIMIT: usize = 50 * 1_024 * 1_024;
 /// Largest code once it is unpacked, bytes.
 const CODE_LIMIT: u64 = 262_144_000;
 /// What Lambda starts.
-const BOOTSTRAP: &str = "bootstrap";
+pub(super) const BOOTSTRAP: &str = "bootstrap";
 
 /// Why an archive cannot be a function's code.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum CodeError {
+pub(crate) enum CodeError {
     #[error("Could not unzip uploaded file. Please check your file, then try to upload again: {0}")]
     Zip(#[from] ZipError),
     #[error("ZipFile is not Base64: {0}")]
@@ -65,11 +67,25 @@ pub(super) struct Code {
 
 impl Code {
     /// Reads an archive in Base64 and, unless it is a trial, unpacks it below `root` in a folder of its own.
-    pub(super) fn unpack(zip_file: &str, root: &Path, trial: bool) -> Result<Code, CodeError> {
+    pub(super) fn unpack(
+        zip_file: &str,
+        root: &Path,
+        runtime: &str,
+        trial: bool,
+    ) -> Result<Code, CodeError> {
         let bytes = STANDARD.decode(zip_file)?;
         if bytes.len() > ARCHIVE_LIMIT {
             return Err(CodeError::Archive);
         }
+        Code::of_archive(bytes, root, runtime.starts_with("provided"), trial)
+    }
+
+    fn of_archive(
+        bytes: Vec<u8>,
+        root: &Path,
+        needs_bootstrap: bool,
+        trial: bool,
+    ) -> Result<Code, CodeError> {
         let digest = Sha256::digest(&bytes);
         let folder = root.join(hex::encode(digest));
         let code = Code {
@@ -78,17 +94,14 @@ impl Code {
             folder,
         };
         let mut archive = ZipArchive::new(Cursor::new(bytes))?;
-        if archive.index_for_name(BOOTSTRAP).is_none() {
+        if needs_bootstrap && archive.index_for_name(BOOTSTRAP).is_none() {
             return Err(CodeError::NoBootstrap);
         }
         if !trial && !code.folder.exists() {
             // Whole or not at all: it is unpacked beside, and moved.
-            let new = code.folder.with_extension("new");
-            if new.exists() {
-                fs::remove_dir_all(&new)?;
-            }
+            let new = root.join(Uuid::new_v4().simple().to_string());
             extract(&mut archive, &new)?;
-            fs::rename(&new, &code.folder)?;
+            settle(&new, &code.folder)?;
         }
         Ok(code)
     }
@@ -130,11 +143,73 @@ fn extract(archive: &mut ZipArchive<Cursor<Vec<u8>>>, folder: &Path) -> Result<(
     Ok(())
 }
 
-/// Keeps the executable of a function of the stack as it is now, so that a version of it does not change with the next
-/// build.
+/// Gives a folder its name, unless somebody else was faster.
+fn settle(new: &Path, folder: &Path) -> io::Result<()> {
+    match fs::rename(new, folder) {
+        Err(_) if folder.exists() => fs::remove_dir_all(new),
+        moved => moved,
+    }
+}
+
+/// The folder of an archive's contents, below `root`.
+pub(super) fn unpack_file(archive: &Path, root: &Path) -> Result<PathBuf, CodeError> {
+    let code = Code::of_archive(fs::read(archive)?, root, false, false)?;
+    Ok(std::path::absolute(code.folder)?)
+}
+
+/// The folder of code that is text, as a file of this name.
+pub(super) fn write_inline(text: &str, name: &str, root: &Path) -> Result<PathBuf, CodeError> {
+    let folder = root.join(hex::encode(Sha256::digest(text.as_bytes())));
+    if !folder.exists() {
+        let new = root.join(Uuid::new_v4().simple().to_string());
+        private::create_dir_all(&new)?;
+        private::write(&new.join(name), text.as_bytes())?;
+        settle(&new, &folder)?;
+    }
+    Ok(std::path::absolute(folder)?)
+}
+
+/// Copies a folder of code without what belongs to the workplace alone.
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    private::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let (path, name) = (entry.path(), entry.file_name());
+        let of_workplace = ["out", "target", "venv", "__pycache__"]
+            .iter()
+            .any(|one| name == *one);
+        match entry.file_type()? {
+            kind if kind.is_dir()
+                && (of_workplace || name.as_encoded_bytes().starts_with(b".")) => {}
+            kind if kind.is_dir() => copy(&path, &to.join(name))?,
+            _ => {
+                fs::copy(&path, to.join(name))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Keeps the code of a function of the stack as it is now, so that a version of it does not change with the next build.
 pub(super) fn freeze(settings: &mut Settings, program: &Path, root: &Path) -> io::Result<()> {
     if settings.task_root.is_some() {
         return Ok(());
+    }
+    match &settings.code {
+        stack::Code::Built => {}
+        stack::Code::Folder(folder) => {
+            let kept = std::path::absolute(root.join(&settings.revision))?;
+            copy(folder, &kept)?;
+            settings.task_root = Some(kept.display().to_string());
+            return Ok(());
+        }
+        stack::Code::Archive(archive) => {
+            let kept = unpack_file(archive, root).map_err(io::Error::other)?;
+            settings.task_root = Some(kept.display().to_string());
+            return Ok(());
+        }
+        // It is in the settings themselves, or nowhere.
+        stack::Code::Inline(_) | stack::Code::Elsewhere(_) => return Ok(()),
     }
     private::create_dir_all(root)?;
     let copy = root.join(&settings.revision);
@@ -163,7 +238,7 @@ pub(super) mod tests {
     fn an_archive_is_unpacked_with_its_bootstrap_made_executable() {
         let dir = tempfile::tempdir().unwrap();
         let zip = archive(&[("bootstrap", "#!/bin/sh\n"), ("etc/x.txt", "x")]);
-        let code = Code::unpack(&zip, dir.path(), false).unwrap();
+        let code = Code::unpack(&zip, dir.path(), "provided", false).unwrap();
         let mode = fs::metadata(code.folder.join("bootstrap"))
             .unwrap()
             .permissions()
@@ -173,7 +248,10 @@ pub(super) mod tests {
             fs::read_to_string(code.folder.join("etc/x.txt")).unwrap(),
             "x"
         );
-        assert_eq!(Code::unpack(&zip, dir.path(), false).unwrap(), code);
+        assert_eq!(
+            Code::unpack(&zip, dir.path(), "provided", false).unwrap(),
+            code
+        );
     }
 
     #[test]
@@ -188,7 +266,7 @@ pub(super) mod tests {
             (STANDARD.encode("no zip"), "Could not unzip"),
             ("?".to_owned(), "not Base64"),
         ] {
-            let error = Code::unpack(&zip, dir.path(), false)
+            let error = Code::unpack(&zip, dir.path(), "provided", false)
                 .unwrap_err()
                 .to_string();
             assert!(error.contains(words), "{error}");

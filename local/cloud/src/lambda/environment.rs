@@ -1,5 +1,6 @@
 //! One execution environment: a process of the function and its Runtime API.
 
+use std::path::Path;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -8,10 +9,10 @@ use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
 use super::Shared;
+use super::launch::{LaunchError, launch};
 use super::outcome::Outcome;
 use super::pool::Room;
 use super::runtime_api::{Phase, Reply, RuntimeApi, Work};
-use crate::config::missing_binary;
 use crate::faults::FunctionEffect;
 use crate::logs::LogStream;
 use crate::process::{Exit, Process, Spec};
@@ -25,10 +26,6 @@ const INIT_LIMIT: Duration = Duration::from_secs(10);
 /// Log that Invoke returns, bytes.
 const TAIL_LIMIT: u64 = 4_096;
 
-/// Where a function finds programs.
-/// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime>
-const PATH: &str = "/usr/local/bin:/usr/bin/:/bin:/opt/bin";
-
 /// Memory that buys one vCPU, MB.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>
 const MIB_PER_VCPU: f64 = 1_769.0;
@@ -38,8 +35,6 @@ const MIB_PER_VCPU: f64 = 1_769.0;
 pub(super) struct Runs<'h> {
     pub(super) function: &'h Function,
     pub(super) version: &'h str,
-    /// Where the code lies that a request has brought.
-    pub(super) task_root: Option<&'h str>,
 }
 
 /// A process that serves one invocation at a time.
@@ -64,8 +59,8 @@ pub(super) struct Environment {
 /// Why an environment could not be started.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum StartError {
-    #[error("{0}")]
-    MissingBinary(String),
+    #[error(transparent)]
+    Launch(#[from] LaunchError),
     #[error("the local cloud is shutting down")]
     Closed,
     #[error("cannot start {program}: {source}")]
@@ -92,12 +87,10 @@ impl Environment {
         let Runs {
             function, version, ..
         } = runs;
-        let program = shared.local.binary(&function.binary);
-        if !program.exists() {
-            return Err(StartError::MissingBinary(missing_binary(&program)));
-        }
+        let launch = launch(function, &shared.local).await?;
+        let program = launch.program.display().to_string();
         let failed = |source| StartError::Io {
-            program: program.display().to_string(),
+            program: program.clone(),
             source,
         };
         let group = format!("/aws/lambda/{}", function.name);
@@ -109,13 +102,21 @@ impl Environment {
         );
         let log = shared.logs.stream(&group, &stream).map_err(failed)?;
         let api = RuntimeApi::listen(&function.arn).await.map_err(failed)?;
-        let mut env = shared.local.base_env(PATH);
-        env.extend(reserved_env(runs, &group, &stream, &api));
+        let mut env = shared.local.base_env("");
+        env.extend(reserved_env(
+            runs,
+            &group,
+            &stream,
+            &api,
+            launch.folder.as_deref(),
+        ));
+        env.extend(launch.env);
         env.extend(function.environment.clone());
         let spec = Spec {
-            program: program.clone(),
-            args: Vec::new(),
+            program: launch.program.clone(),
+            args: launch.args,
             env,
+            folder: launch.folder,
             memory_mib: Some(function.memory_mib),
             timeout: None,
             grace: Duration::ZERO,
@@ -340,13 +341,22 @@ fn trace_id(request_id: &str) -> String {
 
 /// The variables that Lambda itself sets.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html#configuration-envvars-runtime>
-fn reserved_env(runs: Runs<'_>, group: &str, stream: &str, api: &RuntimeApi) -> Env {
+fn reserved_env(
+    runs: Runs<'_>,
+    group: &str,
+    stream: &str,
+    api: &RuntimeApi,
+    folder: Option<&Path>,
+) -> Env {
     let function = runs.function;
+    let runtime = function.runtime.as_deref().unwrap_or("provided.al2023");
+    let runtime = format!("AWS_Lambda_{runtime}");
+    let folder = folder.map(|folder| folder.display().to_string());
     let memory = function.memory_mib.to_string();
     let address = api.address.to_string();
     [
         ("_HANDLER", function.handler.as_str()),
-        ("AWS_EXECUTION_ENV", "AWS_Lambda_provided.al2023"),
+        ("AWS_EXECUTION_ENV", &runtime),
         ("AWS_LAMBDA_FUNCTION_NAME", &function.name),
         ("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", &memory),
         ("AWS_LAMBDA_FUNCTION_VERSION", runs.version),
@@ -355,7 +365,7 @@ fn reserved_env(runs: Runs<'_>, group: &str, stream: &str, api: &RuntimeApi) -> 
         ("AWS_LAMBDA_LOG_GROUP_NAME", group),
         ("AWS_LAMBDA_LOG_STREAM_NAME", stream),
         ("AWS_LAMBDA_RUNTIME_API", &address),
-        ("LAMBDA_TASK_ROOT", runs.task_root.unwrap_or("/var/task")),
+        ("LAMBDA_TASK_ROOT", folder.as_deref().unwrap_or("/var/task")),
         ("LAMBDA_RUNTIME_DIR", "/var/runtime"),
         ("TZ", ":UTC"),
     ]

@@ -31,7 +31,6 @@ pub(super) struct Host {
     pub(super) function: Function,
     pub(super) version: String,
     pub(super) reserved: Option<Arc<Semaphore>>,
-    task_root: Option<String>,
     /// What the pool knows it by: name, version and revision.
     name: Arc<str>,
     pool: Arc<Pool<Environment>>,
@@ -55,7 +54,6 @@ impl Host {
             function: settings.function(),
             version: version.clone(),
             reserved,
-            task_root: settings.task_root.clone(),
             name: format!("{name}:{version}:{revision}").into(),
             pool: pool.clone(),
             shared: shared.clone(),
@@ -98,7 +96,6 @@ impl Host {
                 let runs = Runs {
                     function: &self.function,
                     version: &self.version,
-                    task_root: self.task_root.as_deref(),
                 };
                 Environment::start(runs, &self.shared, room).await
             }

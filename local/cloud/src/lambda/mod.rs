@@ -10,6 +10,7 @@ mod catalog;
 mod code;
 mod environment;
 mod host;
+mod launch;
 pub(crate) mod limits;
 mod outcome;
 mod pool;

@@ -1,10 +1,11 @@
 //! What a version of a function is configured with.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use stack::{Env, Function};
+use stack::{Code, Env, Function};
 use uuid::Uuid;
 
 use super::LATEST;
@@ -22,8 +23,13 @@ pub(super) struct Settings {
     pub version: String,
     /// The executable: a file name in the folder of binaries, or a path.
     pub binary: String,
-    /// Where the code lies, for the function's own files.
+    /// Where the code lies that a request has brought.
     pub task_root: Option<String>,
+    /// Where the code lies that the stack names.
+    #[serde(default)]
+    pub code: Code,
+    #[serde(default)]
+    pub layers: Vec<PathBuf>,
     pub runtime: String,
     pub handler: String,
     pub role: String,
@@ -48,6 +54,7 @@ pub(super) struct Settings {
 impl Settings {
     /// A function of the stack.
     pub(super) fn declared(function: &Function) -> Self {
+        let runtime = function.runtime.as_deref();
         Settings {
             name: function.name.clone(),
             key: function.key.clone(),
@@ -55,7 +62,9 @@ impl Settings {
             version: LATEST.to_owned(),
             binary: function.binary.clone(),
             task_root: None,
-            runtime: "provided.al2023".to_owned(),
+            code: function.code.clone(),
+            layers: function.layers.clone(),
+            runtime: runtime.unwrap_or("provided.al2023").to_owned(),
             handler: function.handler.clone(),
             role: String::new(),
             description: String::new(),
@@ -83,6 +92,12 @@ impl Settings {
             arn: self.arn.clone(),
             binary: self.binary.clone(),
             handler: self.handler.clone(),
+            runtime: Some(self.runtime.clone()),
+            code: match &self.task_root {
+                Some(folder) => Code::Folder(folder.into()),
+                None => self.code.clone(),
+            },
+            layers: self.layers.clone(),
             memory_mib: self.memory_mib,
             timeout: Duration::from_secs(self.timeout_seconds),
             environment: self.environment.clone(),

@@ -49,6 +49,8 @@ pub struct Spec {
     pub args: Vec<String>,
     /// The whole environment; nothing is inherited.
     pub env: Env,
+    /// The folder it begins in; none is that of the local cloud.
+    pub folder: Option<PathBuf>,
     /// Resident memory, MiB, above which the process is killed.
     pub memory_mib: Option<u64>,
     /// Time after which the process is stopped.
@@ -195,7 +197,11 @@ impl Processes {
             None => (spec.program.clone(), spec.args.clone()),
             Some(record) => record.wrap(&spec.program, &spec.args)?,
         };
-        let child = Command::new(program)
+        let mut command = Command::new(program);
+        if let Some(folder) = &spec.folder {
+            command.current_dir(folder);
+        }
+        let child = command
             .args(args)
             .env_clear()
             .envs(&spec.env)

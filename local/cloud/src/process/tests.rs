@@ -29,6 +29,7 @@ impl Bench {
             memory_mib: None,
             timeout: None,
             grace: Duration::from_secs(30),
+            folder: None,
             record: None,
         };
         change(&mut spec);
@@ -143,6 +144,7 @@ async fn shutdown_ends_every_child() {
         memory_mib: None,
         timeout: None,
         grace: Duration::ZERO,
+        folder: None,
         record: None,
     };
     assert!(bench.processes.spawn(spec, &bench.log).is_err());

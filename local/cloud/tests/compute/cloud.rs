@@ -8,6 +8,7 @@ use aws_config::SdkConfig;
 use cloud::compute::Compute;
 use cloud::config::{Limits, Local};
 use cloud::faults::Faults;
+use cloud::programs::Programs;
 use serde_json::Value;
 use stack::Stack;
 use tokio::net::TcpListener;
@@ -91,6 +92,7 @@ impl Cloud {
             bin_dir,
             data_dir: dir.path().join("data"),
             limits,
+            programs: Programs::default(),
         };
         let compute = Compute::start(local, stack, faults).unwrap();
         compute.open();

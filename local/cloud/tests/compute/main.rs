@@ -11,6 +11,7 @@ mod lambda;
 mod members;
 mod resources;
 mod restart;
+mod runtimes;
 mod s3;
 mod scheduler;
 #[path = "../support/mod.rs"]

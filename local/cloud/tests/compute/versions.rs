@@ -370,7 +370,7 @@ async fn lists_are_paged_and_bad_code_is_refused() {
     );
     assert_eq!(second.next_marker(), None);
     for (runtime, zip) in [
-        (Runtime::Python312, archive(&cloud, "x")),
+        (Runtime::Java21, archive(&cloud, "x")),
         (Runtime::Providedal2023, Blob::new("no zip")),
     ] {
         let code = FunctionCode::builder().zip_file(zip).build();

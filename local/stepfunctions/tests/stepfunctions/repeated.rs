@@ -9,6 +9,7 @@ use axum::extract::Request;
 use cloud::compute::Compute;
 use cloud::config::{Limits, Local};
 use cloud::faults::Faults;
+use cloud::programs::Programs;
 use cloud::router::Service as _;
 use futures::FutureExt;
 use serde_json::{Value, json};
@@ -148,6 +149,7 @@ async fn requests_wait_until_everything_is_taken_up() {
         bin_dir: dir.path().join("bin"),
         data_dir: dir.path().join("data"),
         limits: Limits::default(),
+        programs: Programs::default(),
     };
     let stack = Stack::default();
     let compute = Compute::start(local.clone(), &stack, Faults::default()).unwrap();

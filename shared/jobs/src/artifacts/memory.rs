@@ -6,8 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::time::Instant;
 
 use super::{
-    ArtifactError, DeleteObjects, GetObject, ListObjects, Listed, Put, PutObject, S3Uri, Tagged,
-    When,
+    ArtifactError, DeleteObjects, GetObject, ListObjects, Listed, PutObject, S3Uri, Tagged, When,
 };
 
 /// The in-memory twin of `S3Store`. It yields inside every verb, so that concurrent callers really interleave, and
@@ -54,7 +53,12 @@ impl GetObject for MemoryStore {
 }
 
 impl PutObject for MemoryStore {
-    async fn put(&self, uri: &S3Uri, body: Vec<u8>, when: When<'_>) -> Result<Put, ArtifactError> {
+    async fn put_tagged(
+        &self,
+        uri: &S3Uri,
+        body: Vec<u8>,
+        when: When<'_>,
+    ) -> Result<Option<String>, ArtifactError> {
         let mut objects = self.objects().await;
         let known = objects.by_uri.get(uri).map(|object| object.tag.as_str());
         let holds = match when {
@@ -63,16 +67,17 @@ impl PutObject for MemoryStore {
             When::Always => true,
         };
         if !holds {
-            return Ok(Put::Kept);
+            return Ok(None);
         }
         objects.writes += 1;
+        let tag = objects.writes.to_string();
         let object = Object {
             body,
-            tag: objects.writes.to_string(),
+            tag: tag.clone(),
             written: Instant::now(),
         };
         objects.by_uri.insert(uri.clone(), object);
-        Ok(Put::Written)
+        Ok(Some(tag))
     }
 }
 

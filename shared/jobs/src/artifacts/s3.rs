@@ -8,8 +8,7 @@ use aws_sdk_s3::types::{Delete, ObjectIdentifier};
 use bytes::Bytes;
 
 use super::{
-    ArtifactError, DeleteObjects, GetObject, ListObjects, Listed, Put, PutObject, S3Uri, Tagged,
-    When,
+    ArtifactError, DeleteObjects, GetObject, ListObjects, Listed, PutObject, S3Uri, Tagged, When,
 };
 
 /// The artifacts on S3.
@@ -73,7 +72,12 @@ impl GetObject for S3Store {
 }
 
 impl PutObject for S3Store {
-    async fn put(&self, uri: &S3Uri, body: Vec<u8>, when: When<'_>) -> Result<Put, ArtifactError> {
+    async fn put_tagged(
+        &self,
+        uri: &S3Uri,
+        body: Vec<u8>,
+        when: When<'_>,
+    ) -> Result<Option<String>, ArtifactError> {
         // Shares the bytes with every attempt instead of copying them.
         let body = Bytes::from(body);
         loop {
@@ -85,11 +89,11 @@ impl PutObject for S3Store {
                 When::Always => request,
             };
             match request.body(body.clone().into()).send().await {
-                Ok(_) => return Ok(Put::Written),
+                Ok(put) => return Ok(Some(put.e_tag.unwrap_or_default())),
                 Err(error) => match error.code() {
-                    Some("PreconditionFailed") => return Ok(Put::Kept),
+                    Some("PreconditionFailed") => return Ok(None),
                     // The object whose tag it was is gone.
-                    Some("NoSuchKey") => return Ok(Put::Kept),
+                    Some("NoSuchKey") => return Ok(None),
                     // Of two conditional writes at the same time one has to come again; it then finds the other's.
                     Some("ConditionalRequestConflict") => {}
                     _ => return Err(unavailable("put", uri, error)),

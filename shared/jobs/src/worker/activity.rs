@@ -173,6 +173,7 @@ async fn take<S, C, I, O, E>(
         task_token: Some(task.token.clone()),
         placement: Some(polling.placement),
         given: polling.given,
+        deadline: None,
     };
     // How it ended was told to the token.
     let _ending = Box::pin(perform(store, callback, &assignment, work)).await;

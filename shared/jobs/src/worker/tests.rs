@@ -52,6 +52,7 @@ impl Bench {
                 task_token: token,
                 placement: Some(Placement::Lambda),
                 given: Some(Resources::of_function(1_769)),
+                deadline: None,
             },
         )
     }
@@ -179,6 +180,30 @@ async fn a_worker_for_whom_nobody_waits_does_not_begin() {
     assert_eq!(bench.runs.load(Ordering::Relaxed), 0);
     assert_eq!(bench.outcome().await, None);
     assert_eq!(bench.answers(), [gone]);
+}
+
+#[tokio::test]
+async fn an_interrupted_job_may_be_tried_again() {
+    let (bench, assignment) = Bench::with(json!({"even": 4})).await;
+    let job: Job = artifacts::get_json(&bench.store, &assignment.job_uri)
+        .await
+        .unwrap();
+    let stop = Stop::default();
+    stop.give(crate::checkpoint::Order {
+        name: crate::task::JOB_SPOT_RECLAIMED,
+        reason: "FARGATE_SPOT capacity was reclaimed".to_owned(),
+    });
+    let work = async |context: Context<'_, MemoryStore>, _: Halve| {
+        context.checkpoint.offer(1, || 1).await?;
+        Ok::<_, crate::checkpoint::Interrupted>(())
+    };
+    let (store, callback) = (&bench.store, &bench.callback);
+    let concluded = conclude(store, callback, &assignment, &job, stop, &work).await;
+    let unfinished = concluded.err().unwrap();
+    assert_eq!(unfinished.name, "Job.SpotReclaimed");
+    let told = "FARGATE_SPOT capacity was reclaimed; units of work saved: 1; the next attempt goes on from there";
+    assert_eq!(unfinished.message, told);
+    assert_eq!(bench.outcome().await, None);
 }
 
 #[tokio::test]

@@ -10,8 +10,14 @@ use clap::{Args, ValueEnum};
 use serde::Serialize;
 use serde_json::json;
 
+use stack::Stack;
+
 use crate::error::{Error, FAILED};
-use crate::style;
+use crate::place::{ProjectArguments, tell_not_run};
+use crate::project::Project;
+use crate::{needed, style};
+
+mod handlers;
 
 /// Longest time that a tool on this machine may take to answer, and an AWS account.
 const PATIENCE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(10));
@@ -19,6 +25,8 @@ const PATIENCE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_s
 /// Arguments of `hybrid doctor`.
 #[derive(Args)]
 pub struct Doctor {
+    #[command(flatten)]
+    project: ProjectArguments,
     /// What it shall be possible to do. An AWS account is asked only for `deploy`.
     #[arg(value_enum, default_value_t = Purpose::Run)]
     purpose: Purpose,
@@ -175,22 +183,27 @@ const CHECKS: &[Check] = &[
 struct Finding {
     #[serde(rename = "for")]
     purpose: Purpose,
-    what: &'static str,
+    what: String,
     /// What the tool said of itself.
     found: Option<String>,
     /// How to get it, when it is missing or too old.
-    missing: Option<&'static str>,
+    missing: Option<String>,
 }
 
 impl Doctor {
     /// Exit code 0 if nothing is missing for the purpose, else 1; what only later purposes need is told.
-    pub fn execute(self) -> Result<ExitCode, Error> {
+    pub async fn execute(self) -> Result<ExitCode, Error> {
+        let project = self.project()?;
+        let builds = project
+            .as_ref()
+            .is_none_or(|(_, stack)| !needed::all(stack).is_empty());
         let asked: Vec<&Check> = CHECKS
             .iter()
             .filter(|check| !check.asks_aws() || self.purpose == Purpose::Deploy)
+            .filter(|check| !check.is_to_build() || builds)
             .collect();
         // All at once: each is the start of another program, and some of them take their time.
-        let findings: Vec<Finding> = std::thread::scope(|scope| {
+        let mut findings: Vec<Finding> = std::thread::scope(|scope| {
             let running: Vec<_> = asked
                 .iter()
                 .map(|check| scope.spawn(|| check.find()))
@@ -199,6 +212,10 @@ impl Doctor {
             done.map(|(finding, check)| finding.join().unwrap_or_else(|_| judge(check, None)))
                 .collect()
         });
+        if let Some((project, stack)) = &project {
+            findings.extend(handlers::findings(project, stack).await);
+            tell_not_run(stack);
+        }
         if self.json {
             println!("{}", json!(findings));
         } else {
@@ -215,7 +232,26 @@ impl Doctor {
     }
 }
 
+impl Doctor {
+    /// The project, where there is one.
+    fn project(&self) -> Result<Option<(Project, Stack)>, Error> {
+        match self.project.find() {
+            Ok(project) => {
+                let stack = self.project.stack(&project)?;
+                Ok(Some((project, stack)))
+            }
+            Err(Error::NoProject { .. }) if !self.project.is_named() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 impl Check {
+    /// Whether only executables that are built here need it.
+    fn is_to_build(&self) -> bool {
+        self.purpose == Purpose::Run
+    }
+
     /// Whether it is a question to an AWS account.
     fn asks_aws(&self) -> bool {
         self.commands
@@ -245,9 +281,9 @@ fn judge(check: &Check, said: Option<String>) -> Finding {
     };
     Finding {
         purpose: check.purpose,
-        what: check.what,
+        what: check.what.to_owned(),
         found: said,
-        missing: (!enough).then_some(check.cure),
+        missing: (!enough).then(|| check.cure.to_owned()),
     }
 }
 
@@ -272,7 +308,7 @@ fn print(findings: &[Finding], asked: Purpose) {
         println!("{}", style::bold(&format!("{title}: {state}")));
         for finding in findings.iter().filter(|finding| finding.purpose == purpose) {
             let found = finding.found.as_deref();
-            match finding.missing {
+            match &finding.missing {
                 None => println!(
                     "  {}       {}: {}",
                     style::good("ok"),
@@ -363,9 +399,9 @@ mod tests {
         assert!(judge(rust, Some("rustc 2.0.0".into())).missing.is_none());
         assert_eq!(
             judge(rust, Some("rustc 1.80.1".into())).missing,
-            Some(rust.cure)
+            Some(rust.cure.to_owned())
         );
-        assert_eq!(judge(rust, None).missing, Some(rust.cure));
+        assert_eq!(judge(rust, None).missing, Some(rust.cure.to_owned()));
     }
 
     #[test]

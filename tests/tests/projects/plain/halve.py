@@ -1,0 +1,2 @@
+def handler(event, context):
+    return {"n": event["n"] // 2}
