@@ -3,12 +3,11 @@
 
 use std::collections::HashMap;
 
+use cloud::usage::PlacementRow;
 use gatherer::run::{Lane, Place, Run, Span, Try};
 use jobs::cause::words;
 use placement::Placement;
 use serde_json::Value;
-
-use crate::summary::PlacementRow;
 
 /// The run that `events` tell of; `began` knows by job id when its worker began, in ms since the Unix epoch.
 pub fn of(events: &[Value], places: &[PlacementRow], began: &HashMap<String, u64>) -> Run {

@@ -278,11 +278,11 @@ fn origin(path: &Path) -> String {
 }
 
 fn check(input: &Value, schema: &Value, origin: &str, schema_name: &str) -> Result<(), Error> {
-    let validator = jsonschema::validator_for(schema)
+    let found = console::schema::problems(input, schema)
         .map_err(|error| Error::Usage(format!("{schema_name} is not a JSON Schema: {error}")))?;
-    let problems: Vec<String> = validator
-        .iter_errors(input)
-        .map(|error| format!("  {}: {error}", json_path(error.instance_path().as_str())))
+    let problems: Vec<String> = found
+        .into_iter()
+        .map(|problem| format!("  {}: {}", problem.path, problem.message))
         .collect();
     if problems.is_empty() {
         return Ok(());
@@ -292,20 +292,6 @@ fn check(input: &Value, schema: &Value, origin: &str, schema_name: &str) -> Resu
         schema: schema_name.to_owned(),
         problems,
     })
-}
-
-/// `/sets/0/depth` as people write it in Step Functions: `$.sets[0].depth`.
-fn json_path(pointer: &str) -> String {
-    let mut path = String::from("$");
-    for part in pointer.split('/').skip(1) {
-        if part.bytes().all(|byte| byte.is_ascii_digit()) {
-            path.push_str(&format!("[{part}]"));
-        } else {
-            path.push('.');
-            path.push_str(&part.replace("~1", "/").replace("~0", "~"));
-        }
-    }
-    path
 }
 
 #[cfg(test)]
@@ -355,13 +341,6 @@ mod tests {
             error.starts_with("input of the command line is not JSON"),
             "{error}"
         );
-    }
-
-    #[test]
-    fn pointers_become_json_paths() {
-        for (pointer, path) in [("", "$"), ("/a/0/b", "$.a[0].b"), ("/a~1b", "$.a/b")] {
-            assert_eq!(json_path(pointer), path);
-        }
     }
 
     #[test]

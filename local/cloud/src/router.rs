@@ -1,10 +1,10 @@
 //! One endpoint for every local service, routed as AWS routes: the target header, the scope of the
-//! request's signature, the path; what is left is S3.
+//! request's signature, the path; what is left is S3. The console has a path of its own.
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::Router;
 use axum::body::Body;
@@ -12,7 +12,9 @@ use axum::extract::{Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, Response};
 use axum::middleware::map_response;
+use axum::response::{IntoResponse, Redirect};
 use tokio::net::TcpListener;
+use tower::ServiceExt as _;
 use uuid::Uuid;
 
 use crate::action::ServiceId;
@@ -38,15 +40,49 @@ impl Services {
     }
 }
 
+/// Path of the console; no bucket name can begin with an underscore, and no service has such a path.
+pub const CONSOLE: &str = "/_console";
+
+/// The console's pages, from the moment that somebody gives them.
+#[derive(Clone, Default)]
+pub struct Pages(Arc<OnceLock<Router>>);
+
+impl Pages {
+    /// Serves the pages from now on, below [`CONSOLE`]; those that were given first stay.
+    pub fn give(&self, routes: Router) {
+        // Who comes second has nobody to tell.
+        let _ = self.0.set(routes);
+    }
+
+    /// Answers a request of a person, if it is one.
+    async fn answer(&self, request: Request) -> Result<Response<Body>, Request> {
+        let (parts, body) = request.into_parts();
+        let request = |parts| Request::from_parts(parts, body);
+        let (visit, below) = (guard::is_visit(&parts), guard::is_for_pages(&parts));
+        let Some(routes) = self.0.get().filter(|_| visit || below) else {
+            return Err(request(parts));
+        };
+        if let Err(refusal) = guard::check_page(&parts) {
+            return Ok(refusal.response(Protocol::RestJson));
+        }
+        if visit {
+            return Ok(Redirect::to(&format!("{CONSOLE}/")).into_response());
+        }
+        let Ok(response) = routes.clone().oneshot(request(parts)).await;
+        Ok(response)
+    }
+}
+
 /// Serves until `shutdown` resolves.
 pub async fn serve(
     listener: TcpListener,
     services: Services,
+    pages: Pages,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> io::Result<()> {
     let routes = Router::new()
         .fallback(route)
-        .with_state(Arc::new(services))
+        .with_state(Arc::new((services, pages)))
         .layer(map_response(guard::isolate));
     connections::serve(listener, routes, connections::Limits::endpoint(), shutdown).await;
     Ok(())
@@ -90,7 +126,12 @@ fn signing_scope(authorization: &str) -> Option<&str> {
     credential.split([',', ' ']).next()?.rsplit('/').nth(1)
 }
 
-async fn route(State(services): State<Arc<Services>>, request: Request) -> Response<Body> {
+async fn route(State(endpoint): State<Arc<(Services, Pages)>>, request: Request) -> Response<Body> {
+    let (services, pages) = &*endpoint;
+    let request = match pages.answer(request).await {
+        Ok(response) => return response,
+        Err(request) => request,
+    };
     let (parts, body) = request.into_parts();
     let destination = destination(&parts.headers, parts.uri.path());
     let protocol = match destination {

@@ -38,4 +38,4 @@ mod svg;
 mod text;
 
 pub use model::{Edge, Error, Graph, State, Via};
-pub use svg::{Mark, Marks, STYLE, state_id};
+pub use svg::{Mark, Marks, state_id, style};

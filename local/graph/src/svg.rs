@@ -8,8 +8,8 @@ use maud::{Markup, PreEscaped, html};
 use crate::layout::{LINE, MARK, Node, POINT, Placed, Points, Route, What, place};
 use crate::model::{Edge, Graph, State};
 
-/// The rules of the drawing's colours and fonts, which every drawing brings along.
-pub const STYLE: &str = include_str!("style.css");
+/// The rules, in which `DARK` stands for those of the dark.
+const STYLE: &str = include_str!("style.css");
 
 /// What is said of a state or a transition in a drawing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,12 +54,21 @@ pub fn state_id(name: &str) -> String {
 impl Graph {
     /// The drawing as an SVG document, which may also stand in the text of a page.
     pub fn svg(&self, marks: &Marks) -> String {
+        self.drawing(marks, true)
+    }
+
+    /// The same without its rules: for a page that takes no style but from files, of which one has [`style`].
+    pub fn bare_svg(&self, marks: &Marks) -> String {
+        self.drawing(marks, false)
+    }
+
+    fn drawing(&self, marks: &Marks, styled: bool) -> String {
         let placed = place(&self.block, &self.edges, false);
         let (width, height) = (number(placed.width), number(placed.height));
         let drawing = html! {
             svg xmlns="http://www.w3.org/2000/svg" class="asl-graph" role="img" aria-label="State machine"
                 width=(width) height=(height) viewBox=(format!("0 0 {width} {height}")) {
-                style { (PreEscaped(style())) }
+                @if styled { style { (PreEscaped(style())) } }
                 rect.page width="100%" height="100%" rx="6" {}
                 (level(&placed, marks))
             }
@@ -68,8 +77,8 @@ impl Graph {
     }
 }
 
-/// The rules with what they say of the dark filled in.
-fn style() -> String {
+/// The rules of the drawing's colours and fonts, with what they say of the dark filled in.
+pub fn style() -> String {
     let dark = "--asl-page: #0d1117; --asl-ink: #e6edf3; --asl-soft: #9198a1; --asl-line: #848d97; --asl-box: #161b22; \
         --asl-inside: #11161d; --asl-task: #4493f8; --asl-choice: #ab7df8; --asl-flow: #9198a1; --asl-group: #39c5cf; \
         --asl-good: #3fb950; --asl-good-box: #12261e; --asl-bad: #f85149; --asl-bad-box: #2d1417; \

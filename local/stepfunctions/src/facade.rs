@@ -20,7 +20,7 @@ use cloud::error::ServiceError;
 use cloud::faults::Faults;
 use cloud::private;
 use cloud::programs::Programs;
-use cloud::router;
+use cloud::router::{self, Pages};
 use cloud::usage::Usage;
 use stack::Stack;
 
@@ -95,6 +95,7 @@ pub struct Cloud {
     endpoint: String,
     compute: Compute,
     sfn: Sfn,
+    pages: Pages,
     server: Mutex<Option<Server>>,
 }
 
@@ -150,13 +151,15 @@ impl Cloud {
         })?;
         start_targets(&compute, &sfn);
         let services = compute.services().with(sfn.clone());
+        let pages = Pages::default();
+        let shown = pages.clone();
         let (stop, stopped) = oneshot::channel();
         let serving = tokio::spawn(async move {
             let shutdown = async move {
                 // A dropped sender means the same as a sent word.
                 let _ = stopped.await;
             };
-            if let Err(error) = router::serve(listener, services, shutdown).await {
+            if let Err(error) = router::serve(listener, services, shown, shutdown).await {
                 tracing::error!(%error, "the endpoint has ended");
             }
         });
@@ -170,6 +173,7 @@ impl Cloud {
             endpoint,
             compute,
             sfn,
+            pages,
             server: Mutex::new(Some(Server {
                 stop,
                 serving,
@@ -262,6 +266,16 @@ impl Cloud {
     /// What ran so far: one row per invocation, task and job attempt.
     pub fn usage(&self) -> Vec<Usage> {
         self.compute.meter.rows()
+    }
+
+    /// Step Functions.
+    pub fn stepfunctions(&self) -> &Sfn {
+        &self.sfn
+    }
+
+    /// The console's place at the endpoint.
+    pub fn pages(&self) -> &Pages {
+        &self.pages
     }
 
     /// The compute services.

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::watch;
 
 /// A history event of some execution.
 #[derive(Debug, Clone)]
@@ -19,6 +20,7 @@ pub struct ExecutionEvent {
 pub struct Subscribers {
     senders: Mutex<Vec<UnboundedSender<ExecutionEvent>>>,
     count: AtomicUsize,
+    changed: watch::Sender<()>,
 }
 
 impl Subscribers {
@@ -33,6 +35,16 @@ impl Subscribers {
         senders.push(sender);
         self.count.store(senders.len(), Ordering::Release);
         receiver
+    }
+
+    /// Tells that something has changed, to whoever then looks for himself.
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.changed.subscribe()
+    }
+
+    /// Something has changed.
+    pub fn change(&self) {
+        self.changed.send_replace(());
     }
 
     /// Whether nobody listens, so events need not be rendered.

@@ -103,7 +103,7 @@ impl Outcome {
             return;
         }
         let (mut signature, mut calm) = (signature(&ending.events), signature(&expected.events));
-        if may_be_answered_early(name) {
+        if may_end_early(name) {
             for signature in [&mut signature, &mut calm] {
                 remove(signature, SUBMITTED, usize::MAX);
             }
@@ -136,7 +136,7 @@ impl Outcome {
             let order = |events: &[Event]| {
                 let counted = events
                     .iter()
-                    .filter(|event| !(may_be_answered_early(name) && event.kind == SUBMITTED));
+                    .filter(|event| !(may_end_early(name) && event.kind == SUBMITTED));
                 let named = counted.map(|event| (event.kind.clone(), event.state.clone()));
                 named.collect::<Vec<_>>()
             };
@@ -152,9 +152,11 @@ impl Outcome {
 
 const SUBMITTED: &str = "TaskSubmitted";
 
-/// Whether a worker's token may be answered before the call that started the worker has been: nothing is submitted then.
-fn may_be_answered_early(name: &str) -> bool {
-    is_pipeline(name) || name.starts_with("token-") || name.starts_with("refused-token-")
+/// Whether a token may be answered, or its time be over, before the call that hands it out has been answered: nothing
+/// is submitted then.
+fn may_end_early(name: &str) -> bool {
+    let waits = ["token-", "refused-token-", "timeout-"];
+    is_pipeline(name) || waits.iter().any(|kind| name.starts_with(kind))
 }
 
 /// Whether nothing in it happens at the same time as something else.

@@ -10,7 +10,7 @@ use std::{
 };
 
 use clap::Args;
-use serde_json::Value;
+use console::logs::{called, is_of, states};
 
 use super::history;
 use crate::{error::Error, interrupt, names, place::ProjectArguments, style};
@@ -98,7 +98,7 @@ fn called_by(state: &str, project: &ProjectArguments) -> Result<Vec<String>, Err
         states(&definition, &mut |name, definition| {
             known.push(name.to_owned());
             if name == state {
-                texts(definition, &mut found);
+                found.extend(called(definition));
             }
         });
     }
@@ -111,46 +111,6 @@ fn called_by(state: &str, project: &ProjectArguments) -> Result<Vec<String>, Err
         )));
     }
     Ok(found)
-}
-
-/// Calls `each` with every state of a definition, those inside of others too.
-fn states(value: &Value, each: &mut impl FnMut(&str, &Value)) {
-    match value {
-        Value::Object(fields) => {
-            if let Some(Value::Object(states)) = fields.get("States") {
-                states.iter().for_each(|(name, state)| each(name, state));
-            }
-            fields.values().for_each(|inner| states(inner, each));
-        }
-        Value::Array(items) => items.iter().for_each(|inner| states(inner, each)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
-}
-
-/// The last parts of the names and ARNs that stand in the arguments of a state.
-fn texts(state: &Value, into: &mut Vec<String>) {
-    const NAMES: [&str; 4] = ["FunctionName", "TaskDefinition", "JobDefinition", "worker"];
-    match state {
-        Value::Object(fields) => {
-            for (name, value) in fields {
-                match value.as_str().filter(|_| NAMES.contains(&name.as_str())) {
-                    Some(text) => into.push(last_part(text)),
-                    None => texts(value, into),
-                }
-            }
-        }
-        Value::Array(items) => items.iter().for_each(|inner| texts(inner, into)),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
-}
-
-/// `arn:aws:lambda:…:function:NAME:live` and `…:task-definition/NAME:1` are NAME.
-fn last_part(text: &str) -> String {
-    let after = ["function:", "/"]
-        .iter()
-        .find_map(|mark| text.rsplit_once(mark))
-        .map_or(text, |(_, name)| name);
-    after.split(':').next().unwrap_or(after).to_owned()
 }
 
 /// What has been printed of each file.
@@ -173,7 +133,7 @@ impl Printed {
             if self
                 .called
                 .as_ref()
-                .is_some_and(|called| !is_of(&shown, called))
+                .is_some_and(|called| !is_of("", &shown.to_string_lossy(), called))
             {
                 continue;
             }
@@ -201,23 +161,6 @@ impl Printed {
     }
 }
 
-/// Whether a log is of something of one of these names: a part of its path begins or ends with the name.
-fn is_of(log: &Path, called: &[String]) -> bool {
-    let parts: Vec<String> = log
-        .iter()
-        .map(|part| part.to_string_lossy().into_owned())
-        .collect();
-    let is = |part: &String, name: &String| {
-        part == name
-            || part.starts_with(&format!("{name}-"))
-            || part.ends_with(&format!("-{name}"))
-            || part.contains(&format!("-{name}-"))
-    };
-    called
-        .iter()
-        .any(|name| parts.iter().any(|part| is(part, name)))
-}
-
 /// The logs below a folder with the time of their last line.
 fn collect(folder: &Path, into: &mut Vec<(std::time::SystemTime, PathBuf)>) {
     for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
@@ -236,34 +179,6 @@ fn collect(folder: &Path, into: &mut Vec<(std::time::SystemTime, PathBuf)>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn a_state_names_what_it_calls() {
-        let definition = json!({"States": {"Each": {"ItemProcessor": {"States": {"Train": {"Arguments": {
-            "FunctionName": "arn:aws:lambda:us-east-1:1:function:dev-dispatcher:live", "Payload": {"worker": "trainer"}}}}}}}});
-        let (mut found, mut all) = (Vec::new(), Vec::new());
-        states(&definition, &mut |name, state| {
-            all.push(name.to_owned());
-            if name == "Train" {
-                texts(state, &mut found);
-            }
-        });
-        assert_eq!(all, ["Each", "Train"]);
-        assert_eq!(found, ["dev-dispatcher", "trainer"]);
-        assert_eq!(
-            last_part("arn:aws:ecs:us-east-1:1:task-definition/dev-trainer:3"),
-            "dev-trainer"
-        );
-        for (log, is) in [
-            ("aws/lambda/dev-dispatcher/2026-11-30-x.log", true),
-            ("ecs/dev-trainer/trainer-1.log", true),
-            ("aws/batch/job/dev-trainer-default-1.log", true),
-            ("aws/lambda/dev-tuner/2026-11-30-x.log", false),
-        ] {
-            assert_eq!(is_of(Path::new(log), &found), is, "{log}");
-        }
-    }
 
     #[test]
     fn only_what_is_new_is_printed() {

@@ -8,6 +8,7 @@ use std::{
 
 use clap::Args;
 use cloud::faults::Faults;
+use cloud::usage::placements;
 use gatherer::report::Report;
 use jobs::cause::words;
 use placement::pricing::Prices;
@@ -349,7 +350,7 @@ impl Ended {
             .branches()
             .filter_map(|branch| Some((branch.job_id.clone()?, branch.started_at_ms?)));
         let began = began.collect();
-        let places = summary::placements(&self.usage, &self.prices);
+        let places = placements(&self.usage, &self.prices);
         report.run = Some(course::of(&self.events, &places, &began));
         let page = self.folder.join("report.html");
         std::fs::write(&page, report.page()).map_err(Error::file(&page))?;
@@ -395,7 +396,7 @@ impl Ended {
         for event in &self.events {
             timeline.push(event);
         }
-        let placements = summary::placements(&self.usage, prices);
+        let placements = placements(&self.usage, prices);
         let mut text = format!("{}\n\n", style::dim(&self.execution.arn));
         text.push_str(&summary::states(timeline.rows()));
         text.push('\n');

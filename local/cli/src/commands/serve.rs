@@ -13,7 +13,7 @@ use serde_json::json;
 use stack::Stack;
 use stepfunctions::{Cloud, Config, Durability, Outside, unanswered};
 
-use super::run::upload;
+use super::{price::prices_of, run::upload};
 use crate::{
     binaries::Binaries,
     error::Error,
@@ -134,7 +134,8 @@ impl Serve {
         let outside = SentOn::parse(&self.forwards, &region)?;
         warn_unanswered(&stack, outside.as_deref());
         let bucket = stack.buckets.first().cloned();
-        let mut config = Config::new(stack, data, binaries.folder());
+        let prices = prices_of(Some(&stack))?;
+        let mut config = Config::new(stack.clone(), data, binaries.folder());
         config.outside = outside;
         config.test_cases = mocks.map(|mocks| mocks as _);
         config.programs = programs;
@@ -146,10 +147,11 @@ impl Serve {
             upload(&cloud, bucket, &project.data()).await?;
         }
         cloud.compute().watch_clock();
+        let console = console::open(&cloud, &stack, prices);
         if self.json {
             println!(
                 "{}",
-                json!({"endpoint": cloud.endpoint(), "region": region})
+                json!({"endpoint": cloud.endpoint(), "region": region, "console": console})
             );
         } else {
             println!("export AWS_ENDPOINT_URL={}", cloud.endpoint());
@@ -158,6 +160,7 @@ impl Serve {
             // <https://docs.aws.amazon.com/sdkref/latest/guide/feature-host-prefix.html>
             println!("export AWS_DISABLE_HOST_PREFIX_INJECTION=true");
             println!("export AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY}");
+            println!("# console: {console}");
         }
         interrupt::requested().await;
         cloud.shutdown().await;

@@ -142,6 +142,8 @@ impl Run {
                     job.status = Status::Running;
                     job.started_at = Some(started_at);
                 });
+                let running = self.usage(&job, started_at);
+                let _running = self.batch.inner.meter.begin(running);
                 let exit = tokio::select! {
                     biased;
                     exit = worker.exited() => exit,
@@ -151,7 +153,8 @@ impl Run {
                     }
                 };
                 attempt.record(exit, self.batch.spot_words(&job));
-                self.meter(&job, started_at);
+                let used = self.usage(&job, started_at);
+                self.batch.inner.meter.record(used);
             }
         }
         attempt.stopped_at = now();
@@ -238,9 +241,10 @@ impl Run {
         );
     }
 
-    fn meter(&self, job: &Job, started: crate::time::Timestamp) {
+    /// What an attempt has used up to now.
+    fn usage(&self, job: &Job, started: crate::time::Timestamp) -> Usage {
         let compute = self.batch.environment_kind(job);
-        self.batch.inner.meter.record(Usage {
+        Usage {
             placement: compute
                 .as_deref()
                 .map_or(Placement::Batch, Placement::of_job),
@@ -251,7 +255,7 @@ impl Run {
             stopped: now(),
             id: job.id.clone(),
             job_uri: job.definition.environment.get("JOB_URI").cloned(),
-        });
+        }
     }
 }
 

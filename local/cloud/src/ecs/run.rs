@@ -102,6 +102,7 @@ impl Run {
                 containers.for_each(|container| container.status = Status::Running);
             });
         }
+        let _running = self.usage().map(|usage| self.ecs.inner.meter.begin(usage));
         self.watch(workers).await
     }
 
@@ -115,7 +116,9 @@ impl Run {
             let containers = task.containers.iter_mut();
             containers.for_each(|container| container.status = Status::Stopped);
         });
-        self.meter();
+        if let Some(usage) = self.usage() {
+            self.ecs.inner.meter.record(usage);
+        }
         self.change(|task| {
             task.status = Status::Stopped;
             task.stopped_at = Some(now());
@@ -274,15 +277,14 @@ impl Run {
         events.publish("aws.ecs", "ECS Task State Change", &[&task.arn], detail);
     }
 
-    fn meter(&self) {
+    /// What it has used up to now; none before it has begun.
+    fn usage(&self) -> Option<Usage> {
         let task = self.task.borrow();
-        let Some(started) = task.started_at else {
-            return;
-        };
+        let started = task.started_at?;
         let provider = task.capacity_provider.as_deref();
         let mut environments = task.definition.containers.iter().map(|c| &c.environment);
         let job_uri = environments.find_map(|env| env.get("JOB_URI").cloned());
-        self.ecs.inner.meter.record(Usage {
+        Some(Usage {
             placement: provider
                 .and_then(Placement::of_task)
                 .unwrap_or(Placement::Fargate),
@@ -293,7 +295,7 @@ impl Run {
             stopped: now(),
             id: task.arn.clone(),
             job_uri,
-        });
+        })
     }
 }
 

@@ -9,8 +9,10 @@ const PREFIX: &str = "sync-";
 /// A name of this machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Name {
-    /// A loopback address, `localhost`, or a bucket before either.
+    /// A loopback address or `localhost`.
     Loopback,
+    /// A bucket before either.
+    Bucket,
     /// One that an SDK has formed and that a foreign DNS could hold too (`sync-localhost`): only
     /// programs may use it.
     Prefixed,
@@ -27,7 +29,7 @@ impl Name {
         if name.strip_prefix(PREFIX).is_some_and(is_loopback) {
             return Some(Name::Prefixed);
         }
-        is_bucket(&name).then_some(Name::Loopback)
+        is_bucket(&name).then_some(Name::Bucket)
     }
 }
 
@@ -78,7 +80,7 @@ mod tests {
 
     #[test]
     fn names_of_this_machine_are_told_from_all_others() {
-        use Name::{Loopback, Prefixed};
+        use Name::{Bucket, Loopback, Prefixed};
         for (host, expected) in [
             ("127.0.0.1", Some(Loopback)),
             ("127.0.0.1:4566", Some(Loopback)),
@@ -87,11 +89,11 @@ mod tests {
             ("[::1]:4566", Some(Loopback)),
             ("localhost", Some(Loopback)),
             ("LocalHost:8080", Some(Loopback)),
-            ("bucket.localhost:4566", Some(Loopback)),
-            ("my.dotted_bucket.s3.localhost", Some(Loopback)),
-            ("s3.localhost:4566", Some(Loopback)),
-            ("bucket.127.0.0.1:4566", Some(Loopback)),
-            ("bucket.s3.127.0.0.1", Some(Loopback)),
+            ("bucket.localhost:4566", Some(Bucket)),
+            ("my.dotted_bucket.s3.localhost", Some(Bucket)),
+            ("s3.localhost:4566", Some(Bucket)),
+            ("bucket.127.0.0.1:4566", Some(Bucket)),
+            ("bucket.s3.127.0.0.1", Some(Bucket)),
             ("sync-localhost:4566", Some(Prefixed)),
             ("sync-127.0.0.1:4566", Some(Prefixed)),
             ("", None),

@@ -29,6 +29,7 @@ use axum::middleware::Next;
 use crate::error::ServiceError;
 pub(crate) use crate::protocol::Protocol;
 use crate::rest::query;
+use crate::router::CONSOLE;
 use host::Name;
 
 const SEC_FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
@@ -57,7 +58,7 @@ pub(crate) enum Refusal {
 pub(crate) fn check(parts: &Parts, protocol: Protocol) -> Result<(), Refusal> {
     let reads = parts.method == Method::GET || parts.method == Method::HEAD;
     match check_host(parts)? {
-        Name::Loopback => {
+        Name::Loopback | Name::Bucket => {
             check_origin(parts)?;
             check_site(&parts.headers)?;
         }
@@ -69,6 +70,40 @@ pub(crate) fn check(parts: &Parts, protocol: Protocol) -> Result<(), Refusal> {
         return Ok(());
     }
     check_write(parts, protocol)
+}
+
+/// Whether a request may be served by the console, which pages of its own origin may write to: what
+/// else such a write must have, the console knows.
+pub(crate) fn check_page(parts: &Parts) -> Result<(), Refusal> {
+    check_host(parts)?;
+    check_origin(parts)?;
+    check_site(&parts.headers)
+}
+
+/// Whether a request is for the console: it has no mark of an AWS request, and names no bucket.
+/// No bucket's name begins with an underscore, and no service's path is the console's.
+pub(crate) fn is_for_pages(parts: &Parts) -> bool {
+    let path = parts.uri.path();
+    let below = path.strip_prefix(CONSOLE);
+    below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) && is_plain(parts)
+}
+
+/// Whether a person has typed the endpoint's address into a browser: no SDK asks for HTML.
+pub(crate) fn is_visit(parts: &Parts) -> bool {
+    let html = values(&parts.headers, &header::ACCEPT).any(|kinds| kinds.contains("text/html"));
+    let root = parts.uri.path() == "/" && parts.uri.query().is_none();
+    root && html && parts.method == Method::GET && is_plain(parts)
+}
+
+/// Whether neither headers nor host lead a request to a service of AWS.
+fn is_plain(parts: &Parts) -> bool {
+    let marks = [
+        HeaderName::from_static("x-amz-target"),
+        header::AUTHORIZATION,
+    ];
+    let marked = marks.iter().any(|mark| parts.headers.contains_key(mark));
+    let of_bucket = |host| Name::parse(host) == Some(Name::Bucket);
+    !marked && !values(&parts.headers, &header::HOST).any(of_bucket)
 }
 
 /// Serves programs only: for addresses on which no page has any business.

@@ -164,7 +164,17 @@ impl Environment {
         let billed_from = now();
         self.mark = self.log.len();
         self.log.mark();
-        let job_uri = self.job_uri(&payload);
+        let used = Usage {
+            placement: placement::Placement::Lambda,
+            name: self.function.name.clone(),
+            vcpus: self.function.memory_mib as f64 / MIB_PER_VCPU,
+            memory_mib: self.function.memory_mib,
+            started: billed_from,
+            stopped: billed_from,
+            id: request_id.to_owned(),
+            job_uri: self.job_uri(&payload),
+        };
+        let _running = self.shared.meter.begin(used.clone());
         self.log.line(&format!(
             "START RequestId: {request_id} Version: {}",
             self.version
@@ -204,14 +214,8 @@ impl Environment {
             elapsed.as_millis(),
         );
         self.shared.meter.record(Usage {
-            placement: placement::Placement::Lambda,
-            name: self.function.name.clone(),
-            vcpus: self.function.memory_mib as f64 / MIB_PER_VCPU,
-            memory_mib: self.function.memory_mib,
-            started: billed_from,
             stopped: now(),
-            id: request_id.to_owned(),
-            job_uri,
+            ..used
         });
         outcome
     }

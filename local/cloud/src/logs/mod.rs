@@ -19,6 +19,7 @@ use crate::private;
 use crate::time::now;
 
 pub use api::LogsApi;
+pub use read::{Line, Stored};
 
 /// Name of a group's index.
 const INDEX: &str = "streams.jsonl";

@@ -11,21 +11,26 @@ const UNFINISHED: Duration = Duration::from_secs(1);
 
 /// A stream that can be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Stored {
+pub struct Stored {
+    /// Its group.
     pub group: String,
+    /// Its name in the group.
     pub name: String,
+    /// When it was made, milliseconds since the Unix epoch.
     pub created: i64,
     path: PathBuf,
 }
 
 /// One line of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Line {
+pub struct Line {
     /// Milliseconds since the Unix epoch.
     pub timestamp: i64,
+    /// The line without its end.
     pub message: String,
     /// Where it begins and where the next one does, in bytes.
     pub from: u64,
+    /// As `from`.
     pub to: u64,
 }
 
@@ -38,7 +43,7 @@ struct Mark {
 
 impl Logs {
     /// Every stream, in the order of groups and names.
-    pub(super) fn stored(&self) -> Vec<Stored> {
+    pub fn stored(&self) -> Vec<Stored> {
         let mut found = Vec::new();
         let mut folders = vec![self.root.clone()];
         while let Some(folder) = folders.pop() {
@@ -74,18 +79,19 @@ fn read_index(index: &Path) -> Vec<Stored> {
 }
 
 impl Stored {
-    pub(super) fn bytes(&self) -> u64 {
+    /// How long it is.
+    pub fn bytes(&self) -> u64 {
         fs::metadata(&self.path).map_or(0, |file| file.len())
     }
 
     /// When it was last written to; `None` if it is empty.
-    pub(super) fn last_written(&self) -> Option<i64> {
+    pub fn last_written(&self) -> Option<i64> {
         let file = fs::metadata(&self.path).ok()?;
         (file.len() > 0).then(|| file.modified().map_or(self.created, millis))
     }
 
     /// Its lines. The time of a line lies between those of the marks around it, by its place.
-    pub(super) fn lines(&self) -> Vec<Line> {
+    pub fn lines(&self) -> Vec<Line> {
         let Ok(bytes) = fs::read(&self.path) else {
             return Vec::new();
         };

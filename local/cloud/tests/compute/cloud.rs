@@ -9,6 +9,7 @@ use cloud::compute::Compute;
 use cloud::config::{Limits, Local};
 use cloud::faults::Faults;
 use cloud::programs::Programs;
+use cloud::router::Pages;
 use serde_json::Value;
 use stack::Stack;
 use tokio::net::TcpListener;
@@ -98,9 +99,14 @@ impl Cloud {
         compute.open();
         let services = compute.services();
         let (stop, stopped) = oneshot::channel();
-        tokio::spawn(cloud::router::serve(listener, services, async move {
-            let _ = stopped.await;
-        }));
+        tokio::spawn(cloud::router::serve(
+            listener,
+            services,
+            Pages::default(),
+            async move {
+                let _ = stopped.await;
+            },
+        ));
         Cloud {
             compute,
             config: config(&endpoint),

@@ -211,6 +211,8 @@ pub async fn list(engine: &Arc<Engine>, request: List) -> Result<Value, ServiceE
             of: &of,
             qualifier: qualifier.as_ref(),
             status: status.as_deref(),
+            name: None,
+            since: None,
             after,
             limit,
         };

@@ -75,6 +75,17 @@ impl Engine {
         {
             return Ok(json!({}));
         }
+        self.carry_out(action, body, call).await
+    }
+
+    /// As [`Engine::call`], where no fault strikes what is asked.
+    pub(crate) async fn carry_out(
+        self: &Arc<Self>,
+        action: StepFunctionsAction,
+        body: Value,
+        call: Option<&str>,
+    ) -> Result<Value, ServiceError> {
+        use StepFunctionsAction as Action;
         match action {
             Action::CreateStateMachine => machines::create(self, read(body)?).await,
             Action::UpdateStateMachine => machines::update(self, read(body)?).await,

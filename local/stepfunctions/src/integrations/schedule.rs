@@ -36,9 +36,8 @@ pub fn schedule(engine: &Arc<Engine>, run: &Arc<Run>, task: Task, progress: Prog
 }
 
 fn await_token(engine: &Arc<Engine>, run: &Arc<Run>, task: &Task) {
-    let token = task.task_token.clone();
-    run.track(task.id, Some(token.clone()), || {
-        engine.tokens.insert(token, run, task.id);
+    run.track(task.id, Some(task.task_token.clone()), || {
+        engine.tokens.insert(run, task);
         None
     });
 }

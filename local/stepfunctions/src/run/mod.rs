@@ -304,6 +304,7 @@ impl Run {
         state.published = news.end;
         let news = &state.history[news];
         self.keep_map_runs(engine, news);
+        engine.subscribers.change();
         if !engine.subscribers.is_empty() {
             for event in news {
                 engine.subscribers.send(&ExecutionEvent {
@@ -369,6 +370,7 @@ impl Run {
             });
         }
         engine.runs.finished(self);
+        engine.subscribers.change();
         engine.has_ended(self);
         self.ended.notify_waiters();
     }

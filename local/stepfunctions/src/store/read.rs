@@ -109,6 +109,10 @@ pub struct Listing<'a> {
     pub qualifier: Option<&'a Qualifier>,
     /// Name of a status that they must have.
     pub status: Option<&'a str>,
+    /// What their names must have in them.
+    pub name: Option<&'a str>,
+    /// The moment before which they must not have started.
+    pub since: Option<Timestamp>,
     /// Start and number of the execution that the wanted ones come after.
     pub after: Option<(i64, i64)>,
     /// How many at most.
@@ -116,19 +120,30 @@ pub struct Listing<'a> {
 }
 
 impl Listing<'_> {
-    /// `?1` of, `?2` and `?3` after, `?4` limit, `?5` status, `?6` version, `?7` alias.
+    /// Where the name begins in `arn:aws:states:REGION:ACCOUNT:execution:MACHINE:NAME`, in characters from 1, of a state
+    /// machine's executions.
+    fn name_begins(&self) -> i64 {
+        let shorter = "stateMachine".len() - "execution".len();
+        let before = self.of.chars().count() + ":".len() - shorter;
+        i64::try_from(before + 1).unwrap_or(i64::MAX)
+    }
+
+    /// `?1` of, `?2` and `?3` after, `?4` limit, `?5` status, `?6` version, `?7` alias, `?8` since, `?9` part of
+    /// the name, which begins at place `?10` of the ARN.
     pub(super) fn sql(&self) -> &'static str {
         match self.status {
             None => {
                 "SELECT id, arn, machine, map_run, started, stopped, status, version, alias FROM executions
                  WHERE COALESCE(map_run, machine) = ?1 AND (started, id) < (?2, ?3)
                    AND (?6 IS NULL OR version = ?6) AND (?7 IS NULL OR alias = ?7)
+                   AND (?8 IS NULL OR started >= ?8) AND (?9 IS NULL OR instr(substr(arn, ?10), ?9) > 0)
                  ORDER BY started DESC, id DESC LIMIT ?4"
             }
             Some(_) => {
                 "SELECT id, arn, machine, map_run, started, stopped, status, version, alias FROM executions
                  WHERE COALESCE(map_run, machine) = ?1 AND status = ?5 AND (started, id) < (?2, ?3)
                    AND (?6 IS NULL OR version = ?6) AND (?7 IS NULL OR alias = ?7)
+                   AND (?8 IS NULL OR started >= ?8) AND (?9 IS NULL OR instr(substr(arn, ?10), ?9) > 0)
                  ORDER BY started DESC, id DESC LIMIT ?4"
             }
         }
@@ -280,7 +295,10 @@ impl Store {
             limit,
             listing.status,
             version,
-            alias
+            alias,
+            listing.since.map(|since| since.0),
+            listing.name,
+            listing.name_begins()
         ];
         self.query(listing.sql(), parameters, read)
     }

@@ -79,6 +79,8 @@ impl Test {
             of,
             qualifier: None,
             status,
+            name: None,
+            since: None,
             after,
             limit: 2,
         };
@@ -133,6 +135,8 @@ fn a_page_reads_its_own_rows_only() {
             of: MACHINE,
             qualifier: None,
             status,
+            name: None,
+            since: None,
             after: None,
             limit: 2,
         };
@@ -159,6 +163,8 @@ async fn a_long_read_holds_up_neither_writers_nor_other_readers() {
             of: MACHINE,
             qualifier: None,
             status: None,
+            name: None,
+            since: None,
             after: None,
             limit: 10,
         };
