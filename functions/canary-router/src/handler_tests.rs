@@ -48,6 +48,13 @@ async fn a_bad_candidate_is_rolled_back_and_gets_no_more_traffic() {
         .unwrap();
     assert_eq!(verdict["verdict"], "ROLL_BACK", "{verdict}");
     assert_eq!(verdict["serving"], json!(["old"]));
+    // What the sentence says is what the table of a report has.
+    let answer = verdict["answer"].as_str().unwrap();
+    for role in ["stable", "candidate"] {
+        let rate = 100.0 * verdict[role]["successRate"].as_f64().unwrap();
+        assert!(answer.contains(&format!("{rate:.1} %")), "{answer}");
+    }
+    assert!(answer.ends_with("after 200 requests"), "{answer}");
     let requests = verdict["stable"]["requests"].as_u64().unwrap()
         + verdict["candidate"]["requests"].as_u64().unwrap();
     assert_eq!(requests, 200, "each recording was repeated");

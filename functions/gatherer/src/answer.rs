@@ -130,13 +130,14 @@ impl Report {
 
     /// What the ranked sections are called: those titled `Round 1`, `Round 2` are rounds.
     fn sections_called(&self, rank: &Rank) -> String {
-        let mut words = self
-            .ranked_by(rank)
-            .map(|section| section.title.split(' ').next().unwrap_or_default());
-        let first = words.next().unwrap_or_default();
-        match words.all(|word| word == first) {
-            true => format!("{}s", first.to_lowercase()),
-            false => "sections".to_owned(),
+        let numbered = |section: &Section| {
+            let (word, number) = section.title.split_once(' ')?;
+            number.parse::<u32>().ok().map(|_| word.to_lowercase())
+        };
+        let mut words = self.ranked_by(rank).map(numbered);
+        match words.next().flatten() {
+            Some(first) if words.all(|word| word.as_ref() == Some(&first)) => format!("{first}s"),
+            _ => "sections".to_owned(),
         }
     }
 
@@ -252,9 +253,10 @@ fn named(branch: &Branch) -> String {
         Value::Null => format!("branch {}", branch.index),
         _ => label(&branch.item),
     };
+    // Who gave it a name may have said where it runs.
     match branch.placement {
-        Some(placement) => format!("{name} on {placement}"),
-        None => name,
+        Some(placement) if !name.contains(" on ") => format!("{name} on {placement}"),
+        _ => name,
     }
 }
 
@@ -315,6 +317,21 @@ mod tests {
     }
 
     #[test]
+    fn sections_are_rounds_where_they_are_numbered() {
+        let mut sections = json!([
+            round(1, json!([trained(0, "forest on Fargate", 0.9)])),
+            round(2, json!([trained(0, "neighbours on Batch", 0.95)])),
+        ]);
+        sections[0]["title"] = json!("On Fargate");
+        sections[1]["title"] = json!("On Batch");
+        sections[1]["branches"][0]["placement"] = json!("BATCH");
+        assert_eq!(
+            report(sections).sentence(),
+            "neighbours on Batch is best with accuracy 0.95 (target 0.97 missed) among 2 in 2 sections."
+        );
+    }
+
+    #[test]
     fn a_comparison_without_a_difference_has_no_winner() {
         let model = |index: usize, name: &str, low: f64, value: f64, high: f64| {
             json!({"index": index, "item": {"name": name}, "status": "SUCCEEDED",
@@ -332,6 +349,14 @@ mod tests {
         let told = "No difference at 95 % confidence: accuracy of forest 0.96 (0.94–0.97), of logistic 0.94 (0.91–0.95).";
         assert_eq!(none.sentence(), told);
         assert_eq!(compare("forest is better").leaders(), [("3".to_owned(), 0)]);
+        let page = crate::page::render(&none).into_string();
+        let (_, table) = page.split_once("<h2>Comparison</h2>").unwrap();
+        for figure in ["0.96", "0.94–0.97", "0.91–0.95"] {
+            assert!(
+                told.contains(figure) && table.contains(&format!(">{figure}<")),
+                "{figure}: {table}"
+            );
+        }
     }
 
     /// The sentence, the mark in the table and the value beside it are of one branch.

@@ -13,6 +13,7 @@ use serde_json::Value;
 use tokio::time::{Instant, sleep_until};
 
 use crate::entry::{CaughtError, Found, Pending};
+use crate::files;
 use crate::report::{Branch, Status};
 
 /// Outcomes that are read at the same time. S3 serves thousands per second; a function of 512 MB does not.
@@ -62,6 +63,7 @@ async fn branch(
         usd: None,
         metrics: BTreeMap::new(),
         went_to: None,
+        files: Vec::new(),
         outcome: None,
         error: None,
         message: None,
@@ -130,6 +132,7 @@ fn finished(blank: Branch, outcome: JobOutcome, uri: S3Uri, prices: &Prices) -> 
         JobResult::Succeeded { output } => Branch {
             status: Status::Succeeded,
             metrics: metrics(&output["metrics"]),
+            files: files::of(&output),
             ..branch
         },
         JobResult::Refused { error, cause } => failed(branch, error, &cause),

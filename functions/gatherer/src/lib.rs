@@ -13,6 +13,7 @@ mod collect;
 pub mod course;
 pub mod entry;
 pub mod figures;
+pub mod files;
 pub mod load_test;
 mod page;
 pub mod report;

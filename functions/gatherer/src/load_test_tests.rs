@@ -254,6 +254,22 @@ async fn report_and_page_hold_the_figures() {
         json!({"offsetMs": 0.0, "uncertaintyMs": 10.0})
     );
     let page = String::from_utf8(deps.store.get(&uri("html")).await.unwrap().unwrap()).unwrap();
+    // What the headline says is in the tiles and tables below it.
+    let (_, headline) = page.split_once("<p class=\"answer\">").unwrap();
+    let (headline, below) = headline.split_once("</p>").unwrap();
+    for (begin, end) in [
+        (": ", " requests"),
+        ("half within ", ","),
+        ("99 % within ", ","),
+    ] {
+        let headline = headline.replace('\u{a0}', " ");
+        let (_, figure) = headline.split_once(begin).unwrap();
+        let (figure, _) = figure.split_once(end).unwrap();
+        assert!(
+            below.contains(&format!(">{figure}<")),
+            "{figure}: {headline}"
+        );
+    }
     for text in [
         "failed",
         "p99 &lt; 250 ms",

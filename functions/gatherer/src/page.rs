@@ -166,6 +166,7 @@ fn section(section: &Section, leaders: &Leaders) -> Markup {
         } @else {
             (table(section, &columns, leaders))
         }
+        @for file in section.branches.iter().flat_map(|branch| &branch.files) { (file.render()) }
         @if all > ROWS { p { "The first " (ROWS) " of " (figures::number(all as f64)) "." } }
     }
 }

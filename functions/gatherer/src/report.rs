@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::course::Course;
+use crate::files::Made;
 use crate::page;
 use crate::run::Run;
 
@@ -88,6 +89,9 @@ pub struct Branch {
     /// The variant that was chosen for it.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub went_to: Option<String>,
+    /// The files that it made.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub files: Vec<Made>,
     /// S3 URI of its outcome, where the rest of its output is.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub outcome: Option<S3Uri>,

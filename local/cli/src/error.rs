@@ -106,6 +106,12 @@ pub enum Error {
         /// One line for each call.
         Vec<String>,
     ),
+    /// Functions cannot be run here.
+    #[error("the pipeline calls functions that cannot be run here:\n{}", .0.join("\n"))]
+    NotRunnable(
+        /// One line for each function.
+        Vec<String>,
+    ),
     /// Calls cannot be sent on so.
     #[error(transparent)]
     Forward(#[from] forward::ForwardError),
@@ -149,6 +155,7 @@ impl Error {
             | Error::Usage(_)
             | Error::Unanswered(_)
             | Error::NotHere(_)
+            | Error::NotRunnable(_)
             | Error::Forward(_)
             | Error::Stack(_) => ExitCode::from(USAGE),
             Error::Definition { .. } => ExitCode::from(INVALID),

@@ -3,16 +3,13 @@
 use std::collections::BTreeSet;
 
 use serde_json::Value;
-use stack::{Stack, StateMachine, binary_of_image};
+use stack::{Function, Stack, StateMachine, binary_of_image};
 
 /// The packages that a run of `machine` on `input` reaches: functions, task and job definitions
 /// named in its definition (and in those of the state machines that it starts), workers that
 /// definition or input name, and the functions that listen to events.
 pub fn packages(stack: &Stack, machine: &StateMachine, input: &Value) -> Vec<String> {
-    let machines = machines(stack, machine);
-    let definitions = machines.iter().map(|machine| machine.definition.as_str());
-    let mut text: String = definitions.collect();
-    text.push_str(&input.to_string());
+    let text = text(stack, machine, input);
     let targets: BTreeSet<&str> = stack
         .rules
         .iter()
@@ -23,10 +20,7 @@ pub fn packages(stack: &Stack, machine: &StateMachine, input: &Value) -> Vec<Str
         let Some(package) = function.package() else {
             continue;
         };
-        if names(&text, &function.name, package)
-            || text.contains(&function.arn)
-            || targets.contains(function.arn.as_str())
-        {
+        if calls(&text, function) || targets.contains(function.arn.as_str()) {
             packages.insert(package.to_owned());
         }
     }
@@ -47,6 +41,28 @@ pub fn packages(stack: &Stack, machine: &StateMachine, input: &Value) -> Vec<Str
     packages.into_iter().collect()
 }
 
+/// The functions that a run of `machine` on `input` calls by itself.
+pub fn functions<'a>(stack: &'a Stack, machine: &StateMachine, input: &Value) -> Vec<&'a Function> {
+    let text = text(stack, machine, input);
+    let functions = stack.functions.iter();
+    functions
+        .filter(|function| calls(&text, function))
+        .collect()
+}
+
+/// Where names are looked for: in the input and in the definitions of all machines that a run starts.
+fn text(stack: &Stack, machine: &StateMachine, input: &Value) -> String {
+    let machines = machines(stack, machine);
+    let definitions = machines.iter().map(|machine| machine.definition.as_str());
+    let mut text: String = definitions.collect();
+    text.push_str(&input.to_string());
+    text
+}
+
+fn calls(text: &str, function: &Function) -> bool {
+    names(text, &function.name, &function.binary) || text.contains(&function.arn)
+}
+
 /// Every package of the stack.
 pub fn all(stack: &Stack) -> Vec<String> {
     let functions = stack.functions.iter();
@@ -59,6 +75,7 @@ pub fn all(stack: &Stack) -> Vec<String> {
 fn names(text: &str, deployed: &str, binary: &str) -> bool {
     [deployed, binary]
         .iter()
+        .filter(|name| !name.is_empty())
         .any(|name| text.contains(&format!("\"{name}\"")) || text.contains(&format!("'{name}'")))
 }
 
@@ -82,7 +99,7 @@ pub fn machines<'a>(stack: &'a Stack, machine: &'a StateMachine) -> Vec<&'a Stat
 mod tests {
     use super::*;
     use serde_json::json;
-    use stack::{ContainerDefinition, Function, JobDefinition, TaskDefinition};
+    use stack::{ContainerDefinition, JobDefinition, TaskDefinition};
 
     fn machine(arn: &str, definition: &str) -> StateMachine {
         StateMachine {

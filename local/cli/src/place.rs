@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use cloud::programs::Programs;
-use stack::{ACCOUNT, Options, Stack};
+use stack::{ACCOUNT, Function, Options, Stack};
 
 use crate::{error::Error, placeholders::REGION, project::Project, standins::pair, style};
 
@@ -122,6 +122,30 @@ pub fn check_commands(programs: &Programs, stack: &Stack) -> Result<(), Error> {
     let functions = unknown("--function", &programs.functions, &functions);
     let unknown = functions.or_else(|| unknown("--container", &programs.containers, &images));
     unknown.map_or(Ok(()), Err)
+}
+
+/// Refuses a run of functions that nothing here can run.
+///
+/// # Errors
+/// All of them, each with the way out.
+pub async fn check_runnable(programs: &Programs, functions: &[&Function]) -> Result<(), Error> {
+    let mut missing = Vec::new();
+    for function in functions {
+        let names = [&function.key, &function.name];
+        if names
+            .iter()
+            .any(|name| programs.functions.contains_key(*name))
+        {
+            continue;
+        }
+        if let Err(way_out) = programs.runs(function).await {
+            missing.push(format!("  {}: {way_out}", function.key));
+        }
+    }
+    match missing.is_empty() {
+        true => Ok(()),
+        false => Err(Error::NotRunnable(missing)),
+    }
 }
 
 fn pairs(flag: &str, arguments: &[String]) -> Result<BTreeMap<String, String>, Error> {

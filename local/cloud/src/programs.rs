@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use parking_lot::Mutex;
+use stack::{Code, Env, Function};
 use tokio::process::Command;
 use tokio::time::timeout;
 
@@ -43,6 +44,35 @@ pub struct NoInterpreter {
     runtime: String,
     program: &'static str,
     language: Language,
+}
+
+/// Why nothing here can run a function.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Unrunnable {
+    /// Its code is not here.
+    #[error(
+        "the code is not on this machine: {place}; name a command that stands for the function: --function {name}=COMMAND"
+    )]
+    Elsewhere {
+        /// Where it is said to be.
+        place: String,
+        /// The function.
+        name: String,
+    },
+    /// Its language has no runtime here.
+    #[error(
+        "runtime {runtime}: the local cloud runs Python, Node.js and executables (provided); name a command that speaks \
+         the Runtime API: --function {name}=COMMAND"
+    )]
+    Runtime {
+        /// The runtime.
+        runtime: String,
+        /// The function.
+        name: String,
+    },
+    /// Its language has no interpreter here.
+    #[error(transparent)]
+    Interpreter(#[from] NoInterpreter),
 }
 
 /// Interpreters and commands.
@@ -111,6 +141,33 @@ impl Programs {
         })
     }
 
+    /// Whether there is something to run a function by; else what to do.
+    ///
+    /// # Errors
+    /// There is not.
+    pub async fn runs(&self, function: &Function) -> Result<(), Unrunnable> {
+        let name = function.key.clone();
+        let runtime = function.runtime.as_deref();
+        match (
+            &function.code,
+            runtime.map(|runtime| (runtime, Language::of(runtime))),
+        ) {
+            (Code::Elsewhere(place), _) => Err(Unrunnable::Elsewhere {
+                place: place.clone(),
+                name,
+            }),
+            (_, Some((runtime, Some(language)))) => {
+                self.interpreter(language, runtime).await?;
+                Ok(())
+            }
+            (_, Some((runtime, None))) if !runtime.starts_with("provided") => {
+                let runtime = runtime.to_owned();
+                Err(Unrunnable::Runtime { runtime, name })
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn pythons(&self, runtime: &str) -> Vec<PathBuf> {
         let active = std::env::var_os("VIRTUAL_ENV").map(PathBuf::from);
         let own = self.project.iter();
@@ -147,7 +204,7 @@ async fn ask(program: &Path, question: &[&str]) -> Option<Interpreter> {
 }
 
 /// What a command of a person needs to find its programs.
-pub(crate) fn of_this_process() -> stack::Env {
+pub(crate) fn of_this_process() -> Env {
     let kept = ["PATH", "HOME", "JAVA_HOME", "VIRTUAL_ENV"].into_iter();
     let kept = kept.filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)));
     kept.collect()

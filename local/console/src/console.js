@@ -11,7 +11,11 @@ function follow() {
   stream = new EventSource(location.pathname + location.search);
   stream.addEventListener("part", (event) => replace(JSON.parse(event.data)));
   stream.addEventListener("whole", () => show("live", "live"));
-  stream.addEventListener("error", () => show("lost", "connection lost, trying again"));
+  stream.addEventListener("error", () => {
+    show("lost", "connection lost, trying again");
+    // A browser comes back by itself, but not after an answer that is no stream: of a local cloud that has just begun.
+    if (stream.readyState === EventSource.CLOSED) setTimeout(follow, 500);
+  });
 }
 
 function show(state, words) {

@@ -44,7 +44,7 @@ pub fn document(id: &str, title: &str, value: Option<&str>) -> Markup {
         div.document {
             h3 id=(label) { (title) }
             button.copy type="button" data-copy-of=(id) aria-label={ "Copy " (title.to_lowercase()) } hidden { "Copy" }
-            pre id=(id) tabindex="0" role="region" aria-labelledby=(label) { (text[..cut.unwrap_or(text.len())]) }
+            pre id=(id) tabindex="0" role="group" aria-labelledby=(label) { (text[..cut.unwrap_or(text.len())]) }
             @if cut.is_some() {
                 p.hint { "The first " (words::grouped(MOST)) " characters of " (words::grouped(text.chars().count())) "." }
             }

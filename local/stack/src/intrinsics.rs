@@ -8,7 +8,6 @@ use indexmap::IndexMap;
 use serde_json::{Map, Value};
 
 use super::assets::Assets;
-use super::names::function_logical_id;
 use super::variables::{Variables, invalid};
 use super::{ACCOUNT, StackError};
 
@@ -71,52 +70,6 @@ impl Template {
         result
     }
 
-    /// `#{AWS::Region}`, `#{Resource}` and `#{Resource.Attribute}` of the plugin for pseudo parameters; what names
-    /// nothing of the stack is left alone.
-    /// <https://www.serverless.com/plugins/serverless-pseudo-parameters>
-    fn pseudo(&self, value: Value, at: &str) -> Result<Value, StackError> {
-        let Value::String(text) = &value else {
-            return Ok(value);
-        };
-        if self.variables.is_template() || !text.contains("#{") {
-            return Ok(value);
-        }
-        let (mut out, mut rest) = (String::new(), text.as_str());
-        while let Some((before, tail)) = rest.split_once("#{") {
-            out.push_str(before);
-            let known = tail.split_once('}').filter(|(name, _)| {
-                let id = name.split_once('.').map_or(*name, |(id, _)| id);
-                id.starts_with("AWS::") || self.names(id)
-            });
-            let Some((name, after)) = known else {
-                out.push_str("#{");
-                rest = tail;
-                continue;
-            };
-            rest = after;
-            out.push_str(&match name.split_once('.') {
-                Some((id, attribute)) => self.attribute(id, attribute, at)?,
-                None => self.text(&self.reference(name, at)?, at)?,
-            });
-        }
-        out.push_str(rest);
-        Ok(Value::String(out))
-    }
-
-    /// Name of a function of a `serverless.yml` by its logical id or, as definitions may say it, its key.
-    pub(super) fn deployed(&self, id: &str) -> Option<&String> {
-        let by_key = || self.functions.get(&function_logical_id(id));
-        let none = || (!self.resources.contains_key(id)).then(by_key).flatten();
-        self.functions.get(id).or_else(none)
-    }
-
-    /// Whether something of the stack has this name.
-    fn names(&self, id: &str) -> bool {
-        self.parameters.contains_key(id)
-            || self.functions.contains_key(id)
-            || self.resources.contains_key(id)
-    }
-
     fn call(&self, function: &str, argument: &Value, at: &str) -> Result<Value, StackError> {
         match function {
             "Ref" => self.reference(&self.text(argument, at)?, at),
@@ -177,6 +130,15 @@ impl Template {
                 .iter()
                 .map(|zone| format!("{}{zone}", self.region))
                 .collect()),
+            "Fn::ImportValue" => {
+                let name = self.text(argument, at)?;
+                let given = self.variables.options().params.get(&name);
+                let missing = format!(
+                    "{name} is exported by another stack; give it a value: --param {name}=VALUE"
+                );
+                let given = given.map(|value| Value::from(value.as_str()));
+                given.ok_or_else(|| invalid(at, missing))
+            }
             "Fn::ToJsonString" => {
                 let value = super::node::Node::new(self, argument, at.to_owned())?.deep()?;
                 Ok(Value::String(value.to_string()))
@@ -267,49 +229,7 @@ impl Template {
         Ok(Value::String(out))
     }
 
-    pub(super) fn condition(&self, name: &str, at: &str) -> Result<bool, StackError> {
-        match self.conditions.get(name) {
-            Some(condition) => self.truth(condition, &self.at(&format!("Conditions.{name}"))),
-            None => Err(invalid(
-                at,
-                format!(
-                    "no condition {name}; known: {}",
-                    list(self.conditions.keys())
-                ),
-            )),
-        }
-    }
-
-    fn truth(&self, condition: &Value, at: &str) -> Result<bool, StackError> {
-        let condition = self.variables.expand(condition, at)?;
-        let Some((function, argument)) = condition
-            .as_object()
-            .and_then(|object| object.iter().next())
-        else {
-            return Err(invalid(
-                at,
-                format!("expected a condition function, found {condition}"),
-            ));
-        };
-        let parts = argument.as_array().map(Vec::as_slice).unwrap_or_default();
-        match (function.as_str(), parts) {
-            ("Condition", _) => self.condition(&self.text(argument, at)?, at),
-            ("Fn::Equals", [left, right]) => Ok(self.text(left, at)? == self.text(right, at)?),
-            ("Fn::Not", [inner]) => self.truth(inner, at).map(|value| !value),
-            ("Fn::And", _) => parts
-                .iter()
-                .try_fold(true, |all, part| Ok(self.truth(part, at)? && all)),
-            ("Fn::Or", _) => parts
-                .iter()
-                .try_fold(false, |any, part| Ok(self.truth(part, at)? || any)),
-            _ => Err(invalid(
-                at,
-                format!("unknown condition function {condition}"),
-            )),
-        }
-    }
-
-    fn reference(&self, name: &str, at: &str) -> Result<Value, StackError> {
+    pub(super) fn reference(&self, name: &str, at: &str) -> Result<Value, StackError> {
         let pseudo = match name {
             "AWS::Region" => Some(self.region.clone()),
             "AWS::AccountId" => Some(ACCOUNT.into()),
@@ -377,7 +297,7 @@ impl Template {
     }
 }
 
-fn list<'a>(names: impl Iterator<Item = &'a String>) -> String {
+pub(super) fn list<'a>(names: impl Iterator<Item = &'a String>) -> String {
     names.map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 

@@ -7,9 +7,12 @@
 //! deployment would make, and refuses what it cannot resolve with the file and the place of it.
 
 mod assets;
+mod conditions;
 mod containers;
 mod error;
 mod folder;
+#[cfg(test)]
+mod fronts;
 mod functions;
 mod intrinsics;
 mod lambda;
@@ -20,6 +23,7 @@ mod not_run;
 mod open;
 mod place;
 mod plugin;
+mod pseudo;
 mod read;
 mod retry;
 mod sam;

@@ -122,6 +122,8 @@ fn read_resource(template: &Template, id: &str, stack: &mut Stack) -> Result<(),
     let properties = || Node::new(template, &resource.body["Properties"], resource.at.clone());
     let logical_id = id.to_owned();
     match resource.kind.as_str() {
+        // What the framework keeps its packages in is none of the stack's buckets.
+        "AWS::S3::Bucket" if id == "ServerlessDeploymentBucket" => {}
         "AWS::S3::Bucket" => stack.buckets.push(template.physical_name(id)?),
         "AWS::StepFunctions::StateMachine" => {
             stack

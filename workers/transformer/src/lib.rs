@@ -5,6 +5,7 @@ pub mod tables;
 
 use std::collections::BTreeMap;
 
+use ::columns::{Cell, File};
 use arrow_schema::ArrowError;
 use input::InvalidInput;
 use jobs::artifacts::{ArtifactError, GetObject, PutObject, S3Uri, When};
@@ -15,7 +16,7 @@ use parquet::errors::ParquetError;
 use serde::{Deserialize, Serialize};
 use tracing::info;
 
-use columns::{Columns, Kind, parquet};
+use crate::columns::{Columns, Kind, parquet};
 use tables::{Series, celsius, hourly, monthly, place, wet_days};
 
 /// What is to be joined.
@@ -67,6 +68,19 @@ pub struct Output {
     pub hourly: S3Uri,
     /// Counts, for the report.
     pub metrics: Metrics,
+    /// Both files with their first rows, for the report.
+    pub files: Vec<Made>,
+}
+
+/// A file and its first rows.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Made {
+    /// Where it is.
+    pub uri: S3Uri,
+    /// Names of its columns.
+    pub columns: Vec<String>,
+    /// Its first rows.
+    pub rows: Vec<Vec<String>>,
 }
 
 /// Counts of rows.
@@ -98,6 +112,9 @@ pub enum Error {
     /// The file could not be made.
     #[error("a Parquet file could not be made: {0}")]
     Parquet(#[from] ParquetError),
+    /// The file that was made could not be read.
+    #[error("a Parquet file could not be read again: {0}")]
+    Again(#[from] ::columns::Error),
     /// The job was told to stop.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
@@ -108,7 +125,7 @@ impl Named for Error {
         match self {
             Error::Input(error) => error.name(),
             Error::Storage(error) => error.name(),
-            Error::Arrow(_) | Error::Parquet(_) => JOB_CRASHED,
+            Error::Arrow(_) | Error::Parquet(_) | Error::Again(_) => JOB_CRASHED,
             Error::Interrupted(interrupted) => interrupted.name(),
         }
     }
@@ -149,9 +166,14 @@ pub async fn transform<S: GetObject + PutObject>(
             hourly_rows: hours.num_rows(),
             parquet_bytes: 0,
         },
+        files: Vec::new(),
     };
     let (months, hours) = (parquet(&months)?, parquet(&hours)?);
     let parquet_bytes = months.len() + hours.len();
+    let files = vec![
+        preview(&output.monthly, &months)?,
+        preview(&output.hourly, &hours)?,
+    ];
     context
         .store
         .put(&output.monthly, months, When::Always)
@@ -166,8 +188,32 @@ pub async fn transform<S: GetObject + PutObject>(
             parquet_bytes,
             ..output.metrics
         },
+        files,
         ..output
     })
+}
+
+/// The first rows of the Parquet file in `bytes`, read back as whoever gets it will.
+fn preview(uri: &S3Uri, bytes: &[u8]) -> Result<Made, Error> {
+    const ROWS: usize = 5;
+    let file = File::open(bytes, u64::MAX)?;
+    let rows = file.rows()?.take(ROWS);
+    let rows = rows.map(|row| Ok(row?.into_iter().map(shown).collect()));
+    Ok(Made {
+        uri: uri.clone(),
+        columns: file.names(),
+        rows: rows.collect::<Result<_, Error>>()?,
+    })
+}
+
+fn shown(cell: Cell) -> String {
+    match cell {
+        Cell::Nothing => "–".to_owned(),
+        Cell::Text(text) | Cell::Moment(text) => text,
+        Cell::Integer(number) => number.to_string(),
+        Cell::Number(number) => ((number * 1e3).round() / 1e3).to_string(),
+        Cell::Other(what) => what.to_owned(),
+    }
 }
 
 async fn series(

@@ -26,7 +26,7 @@ use crate::{
     interrupt,
     mock_file::{self, MockedServices},
     needed,
-    place::{CommandArguments, ProjectArguments, check_commands, tell_not_run},
+    place::{CommandArguments, ProjectArguments, check_commands, check_runnable, tell_not_run},
     progress::Progress,
     project::{Pipeline, read_json},
     sent_on::{SentOn, check_answered},
@@ -136,10 +136,13 @@ impl Run {
         check_answered(&stack, &machine, outside.as_deref(), mocks)?;
         let programs = self.commands.programs(&project)?;
         check_commands(&programs, &stack)?;
+        let calls_services = case.as_ref().is_none_or(|case| !case.unmocked.is_empty());
+        if calls_services {
+            check_runnable(&programs, &needed::functions(&stack, &machine, &input)).await?;
+        }
         tell_not_run(&stack);
         let executable = std::env::current_exe().map_err(Error::file("hybrid"))?;
         let binaries = Binaries::of(&project, &executable);
-        let calls_services = case.as_ref().is_none_or(|case| !case.unmocked.is_empty());
         if calls_services {
             let packages = needed::packages(&stack, &machine, &input);
             binaries.build(&project, &packages).await?;
@@ -248,10 +251,13 @@ async fn run(
         (None, Some(bucket)) => gathered(&cloud, bucket, name, &folder).await,
         (None, None) => None,
     };
-    cloud.shutdown().await;
     let found = report
         .as_ref()
         .and_then(|page| read_json(&page.with_extension("json")).ok());
+    if let Some(found) = &found {
+        fetch_files(&cloud, found, &folder).await?;
+    }
+    cloud.shutdown().await;
     Ok(Ended {
         pipeline,
         found,
@@ -309,6 +315,21 @@ async fn gathered(cloud: &Cloud, bucket: &str, name: &str, folder: &Path) -> Opt
     None
 }
 
+/// The files that jobs made, as far as the report names them, copied beside it.
+async fn fetch_files(cloud: &Cloud, found: &Value, folder: &Path) -> Result<(), Error> {
+    let Ok(report) = serde_json::from_value::<Report>(found.clone()) else {
+        return Ok(());
+    };
+    for file in report.branches().flat_map(|branch| &branch.files) {
+        let path = folder.join(file.name());
+        if !path.exists() {
+            let body = cloud.get_object(&file.uri.bucket, &file.uri.key).await?;
+            std::fs::write(&path, &body).map_err(Error::file(&path))?;
+        }
+    }
+    Ok(())
+}
+
 fn default_name(pipeline: &str) -> String {
     let milliseconds = cloud::time::now().0 / 1_000;
     format!("{pipeline}-{milliseconds}")
@@ -345,6 +366,11 @@ impl Ended {
         });
         if report.answer.is_empty() {
             report.answer = self.found_out();
+        }
+        let sections = report.sections.iter_mut();
+        let branches = sections.flat_map(|section| &mut section.branches);
+        for file in branches.flat_map(|branch| &mut branch.files) {
+            file.link = Some(file.name().to_owned());
         }
         let began = report
             .branches()

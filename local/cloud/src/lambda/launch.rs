@@ -10,7 +10,7 @@ use uuid::Uuid;
 use super::code::{self, CodeError};
 use crate::config::{Local, missing_binary};
 use crate::private;
-use crate::programs::{Language, NoInterpreter, of_this_process};
+use crate::programs::{Language, Unrunnable, of_this_process};
 
 /// The runtimes: small programs that ask the Runtime API for events and hand them to a handler.
 const PYTHON: (&str, &str) = ("py", include_str!("runtimes/python.py"));
@@ -45,17 +45,8 @@ pub(crate) enum LaunchError {
         runtime: String,
         name: String,
     },
-    #[error(
-        "the code is not on this machine: {place}; name a command that stands for the function: --function {name}=COMMAND"
-    )]
-    Elsewhere { place: String, name: String },
-    #[error(
-        "runtime {runtime}: the local cloud runs Python, Node.js and executables (provided); name a command that speaks \
-         the Runtime API: --function {name}=COMMAND"
-    )]
-    Runtime { runtime: String, name: String },
     #[error(transparent)]
-    Interpreter(#[from] NoInterpreter),
+    Unrunnable(#[from] Unrunnable),
     #[error("{}: no such folder", .0.display())]
     NoFolder(PathBuf),
     #[error(transparent)]
@@ -80,11 +71,13 @@ pub(super) async fn launch(function: &Function, local: &Local) -> Result<Launch,
             env: of_this_process(),
         });
     }
+    local.programs.runs(function).await?;
     let runtime = function.runtime.as_deref().unwrap_or("provided");
     let folder = placed(function, &root.join("code")).await?;
     let mut env = Env::from([("PATH".to_owned(), PATH.to_owned())]);
     if let Some(language) = Language::of(runtime) {
-        let interpreter = local.programs.interpreter(language, runtime).await?;
+        let interpreter = local.programs.interpreter(language, runtime).await;
+        let interpreter = interpreter.map_err(Unrunnable::Interpreter)?;
         let (ending, text) = match language {
             Language::Python => PYTHON,
             Language::Node => NODE,
@@ -98,10 +91,6 @@ pub(super) async fn launch(function: &Function, local: &Local) -> Result<Launch,
             folder,
             env,
         });
-    }
-    if !runtime.starts_with("provided") {
-        let (runtime, name) = (runtime.to_owned(), function.key.clone());
-        return Err(LaunchError::Runtime { runtime, name });
     }
     let program = match &folder {
         Some(folder) => folder.join(code::BOOTSTRAP),
@@ -135,10 +124,8 @@ async fn placed(function: &Function, root: &Path) -> Result<Option<PathBuf>, Lau
             let name = if python { "index.py" } else { "index.js" };
             Ok(Some(code::write_inline(text, name, root)?))
         }
-        Code::Elsewhere(place) => Err(LaunchError::Elsewhere {
-            place: place.clone(),
-            name: function.key.clone(),
-        }),
+        // Refused before.
+        Code::Elsewhere(_) => Ok(None),
     }
 }
 

@@ -105,7 +105,7 @@ async fn what_is_torn_or_foreign_is_named_and_ignored() {
         (String::new(), "torn: its first line"),
         (text[..20].to_owned(), "torn: its first line"),
         (text[..text.len() - 3].to_owned(), "torn: 6 of its 9 bytes"),
-        (text.replace("2.0", "3.0"), "torn: its state"),
+        (text.replace(",2.0]", ",3.0]"), "torn: its state"),
         (format!("{text} "), "torn: its state"),
         (
             text.replace("\"worker\":\"w\"", "\"worker\":\"x\""),

@@ -13,6 +13,7 @@ use crate::histogram::HistogramError;
 use crate::result::{Check, ClockReadings, Generated, LoadResult, Measured, Threshold};
 
 pub use page::{STYLE, render};
+use page::{duration, thousands};
 
 /// A generator kept the schedule when 99 % of its requests started within this many microseconds.
 const ON_TIME_MICROS: u64 = 1_000;
@@ -159,18 +160,22 @@ impl LoadReport {
         } else {
             "Failed"
         };
-        let (requests, rate, cost) = (measured.requests, self.throughput(), self.cost_usd);
-        let errors = 100.0 * measured.error_rate();
+        let (rate, cost) = (self.throughput().round() as u64, self.cost_usd);
+        let (requests, rate) = (thousands(measured.requests), thousands(rate));
+        let failed = match measured.failed() {
+            0 => "none failed".to_owned(),
+            _ => format!("{:.3} % failed", 100.0 * measured.error_rate()),
+        };
         let latency = match measured.latencies.count() {
             0 => "none was answered".to_owned(),
             _ => format!(
-                "half within {:.3} ms, 99 % within {:.3} ms",
-                millis(measured.latencies.percentile(50.0)),
-                millis(measured.latencies.percentile(99.0))
+                "half within {}, 99 % within {}",
+                duration(measured.latencies.percentile(50.0)),
+                duration(measured.latencies.percentile(99.0))
             ),
         };
         format!(
-            "{verdict}: {requests} requests at {rate:.0} a second, {errors:.3} % failed, {latency}, for ${cost:.4}."
+            "{verdict}: {requests} requests at {rate} a second, {failed}, {latency}, for ${cost:.4}."
         )
     }
 

@@ -31,7 +31,7 @@ pub fn render(report: &LoadReport) -> Markup {
                         "Load test "
                         @if reasons.is_empty() { span.good { "passed" } } @else { span.bad { "failed" } }
                     }
-                    p.answer { (report.answer()) }
+                    p.answer { (report.answer().replace(" %", "\u{a0}%")) }
                     p { code { (report.url) } " · execution " code { (report.execution) } }
                     @if !reasons.is_empty() { ul { @for reason in &reasons { li.bad { (reason) } } } }
                 }
@@ -329,7 +329,7 @@ fn generator_row(generator: &GeneratorLine, most: u64) -> Markup {
 }
 
 /// Microseconds as people read them.
-fn duration(micros: u64) -> String {
+pub(super) fn duration(micros: u64) -> String {
     match micros {
         0..1_000 => format!("{micros} µs"),
         1_000..10_000 => format!("{:.2} ms", millis(micros)),
@@ -349,7 +349,7 @@ fn bytes(count: u64) -> String {
     )
 }
 
-fn thousands(count: u64) -> String {
+pub(super) fn thousands(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {

@@ -15,28 +15,17 @@ pub async fn findings(project: &Project, stack: &Stack) -> Vec<Finding> {
     let mut runtimes: BTreeMap<&str, usize> = BTreeMap::new();
     let mut findings = Vec::new();
     for function in &stack.functions {
-        match (&function.code, function.runtime.as_deref()) {
-            (Code::Elsewhere(place), _) => {
-                let cure = format!(
-                    "its code is {place}; name a command: --function {}=COMMAND",
-                    function.key
-                );
-                findings.push(finding(&format!("function {}", function.key), Err(cure)));
-            }
-            (Code::Built, _) | (_, None) => {}
-            (_, Some(runtime)) if runtime.starts_with("provided") => {}
-            (_, Some(runtime)) if Language::of(runtime).is_some() => {
+        let runtime = function.runtime.as_deref();
+        let language = runtime.filter(|runtime| Language::of(runtime).is_some());
+        match (language, &function.code) {
+            (Some(runtime), code) if !matches!(code, Code::Elsewhere(_)) => {
                 *runtimes.entry(runtime).or_default() += 1;
             }
-            (_, Some(runtime)) => {
-                let cure = format!(
-                    "there is no runtime for it here; name a command that speaks the Runtime API: --function {}=COMMAND",
-                    function.key
-                );
-                findings.push(finding(
-                    &format!("{runtime} of {}", function.key),
-                    Err(cure),
-                ));
+            _ => {
+                if let Err(cure) = programs.runs(function).await {
+                    let what = format!("function {}", function.key);
+                    findings.push(finding(&what, Err(cure.to_string())));
+                }
             }
         }
     }

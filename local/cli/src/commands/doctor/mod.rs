@@ -27,9 +27,10 @@ const PATIENCE: (Duration, Duration) = (Duration::from_secs(5), Duration::from_s
 pub struct Doctor {
     #[command(flatten)]
     project: ProjectArguments,
-    /// What it shall be possible to do. An AWS account is asked only for `deploy`.
-    #[arg(value_enum, default_value_t = Purpose::Run)]
-    purpose: Purpose,
+    /// What it shall be possible to do: only what that needs is looked at [default: all on this machine; the exit code
+    /// is that of `run`]. An AWS account is asked only for `deploy`.
+    #[arg(value_enum)]
+    purpose: Option<Purpose>,
     /// Print one JSON document: `[{"for","what","found","missing"}]`.
     #[arg(long)]
     json: bool,
@@ -110,7 +111,8 @@ const CHECKS: &[Check] = &[
     Check {
         purpose: Purpose::Deploy,
         what: "the AWS CLI",
-        commands: &[&["aws", "--version"]],
+        // Asked for its version it would take longer than all others together.
+        commands: &[&["sh", "-c", "command -v aws"]],
         least: None,
         cure: "`pip install awscli`, or the installer of AWS",
     },
@@ -199,7 +201,10 @@ impl Doctor {
             .is_none_or(|(_, stack)| !needed::all(stack).is_empty());
         let asked: Vec<&Check> = CHECKS
             .iter()
-            .filter(|check| !check.asks_aws() || self.purpose == Purpose::Deploy)
+            .filter(|check| match self.purpose {
+                Some(purpose) => check.purpose <= purpose,
+                None => !check.asks_aws(),
+            })
             .filter(|check| !check.is_to_build() || builds)
             .collect();
         // All at once: each is the start of another program, and some of them take their time.
@@ -221,9 +226,10 @@ impl Doctor {
         } else {
             print(&findings, self.purpose);
         }
+        let asked = self.purpose.unwrap_or(Purpose::Run);
         let ready = findings
             .iter()
-            .all(|finding| finding.purpose > self.purpose || finding.missing.is_none());
+            .all(|finding| finding.purpose > asked || finding.missing.is_none());
         Ok(if ready {
             ExitCode::SUCCESS
         } else {
@@ -293,13 +299,17 @@ fn ready(findings: &[Finding], purpose: Purpose) -> bool {
         .all(|finding| finding.purpose != purpose || finding.missing.is_none())
 }
 
-fn print(findings: &[Finding], asked: Purpose) {
+fn print(findings: &[Finding], asked: Option<Purpose>) {
     let purposes = [
         (Purpose::Run, "run pipelines on this machine"),
         (Purpose::Package, "package the stack"),
         (Purpose::Deploy, "deploy it to AWS"),
     ];
-    for (purpose, title) in purposes {
+    let looked_at = |purpose: &Purpose| asked.is_none_or(|asked| *purpose <= asked);
+    for (purpose, title) in purposes
+        .into_iter()
+        .filter(|(purpose, _)| looked_at(purpose))
+    {
         let state = if ready(findings, purpose) {
             "ready"
         } else {
@@ -326,7 +336,7 @@ fn print(findings: &[Finding], asked: Purpose) {
             }
         }
     }
-    if asked != Purpose::Deploy {
+    if asked.is_none() {
         println!("Credentials and quotas of an AWS account: asked by `hybrid doctor deploy`.");
     }
 }

@@ -320,7 +320,7 @@ pub fn log(state: Option<&State>) -> Markup {
             @let id = format!("log-{index}");
             h3 id=(id) { code { (log.stream) } }
             @if log.left_out > 0 { p.hint { (log.left_out) " lines before these." } }
-            pre.log tabindex="0" role="region" aria-labelledby=(id) data-tail { @for line in &log.lines { (line) "\n" } }
+            pre.log tabindex="0" role="group" aria-labelledby=(id) data-tail { @for line in &log.lines { (line) "\n" } }
         }
     }
 }
