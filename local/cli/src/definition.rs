@@ -14,11 +14,24 @@ use crate::{
 /// # Errors
 /// The file cannot be read, or is YAML with an error.
 pub fn read(path: &Path, settings: &Settings, unset: Unset) -> Result<Filled, Error> {
+    let json = json(path)?;
+    let mut filled = settings.fill(&json.text, unset);
+    filled.is_rewritten = json.is_rewritten;
+    Ok(filled)
+}
+
+/// Reads a definition as JSON with its placeholders as they are.
+///
+/// # Errors
+/// As [`read`].
+pub fn json(path: &Path) -> Result<Filled, Error> {
     let text = read_text(path)?;
     let json = as_json(path, &text)?;
-    let mut filled = settings.fill(json.as_ref().unwrap_or(&text), unset);
-    filled.is_rewritten = json.is_some();
-    Ok(filled)
+    Ok(Filled {
+        is_rewritten: json.is_some(),
+        text: json.unwrap_or(text),
+        ..Filled::default()
+    })
 }
 
 /// The JSON of a text that is YAML.

@@ -81,14 +81,26 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "hybrid run wrapper --input my-input.json --json",
             "hybrid run ml-training --faults faults.json",
             "hybrid run wrapper --watch",
+            "hybrid run wrapper --mocks MockConfigFile.json --case HappyPath",
             "hybrid run trade --project template.yaml --param Currency=EUR --container scales='python3 scales.py'",
         ],
     ),
     (
         "serve",
-        &["hybrid serve", "hybrid serve --port 0 --no-build --json"],
+        &[
+            "hybrid serve",
+            "hybrid serve --port 0 --no-build --json",
+            "hybrid serve --mocks MockConfigFile.json",
+        ],
     ),
-    ("test", &["hybrid test", "hybrid test wrapper --coverage"]),
+    (
+        "test",
+        &[
+            "hybrid test",
+            "hybrid test wrapper --coverage",
+            "hybrid test --coverage-html coverage.html",
+        ],
+    ),
     (
         "test-state",
         &["hybrid test-state state.json --input '{\"n\": 1}' --mock result.json"],

@@ -12,6 +12,7 @@ mod definition;
 mod error;
 mod examples;
 mod interrupt;
+mod mock_file;
 mod names;
 mod needed;
 mod pipe;

@@ -16,7 +16,14 @@ use crate::{
 const CASES: &str = ".test.json";
 
 /// How the name of a definition ends, the likeliest first.
-const DEFINITIONS: [&str; 2] = [".asl.json", ".json"];
+const DEFINITIONS: [&str; 6] = [
+    ".asl.json",
+    ".asl.yaml",
+    ".asl.yml",
+    ".json",
+    ".yaml",
+    ".yml",
+];
 
 /// A definition with its test cases, sample input and schema.
 pub struct Loaded {
@@ -40,7 +47,7 @@ impl Loaded {
             Suite::parse(&read_text(file)?).map_err(|problems| refused(file, &problems.0))?;
         let path = match &suite.definition {
             Some(definition) => file.with_file_name(definition),
-            None => beside(file, &name, ".asl.json"),
+            None => definition_beside(file, &name),
         };
         let definition = parse(&path, &name, &suite.substitutions)?;
         let problems = suite.problems(&definition);
@@ -179,6 +186,15 @@ fn name_of(file: &Path, ending: &str) -> String {
     name.strip_suffix(ending).unwrap_or(&name).to_owned()
 }
 
+/// The definition beside a file of test cases: JSON, unless only YAML is there.
+fn definition_beside(file: &Path, name: &str) -> PathBuf {
+    let mut files = DEFINITIONS
+        .into_iter()
+        .map(|ending| beside(file, name, ending));
+    let found = files.find(|file| file.is_file());
+    found.unwrap_or_else(|| beside(file, name, DEFINITIONS[0]))
+}
+
 fn beside(file: &Path, name: &str, ending: &str) -> PathBuf {
     file.with_file_name(format!("{name}{ending}"))
 }
@@ -188,8 +204,9 @@ fn optional(file: &Path) -> Result<Option<Value>, Error> {
 }
 
 fn parse(path: &Path, name: &str, substitutions: &Substitutions) -> Result<Definition, Error> {
-    Definition::parse(name, &read_text(path)?, substitutions)
-        .map_err(|invalid| refuse(path, invalid.diagnostics))
+    let read = definition::json(path)?;
+    Definition::parse(name, &read.text, substitutions)
+        .map_err(|invalid| refuse(path, read.placed(invalid.diagnostics)))
 }
 
 fn refuse(path: &Path, diagnostics: Vec<asl::Diagnostic>) -> Error {

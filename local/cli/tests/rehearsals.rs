@@ -203,3 +203,75 @@ fn the_failures_of_a_pipeline_are_a_table_and_a_fault_has_an_exit_code() {
         "{document}"
     );
 }
+
+/// A mock file with one case of the pipeline `wrapper`.
+fn mock_file(folder: &Path, states: &Value) -> String {
+    let file = json!({"StateMachines": {"wrapper": {"TestCases": {"Case": states}}}});
+    let path = folder.join("MockConfigFile.json");
+    std::fs::write(&path, file.to_string()).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_pipeline_runs_with_mocks_in_place_of_its_services() {
+    let folder = tempfile::tempdir().unwrap();
+    let out = folder.path().to_str().unwrap();
+    let response = json!({"0": {"Return": {"StatusCode": 200, "Payload": {"rows": 7}}}});
+    let both = json!({"Call the service": response, "Call the alternative": response});
+    let mocks = mock_file(folder.path(), &both);
+    let run = |case: &str| {
+        let mocked = ["--mocks", &mocks, "--case", case];
+        hybrid(
+            &[
+                &["run", "wrapper", "--json", "--out", out, "--name", "mocked"][..],
+                &mocked,
+            ]
+            .concat(),
+        )
+    };
+    let (code, stdout, stderr) = run("Case");
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    let document: Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!(document["output"]["result"]["rows"], 7, "{document}");
+    let (code, _, stderr) = run("Cas");
+    assert_eq!(code, 2);
+    assert!(stderr.contains("did you mean \"Case\"?"), "{stderr}");
+    let mocks = mock_file(folder.path(), &json!({"Call the servce": response}));
+    let (code, _, stderr) = hybrid(&["run", "wrapper", "--mocks", &mocks, "--case", "Case"]);
+    assert_eq!(code, 2);
+    assert!(
+        stderr.contains("did you mean \"Call the service\"?"),
+        "{stderr}"
+    );
+}
+
+#[test]
+fn the_cases_of_a_yaml_definition_run_and_what_they_reach_is_a_page() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str| folder.path().join(name);
+    let definition =
+        "StartAt: A\nStates:\n  A:\n    Type: Pass\n    Next: B\n  B:\n    Type: Succeed\n";
+    std::fs::write(file("m.asl.yaml"), definition).unwrap();
+    std::fs::write(file("m.test.json"), r#"{"cases": [{"name": "passes"}]}"#).unwrap();
+    let (path, page) = (folder.path().to_str().unwrap(), file("coverage.html"));
+    let (code, stdout, stderr) = hybrid(&["test", path, "--coverage-html", page.to_str().unwrap()]);
+    assert_eq!(code, 0, "{stdout}{stderr}");
+    let page = std::fs::read_to_string(page).unwrap();
+    for expected in [
+        "100.0 %",
+        "class=\"state pass covered\" id=\"m0-state-A\"",
+        "class=\"edge next covered\"",
+    ] {
+        assert!(page.contains(expected), "{expected} is not in\n{page}");
+    }
+}
+
+#[test]
+fn a_definition_is_drawn() {
+    let (code, stdout, _) = hybrid(&["graph", "wrapper"]);
+    assert_eq!(code, 0);
+    assert!(stdout.starts_with("<svg "), "{stdout}");
+    let (code, stdout, _) = hybrid(&["graph", "statemachines/wrapper.asl.json", "--mermaid"]);
+    assert_eq!(code, 0);
+    assert!(stdout.starts_with("flowchart TD"), "{stdout}");
+}

@@ -81,6 +81,8 @@ impl ExecutionDescription {
             version,
             alias,
             trace,
+            // AWS has no test cases to tell of.
+            case: _,
         } = &self.origin;
         for (key, text) in [
             ("mapRunArn", &self.map_run),

@@ -22,6 +22,7 @@ use crate::outside::Outside;
 use crate::runs::Runs;
 use crate::store::Store;
 use crate::subscribers::Subscribers;
+use crate::test_cases::TestCases;
 use crate::tokens::Tokens;
 use crate::versions::Published;
 
@@ -44,6 +45,7 @@ pub struct Engine {
     pub(crate) histories: Histories,
     pub(crate) subscribers: Subscribers,
     pub(crate) outside: Option<Arc<dyn Outside>>,
+    pub(crate) test_cases: Option<Arc<dyn TestCases>>,
     pub(crate) next_id: AtomicI64,
     pub(crate) recovered: SetOnce<()>,
     pub(crate) closed: AtomicBool,
@@ -58,6 +60,7 @@ impl Engine {
         store: Store,
         clock: Arc<Clock>,
         outside: Option<Arc<dyn Outside>>,
+        test_cases: Option<Arc<dyn TestCases>>,
         next_id: i64,
     ) -> Engine {
         Engine {
@@ -76,6 +79,7 @@ impl Engine {
             histories: Histories::default(),
             subscribers: Subscribers::default(),
             outside,
+            test_cases,
             next_id: AtomicI64::new(next_id),
             recovered: SetOnce::new(),
             closed: AtomicBool::new(false),

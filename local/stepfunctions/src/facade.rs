@@ -28,9 +28,10 @@ use crate::clock::ClockMode;
 use crate::description::ExecutionDescription;
 use crate::folder::{CloudError, DATABASE_FILES, lock_folder};
 use crate::outside::Outside;
-use crate::service::Sfn;
+use crate::service::{Options, Sfn};
 use crate::store::Durability;
 use crate::subscribers::ExecutionEvent;
+use crate::test_cases::TestCases;
 
 /// What a local cloud is made of.
 #[derive(Debug, Clone)]
@@ -57,6 +58,8 @@ pub struct Config {
     pub keep: Option<Duration>,
     /// What answers calls of states in place of the local services.
     pub outside: Option<Arc<dyn Outside>>,
+    /// The test cases that executions can be started as: `#CASE` after the ARN of the state machine.
+    pub test_cases: Option<Arc<dyn TestCases>>,
 }
 
 impl Config {
@@ -74,6 +77,7 @@ impl Config {
             durability: Durability::default(),
             keep: None,
             outside: None,
+            test_cases: None,
         }
     }
 }
@@ -114,6 +118,7 @@ impl Cloud {
             durability,
             keep,
             outside,
+            test_cases,
         } = config;
         let lock = lock_folder(&data_dir)?;
         let folder = data_dir.clone();
@@ -132,7 +137,13 @@ impl Cloud {
             programs,
         };
         let compute = Compute::start(local.clone(), &stack, faults)?;
-        let sfn = Sfn::open(compute.clone(), local, &stack, clock, durability, outside).await?;
+        let options = Options {
+            mode: clock,
+            durability,
+            outside,
+            test_cases,
+        };
+        let sfn = Sfn::open(compute.clone(), local, &stack, options).await?;
         // SQLite makes its files readable for all; those to come take the mode of the first.
         private::take(&folder, DATABASE_FILES).map_err(|source| CloudError::Data {
             path: folder,

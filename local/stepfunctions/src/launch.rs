@@ -18,6 +18,7 @@ use crate::names::check_name;
 use crate::run::{Parent, Parts, Run};
 use crate::runs::Claim;
 use crate::store::{Definition, ExecutionRow, Origin};
+use crate::test_cases::{self, Invocations};
 use crate::versions::Target;
 
 /// Time until a start that could not be recorded is tried again.
@@ -50,7 +51,7 @@ impl From<asl::Value> for Input {
 
 /// What is asked of StartExecution.
 pub(crate) struct StartRequest<'a> {
-    /// ARN of the state machine, of a version or of an alias.
+    /// ARN of the state machine, of a version or of an alias, and perhaps `#` and a test case.
     pub machine: &'a str,
     /// Without one a name is made.
     pub name: Option<&'a str>,
@@ -115,7 +116,8 @@ impl Engine {
 
     /// The answer to a start that a fault has lost: it names an execution that nobody runs.
     fn lose(&self, request: &StartRequest<'_>) -> Started {
-        let machine = MachineArn::parse(request.machine).map(|arn| arn.machine);
+        let (arn, _) = test_cases::split(request.machine);
+        let machine = MachineArn::parse(arn).map(|arn| arn.machine);
         let machine = machine.unwrap_or_default().rsplit(':').next();
         let machine = machine.unwrap_or_default();
         let name = request.name.or(request.call).map(str::to_owned);
@@ -136,12 +138,15 @@ impl Engine {
         self: &Arc<Self>,
         request: StartRequest<'_>,
     ) -> Result<Arc<Run>, ServiceError> {
+        let (arn, case) = test_cases::split(request.machine);
         let Target {
             machine,
             version,
             alias,
-        } = self.target(request.machine)?;
+        } = self.target(arn)?;
         self.changeable(&machine.row.arn)?;
+        case.map_or(Ok(()), |case| self.check_case(&machine, case))?;
+        let case = case.map(str::to_owned);
         let Input { value: input, text } = request.input;
         let unique = uuid::Uuid::new_v4();
         // A name of the call's own, as StartExecution makes one too.
@@ -159,7 +164,13 @@ impl Engine {
         .into();
         let claim = match self.runs.claim(&arn).await {
             Ok(claim) => claim,
-            Err(run) if run.stopped().is_none() && run.start.input == input => return Ok(run),
+            Err(run)
+                if run.stopped().is_none()
+                    && run.start.input == input
+                    && run.origin.case == case =>
+            {
+                return Ok(run);
+            }
             Err(_) => return Err(execution_exists(&arn)),
         };
         // What runs is in memory; what is only in the store has ended.
@@ -192,6 +203,7 @@ impl Engine {
                 version,
                 alias,
                 trace: request.trace,
+                case,
             },
             call: request.call.map(str::to_owned),
             account: Account::new(machine.effort.clone()),
@@ -248,6 +260,7 @@ impl Engine {
             account,
             logged: 0,
             last: now,
+            invocations: Invocations::default(),
         };
         let run = Run::new(self, claim, parts);
         run.begin(self, machine, busy).await;
@@ -266,6 +279,10 @@ impl Engine {
             run.stop_child(id);
         }
         loop {
+            let origin = Origin {
+                case: run.origin.case.clone(),
+                ..Origin::default()
+            };
             let parent = Parent {
                 run: Arc::downgrade(run),
                 arn: run.start.arn.clone(),
@@ -273,7 +290,7 @@ impl Engine {
                 map_run: child.map_run_arn.clone(),
             };
             match self
-                .launch_child(child.clone(), parent, run.account())
+                .launch_child(child.clone(), parent, origin, run.account())
                 .await
             {
                 Ok(started) => return run.adopt(id, &started),
@@ -300,6 +317,7 @@ impl Engine {
         self: &Arc<Self>,
         child: Box<Child>,
         parent: Parent,
+        origin: Origin,
         account: Arc<Account>,
     ) -> Result<Arc<Run>, ServiceError> {
         let arn = child.start.arn.clone();
@@ -311,7 +329,7 @@ impl Engine {
             definition: None,
             start: child.start,
             parent: Some(parent),
-            origin: Origin::default(),
+            origin,
             call: None,
             account,
         };

@@ -31,6 +31,7 @@ mod runs;
 mod service;
 mod store;
 mod subscribers;
+mod test_cases;
 mod tokens;
 mod versions;
 
@@ -45,7 +46,8 @@ pub use names::check_name;
 pub use outside::{Outside, OutsideCall, Purpose};
 pub use reload::Reloaded;
 pub use retention::{Removed, remove_ended};
-pub use service::Sfn;
+pub use service::{Options, Sfn};
 pub use store::{Durability, ListedRow, StoreError};
 pub use subscribers::ExecutionEvent;
+pub use test_cases::{Invocation, MockedResponse, TestCases};
 pub use tokens::Waiting;

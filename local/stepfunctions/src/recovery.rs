@@ -17,6 +17,7 @@ use crate::evaluators::{Account, Effort};
 use crate::replay::{Progress, Replay};
 use crate::run::{Parent, Parts, Run};
 use crate::store::ExecutionRow;
+use crate::test_cases::Invocations;
 
 /// Executions that were running when the last process ended, by ARN.
 type Unclaimed = HashMap<Arc<str>, ExecutionRow>;
@@ -156,7 +157,14 @@ impl Engine {
         let busy = self.clock.busy();
         let events = self.store.events(row.id)?;
         let logged = events.len() as i64;
-        let mut replay = Replay::new(&machine, row.start.clone(), row.started, events, |_| {});
+        let invocations = Invocations::default();
+        let is_case = row.origin.case.is_some();
+        let seen = |command: &Command| {
+            if is_case {
+                invocations.replay(command);
+            }
+        };
+        let mut replay = Replay::new(&machine, row.start.clone(), row.started, events, seen);
         let outstanding = replay.outstanding();
         tracing::info!(execution = %row.start.arn, events = logged, outstanding = outstanding.len(), "goes on");
         let parts = Parts {
@@ -170,6 +178,7 @@ impl Engine {
             account,
             logged,
             last: replay.last,
+            invocations,
         };
         let run = Run::new(self, claim, parts);
         run.skip_published(self);

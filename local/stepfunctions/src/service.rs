@@ -21,6 +21,20 @@ use crate::outside::Outside;
 use crate::run::Posted;
 use crate::store::{Durability, Store};
 use crate::subscribers::ExecutionEvent;
+use crate::test_cases::TestCases;
+
+/// How the service runs.
+#[derive(Debug, Default)]
+pub struct Options {
+    /// Which clock executions see.
+    pub mode: ClockMode,
+    /// What the history survives.
+    pub durability: Durability,
+    /// What answers calls of states in place of the local services.
+    pub outside: Option<Arc<dyn Outside>>,
+    /// The test cases that executions can be started as.
+    pub test_cases: Option<Arc<dyn TestCases>>,
+}
 
 /// The local Step Functions service. Clones share it.
 #[derive(Clone)]
@@ -38,14 +52,26 @@ impl Sfn {
         compute: Compute,
         local: Local,
         stack: &Stack,
-        mode: ClockMode,
-        durability: Durability,
-        outside: Option<Arc<dyn Outside>>,
+        options: Options,
     ) -> Result<Sfn, SfnError> {
+        let Options {
+            mode,
+            durability,
+            outside,
+            test_cases,
+        } = options;
         let store = Store::open(&local.data_dir.join(DATABASE), durability)?;
         let next_id = store.last_id()? + 1;
         let clock = Clock::new(mode, compute.processes.work.clone());
-        let engine = Engine::new(compute, local, store, clock.clone(), outside, next_id);
+        let engine = Engine::new(
+            compute,
+            local,
+            store,
+            clock.clone(),
+            outside,
+            test_cases,
+            next_id,
+        );
         let engine = Arc::new(engine);
         engine.register(stack).await?;
         let ticking = Arc::new(tokio::spawn(clock.run()));

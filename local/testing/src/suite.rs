@@ -62,6 +62,8 @@ pub struct Accepted {
     pub finding: String,
     /// The states it is about; all when empty.
     pub states: Vec<String>,
+    /// The fields of states it is about, `Output/total`; all when empty.
+    pub fields: Vec<String>,
     /// The errors it is about; all when empty.
     pub errors: Vec<String>,
     /// Why it is as it should be.
@@ -297,7 +299,7 @@ fn merge(target: &mut Value, patch: &Value) {
 
 impl Accepted {
     fn read(node: &Node) -> Result<Accepted, Problem> {
-        node.only(&["finding", "states", "errors", "reason"])?;
+        node.only(&["finding", "states", "fields", "errors", "reason"])?;
         let texts = |key: &str| node.get(key).map_or(Ok(Vec::new()), |node| node.texts());
         let reason = node.required("reason")?;
         if reason.text()?.trim().is_empty() {
@@ -306,6 +308,7 @@ impl Accepted {
         Ok(Accepted {
             finding: node.required("finding")?.text()?.to_owned(),
             states: texts("states")?,
+            fields: texts("fields")?,
             errors: texts("errors")?,
             reason: reason.text()?.to_owned(),
             path: node.path.clone(),

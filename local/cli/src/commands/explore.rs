@@ -204,6 +204,7 @@ fn document(loaded: &Loaded, exploration: &Exploration) -> Value {
         json!({
             "finding": finding.kind.name(),
             "state": finding.state,
+            "field": finding.field,
             "errors": finding.errors,
             "message": finding.message,
             "case": finding.case,

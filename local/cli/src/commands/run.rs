@@ -3,6 +3,7 @@
 use std::{
     path::{Path, PathBuf},
     process::ExitCode,
+    sync::Arc,
 };
 
 use clap::Args;
@@ -13,7 +14,8 @@ use jobs::cause::words;
 use placement::pricing::Prices;
 use serde_json::{Value, json};
 use stack::{Stack, StateMachine};
-use stepfunctions::{Cloud, Config};
+use stepfunctions::{Cloud, Config, TestCases};
+use testing::Mocks;
 
 use super::{exec::ClockArgument, price::prices_of, serve};
 use crate::{
@@ -21,7 +23,9 @@ use crate::{
     binaries::Binaries,
     course,
     error::{Error, FAILED, INTERRUPTED},
-    interrupt, needed,
+    interrupt,
+    mock_file::{self, MockedServices},
+    needed,
     place::{CommandArguments, ProjectArguments, check_commands, check_runnable, tell_not_run},
     progress::Progress,
     project::{Pipeline, Project, read_json},
@@ -59,6 +63,12 @@ pub struct Run {
     /// your credentials. `*` stands for every service.
     #[arg(long = "forward", value_name = "SERVICE=URL")]
     forwards: Vec<String>,
+    /// Mocked responses in the format of AWS's MockConfigFile.json. A state without a mock calls its service.
+    #[arg(long, value_name = "FILE", requires = "case")]
+    mocks: Option<PathBuf>,
+    /// The test case of the mock file, `CASE` or `MACHINE#CASE`.
+    #[arg(long, value_name = "NAME", requires = "mocks")]
+    case: Option<String>,
     /// Let the history survive a power failure, not only the death of this process, as of `hybrid serve`.
     #[arg(long)]
     durable: bool,
@@ -86,7 +96,34 @@ struct Ended {
     unstruck: Vec<String>,
 }
 
+/// The test case that takes the place of the services.
+struct Chosen {
+    name: String,
+    services: Arc<dyn TestCases>,
+    mocks: Mocks,
+    /// The states that call their services all the same.
+    unmocked: Vec<String>,
+}
+
 impl Run {
+    fn case(&self, stack: &Stack, machine: &StateMachine) -> Result<Option<Chosen>, Error> {
+        let (Some(file), Some(case)) = (&self.mocks, &self.case) else {
+            return Ok(None);
+        };
+        let mut services = MockedServices::read(file, stack)?;
+        let (name, mocks) = services.of(machine, case)?;
+        let unmocked = mock_file::unmocked(machine, &mocks);
+        for state in &unmocked {
+            eprintln!("note: {state:?} has no mock in the case {name:?}: its service is called");
+        }
+        Ok(Some(Chosen {
+            name,
+            services: Arc::new(services),
+            mocks,
+            unmocked,
+        }))
+    }
+
     /// Exit code 0 if the execution SUCCEEDED, 130 after Ctrl-C, else 1.
     pub async fn execute(self) -> Result<ExitCode, Error> {
         let project = self.project.find()?;
@@ -125,18 +162,25 @@ impl Run {
         // Before the name becomes a folder.
         stepfunctions::check_name(&name).map_err(|error| Error::Usage(error.to_string()))?;
         let outside = SentOn::parse(&self.forwards, &stack.region)?;
-        check_answered(&stack, &machine, outside.as_deref())?;
+        let case = self.case(&stack, &machine)?;
+        let mocks = case.as_ref().map(|case| &case.mocks);
+        check_answered(&stack, &machine, outside.as_deref(), mocks)?;
         warn_of_aws(project);
         let programs = self.commands.programs(project)?;
         check_commands(&programs, &stack)?;
-        check_runnable(&programs, &needed::functions(&stack, &machine, &input)).await?;
+        let calls_services = case.as_ref().is_none_or(|case| !case.unmocked.is_empty());
+        if calls_services {
+            check_runnable(&programs, &needed::functions(&stack, &machine, &input)).await?;
+        }
         tell_not_run(&stack);
         let executable = std::env::current_exe().map_err(Error::file("hybrid"))?;
         let binaries = Binaries::of(project, &executable);
-        let packages = needed::packages(&stack, &machine, &input);
-        tokio::select! {
-            built = binaries.build(project, &packages) => built?,
-            () = interrupt::requested() => return Ok(ExitCode::from(INTERRUPTED)),
+        if calls_services {
+            let packages = needed::packages(&stack, &machine, &input);
+            tokio::select! {
+                built = binaries.build(project, &packages) => built?,
+                () = interrupt::requested() => return Ok(ExitCode::from(INTERRUPTED)),
+            }
         }
 
         let folder = self
@@ -154,7 +198,21 @@ impl Run {
             config.faults =
                 Faults::load(faults).map_err(|error| Error::Usage(error.to_string()))?;
         }
-        let mut ended = run(config, &machine, &name, folder, &input, &project.data()).await?;
+        let mut start = machine.arn.clone();
+        if let Some(case) = case {
+            start = format!("{start}#{}", case.name);
+            config.test_cases = Some(case.services);
+        }
+        let mut ended = run(
+            config,
+            &machine,
+            &start,
+            &name,
+            folder,
+            &input,
+            &project.data(),
+        )
+        .await?;
         ended.write_report()?;
         let text = serde_json::to_string_pretty(&ended.events).unwrap_or_default();
         let history = ended.folder.join("history.json");
@@ -193,6 +251,7 @@ fn warn_of_aws(project: &Project) {
 async fn run(
     config: Config,
     machine: &StateMachine,
+    start: &str,
     name: &str,
     folder: PathBuf,
     input: &Value,
@@ -201,6 +260,7 @@ async fn run(
     let bucket = config.stack.buckets.first().cloned();
     let prices = prices_of(Some(&config.stack))?;
     let faults = config.faults.clone();
+    let is_mocked = config.test_cases.is_some();
     let cloud = Cloud::start(config).await?;
     if let Some(bucket) = &bucket {
         upload(&cloud, bucket, data).await?;
@@ -209,7 +269,7 @@ async fn run(
     let mut progress = Progress::new(&pipeline);
     let mut timeline = Timeline::default();
     let mut events = cloud.subscribe();
-    let arn = cloud.start_execution(&machine.arn, name, input).await?;
+    let arn = cloud.start_execution(start, name, input).await?;
     let ended = cloud.wait(&arn);
     let stop = interrupt::requested();
     tokio::pin!(ended, stop);
@@ -228,6 +288,8 @@ async fn run(
     let execution = cloud.describe(&arn).await?;
     let events = cloud.history(&arn).await?;
     let report = match (&execution.output(), &bucket) {
+        // What a mock says of a report need not be there.
+        (Some(output), _) if is_mocked => report(&cloud, output, &folder).await.unwrap_or(None),
         (Some(output), _) => report(&cloud, output, &folder).await?,
         // A run that failed may have gathered a report before.
         (None, Some(bucket)) => gathered(&cloud, bucket, name, &folder).await,

@@ -1,6 +1,12 @@
 //! `hybrid serve`: the local cloud on one endpoint, for any SDK, the AWS CLI or Terraform.
 
-use std::{collections::BTreeSet, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+    time::Duration,
+};
 
 use clap::Args;
 use cloud::config::{ACCESS_KEY, SECRET_KEY};
@@ -12,7 +18,9 @@ use super::{price::prices_of, run::upload};
 use crate::{
     binaries::Binaries,
     error::Error,
-    interrupt, needed,
+    interrupt,
+    mock_file::MockedServices,
+    needed,
     place::{CommandArguments, ProjectArguments, tell_not_run},
     project::Project,
     sent_on::SentOn,
@@ -41,6 +49,10 @@ pub struct Serve {
     /// Send calls of a service that the local cloud does not have on, as of `hybrid run`.
     #[arg(long = "forward", value_name = "SERVICE=URL")]
     forwards: Vec<String>,
+    /// Mocked responses in the format of AWS's MockConfigFile.json, by `#CASE` after the ARN of the state machine that
+    /// is started. A state without a mock calls its service.
+    #[arg(long, value_name = "FILE", env = "SFN_MOCK_CONFIG")]
+    mocks: Option<PathBuf>,
     #[command(flatten)]
     project: ProjectArguments,
     #[command(flatten)]
@@ -79,6 +91,19 @@ fn warn_unanswered(stack: &Stack, outside: Option<&dyn Outside>) {
     }
 }
 
+/// The test cases of a mock file; those of the stack's state machines have to fit them.
+fn mocked(file: &Path, stack: &Stack) -> Result<Arc<MockedServices>, Error> {
+    let mocks = MockedServices::read(file, stack)?;
+    mocks.check_stack(stack)?;
+    for name in mocks.others(stack) {
+        tracing::info!(
+            "{}: {name} is to be created before its test cases can run",
+            file.display()
+        );
+    }
+    Ok(Arc::new(mocks))
+}
+
 impl Serve {
     /// The project, or none: what runs can be made by requests alone.
     fn project(&self) -> Result<(Project, Stack), Error> {
@@ -102,6 +127,8 @@ impl Serve {
     /// Serves until Ctrl-C or SIGTERM.
     pub async fn execute(self) -> Result<ExitCode, Error> {
         let (project, stack) = self.project()?;
+        let mocks = self.mocks.as_deref();
+        let mocks = mocks.map(|file| mocked(file, &stack)).transpose()?;
         let programs = self.commands.programs(&project)?;
         tell_not_run(&stack);
         let executable = std::env::current_exe().map_err(Error::file("hybrid"))?;
@@ -126,6 +153,7 @@ impl Serve {
         let prices = prices_of(Some(&stack))?;
         let mut config = Config::new(stack.clone(), data, binaries.folder());
         config.outside = outside;
+        config.test_cases = mocks.map(|mocks| mocks as _);
         config.programs = programs;
         config.port = self.port;
         config.durability = durability(self.durable);

@@ -16,6 +16,7 @@ use crate::engine::Engine;
 use crate::errors::{internal, invalid, no_execution, not_of_this_type};
 use crate::launch::StartRequest;
 use crate::store::{Configuration, ListedRow, Listing, Qualifier};
+use crate::test_cases::split;
 use cloud::error::ServiceError;
 use cloud::time::epoch_seconds;
 
@@ -60,7 +61,8 @@ pub struct StartSync {
 /// StartSyncExecution: Express machines only; answers with the outcome.
 /// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_StartSyncExecution.html>
 pub async fn start_sync(engine: &Arc<Engine>, request: StartSync) -> Result<Value, ServiceError> {
-    let target = engine.target(&request.state_machine_arn)?;
+    let (arn, _) = split(&request.state_machine_arn);
+    let target = engine.target(arn)?;
     if target.machine.row.kind != ExecutionType::Express {
         return Err(not_of_this_type());
     }

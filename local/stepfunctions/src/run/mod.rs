@@ -26,6 +26,7 @@ use crate::evaluators::Account;
 use crate::runs::Claim;
 use crate::store::Origin;
 use crate::subscribers::ExecutionEvent;
+use crate::test_cases::Invocations;
 
 /// How long a start waits for the first states, so that whoever has started an execution finds it begun.
 const SOON: Duration = Duration::from_millis(20);
@@ -44,6 +45,8 @@ pub struct Run {
     pub started: Timestamp,
     /// Whether its log is kept: Standard executions' are.
     pub durable: bool,
+    /// The calls that it has made, where they are mocked.
+    pub invocations: Invocations,
     engine: Weak<Engine>,
     account: Arc<Account>,
     /// Belongs to whoever attends the mailbox, for as long as an evaluation takes; nobody else waits for it. None
@@ -140,6 +143,8 @@ pub struct Parts {
     pub logged: i64,
     /// Moment of the last event.
     pub last: Timestamp,
+    /// The calls that it has made, where they are mocked.
+    pub invocations: Invocations,
 }
 
 impl Run {
@@ -170,6 +175,7 @@ impl Run {
             origin: parts.origin,
             started: parts.started,
             durable: parts.durable,
+            invocations: parts.invocations,
             engine: Arc::downgrade(engine),
             account: parts.account,
             interpreter: Mutex::new(parts.execution),
@@ -178,6 +184,12 @@ impl Run {
         });
         claim.fill(&run);
         run
+    }
+
+    /// The first execution above a child of a Distributed Map.
+    pub fn ancestor(&self) -> Option<Arc<Run>> {
+        let parent = self.parent.as_ref()?.run.upgrade()?;
+        Some(parent.ancestor().unwrap_or(parent))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

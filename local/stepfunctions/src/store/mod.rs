@@ -177,6 +177,8 @@ pub struct Origin {
     pub alias: Option<String>,
     /// `traceHeader`.
     pub trace: Option<String>,
+    /// The test case as which it runs.
+    pub case: Option<String>,
 }
 
 /// The definition that an execution is started with.

@@ -15,7 +15,7 @@ use super::{Durability, StoreError};
 const APPLICATION: i32 = 0x6879_7069;
 
 /// Version of the schema, `PRAGMA user_version`. 0 is what was written before versions were.
-const VERSION: i32 = 3;
+const VERSION: i32 = 4;
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS definitions (hash TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
@@ -84,6 +84,8 @@ const UPGRADES: [&str; VERSION as usize] = [
      CREATE TABLE aliases (
        arn TEXT PRIMARY KEY, machine TEXT NOT NULL, name TEXT NOT NULL, description TEXT NOT NULL, routes TEXT NOT NULL,
        created INTEGER NOT NULL, updated INTEGER NOT NULL);",
+    // The test case as which an execution runs, so that a restart does not call what is mocked.
+    "ALTER TABLE executions ADD COLUMN test_case TEXT;",
 ];
 
 /// What `PRAGMA auto_vacuum` says of a file whose free pages can be given back piece by piece.

@@ -351,7 +351,7 @@ impl Store {
         parameters: impl rusqlite::Params,
     ) -> Result<Vec<ExecutionRow>, StoreError> {
         let sql = format!(
-            "SELECT id, start, definition, parent, map_run, started, stopped, ending, version, alias, trace FROM executions {filter}"
+            "SELECT id, start, definition, parent, map_run, started, stopped, ending, version, alias, trace, test_case FROM executions {filter}"
         );
         let rows = self.query(&sql, parameters, |row| {
             let (start, ending): (String, Option<String>) = (row.get(1)?, row.get(7)?);
@@ -359,6 +359,7 @@ impl Store {
                 version: row.get(8)?,
                 alias: row.get(9)?,
                 trace: row.get(10)?,
+                case: row.get(11)?,
             };
             let row = (
                 row.get(0)?,

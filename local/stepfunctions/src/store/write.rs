@@ -192,8 +192,8 @@ fn apply(connection: &Connection, write: &Write) -> Result<(), StoreError> {
             }
             run(
             "INSERT INTO executions (id, arn, machine, start, definition, parent, map_run, started, call, status,
-                                     version, alias, trace)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+                                     version, alias, trace, test_case)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
             params![
                 row.id,
                 &*row.start.arn,
@@ -207,7 +207,8 @@ fn apply(connection: &Connection, write: &Write) -> Result<(), StoreError> {
                 row.status.name(),
                 row.origin.version,
                 row.origin.alias,
-                row.origin.trace
+                row.origin.trace,
+                row.origin.case
             ],
             )
         }

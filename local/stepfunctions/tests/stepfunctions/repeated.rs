@@ -14,7 +14,7 @@ use cloud::router::Service as _;
 use futures::FutureExt;
 use serde_json::{Value, json};
 use stack::Stack;
-use stepfunctions::{ClockMode, Durability, Sfn};
+use stepfunctions::{Options, Sfn};
 
 use crate::cloud::{STATES, Test, write_worker};
 use crate::server::{Server, cut_log, database, folder};
@@ -153,10 +153,8 @@ async fn requests_wait_until_everything_is_taken_up() {
     };
     let stack = Stack::default();
     let compute = Compute::start(local.clone(), &stack, Faults::default()).unwrap();
-    let (mode, durability) = (ClockMode::Real, Durability::Crash);
-    let sfn = Sfn::open(compute, local, &stack, mode, durability, None)
-        .await
-        .unwrap();
+    let options = Options::default();
+    let sfn = Sfn::open(compute, local, &stack, options).await.unwrap();
     let call = |action: &str, body: Value| {
         let request =
             Request::builder().header("x-amz-target", format!("AWSStepFunctions.{action}"));

@@ -68,6 +68,8 @@ pub struct Finding {
     pub kind: FindingKind,
     /// The state it is about.
     pub state: String,
+    /// The field whose expression it is about, `Output/total`.
+    pub field: Option<String>,
     /// The errors it is about.
     pub errors: Vec<String>,
     /// What is wrong, as a sentence.
@@ -83,6 +85,7 @@ impl Finding {
         Finding {
             kind,
             state: state.to_owned(),
+            field: None,
             errors: Vec::new(),
             message,
             case: None,
@@ -98,6 +101,11 @@ impl Finding {
                     .errors
                     .iter()
                     .all(|error| accepted.errors.contains(error)));
-        accepted.finding == self.kind.name() && states && errors
+        let fields = accepted.fields.is_empty()
+            || self
+                .field
+                .as_ref()
+                .is_some_and(|field| accepted.fields.contains(field));
+        accepted.finding == self.kind.name() && states && errors && fields
     }
 }

@@ -49,6 +49,25 @@ struct Trial {
     trusted: bool,
 }
 
+/// What makes one finding of a run the same as another's.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Sign {
+    kind: FindingKind,
+    state: String,
+    /// The field whose expression fails, or what was not reached.
+    place: Option<String>,
+}
+
+impl Sign {
+    fn of(kind: FindingKind, state: &str) -> Sign {
+        Sign {
+            kind,
+            state: state.to_owned(),
+            place: None,
+        }
+    }
+}
+
 struct Walker<'a> {
     subject: &'a Subject<'a>,
     kind: ExecutionType,
@@ -60,7 +79,7 @@ struct Walker<'a> {
     inputs: Vec<Input>,
     coverage: Coverage,
     runs: usize,
-    found: BTreeMap<(FindingKind, String), Finding>,
+    found: BTreeMap<Sign, Finding>,
     /// For each task, a trial that calls it.
     callers: BTreeMap<String, Trial>,
     /// For each state, how many long runs through it have been followed to their end.
@@ -336,18 +355,18 @@ impl<'a> Walker<'a> {
     }
 
     fn judge(&mut self, run: &Run, trial: &Trial) {
-        for (kind, state, message) in judgements(run, trial) {
-            let key = (kind, state.clone());
-            if self.found.contains_key(&key) {
+        for (sign, message) in judgements(run, trial) {
+            if self.found.contains_key(&sign) {
                 continue;
             }
-            if kind == FindingKind::Endless && !self.is_endless(trial, &state) {
+            if sign.kind == FindingKind::Endless && !self.is_endless(trial, &sign.state) {
                 continue;
             }
-            let (trial, run) = self.shrunk(trial.clone(), kind, &state);
-            let mut finding = Finding::new(kind, &state, message);
-            finding.case = Some(self.case(&trial, &run, kind, &state));
-            self.found.insert(key, finding);
+            let (trial, run) = self.shrunk(trial.clone(), &sign);
+            let mut finding = Finding::new(sign.kind, &sign.state, message);
+            finding.field = sign.place.clone();
+            finding.case = Some(self.case(&trial, &run, sign.kind, &sign.state));
+            self.found.insert(sign, finding);
         }
     }
 
@@ -364,14 +383,14 @@ impl<'a> Walker<'a> {
     }
 
     /// The smallest trial near the given one that shows the same.
-    fn shrunk(&self, mut trial: Trial, kind: FindingKind, state: &str) -> (Trial, Run) {
+    fn shrunk(&self, mut trial: Trial, sign: &Sign) -> (Trial, Run) {
         let mut left = SHRINKING;
         let mut shows = |trial: &Trial| {
             left = left.saturating_sub(1);
             let run = (left > 0).then(|| self.rehearse(trial))?;
             judgements(&run, trial)
                 .iter()
-                .any(|(other, at, _)| *other == kind && at == state)
+                .any(|(other, _)| other == sign)
                 .then_some(run)
         };
         let mut best = None;
@@ -456,8 +475,9 @@ impl<'a> Walker<'a> {
                 }
                 _ => continue,
             };
-            let key = (finding.kind, format!("{} {item}", finding.state));
-            self.found.insert(key, finding);
+            let mut sign = Sign::of(finding.kind, &finding.state);
+            sign.place = Some(item.to_string());
+            self.found.insert(sign, finding);
         }
     }
 }
@@ -498,7 +518,7 @@ fn responses(calls: &[&Call], until: Option<u32>) -> Value {
 }
 
 /// What a run shows: the kind of finding, the state, and what is wrong.
-fn judgements(run: &Run, trial: &Trial) -> Vec<(FindingKind, String, String)> {
+fn judgements(run: &Run, trial: &Trial) -> Vec<(Sign, String)> {
     let mut found = Vec::new();
     if run.unanswered().is_some() {
         return found;
@@ -513,17 +533,14 @@ fn judgements(run: &Run, trial: &Trial) -> Vec<(FindingKind, String, String)> {
                 "an execution does not end before 25,000 events; it had been here {times} times after {}",
                 run.execution.history().len()
             );
-            found.push((FindingKind::Endless, state.to_owned(), message));
+            found.push((Sign::of(FindingKind::Endless, state), message));
         }
         return found;
     }
     if *run.status() == Status::Running {
         let state = run.entered.last().cloned().unwrap_or_default();
-        found.push((
-            FindingKind::MayNotEnd,
-            state,
-            "an execution waits here for what never comes".to_owned(),
-        ));
+        let message = "an execution waits here for what never comes".to_owned();
+        found.push((Sign::of(FindingKind::MayNotEnd, &state), message));
     }
     if !(trial.trusted && trial.input.allowed) {
         return found;
@@ -539,11 +556,9 @@ fn judgements(run: &Run, trial: &Trial) -> Vec<(FindingKind, String, String)> {
             && !thrown.contains("States.QueryEvaluationError")
         {
             let cause = evaluation.failure.cause.as_deref().unwrap_or_default();
-            found.push((
-                FindingKind::QueryFails,
-                evaluation.state.to_string(),
-                cause.to_owned(),
-            ));
+            let mut sign = Sign::of(FindingKind::QueryFails, &evaluation.state);
+            sign.place = evaluation.location.as_deref().map(str::to_owned);
+            found.push((sign, cause.to_owned()));
         }
     }
     for (_, observation) in &run.observations {
@@ -569,11 +584,12 @@ fn judgements(run: &Run, trial: &Trial) -> Vec<(FindingKind, String, String)> {
             | "States.NoChoiceMatched" => FindingKind::QueryFails,
             _ => continue,
         };
-        found.push((
-            kind,
-            observation.state.to_string(),
-            format!("{error}: {cause}"),
-        ));
+        let sign = Sign::of(kind, &observation.state);
+        // An expression that could not be evaluated is told by its field above.
+        let is_told = |(told, _): &(Sign, String)| told.kind == kind && told.state == sign.state;
+        if !found.iter().any(is_told) {
+            found.push((sign, format!("{error}: {cause}")));
+        }
     }
     found
 }

@@ -1,6 +1,7 @@
 //! `hybrid test`: the test cases beside state machine definitions, each with its mocks, on a virtual clock.
 
 mod junit;
+mod page;
 mod report;
 
 use std::{
@@ -32,6 +33,9 @@ pub struct Test {
     /// Print what the cases reach of each state machine.
     #[arg(long)]
     coverage: bool,
+    /// Write a page of what the cases reach, with the graph of each state machine.
+    #[arg(long, value_name = "FILE")]
+    coverage_html: Option<PathBuf>,
     /// Fail unless the cases reach so much of each state machine, in percent.
     #[arg(long, value_name = "PERCENT", value_parser = percent)]
     min_coverage: Option<f64>,
@@ -103,6 +107,9 @@ impl Test {
         }
         if let Some(file) = &self.junit {
             std::fs::write(file, junit::document(&tested)).map_err(Error::file(file))?;
+        }
+        if let Some(file) = &self.coverage_html {
+            std::fs::write(file, page::document(&tested)).map_err(Error::file(file))?;
         }
         let mut passed = tested
             .iter()
