@@ -190,7 +190,7 @@ fn comm(pid: u32) -> Option<String> {
     Some(name.trim_end().to_owned())
 }
 
-/// What differs from run to run without meaning anything: times, and ids made of a task token.
+/// What differs from run to run without meaning anything: times, what a try took, and ids made of a task token.
 const VOLATILE: &[&str] = &[
     "generatedAt",
     "startedAtMs",
@@ -201,6 +201,9 @@ const VOLATILE: &[&str] = &[
     "microsPerRecord",
     "meanLatencyMs",
     "transformSeconds",
+    "measured",
+    // Where each attempt ran, for how long, and why there: an attempt more is how a disturbed run comes to the same.
+    "attempts",
     // The price of a measured time.
     "usd",
 ];

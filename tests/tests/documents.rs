@@ -232,6 +232,14 @@ fn what_serve_and_prune_print_is_as_their_schemas_say() {
     );
 }
 
+#[test]
+fn what_new_prints_is_as_its_schema_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = folder.path().join("first");
+    let made = call(&["new", "project", project.to_str().unwrap(), "--json"]);
+    hold("new", &made.json());
+}
+
 /// Every command that prints for programs has its schema, and the page names it.
 #[test]
 fn every_command_with_json_has_a_schema() {
