@@ -65,6 +65,7 @@ pub async fn work<S: PutObject>(context: Context<'_, S>, input: Input) -> Result
 #[cfg(test)]
 mod tests {
     use jobs::artifacts::{MemoryStore, get_json, job_uri};
+    use jobs::checkpoint::{Checkpoint, INTERVAL, Stop};
     use jobs::job::{Job, Origin};
     use placement::Placement;
     use serde_json::json;
@@ -75,10 +76,12 @@ mod tests {
         let origin = Origin::new("execution", "state");
         let job = Job::new(origin, "my-worker", Placement::Fargate, json!({}));
         let uri = job_uri("bucket", &job.id);
+        let checkpoint = Checkpoint::new(store, &job, &uri, INTERVAL, Stop::default());
         let context = Context {
             job: &job,
             store,
             uri: &uri,
+            checkpoint: &checkpoint,
         };
         let text = text.to_owned();
         work(context, Input { text }).await
