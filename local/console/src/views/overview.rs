@@ -201,7 +201,7 @@ fn costs(console: &Console, rows: &[PlacementRow]) -> Markup {
         h2 { "Cost on AWS" @if !rows.is_empty() { " " small { (figures::usd(usage::total(rows))) } } }
         @if rows.is_empty() { p.hint { "Nothing has run yet since this local cloud was started." } }
         @else {
-            table {
+            div.scroll tabindex="0" role="region" aria-label="Cost on AWS" { table {
                 thead { tr { th scope="col" { "on" } th scope="col" { "name" } th.number scope="col" { "runs" }
                     th.number scope="col" { "here" } th.number scope="col" { "USD" } } }
                 tbody { @for row in rows { tr {
@@ -211,7 +211,7 @@ fn costs(console: &Console, rows: &[PlacementRow]) -> Markup {
                     td.number { (lasted(row.seconds)) }
                     td.number { @match row.usd { Some(usd) => (format!("{usd:.6}")), None => "too large" } }
                 } } }
-            }
+            } }
             p.hint { "Since this local cloud was started; prices of " (console.0.prices.as_of) ", times of this machine." }
         }
     }

@@ -273,7 +273,7 @@ fn uses(console: &Console, state: &State) -> Markup {
         .map_or(state.visit.entered, |attempt| attempt.scheduled);
     html! {
         @if !state.used.is_empty() {
-            table.uses {
+            div.scroll tabindex="0" role="region" aria-label="What ran for it" { table.uses {
                 thead { tr { th scope="col" { "on" } th scope="col" { "name" } th.number scope="col" { "start-up" }
                     th.number scope="col" { "work" } th.number scope="col" { "USD" } } }
                 tbody { @for one in &state.used { tr {
@@ -283,7 +283,7 @@ fn uses(console: &Console, state: &State) -> Markup {
                     td.number { @if one.is_over() { (lasted(one.seconds())) } @else { (duration(one.started, None)) } }
                     td.number { @match one.usd(&console.0.prices).filter(|_| one.is_over()) { Some(usd) => (figures::usd(usd)), None => "" } }
                 } } }
-            }
+            } }
         }
     }
 }
