@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+use std::collections::BTreeSet;
 use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Output, Stdio},
@@ -86,6 +87,21 @@ pub fn call(arguments: &[&str]) -> Finished {
             .output()
             .unwrap(),
     )
+}
+
+/// The commands that `hybrid --help` lists, but for `help` itself.
+pub fn commands() -> BTreeSet<String> {
+    let help = call(&["--help"]).stdout;
+    let listed = help.split("Commands:").nth(1).unwrap();
+    let listed = listed.split("Options:").next().unwrap();
+    listed
+        .lines()
+        .filter_map(|line| line.strip_prefix("  "))
+        .filter(|line| !line.starts_with(' '))
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .map(str::to_owned)
+        .collect()
 }
 
 /// One run of a pipeline with `--json` and an output folder of its own.

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 
 use cloud::faults::Faults;
-use end_to_end::{Run, call, hybrid, root};
+use end_to_end::{Run, call, commands, hybrid, root};
 use jobs::job::{Job, JobOutcome};
 use serde_json::{Value, json};
 
@@ -243,21 +243,9 @@ fn what_new_prints_is_as_its_schema_says() {
 /// Every command that prints for programs has its schema, and the page names it.
 #[test]
 fn every_command_with_json_has_a_schema() {
-    let help = call(&["--help"]).stdout;
-    let commands = help
-        .split("Commands:")
-        .nth(1)
-        .unwrap()
-        .split("Options:")
-        .next()
-        .unwrap();
-    let names = commands
-        .lines()
-        .filter(|line| line.starts_with("  ") && !line.starts_with("   "))
-        .filter_map(|line| line.split_whitespace().next());
     let index = page("json.md");
-    for name in names.filter(|name| *name != "help") {
-        if call(&[name, "--help"]).stdout.contains("--json ") {
+    for name in commands() {
+        if call(&[&name, "--help"]).stdout.contains("--json ") {
             assert!(
                 index.contains(&format!("(json/{name}.schema.json)")),
                 "{name}"

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeSet;
 
-use end_to_end::{call, root};
+use end_to_end::{call, commands, root};
 
 fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap()
@@ -39,22 +39,7 @@ fn ci_runs_every_command_of_the_readme() {
 #[test]
 fn the_readme_names_every_command() {
     let named = first_cells(&read("README.md"), "hybrid ");
-    let help = call(&["--help"]).stdout;
-    let commands = help
-        .split("Commands:")
-        .nth(1)
-        .unwrap()
-        .split("Options:")
-        .next()
-        .unwrap();
-    let existing: BTreeSet<String> = commands
-        .lines()
-        .filter_map(|line| line.strip_prefix("  "))
-        .filter(|line| !line.starts_with(' '))
-        .filter_map(|line| line.split_whitespace().next())
-        .filter(|name| *name != "help")
-        .map(str::to_owned)
-        .collect();
+    let existing = commands();
     assert_eq!(named, existing);
     for command in existing {
         let help = call(&[&command, "--help"]);

@@ -3,9 +3,9 @@
 mod parquet;
 
 use std::borrow::Cow;
-use std::fmt;
 use std::io::{BufRead, BufReader, Read};
 
+use columns::Place;
 use delimited::Delimiter;
 use input::InvalidInput;
 use jobs::gzip;
@@ -72,24 +72,6 @@ enum Found<'a> {
     Moment(Cow<'a, str>),
     /// What no reader understands.
     Other(&'static str),
-}
-
-/// Where a row is in the source.
-#[derive(Debug, Clone, Copy)]
-enum Place {
-    /// The line of a text.
-    Line(u64),
-    /// The row of a Parquet file, from 1.
-    Row(u64),
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Line(line) => write!(f, "line {line}"),
-            Self::Row(row) => write!(f, "row {row}"),
-        }
-    }
 }
 
 /// The rows so far.

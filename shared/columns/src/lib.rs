@@ -1,6 +1,7 @@
 //! Parquet as people have it, row by row: what pandas, Polars, DuckDB and Spark write. A column of which a cell is no
 //! single value, such as a list, is known by its name and not read.
 
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -50,6 +51,24 @@ pub enum Error {
         /// Most bytes.
         most: u64,
     },
+}
+
+/// Where a row of data is, whichever form its file has.
+#[derive(Debug, Clone, Copy)]
+pub enum Place {
+    /// The line of a text.
+    Line(u64),
+    /// The row of a Parquet file, from 1.
+    Row(u64),
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Line(line) => write!(f, "line {line}"),
+            Self::Row(row) => write!(f, "row {row}"),
+        }
+    }
 }
 
 /// One value.

@@ -1,8 +1,6 @@
 //! The data set: rows of numbers with a class, and its split into training and test rows.
 
-use std::fmt;
-
-use columns::{Cell, File};
+use columns::{Cell, File, Place};
 use delimited::{Row, Rows};
 use input::InvalidInput;
 use jobs::gzip;
@@ -137,24 +135,6 @@ impl FromIterator<(Vec<f32>, u32)> for Table {
     fn from_iter<I: IntoIterator<Item = (Vec<f32>, u32)>>(rows: I) -> Self {
         let (features, classes) = rows.into_iter().unzip();
         Self { features, classes }
-    }
-}
-
-/// Where a row is.
-#[derive(Debug, Clone, Copy)]
-enum Place {
-    /// The line of a text.
-    Line(u64),
-    /// The row of a Parquet file, from 1.
-    Row(u64),
-}
-
-impl fmt::Display for Place {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Line(line) => write!(f, "line {line}"),
-            Self::Row(row) => write!(f, "row {row}"),
-        }
     }
 }
 
