@@ -11,6 +11,14 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "hybrid completions zsh > ~/.zfunc/_hybrid",
         ],
     ),
+    (
+        "console",
+        &[
+            "hybrid console --open",
+            "hybrid console ml-training-1796062040000",
+            "hybrid console --data out/serve",
+        ],
+    ),
     ("doctor", &["hybrid doctor", "hybrid doctor deploy"]),
     (
         "exec",
@@ -81,6 +89,7 @@ const EXAMPLES: &[(&str, &[&str])] = &[
             "hybrid run wrapper --input my-input.json --json",
             "hybrid run ml-training --faults faults.json",
             "hybrid run wrapper --watch",
+            "hybrid run ml-training --open",
             "hybrid run wrapper --mocks MockConfigFile.json --case HappyPath",
             "hybrid run trade --project template.yaml --param Currency=EUR --container scales='python3 scales.py'",
         ],

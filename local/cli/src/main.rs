@@ -6,6 +6,7 @@ mod output;
 
 mod answer;
 mod binaries;
+mod browser;
 mod commands;
 mod course;
 mod definition;

@@ -129,6 +129,11 @@ pub fn unmocked(machine: &StateMachine, mocks: &Mocks) -> Vec<String> {
 }
 
 impl TestCases for MockedServices {
+    fn names(&self, machine: &str) -> Vec<String> {
+        let cases = self.cases(machine).into_iter();
+        cases.map(str::to_owned).collect()
+    }
+
     fn check(&self, machine: &str, case: &str, definition: &str) -> Result<(), String> {
         let mocks = self
             .checked(machine, case, definition)

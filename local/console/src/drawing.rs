@@ -19,6 +19,11 @@ pub fn drawing(definition: &str, trace: Option<&Trace>) -> Markup {
     html! { div.graph tabindex="0" role="region" aria-label="Graph" { (PreEscaped(graph.bare_svg(&marks))) } }
 }
 
+/// The same in small and without what it came to, as SVG.
+pub fn small(definition: &str) -> String {
+    Graph::parse(definition).map_or_else(|_| String::new(), |graph| graph.thumbnail())
+}
+
 /// What each state came to, over all its visits, of which the most telling counts.
 fn marks(trace: &Trace) -> BTreeMap<String, Mark> {
     let mut states: BTreeMap<String, [u32; 5]> = BTreeMap::new();

@@ -15,6 +15,11 @@ pub enum Failure {
     /// It does not come from a page of this console, or from one of an earlier process.
     #[error("the form has no token of this console; load the page again and send it from there")]
     Token,
+    /// Nothing can be done here.
+    #[error(
+        "this console only shows what an earlier run left; `hybrid serve` with its folder as `--data` can act on it"
+    )]
+    AtRest,
     /// A form that is not what the console's pages send.
     #[error("the form is not to be read: {0}")]
     Form(String),
@@ -34,7 +39,7 @@ impl Failure {
                 StatusCode::from_u16(error.status).unwrap_or(StatusCode::BAD_REQUEST)
             }
             Failure::NoPage(_) => StatusCode::NOT_FOUND,
-            Failure::Token => StatusCode::FORBIDDEN,
+            Failure::Token | Failure::AtRest => StatusCode::FORBIDDEN,
             Failure::Form(_) | Failure::Missing(_) => StatusCode::BAD_REQUEST,
         }
     }

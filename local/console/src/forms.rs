@@ -16,6 +16,10 @@ pub struct Start {
     pub machine: String,
     /// Name of the execution; may be empty.
     pub name: String,
+    /// The test cases that take the place of its services.
+    pub cases: Vec<String>,
+    /// The chosen one; empty for the services.
+    pub case: String,
     /// Input, as it is written.
     pub input: String,
     /// What the schema beside the definition asks for.
@@ -38,6 +42,13 @@ impl Start {
                 input type="hidden" name="machine" value=(self.machine);
                 p.field { label for="start-name" { "Name" } input #start-name name="name" value=(self.name) maxlength="80"
                     autocomplete="off" placeholder="the pipeline's and the time"; }
+                @if !self.cases.is_empty() {
+                    p.field { label for="start-case" { "Test case" }
+                        select #start-case name="case" {
+                            option value="" { "none: its services are called" }
+                            @for case in &self.cases { option value=(case) selected[self.case == *case] { (case) } }
+                        } }
+                }
                 @if !self.fields.is_empty() { details open {
                     summary { "Input by its schema" }
                     div.fields { @for field in self.fields.iter().filter(|field| field.is_scalar()) { (self::field(field)) } }
@@ -160,6 +171,17 @@ pub fn stop(console: &Console, arn: &str) -> Markup {
                 p.field { label for="stop-cause" { "Cause" } input #stop-cause name="cause" maxlength="2000"; }
                 p.buttons { button.danger { "Stop the execution" } }
             }
+        }
+    }
+}
+
+/// A form that lets an execution go on where it stopped.
+pub fn redrive(console: &Console, arn: &str) -> Markup {
+    html! {
+        form method="post" action={ (CONSOLE) "/redrive" } {
+            (console.token())
+            input type="hidden" name="execution" value=(arn);
+            button title="Goes on where it stopped; what succeeded is kept" { "Redrive" }
         }
     }
 }

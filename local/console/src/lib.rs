@@ -42,6 +42,8 @@ struct Inner {
     prices: Prices,
     /// What the names of the stack's resources begin with.
     prefix: String,
+    /// Whether anything can be started, stopped or answered.
+    acts: bool,
     /// What only the console's own pages know.
     token: String,
 }
@@ -58,6 +60,7 @@ pub fn open(cloud: &Cloud, stack: &Stack, prices: Prices) -> String {
         sources: sources.collect(),
         prices,
         prefix: format!("{}-{}-", stack.service, stack.stage),
+        acts: !cloud.is_at_rest(),
         token: hex::encode(rand::random::<[u8; 32]>()),
     }));
     cloud.pages().give(routes::routes(console));

@@ -54,6 +54,7 @@ pub fn routes(console: Console) -> Router {
         .route(&at("/check"), post(check))
         .route(&at("/start"), post(start))
         .route(&at("/stop"), post(stop))
+        .route(&at("/redrive"), post(redrive))
         .route(&at("/answer"), post(answer))
         .route(&at("/test"), post(test))
         .fallback(async |request: axum::extract::Request| {
@@ -140,7 +141,7 @@ fn query(query: RawQuery) -> Fields {
 }
 
 async fn show_overview(State(console): Shared, headers: HeaderMap) -> Result<Response, Failure> {
-    answer_with(&console, &headers, overview::Look((*console).clone())).await
+    answer_with(&console, &headers, overview::Look::new((*console).clone())).await
 }
 
 async fn show_machine(
@@ -203,6 +204,9 @@ async fn show_report(State(console): Shared, Path(arn): Path<String>) -> Result<
 
 /// A form that comes from a page of this console: only those know its token.
 fn form(console: &Console, body: &[u8]) -> Result<Fields, Failure> {
+    if !console.0.acts {
+        return Err(Failure::AtRest);
+    }
     let fields = links::fields(body);
     match fields.get("token") {
         Some(token) if *token == console.0.token => Ok(fields),
@@ -266,7 +270,11 @@ async fn start(State(console): Shared, body: Bytes) -> Result<Response, Failure>
     let (machine, input) = (member(&fields, "machine")?, member(&fields, "input")?);
     let mut found = problems(&console, machine, input);
     if found.is_empty() {
-        let asked = json!({"stateMachineArn": machine, "input": input, "name": name_of_start(&console, machine, &fields)});
+        // As Step Functions Local names a test case.
+        let case = fields.get("case").filter(|case| !case.is_empty());
+        let started = case.map_or_else(|| machine.to_owned(), |case| format!("{machine}#{case}"));
+        let name = name_of_start(&console, machine, &fields);
+        let asked = json!({"stateMachineArn": started, "input": input, "name": name});
         match console
             .ask(StepFunctionsAction::StartExecution, request(asked))
             .await
@@ -283,6 +291,7 @@ async fn start(State(console): Shared, body: Bytes) -> Result<Response, Failure>
     }
     let mut form = console.start_form(machine, Some(input.to_owned()));
     form.name = fields.get("name").cloned().unwrap_or_default();
+    form.case = fields.get("case").cloned().unwrap_or_default();
     form.problems = found;
     let mut look = machine::Look::new((*console).clone(), machine, &Fields::new(), form).await?;
     let page = look.look().await?;
@@ -318,6 +327,17 @@ async fn stop(State(console): Shared, body: Bytes) -> Result<Redirect, Failure> 
     });
     console
         .ask(StepFunctionsAction::StopExecution, request(asked))
+        .await?;
+    Ok(Redirect::to(&links::execution(execution)))
+}
+
+/// Lets an execution go on where it stopped.
+async fn redrive(State(console): Shared, body: Bytes) -> Result<Redirect, Failure> {
+    let fields = form(&console, &body)?;
+    let execution = member(&fields, "execution")?;
+    let asked = json!({"executionArn": execution});
+    console
+        .ask(StepFunctionsAction::RedriveExecution, asked)
         .await?;
     Ok(Redirect::to(&links::execution(execution)))
 }

@@ -19,7 +19,7 @@ const STATES: &str = "arn:aws:states:us-east-1:123456789012";
 struct Site {
     cloud: Cloud,
     client: Client,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 fn machine(name: &str, definition: &Value, folder: &Path) -> StateMachine {
@@ -93,7 +93,7 @@ impl Site {
         Site {
             cloud,
             client,
-            _folder: folder,
+            folder,
         }
     }
 
@@ -228,7 +228,7 @@ async fn a_foreign_page_can_neither_look_nor_act() {
     }
     // Its own origin may, but only with the token of its pages.
     let own = site.cloud.endpoint().to_owned();
-    for path in ["start", "stop", "answer", "test", "check"] {
+    for path in ["start", "stop", "redrive", "answer", "test", "check"] {
         for form in [&form[1..], &[("token", "guessed"), form[1], form[2]]] {
             let acts = site
                 .post(&format!("/_console/{path}"), form)
@@ -386,6 +386,70 @@ async fn an_approval_is_given_or_refused_and_a_run_stopped() {
             .await
             .contains("Enough")
     );
+    site.cloud.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_was_refused_is_redriven_and_approved() {
+    let site = Site::open().await;
+    site.start("second", "approve", "{}").await;
+    let page = execution("approve", "second");
+    let arn = format!("{STATES}:execution:approve:second");
+    let token = site.token().await;
+    for (answer, status) in [("failure", "FAILED"), ("success", "SUCCEEDED")] {
+        let shown = site.page(&page).await;
+        let task = between(&shown, r#"name="task" value=""#, "\"");
+        let form = [
+            ("token", token.as_str()),
+            ("execution", &arn),
+            ("task", task),
+            ("answer", answer),
+            ("output", "{}"),
+        ];
+        site.post("/_console/answer", &form).send().await.unwrap();
+        assert_eq!(site.status("approve", "second").await, status);
+        let may_be = site.page(&page).await.contains("/_console/redrive");
+        assert_eq!(may_be, status == "FAILED");
+        let redrive = site.post("/_console/redrive", &form[..2]);
+        let redriven = redrive.send().await.unwrap().status();
+        assert_eq!(redriven == StatusCode::SEE_OTHER, status == "FAILED");
+    }
+    site.cloud.shutdown().await;
+}
+
+#[tokio::test]
+async fn what_an_earlier_run_left_is_shown_and_nothing_can_be_done() {
+    let site = Site::open().await;
+    site.start("left", "wait", "{}").await;
+    site.start("done", "pass", r#"{"n": 3}"#).await;
+    site.status("pass", "done").await;
+    site.cloud.shutdown().await;
+    let stack = Stack {
+        region: "us-east-1".into(),
+        account: "123456789012".into(),
+        ..Stack::default()
+    };
+    let data = site.folder.path().join("data");
+    let mut config = Config::new(stack.clone(), data, std::path::PathBuf::new());
+    config.at_rest = true;
+    let cloud = Cloud::start(config).await.unwrap();
+    console::open(&cloud, &stack, Prices::default());
+    let site = Site { cloud, ..site };
+    let left = site.page(&execution("wait", "left")).await;
+    assert!(
+        left.contains("RUNNING") && left.contains("interrupted"),
+        "{left}"
+    );
+    assert!(!left.contains("<form"), "{left}");
+    let done = site.page(&execution("pass", "done")).await;
+    assert!(done.contains("SUCCEEDED") && !done.contains("Start again"));
+    for path in ["start", "stop", "redrive", "answer", "test"] {
+        let acts = site.post(&format!("/_console/{path}"), &[]).send().await;
+        assert_eq!(acts.unwrap().status(), StatusCode::FORBIDDEN, "{path}");
+    }
+    let lists = site.client.post(site.url("/")).body("{}");
+    let lists = lists.header("x-amz-target", "AWSStepFunctions.StartExecution");
+    assert!(!lists.send().await.unwrap().status().is_success());
     site.cloud.shutdown().await;
 }
 

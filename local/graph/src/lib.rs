@@ -36,6 +36,7 @@ mod mermaid;
 mod model;
 mod svg;
 mod text;
+mod thumbnail;
 
 pub use model::{Edge, Error, Graph, State, Via};
 pub use svg::{Mark, Marks, state_id, style};

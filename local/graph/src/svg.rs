@@ -232,12 +232,12 @@ fn classes(own: &[&str], mark: Option<&Mark>) -> String {
     all.join(" ")
 }
 
-fn moved((x, y): (f64, f64)) -> String {
+pub(crate) fn moved((x, y): (f64, f64)) -> String {
     format!("translate({} {})", number(x), number(y))
 }
 
 /// A number with at most one digit after the point.
-fn number(value: f64) -> String {
+pub(crate) fn number(value: f64) -> String {
     let text = format!("{value:.1}");
     text.strip_suffix(".0").map_or(text.clone(), str::to_owned)
 }

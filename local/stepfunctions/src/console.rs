@@ -93,6 +93,21 @@ impl Sfn {
         self.engine.apart(list).await
     }
 
+    /// The definition of a state machine as it is now, and what tells it from any other.
+    ///
+    /// # Errors
+    /// There is no such state machine.
+    pub fn definition(&self, machine: &str) -> Result<(String, String), ServiceError> {
+        let machine = self.engine.machine(machine)?;
+        Ok((machine.row.definition.clone(), machine.hash.clone()))
+    }
+
+    /// The test cases that a state machine of this name can be started as.
+    pub fn test_cases(&self, machine: &str) -> Vec<String> {
+        let cases = self.engine.test_cases.as_ref();
+        cases.map_or_else(Vec::new, |cases| cases.names(machine))
+    }
+
     /// At most so many of the tasks that wait for an answer to their token, of one execution or of all.
     pub fn waiting(&self, execution: Option<&str>, most: usize) -> Vec<Waiting> {
         self.engine.tokens.waiting(execution, most)

@@ -41,6 +41,11 @@ pub struct ExecutionDescription {
 }
 
 impl ExecutionDescription {
+    /// Whether it can go on where it stopped.
+    pub fn can_be_redriven(&self) -> bool {
+        matches!(self.redrivable, Some(Redrivable::Yes))
+    }
+
     /// Output of one that succeeded.
     pub fn output(&self) -> Option<Value> {
         match &self.status {

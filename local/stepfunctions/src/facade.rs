@@ -60,10 +60,12 @@ pub struct Config {
     pub outside: Option<Arc<dyn Outside>>,
     /// The test cases that executions can be started as: `#CASE` after the ARN of the state machine.
     pub test_cases: Option<Arc<dyn TestCases>>,
+    /// Whether the folder is only looked at: what was running does not go on, and state machines take no requests.
+    pub at_rest: bool,
 }
 
 impl Config {
-    /// A free port, no faults, the default limits, the real clock; executions are kept.
+    /// A free port, no faults, the default limits, the real clock; executions are kept, and go on.
     pub fn new(stack: Stack, data_dir: PathBuf, bin_dir: PathBuf) -> Config {
         Config {
             stack,
@@ -78,6 +80,7 @@ impl Config {
             keep: None,
             outside: None,
             test_cases: None,
+            at_rest: false,
         }
     }
 }
@@ -96,6 +99,7 @@ pub struct Cloud {
     compute: Compute,
     sfn: Sfn,
     pages: Pages,
+    at_rest: bool,
     server: Mutex<Option<Server>>,
 }
 
@@ -119,6 +123,7 @@ impl Cloud {
             keep,
             outside,
             test_cases,
+            at_rest,
         } = config;
         let lock = lock_folder(&data_dir)?;
         let folder = data_dir.clone();
@@ -150,7 +155,10 @@ impl Cloud {
             source,
         })?;
         start_targets(&compute, &sfn);
-        let services = compute.services().with(sfn.clone());
+        let services = match at_rest {
+            true => compute.services(),
+            false => compute.services().with(sfn.clone()),
+        };
         let pages = Pages::default();
         let shown = pages.clone();
         let (stop, stopped) = oneshot::channel();
@@ -163,17 +171,22 @@ impl Cloud {
                 tracing::error!(%error, "the endpoint has ended");
             }
         });
-        // What goes on calls the endpoint at once; requests to Step Functions wait until all of it does.
-        sfn.recover().await?;
-        compute.open();
-        if let Some(keep) = keep {
-            sfn.keep_for(keep);
+        if at_rest {
+            sfn.rest();
+        } else {
+            // What goes on calls the endpoint at once; requests to Step Functions wait until all of it does.
+            sfn.recover().await?;
+            compute.open();
+            if let Some(keep) = keep {
+                sfn.keep_for(keep);
+            }
         }
         Ok(Cloud {
             endpoint,
             compute,
             sfn,
             pages,
+            at_rest,
             server: Mutex::new(Some(Server {
                 stop,
                 serving,
@@ -276,6 +289,11 @@ impl Cloud {
     /// The console's place at the endpoint.
     pub fn pages(&self) -> &Pages {
         &self.pages
+    }
+
+    /// Whether the folder is only looked at.
+    pub fn is_at_rest(&self) -> bool {
+        self.at_rest
     }
 
     /// The compute services.

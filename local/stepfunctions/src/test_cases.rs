@@ -42,6 +42,9 @@ pub struct MockedResponse {
 
 /// The test cases that executions can be started as.
 pub trait TestCases: Debug + Send + Sync {
+    /// The names of a state machine's cases.
+    fn names(&self, machine: &str) -> Vec<String>;
+
     /// Whether a state machine has the case, and the case fits its definition.
     ///
     /// # Errors

@@ -32,25 +32,8 @@ impl History {
             Some(out) => out,
             None => self.project.find()?.out(),
         };
-        let known = executions(&out);
-        let name = match &self.execution {
-            Some(name) => known.iter().find(|known| *known == name),
-            None => known.last(),
-        };
-        let name = name.ok_or_else(|| {
-            Error::Usage(match &self.execution {
-                Some(name) => format!(
-                    "no execution {name:?} in {}; {}",
-                    out.display(),
-                    names::told(name, &known)
-                ),
-                None => format!(
-                    "no execution in {}; run one with `hybrid run`",
-                    out.display()
-                ),
-            })
-        })?;
-        let history = read_json(&out.join(name).join("history.json"))?;
+        let name = chosen(&out, self.execution.as_deref())?;
+        let history = read_json(&out.join(&name).join("history.json"))?;
         if self.json {
             println!("{history}");
         } else {
@@ -59,6 +42,28 @@ impl History {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// The execution of that name, or the latest.
+pub(super) fn chosen(out: &Path, name: Option<&str>) -> Result<String, Error> {
+    let known = executions(out);
+    let found = match name {
+        Some(name) => known.iter().find(|known| *known == name),
+        None => known.last(),
+    };
+    found.cloned().ok_or_else(|| {
+        Error::Usage(match name {
+            Some(name) => format!(
+                "no execution {name:?} in {}; {}",
+                out.display(),
+                names::told(name, &known)
+            ),
+            None => format!(
+                "no execution in {}; run one with `hybrid run`",
+                out.display()
+            ),
+        })
+    })
 }
 
 /// Executions with a history, the oldest first.

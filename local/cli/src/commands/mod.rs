@@ -1,5 +1,6 @@
 //! One file a command.
 
+mod console;
 mod doctor;
 mod exec;
 mod explore;
@@ -32,6 +33,8 @@ use crate::error::Error;
 pub enum Command {
     /// Print a script that completes this command in a shell.
     Completions(shell::Completions),
+    /// Show what an earlier run left, in the browser.
+    Console(console::Console),
     /// Say what is missing to run, package and deploy, and how to get it.
     Doctor(doctor::Doctor),
     /// Run any definition by itself, with commands in place of its functions.
@@ -82,6 +85,7 @@ impl Command {
     pub async fn execute(self) -> Result<ExitCode, Error> {
         match self {
             Command::Completions(command) => command.execute(),
+            Command::Console(command) => command.execute().await,
             Command::Doctor(command) => command.execute().await,
             Command::Exec(command) => command.execute().await,
             Command::Explore(command) => command.execute(),

@@ -21,7 +21,7 @@ use super::{exec::ClockArgument, price::prices_of, serve};
 use crate::{
     answer,
     binaries::Binaries,
-    course,
+    browser, course,
     error::{Error, FAILED, INTERRUPTED},
     interrupt,
     mock_file::{self, MockedServices},
@@ -75,10 +75,16 @@ pub struct Run {
     /// Run again whenever a source, a definition or the stack changes, until Ctrl-C.
     #[arg(long, conflicts_with_all = ["name", "json"])]
     watch: bool,
+    /// Open the page of the execution in the browser. It is live while the pipeline runs, and stays until Ctrl-C.
+    #[arg(long, conflicts_with = "watch")]
+    open: bool,
     /// Print one JSON document with status, answer, output, error, cause, first cause, events and the report's path.
     #[arg(long)]
     json: bool,
 }
+
+/// What happens in executions.
+type Events = tokio::sync::mpsc::UnboundedReceiver<stepfunctions::ExecutionEvent>;
 
 /// How a run ended.
 struct Ended {
@@ -92,8 +98,21 @@ struct Ended {
     found: Option<Value>,
     folder: PathBuf,
     interrupted: bool,
+    /// What still serves the page of the execution.
+    kept: Option<Cloud>,
     /// Places of the given faults that never struck.
     unstruck: Vec<String>,
+}
+
+/// What is started.
+struct Start<'a> {
+    pipeline: &'a str,
+    /// ARN of the state machine, with the test case behind it.
+    machine: &'a str,
+    name: &'a str,
+    input: &'a Value,
+    /// Whether a person looks on in the browser.
+    open: bool,
 }
 
 /// The test case that takes the place of the services.
@@ -203,16 +222,14 @@ impl Run {
             start = format!("{start}#{}", case.name);
             config.test_cases = Some(case.services);
         }
-        let mut ended = run(
-            config,
-            &machine,
-            &start,
-            &name,
-            folder,
-            &input,
-            &project.data(),
-        )
-        .await?;
+        let start = Start {
+            pipeline,
+            machine: &start,
+            name: &name,
+            input: &input,
+            open: self.open,
+        };
+        let mut ended = run(config, start, folder, &project.data()).await?;
         ended.write_report()?;
         let text = serde_json::to_string_pretty(&ended.events).unwrap_or_default();
         let history = ended.folder.join("history.json");
@@ -221,6 +238,9 @@ impl Run {
             println!("{}", ended.document());
         } else {
             print!("{}", ended.summary());
+        }
+        if let Some(cloud) = ended.kept.take() {
+            browser::keep(&cloud).await;
         }
         Ok(ended.exit_code())
     }
@@ -250,41 +270,29 @@ fn warn_of_aws(project: &Project) {
 
 async fn run(
     config: Config,
-    machine: &StateMachine,
-    start: &str,
-    name: &str,
+    start: Start<'_>,
     folder: PathBuf,
-    input: &Value,
     data: &Path,
 ) -> Result<Ended, Error> {
-    let bucket = config.stack.buckets.first().cloned();
-    let prices = prices_of(Some(&config.stack))?;
+    let stack = config.stack.clone();
+    let bucket = stack.buckets.first().cloned();
+    let prices = prices_of(Some(&stack))?;
     let faults = config.faults.clone();
     let is_mocked = config.test_cases.is_some();
     let cloud = Cloud::start(config).await?;
     if let Some(bucket) = &bucket {
         upload(&cloud, bucket, data).await?;
     }
-    let pipeline = machine.pipeline.clone().unwrap_or_else(|| name.to_owned());
-    let mut progress = Progress::new(&pipeline);
-    let mut timeline = Timeline::default();
-    let mut events = cloud.subscribe();
-    let arn = cloud.start_execution(start, name, input).await?;
-    let ended = cloud.wait(&arn);
-    let stop = interrupt::requested();
-    tokio::pin!(ended, stop);
-    let interrupted = loop {
-        tokio::select! {
-            Some(event) = events.recv() => {
-                if event.execution_arn == arn {
-                    progress.show(&mut timeline, &event.event);
-                }
-            }
-            _ = &mut ended => break false,
-            () = &mut stop => break true,
-        }
-    };
-    progress.clear();
+    let name = start.name;
+    let events = cloud.subscribe();
+    let arn = cloud
+        .start_execution(start.machine, name, start.input)
+        .await?;
+    if start.open {
+        let console = console::open(&cloud, &stack, prices.clone());
+        browser::open(&console::execution_address(&console, &arn));
+    }
+    let interrupted = follow(&cloud, &arn, events, start.pipeline).await;
     let execution = cloud.describe(&arn).await?;
     let events = cloud.history(&arn).await?;
     let report = match (&execution.output(), &bucket) {
@@ -301,19 +309,45 @@ async fn run(
     if let Some(found) = &found {
         fetch_files(&cloud, found, &folder).await?;
     }
-    cloud.shutdown().await;
+    let is_kept = start.open && !interrupted;
+    if !is_kept {
+        cloud.shutdown().await;
+    }
     Ok(Ended {
-        pipeline,
+        pipeline: start.pipeline.to_owned(),
         found,
         execution,
         events,
         usage: cloud.usage(),
+        kept: is_kept.then_some(cloud),
         prices,
         report,
         folder,
         interrupted,
         unstruck: faults.unstruck(),
     })
+}
+
+/// Shows how far an execution is until it ends; whether it was interrupted.
+async fn follow(cloud: &Cloud, arn: &str, mut events: Events, pipeline: &str) -> bool {
+    let mut progress = Progress::new(pipeline);
+    let mut timeline = Timeline::default();
+    let ended = cloud.wait(arn);
+    let stop = interrupt::requested();
+    tokio::pin!(ended, stop);
+    let interrupted = loop {
+        tokio::select! {
+            Some(event) = events.recv() => {
+                if event.execution_arn == arn {
+                    progress.show(&mut timeline, &event.event);
+                }
+            }
+            _ = &mut ended => break false,
+            () = &mut stop => break true,
+        }
+    };
+    progress.clear();
+    interrupted
 }
 
 /// The project's data files under `data/` of the bucket, as `aws s3 sync data s3://BUCKET/data`.

@@ -126,6 +126,8 @@ impl Console {
         Start {
             machine: machine.to_owned(),
             name: String::new(),
+            cases: self.0.sfn.test_cases(links::name_of(machine)),
+            case: String::new(),
             input: input
                 .or_else(|| sample.clone())
                 .unwrap_or_else(|| "{}".to_owned()),
@@ -187,9 +189,16 @@ impl Look {
                     drawing(&self.machine.definition, None),
                 ),
                 Part::new("executions", Place::Main, self.executions(rows)),
-                Part::new("form", Place::Aside, self.start.form(&self.console)),
+                Part::new("form", Place::Aside, self.form()),
                 Part::new("definition", Place::Main, definition(&self.machine)),
             ],
+        }
+    }
+
+    fn form(&self) -> Markup {
+        match self.console.0.acts {
+            true => self.start.form(&self.console),
+            false => html! {},
         }
     }
 

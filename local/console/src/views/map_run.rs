@@ -91,11 +91,11 @@ fn head(run: &Value) -> Markup {
         h1 { "Map Run " (badge(text(run, "status"))) }
         p.facts {
             @if let Some(started) = started { span { @if stopped.is_none() { "runs for " } @else { "took " } (duration(started, stopped)) } }
-            span { "at most " (run["maxConcurrency"]) " at a time" }
-            span { "tolerates " (run["toleratedFailureCount"]) " failures or " (run["toleratedFailurePercentage"]) " %" }
+            @if run["maxConcurrency"] != 0 { span { "at most " (run["maxConcurrency"]) " at a time" } }
+            span { "tolerates " (run["toleratedFailureCount"]) " failures or " (run["toleratedFailurePercentage"].as_f64().unwrap_or_default()) " %" }
         }
         table.counts {
-            thead { tr { th scope="col" { "" } @for (_, word) in COUNTS { th.number scope="col" { (word) } } th.number scope="col" { "in all" } } }
+            thead { tr { th scope="col" { span.hidden { "counted" } } @for (_, word) in COUNTS { th.number scope="col" { (word) } } th.number scope="col" { "in all" } } }
             tbody { @for (member, word) in [("itemCounts", "items"), ("executionCounts", "executions")] { tr {
                 th scope="row" { (word) }
                 @for (count, class) in COUNTS { td.number { span class=[(run[member][count] != 0).then_some(class)] { (counted(&run[member][count])) } } }

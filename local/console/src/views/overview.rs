@@ -1,5 +1,7 @@
 //! The overview: state machines and how they fared, what runs, what waits, what it would cost on AWS.
 
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use asl::Timestamp;
@@ -8,12 +10,11 @@ use cloud::usage::{self, PlacementRow, Usage};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use gatherer::figures;
-use maud::{Markup, html};
+use maud::{Markup, PreEscaped, html};
 use serde_json::json;
 use stepfunctions::{ListedRow, Waiting, Wanted};
 
 use super::{home, text};
-use crate::Console;
 use crate::error::Failure;
 use crate::forms;
 use crate::links;
@@ -21,6 +22,7 @@ use crate::live::View;
 use crate::page::{Page, Part, Place};
 use crate::parts::{badge, duration};
 use crate::words::{grouped, lasted, seconds};
+use crate::{Console, drawing};
 
 /// Executions of a state machine that are shown.
 const EXECUTIONS: usize = 16;
@@ -41,15 +43,43 @@ struct Machine {
     name: String,
     arn: String,
     express: bool,
+    /// Its graph in small.
+    drawing: Arc<str>,
     executions: Vec<ListedRow>,
 }
 
 /// Looks at the overview.
-pub struct Look(pub Console);
+pub struct Look {
+    console: Console,
+    /// The graphs in small, by what tells definitions apart: laying one out takes longer than all the rest.
+    drawings: HashMap<String, Arc<str>>,
+}
+
+impl Look {
+    /// A look at all there is.
+    pub fn new(console: Console) -> Look {
+        Look {
+            console,
+            drawings: HashMap::new(),
+        }
+    }
+
+    fn drawing(&mut self, machine: &str) -> Arc<str> {
+        // It may have been deleted since it was listed.
+        let (definition, hash) = self.console.0.sfn.definition(machine).unwrap_or_default();
+        let drawing = self.drawings.entry(hash);
+        let drawing = drawing.or_insert_with(|| drawing::small(&definition).into());
+        drawing.clone()
+    }
+}
 
 impl View for Look {
     fn look(&mut self) -> BoxFuture<'_, Result<Option<Page>, Failure>> {
-        async move { Ok(Some(page(&self.0, &find(&self.0).await?))) }.boxed()
+        async move {
+            let found = find(self).await?;
+            Ok(Some(page(&self.console, &found)))
+        }
+        .boxed()
     }
 
     fn tick(&self) -> Duration {
@@ -57,7 +87,8 @@ impl View for Look {
     }
 }
 
-async fn find(console: &Console) -> Result<Overview, Failure> {
+async fn find(look: &mut Look) -> Result<Overview, Failure> {
+    let console = look.console.clone();
     let sfn = &console.0.sfn;
     let listed = console
         .ask(
@@ -77,6 +108,7 @@ async fn find(console: &Console) -> Result<Overview, Failure> {
             name: text(machine, "name").to_owned(),
             arn: arn.to_owned(),
             express: text(machine, "type") == "EXPRESS",
+            drawing: look.drawing(arn),
             executions: sfn.executions(wanted).await?,
         });
     }
@@ -122,12 +154,14 @@ fn machines(console: &Console, machines: &[Machine]) -> Markup {
         h1 { "State machines" }
         div.scroll tabindex="0" role="region" aria-label="State machines" { table.machines {
             thead { tr {
+                th scope="col" { span.hidden { "graph" } }
                 th scope="col" { "name" }
                 th scope="col" { "last executions" }
                 th scope="col" { "the last" }
-                th scope="col" { span.hidden { "start" } }
+                @if console.0.acts { th scope="col" { span.hidden { "start" } } }
             } }
             tbody { @for machine in machines { tr {
+                td.drawing { (PreEscaped(&machine.drawing)) }
                 th scope="row" {
                     a href=(links::machine(&machine.arn)) { (console.short(&machine.name)) }
                     @if machine.express { " " small { "Express" } }
@@ -139,7 +173,7 @@ fn machines(console: &Console, machines: &[Machine]) -> Markup {
                         " " small { (duration(last.started, last.stopped)) } }
                     None => small { @if machine.express { "Express: not listed" } @else { "none yet" } },
                 } }
-                td.number { a.button href={ (links::machine(&machine.arn)) "#start" } aria-label={ "Start " (console.short(&machine.name)) } { "Start" } }
+                @if console.0.acts { td.number { a.button href={ (links::machine(&machine.arn)) "#start" } aria-label={ "Start " (console.short(&machine.name)) } { "Start" } } }
             } } }
         } }
     }

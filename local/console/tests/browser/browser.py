@@ -1,6 +1,7 @@
 """Does in a browser what a person does at the console, and looks at every page in light, dark and narrow."""
 
 import json
+import os
 import pathlib
 import shutil
 import signal
@@ -14,6 +15,7 @@ from playwright.sync_api import expect, sync_playwright
 hybrid, axe, shots = sys.argv[1], pathlib.Path(sys.argv[2]).read_text(), pathlib.Path(sys.argv[3])
 STATES = "arn:aws:states:us-east-1:123456789012"
 SECONDS = 1_000
+MOCKS = "tests/python/MockConfigFile.json"
 # A pipeline on a busy machine.
 LONG = 180 * SECONDS
 VIEWS = [("light", 1280, "light"), ("dark", 1280, "dark"), ("narrow", 400, "light")]
@@ -26,7 +28,7 @@ class Cloud:
         self.folder, self.port = folder, "0"
 
     def start(self):
-        command = [hybrid, "serve", "--no-build", "--json", "--port", self.port, "--data", self.folder]
+        command = [hybrid, "serve", "--no-build", "--json", "--port", self.port, "--data", self.folder, "--mocks", MOCKS]
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
         told = json.loads(self.process.stdout.readline())
         self.console, self.endpoint = told["console"], told["endpoint"]
@@ -117,11 +119,64 @@ def approval(page, cloud, browser):
     cloud.ask("CreateStateMachine", machine)
     start(page, cloud, "approve", "{}")
     page.locator("#waiting summary").click()
+    page.get_by_role("button", name="Failure").click()
+    expect(page.locator("#head .badge")).to_have_text("FAILED")
+    page.get_by_role("button", name="Redrive").click()
+    page.locator("#waiting summary").click()
     page.get_by_label("Output, JSON").fill('{"by": "me"}')
     look(browser, "waiting", page.url)
     page.get_by_role("button", name="Success").click()
     expect(page.locator("#head .badge")).to_have_text("SUCCEEDED")
     expect(page.locator("#output")).to_contain_text("me")
+
+
+def map_run(page, cloud, browser):
+    item = {"ProcessorConfig": {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}, "StartAt": "Odd", "States": {
+        "Odd": {"Type": "Choice", "Choices": [{"Variable": "$", "NumericEquals": 2, "Next": "Refuse"}], "Default": "Take"},
+        "Refuse": {"Type": "Fail", "Error": "Refused", "Cause": "two"}, "Take": {"Type": "Succeed"}}}
+    states = {"Each": {"Type": "Map", "ToleratedFailurePercentage": 100, "ItemProcessor": item, "End": True}}
+    machine = {"name": "hybrid-pipelines-dev-each", "roleArn": "arn:aws:iam::123456789012:role/each",
+               "definition": json.dumps({"StartAt": "Each", "States": states})}
+    cloud.ask("CreateStateMachine", machine)
+    start(page, cloud, "each", "[1, 2, 3]")
+    expect(page.locator("#head .badge")).to_have_text("SUCCEEDED")
+    page.locator("#timeline .visit", has_text="Each").click()
+    page.locator("#state a[href*=\"/map-runs/\"]").click()
+    expect(page.locator("#head")).to_contain_text("SUCCEEDED")
+    expect(page.locator("#executions .badge").first).to_have_text("FAILED")
+    look(browser, "map-run", page.url)
+
+
+def mocked(page, cloud):
+    page.goto(f"{cloud.console}machines/{STATES}:stateMachine:hybrid-pipelines-dev-wrapper")
+    page.get_by_label("Test case").select_option("ServiceServes")
+    page.get_by_role("button", name="Start", exact=True).click()
+    page.wait_for_url("**/executions/**")
+    expect(page.locator("#head .badge")).to_have_text("SUCCEEDED")
+
+
+def earlier(page, browser, folder):
+    """A run opens its page, which stays; what it left is shown again, and cannot be changed."""
+    opened, tools = folder / "opened", folder / "tools"
+    tools.mkdir()
+    os.mkfifo(opened)
+    (tools / "xdg-open").write_text('#!/bin/sh\necho "$1" >"$OPENED"\n')
+    (tools / "xdg-open").chmod(0o755)
+    out = ["--out", str(folder / "out")]
+    mocks = ["--mocks", MOCKS, "--case", "ServiceServes"]
+    there = os.environ | {"PATH": f"{tools}:{os.environ['PATH']}", "OPENED": str(opened)}
+    run = subprocess.Popen([hybrid, "run", "wrapper", "--open", *mocks, *out], env=there)
+    page.goto(opened.read_text().strip())
+    expect(page.locator("#head .badge")).to_have_text("SUCCEEDED")
+    run.send_signal(signal.SIGINT)
+    assert run.wait(60) == 0
+    console = subprocess.Popen([hybrid, "console", *out], stdout=subprocess.PIPE, text=True)
+    page.goto(console.stdout.readline().strip())
+    expect(page.locator("#head .badge")).to_have_text("SUCCEEDED")
+    expect(page.locator("form")).to_have_count(0)
+    look(browser, "earlier", page.url)
+    console.send_signal(signal.SIGINT)
+    assert console.wait(60) == 0
 
 
 def main():
@@ -136,6 +191,9 @@ def main():
             broken = []
             page.on("pageerror", lambda error: broken.append(str(error)))
             approval(page, cloud, browser)
+            map_run(page, cloud, browser)
+            mocked(page, cloud)
+            earlier(page, browser, pathlib.Path(folder))
             training(page, cloud, browser)
             failure(page, cloud, browser)
             look(browser, "overview", cloud.console)

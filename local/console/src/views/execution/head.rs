@@ -13,6 +13,7 @@ use crate::{Console, forms, links};
 /// The head of the page.
 pub fn head(console: &Console, execution: &ExecutionDescription, trace: &Trace) -> Markup {
     let running = execution.status == Status::Running;
+    let acts = console.0.acts;
     let failed = trace
         .visits
         .iter()
@@ -28,6 +29,7 @@ pub fn head(console: &Console, execution: &ExecutionDescription, trace: &Trace) 
             span { @if running { "runs for " } @else { "took " } (duration(execution.started, execution.stopped)) }
             @if let Some(map_run) = &execution.map_run { a href=(links::map_run(map_run)) { "part of a Map Run" } }
         }
+        @if running && !acts { p.hint { "It was interrupted, and goes on when " code { "hybrid serve" } " is given its folder as " code { "--data" } "." } }
         @if let Some(reason) = &execution.stands_still { p.bad role="alert" { "It stands still: " (reason) } }
         @if execution.error().is_some() || execution.cause().is_some() {
             div.failure {
@@ -38,8 +40,9 @@ pub fn head(console: &Console, execution: &ExecutionDescription, trace: &Trace) 
             }
         }
         div.actions {
-            @if running && execution.map_run.is_none() { (forms::stop(console, &execution.arn)) }
-            @if execution.map_run.is_none() { a.button href={ (again) "#start" } { "Start again with this input" } }
+            @if acts && running && execution.map_run.is_none() { (forms::stop(console, &execution.arn)) }
+            @if acts && execution.can_be_redriven() { (forms::redrive(console, &execution.arn)) }
+            @if acts && execution.map_run.is_none() { a.button href={ (again) "#start" } { "Start again with this input" } }
             (copy("Copy as a command", &start_command(machine_of(execution), &execution.input)))
         }
     }

@@ -230,8 +230,9 @@ pub fn state(
         };
     };
     let visit = &state.visit;
-    let alone =
-        !matches!(visit.kind, StateType::Map | StateType::Parallel) && execution.map_run.is_none();
+    let alone = console.0.acts
+        && !matches!(visit.kind, StateType::Map | StateType::Parallel)
+        && execution.map_run.is_none();
     html! {
         div.bar { h2 { (visit.name) " " small { (visit.kind.name()) } } (badge(visit.outcome.word())) }
         (facts(state))
