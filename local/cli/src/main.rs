@@ -13,6 +13,8 @@ mod definition;
 mod error;
 mod examples;
 mod interrupt;
+mod learnt;
+mod ledger;
 mod mock_file;
 mod names;
 mod needed;

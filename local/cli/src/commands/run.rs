@@ -24,6 +24,7 @@ use crate::{
     browser, course,
     error::{Error, FAILED, INTERRUPTED},
     interrupt,
+    ledger::{self, Ledgers},
     mock_file::{self, MockedServices},
     needed,
     place::{CommandArguments, ProjectArguments, check_commands, check_runnable, tell_not_run},
@@ -280,14 +281,17 @@ async fn run(
     let faults = config.faults.clone();
     let is_mocked = config.test_cases.is_some();
     let cloud = Cloud::start(config).await?;
-    if let Some(bucket) = &bucket {
-        upload(&cloud, bucket, data).await?;
-    }
-    let name = start.name;
+    let ledger = folder.with_file_name(ledger::FILE);
+    let lent = match &bucket {
+        Some(bucket) => {
+            upload(&cloud, bucket, data).await?;
+            ledger::lend(&ledger, &cloud, bucket).await?
+        }
+        None => Ledgers::default(),
+    };
     let events = cloud.subscribe();
-    let arn = cloud
-        .start_execution(start.machine, name, start.input)
-        .await?;
+    let Start { machine, input, .. } = start;
+    let arn = cloud.start_execution(machine, start.name, input).await?;
     if start.open {
         let console = console::open(&cloud, &stack, prices.clone());
         browser::open(&console::execution_address(&console, &arn));
@@ -300,7 +304,7 @@ async fn run(
         (Some(output), _) if is_mocked => report(&cloud, output, &folder).await.unwrap_or(None),
         (Some(output), _) => report(&cloud, output, &folder).await?,
         // A run that failed may have gathered a report before.
-        (None, Some(bucket)) => gathered(&cloud, bucket, name, &folder).await,
+        (None, Some(bucket)) => gathered(&cloud, bucket, start.name, &folder).await,
         (None, None) => None,
     };
     let found = report
@@ -308,6 +312,11 @@ async fn run(
         .and_then(|page| read_json(&page.with_extension("json")).ok());
     if let Some(found) = &found {
         fetch_files(&cloud, found, &folder).await?;
+    }
+    if let Some(bucket) = &bucket
+        && let Err(error) = ledger::keep(&ledger, &lent, &cloud, bucket).await
+    {
+        eprintln!("note: {error}; the next run learns nothing from this one");
     }
     let is_kept = start.open && !interrupted;
     if !is_kept {

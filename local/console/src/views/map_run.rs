@@ -94,14 +94,14 @@ fn head(run: &Value) -> Markup {
             @if run["maxConcurrency"] != 0 { span { "at most " (run["maxConcurrency"]) " at a time" } }
             span { "tolerates " (run["toleratedFailureCount"]) " failures or " (run["toleratedFailurePercentage"].as_f64().unwrap_or_default()) " %" }
         }
-        table.counts {
+        div.scroll tabindex="0" role="region" aria-label="Counts" { table.counts {
             thead { tr { th scope="col" { span.hidden { "counted" } } @for (_, word) in COUNTS { th.number scope="col" { (word) } } th.number scope="col" { "in all" } } }
             tbody { @for (member, word) in [("itemCounts", "items"), ("executionCounts", "executions")] { tr {
                 th scope="row" { (word) }
                 @for (count, class) in COUNTS { td.number { span class=[(run[member][count] != 0).then_some(class)] { (counted(&run[member][count])) } } }
                 td.number { (counted(&run[member]["total"])) }
             } } }
-        }
+        } }
     }
 }
 

@@ -149,7 +149,7 @@ def map_run(page, cloud, browser):
 
 def mocked(page, cloud):
     page.goto(f"{cloud.console}machines/{STATES}:stateMachine:hybrid-pipelines-dev-wrapper")
-    page.get_by_label("Test case").select_option("ServiceServes")
+    page.get_by_label("Test case").select_option("ServiceIsBroken")
     page.get_by_role("button", name="Start", exact=True).click()
     page.wait_for_url("**/executions/**")
     expect(page.locator("#head .badge")).to_have_text("SUCCEEDED")
@@ -163,7 +163,7 @@ def earlier(page, browser, folder):
     (tools / "xdg-open").write_text('#!/bin/sh\necho "$1" >"$OPENED"\n')
     (tools / "xdg-open").chmod(0o755)
     out = ["--out", str(folder / "out")]
-    mocks = ["--mocks", MOCKS, "--case", "ServiceServes"]
+    mocks = ["--mocks", MOCKS, "--case", "ServiceIsBroken"]
     there = os.environ | {"PATH": f"{tools}:{os.environ['PATH']}", "OPENED": str(opened)}
     run = subprocess.Popen([hybrid, "run", "wrapper", "--open", *mocks, *out], env=there)
     page.goto(opened.read_text().strip())
