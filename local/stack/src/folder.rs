@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::error::Place;
 use super::machines::{of_file, stem, substituted};
-use super::open::folder_name;
+use super::assets::folder_name;
 use super::variables::read;
 use super::{
     ACCOUNT, Code, Env, Function, Options, Stack, StackError, StateMachine, StateMachineKind,

@@ -24,7 +24,7 @@ use crate::store::Store;
 use crate::subscribers::Subscribers;
 use crate::test_cases::TestCases;
 use crate::tokens::Tokens;
-use crate::versions::Published;
+use crate::published::Published;
 
 /// The engine: what there is and what runs. Each part of the service adds what it does with it, in a file of its own.
 pub struct Engine {

@@ -11,7 +11,7 @@ use crate::engine::Engine;
 use crate::errors::{SfnError, no_machine};
 use crate::machine::{INITIAL, Machine, compile};
 use crate::store::{ActivityRow, AliasRow, Configuration, MachineRow};
-use crate::versions::Version;
+use crate::published::Version;
 
 fn compiled(machine: &stack::StateMachine) -> Result<(ExecutionType, asl::StateMachine), SfnError> {
     let kind = match machine.kind {

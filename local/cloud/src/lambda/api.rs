@@ -15,7 +15,7 @@ use super::settings::{Settings, architecture};
 use super::{LATEST, Lambda};
 use crate::action::LambdaAction;
 use crate::error::ServiceError;
-use crate::pages::{Page, ordered};
+use crate::pages::ordered;
 use crate::programs::{Language, Programs};
 use crate::time::now;
 
@@ -212,13 +212,9 @@ impl List {
                 ));
             }
         };
-        let Page { items, next } = ordered(all, self.marker.as_deref(), limit)
+        let page = ordered(all, self.marker.as_deref(), limit)
             .map_err(|error| invalid(format!("Marker is not valid: {error}")))?;
-        let mut answer = json!({ name: items });
-        if let Some(next) = next {
-            answer["NextMarker"] = json!(next);
-        }
-        Ok(answer)
+        Ok(page.answer(name, "NextMarker"))
     }
 }
 
