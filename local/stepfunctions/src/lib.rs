@@ -24,6 +24,7 @@ mod names;
 mod outside;
 mod published;
 mod recovery;
+mod redrive;
 mod reload;
 mod replay;
 mod retention;
