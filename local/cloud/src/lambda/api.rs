@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use placement::quota::{LAMBDA_MEMORY_MIB, LAMBDA_SECONDS};
 use stack::Env;
 use uuid::Uuid;
 
@@ -160,11 +161,11 @@ impl Configuration {
             settings.runtime = runtime;
         }
         if let Some(timeout) = self.timeout {
-            check_range("timeout", timeout, 1, 900)?;
+            check_range("timeout", timeout, 1, LAMBDA_SECONDS as u64)?;
             settings.timeout_seconds = timeout;
         }
         if let Some(memory) = self.memory_size {
-            check_range("memorySize", memory, 128, 10_240)?;
+            check_range("memorySize", memory, 128, LAMBDA_MEMORY_MIB.into())?;
             settings.memory_mib = memory;
         }
         if let Some(environment) = self.environment {

@@ -10,7 +10,7 @@ use crate::cloud::{Cloud, stack, wait_for_lines};
 
 const MACHINE: &str = "arn:aws:states:us-east-1:123456789012:stateMachine:m";
 
-fn with_rule(pattern: Value) -> Stack {
+pub fn with_rule(pattern: Value) -> Stack {
     let mut stack = stack();
     stack.rules = vec![Rule {
         name: "rule".into(),
@@ -27,7 +27,7 @@ fn with_rule(pattern: Value) -> Stack {
     stack
 }
 
-async fn next(executions: &mut UnboundedReceiver<(String, Value)>) -> Value {
+pub async fn next(executions: &mut UnboundedReceiver<(String, Value)>) -> Value {
     let (arn, input) = timeout(Duration::from_secs(10), executions.recv())
         .await
         .unwrap()
