@@ -3,10 +3,10 @@
 
 use std::collections::BTreeMap;
 
+use placement::quota::{LAMBDA_MEMORY_MIB, LAMBDA_SECONDS};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use placement::quota::{LAMBDA_MEMORY_MIB, LAMBDA_SECONDS};
 use stack::Env;
 use uuid::Uuid;
 
