@@ -4,11 +4,13 @@
 mod layers;
 mod routes;
 
+use std::collections::BTreeMap;
+
 use asl::StateType;
 
 use self::layers::{Line, Way, layers};
 use self::routes::{bands, route, spread};
-use crate::model::{Block, Edge, State};
+use crate::model::{Block, Edge, State, Via};
 use crate::text::{shorten, width, wrap};
 
 /// Sizes of fonts, in pixels.
