@@ -9,12 +9,14 @@ use crate::model::Graph;
 use crate::svg::{moved, number};
 
 impl Graph {
-    /// The drawing in small, as SVG for a page that has [`crate::style`]: a few elements however many states there are.
+    /// The drawing in small, as SVG for a page that has [`crate::style`]: a few elements however many states there are,
+    /// which fill the place that the page gives them.
     pub fn thumbnail(&self) -> String {
         let placed = place(&self.block, &self.edges, false);
         let (width, height) = (number(placed.width), number(placed.height));
         let drawing = html! {
-            svg class="asl-graph small" aria-hidden="true" viewBox=(format!("0 0 {width} {height}")) { (level(&placed)) }
+            svg class="asl-graph small" aria-hidden="true" preserveAspectRatio="none"
+                viewBox=(format!("0 0 {width} {height}")) { (level(&placed)) }
         };
         drawing.into_string()
     }
