@@ -23,6 +23,7 @@ mod map_run;
 mod names;
 mod outside;
 mod recovery;
+mod redrive;
 mod reload;
 mod replay;
 mod retention;

@@ -11,6 +11,7 @@ mod machines;
 mod map_runs;
 mod members;
 mod recovery;
+mod redrive;
 mod repeated;
 mod server;
 #[path = "../../../cloud/tests/support/mod.rs"]
