@@ -16,7 +16,7 @@ impl Memories {
         match *self {
             Self::These(sizes) => sizes.iter().copied().find(|size| *size >= memory_mib),
             Self::Steps(smallest, largest, step) => {
-                let size = memory_mib.max(smallest).div_ceil(step) * step;
+                let size = memory_mib.max(smallest).div_ceil(step).checked_mul(step)?;
                 (size <= largest).then_some(size)
             }
         }
