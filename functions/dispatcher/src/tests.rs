@@ -311,6 +311,7 @@ async fn end(deps: &TestDeps, request: &Request, placement: Placement, ending: O
             placement,
             given: Some(USUAL),
             feature: None,
+            job: None,
             started_at_ms: None,
             finished_at_ms: 2_000,
             measured: Measured::default(),
@@ -349,6 +350,7 @@ async fn the_ledger_tells_what_the_request_leaves_out() {
                 name: "nTrees".into(),
                 value: trees as f64,
             }),
+            job: None,
             started_at_ms: Some(0),
             finished_at_ms: trees * 100,
             measured: Measured {

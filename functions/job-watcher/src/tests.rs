@@ -314,6 +314,7 @@ async fn what_a_worker_has_noted_stays_and_gets_the_waits() {
         placement: Placement::Batch,
         given: None,
         feature: None,
+        job: None,
         started_at_ms: Some(5_000),
         finished_at_ms: 9_000,
         measured: Measured {
