@@ -265,18 +265,17 @@ where
         });
     }
     let running = Running::begin(store, assignment, job).await;
+    let job_uri = &assignment.job_uri;
+    let checkpoint = Checkpoint::new(store, job, job_uri, interval(), stop.clone());
+    let context = Context {
+        job,
+        store,
+        uri: job_uri,
+        checkpoint: &checkpoint,
+    };
     let computed = match serde_json::from_value::<PackInput>(job.input.clone()) {
         Ok(input) => work_through(store, assignment, job, input, &stop, work).await,
-        Err(_) => {
-            let checkpoint = Checkpoint::new(store, job, &assignment.job_uri, interval(), stop);
-            let context = Context {
-                job,
-                store,
-                uri: &assignment.job_uri,
-                checkpoint: &checkpoint,
-            };
-            compute(context, work).await
-        }
+        Err(_) => compute(context, work).await,
     };
     let result = match computed {
         Ok(output) => JobResult::Succeeded { output },
