@@ -61,9 +61,11 @@ impl Service for Lambda {
                 members.extend(wire);
                 members.extend(named);
             }
-            self.fetch_code(action, &mut request).await?;
             let (status, document) = match self.faults().admit(action, &request)? {
-                Verdict::Proceed => self.carry_out(action, &request)?,
+                Verdict::Proceed => {
+                    self.fetch_code(action, &mut request).await?;
+                    self.carry_out(action, &request)?
+                }
                 Verdict::Lose => (200, json!({})),
             };
             let mut response = rest::json_response(&document);
