@@ -161,6 +161,7 @@ async fn without_an_expectation_the_packs_of_the_class_tell() {
             name: FEATURE.to_owned(),
             value: 50.0,
         }),
+        job: None,
         started_at_ms: Some(0),
         finished_at_ms: 10_000,
         measured: Measured::default(),
