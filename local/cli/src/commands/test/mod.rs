@@ -16,7 +16,8 @@ use testing::{Case, Coverage, Mismatch, Run};
 
 use crate::{
     error::{Error, FAILED},
-    suites::{self, Loaded},
+    place::ProjectArguments,
+    suites::{Loaded, Suites},
 };
 
 /// Arguments of `hybrid test`.
@@ -48,6 +49,8 @@ pub struct Test {
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    project: ProjectArguments,
 }
 
 fn percent(text: &str) -> Result<f64, String> {
@@ -82,11 +85,7 @@ impl Outcome {
 impl Test {
     /// Exit code 0 if every case passes and the coverage suffices, 2 for a file that cannot be used, else 1.
     pub fn execute(self) -> Result<ExitCode, Error> {
-        let files = suites::find(&self.paths)?;
-        let loaded: Vec<Loaded> = files
-            .iter()
-            .map(|file| Loaded::cases(file))
-            .collect::<Result<_, _>>()?;
+        let loaded = Suites::of(&self.project).tests(&self.paths)?;
         for one in &loaded {
             for line in unmocked(one) {
                 eprintln!("{line}");
