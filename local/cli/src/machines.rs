@@ -76,7 +76,10 @@ fn plain(stack: Stack, folder: &Path) -> Stack {
         }
     };
     Stack {
-        state_machines: stack::definitions(folder).into_iter().map(machine).collect(),
+        state_machines: stack::definitions(folder)
+            .into_iter()
+            .map(machine)
+            .collect(),
         ..stack
     }
 }

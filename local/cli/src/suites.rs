@@ -325,3 +325,53 @@ pub fn refused(file: &Path, problems: &[testing::Problem]) -> Error {
         .map(|problem| format!("{}: {problem}", file.display()));
     Error::Usage(lines.collect::<Vec<_>>().join("\n"))
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Call {
+        #[command(flatten)]
+        project: ProjectArguments,
+    }
+
+    fn loaded(files: &[(&str, &str)]) -> Vec<(String, usize)> {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, text).unwrap();
+        }
+        let project = folder.path().to_str().unwrap();
+        let call = Call::parse_from(["hybrid", "--project", project]);
+        let suites = Suites::of(&call.project);
+        let tests = suites.tests(&[]).unwrap();
+        let definitions = suites.definitions(&[]).unwrap();
+        assert_eq!(tests.len(), definitions.len());
+        let cases = |one: &Loaded| one.suite.as_ref().map_or(0, |suite| suite.cases.len());
+        let cases = definitions
+            .iter()
+            .map(|one| (one.definition.name.clone(), cases(one)));
+        cases.collect()
+    }
+
+    #[test]
+    fn the_definitions_of_any_project_are_found_with_their_test_cases() {
+        let cases = r#"{"cases": [{"name": "a", "mocks": {"Call": {"0": {"Return": {"MessageId": "m"}}}}}]}"#;
+        let flow =
+            "StartAt: Call\nStates:\n  Call: {Type: Task, Resource: '${CallArn}', End: true}\n";
+        let plain = [
+            ("flows/order.asl.yaml", flow),
+            ("flows/order.test.json", cases),
+        ];
+        assert_eq!(loaded(&plain), [("order".to_owned(), 1)]);
+        let template = r#"{"Resources": {"Order": {"Type": "AWS::Serverless::StateMachine", "Properties": {"Definition": {
+            "StartAt": "Call", "States": {"Call": {"Type": "Task", "Resource": "arn:aws:states:::sqs:sendMessage",
+                "Parameters": {"QueueUrl": "q", "MessageBody": "b"}, "End": true}}}}}}}"#;
+        let sam = [("template.yaml", template), ("Order.test.json", cases)];
+        assert_eq!(loaded(&sam), [("Order".to_owned(), 1)]);
+    }
+}

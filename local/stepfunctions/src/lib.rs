@@ -46,7 +46,7 @@ pub use folder::CloudError;
 pub use integrations::{CallSite, Unanswered, call_sites, unanswered};
 pub use names::check_name;
 pub use outside::{Outside, OutsideCall, Purpose};
-pub use recall::{Given, RecallError, Recalled, recall};
+pub use recall::{Given, RecallError, Recalled, has_history, recall};
 pub use reload::Reloaded;
 pub use retention::{Removed, remove_ended};
 pub use service::{Options, Sfn};

@@ -62,6 +62,11 @@ pub enum RecallError {
     Service(#[from] ServiceError),
 }
 
+/// Whether a data folder has a history.
+pub fn has_history(data_dir: &Path) -> bool {
+    data_dir.join(DATABASE).is_file()
+}
+
 /// Recalls an execution, by its ARN or by its name, from a data folder, also while a local cloud works on it. Of several
 /// with the same name it is the last.
 ///

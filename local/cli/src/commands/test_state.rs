@@ -13,6 +13,7 @@ use asl::{
 use clap::{Args, ValueEnum};
 use stepfunctions::{Given, Recalled};
 
+use super::history::executions;
 use crate::{
     error::{Error, FAILED},
     names,
@@ -190,7 +191,14 @@ impl TestState {
             Some(folder) => folder.clone(),
             None => Project::here()?.out(),
         };
-        let recalled = stepfunctions::recall(&kept(&out, execution), execution)
+        let folder = kept(&out, execution).ok_or_else(|| {
+            let told = names::told(execution, &executions(&out));
+            refused(format!(
+                "no history of {execution:?} in {}; {told}",
+                out.display()
+            ))
+        })?;
+        let recalled = stepfunctions::recall(&folder, execution)
             .map_err(|error| refused(error.to_string()))?;
         let given = self.visit_of(&recalled, state).map_err(refused)?;
         let mock = request.mock.clone();
@@ -254,12 +262,17 @@ fn split(from: &str) -> Option<(&str, &str)> {
     Some((&from[..slash], &from[slash + 1..]))
 }
 
-/// The data folder that has an execution: that of its own run, or that of `hybrid serve`.
-fn kept(folder: &Path, execution: &str) -> PathBuf {
+/// The data folder that has an execution: that of its own run, that of `hybrid serve`, or the folder itself.
+fn kept(folder: &Path, execution: &str) -> Option<PathBuf> {
     let name = execution.rsplit(':').next().unwrap_or(execution);
-    let own = [folder.join(name).join("cloud"), folder.join("serve")];
-    let found = own.into_iter().find(|folder| folder.is_dir());
-    found.unwrap_or_else(|| folder.to_path_buf())
+    let folders = [
+        folder.join(name).join("cloud"),
+        folder.join("serve"),
+        folder.to_path_buf(),
+    ];
+    folders
+        .into_iter()
+        .find(|folder| stepfunctions::has_history(folder))
 }
 
 fn task_error(text: &str) -> TaskError {
