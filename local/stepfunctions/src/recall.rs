@@ -26,8 +26,10 @@ pub struct Given {
     pub input: Value,
     /// The variables that it saw.
     pub variables: Arc<Map>,
-    /// The context object, with the token of its task if that waited for one.
+    /// The context object of its last attempt, with the token of its task if that waited for one.
     pub context: Value,
+    /// How often it was tried again.
+    pub retries: u32,
     /// What its task, branches or iterations came to at last; none if they never ended, or if there are none.
     pub outcome: Option<Result<Value, TaskError>>,
 }
@@ -131,6 +133,7 @@ fn note(given: &mut Vec<Given>, observation: Observation, execution: &Execution)
             input,
             variables,
             context,
+            retries: 0,
             outcome: None,
         });
         return;
@@ -142,9 +145,21 @@ fn note(given: &mut Vec<Given>, observation: Observation, execution: &Execution)
     };
     match observation.seen {
         Seen::Token(token) => {
-            if let Value::Object(members) = &mut visit.context {
-                let task = Value::object([("Token", Value::String(token))]);
-                Arc::make_mut(members).insert("Task".into(), task);
+            let task = Value::object([("Token", Value::String(token))]);
+            put(&mut visit.context, "Task", task);
+        }
+        Seen::Retrier {
+            backoff_seconds: Some(_),
+            ..
+        } => {
+            visit.retries += 1;
+            if let Some(mut state) = visit.context.get("State").cloned() {
+                put(
+                    &mut state,
+                    "RetryCount",
+                    Value::from(u64::from(visit.retries)),
+                );
+                put(&mut visit.context, "State", state);
             }
         }
         // Another attempt begins.
@@ -158,6 +173,12 @@ fn note(given: &mut Vec<Given>, observation: Observation, execution: &Execution)
             }));
         }
         _ => {}
+    }
+}
+
+fn put(object: &mut Value, name: &str, value: Value) {
+    if let Value::Object(members) = object {
+        Arc::make_mut(members).insert(name.into(), value);
     }
 }
 

@@ -59,9 +59,9 @@ pub struct TestState {
     /// How strictly the mocked result is held against the service's API.
     #[arg(long, value_enum, default_value_t = Validation::Strict)]
     field_validation: Validation,
-    /// How often the matching Retry entry has been used.
-    #[arg(long, default_value_t = 0)]
-    retry_count: u32,
+    /// How often the matching Retry entry has been used [default: 0, with --from as often as then].
+    #[arg(long)]
+    retry_count: Option<u32>,
     /// How many iterations of a Map have failed.
     #[arg(long, default_value_t = 0)]
     map_failures: u64,
@@ -169,7 +169,7 @@ impl TestState {
             context: read(&self.context)?,
             mock,
             configuration: StateConfiguration {
-                retrier_retry_count: self.retry_count,
+                retrier_retry_count: self.retry_count.unwrap_or_default(),
                 map_iteration_failure_count: self.map_failures,
                 map_item_reader_data: read(&self.map_items)?,
                 error_caused_by_state: self.caused_by.clone(),
@@ -216,6 +216,10 @@ impl TestState {
             variables: (*given.variables).clone(),
             context: Some(given.context.clone()),
             mock: mock.or(outcome),
+            configuration: StateConfiguration {
+                retrier_retry_count: self.retry_count.unwrap_or(given.retries),
+                ..request.configuration
+            },
             ..request
         })
     }
