@@ -266,7 +266,8 @@ async fn learn<S: Store, Callback, Starter>(
         false => Default::default(),
     };
     let elapsed = first.map_or(0, |first| now_ms.saturating_sub(first)) as f64 / 1e3;
-    Ok((plan::plan(request, &runs, &lessons, elapsed), lessons))
+    let plan = plan::plan(request, &runs, &lessons, &deps.prices, elapsed);
+    Ok((plan, lessons))
 }
 
 fn class(request: &Request, job: &Job) -> String {

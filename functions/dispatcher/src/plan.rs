@@ -4,7 +4,8 @@ use input::InvalidInput;
 use jobs::attempt::{Predicted, Runs};
 use placement::choice::{self, Availability, Candidate, Needs, NoPlacement};
 use placement::course::Lessons;
-use placement::estimate::{COVERAGE, Estimate, Expected, Feature, USUAL};
+use placement::estimate::{COVERAGE, Estimate, Expected, Feature, Memory, USUAL};
+use placement::memory;
 use placement::pricing::Prices;
 use placement::{Placement, Resources};
 use serde::Deserialize;
@@ -119,8 +120,16 @@ pub fn asks_the_ledger(request: &Request) -> bool {
 
 /// What the job needs: what the request says, what the ledger `runs` tells of the rest, and what its attempts have
 /// taught, the first of which began `elapsed` seconds ago.
-pub fn plan(request: &Request, runs: &Runs, lessons: &Lessons, elapsed: f64) -> Plan {
+pub fn plan(
+    request: &Request,
+    runs: &Runs,
+    lessons: &Lessons,
+    prices: &Prices,
+    elapsed: f64,
+) -> Plan {
     let mut needs = said(request);
+    // What is late already is planned as if it could still be done at once.
+    needs.within = needs.within.map(|within| (within - elapsed).max(0.001));
     let told = Expected::of(&runs.samples(), feature(request).as_ref());
     let (mut known, mut words) = (0, Vec::new());
     if request.expected_seconds.is_none() {
@@ -135,11 +144,10 @@ pub fn plan(request: &Request, runs: &Runs, lessons: &Lessons, elapsed: f64) -> 
     }
     let wanted = request.resources.unwrap_or_default();
     if wanted.memory_mib.is_none() {
-        needs.resources.memory_mib = told.memory_mib();
-        words.push(match told.memory {
-            None => format!("{} MiB are taken", told.memory_mib()),
-            Some(told) => format!("{} within {:.0} MiB", share(&told), told.bound),
-        });
+        let free = available(request, lessons);
+        let (memory, how) = memory(&told, memory::cheapest(&told, &needs, prices, &free));
+        needs.resources.memory_mib = memory;
+        words.push(how);
         known = told
             .memory
             .map_or(known, |told| known.max(told.runs as u64));
@@ -150,8 +158,6 @@ pub fn plan(request: &Request, runs: &Runs, lessons: &Lessons, elapsed: f64) -> 
     if let Some(most) = request.most_memory_mib {
         needs.resources.memory_mib = needs.resources.memory_mib.min(most);
     }
-    // What is late already is planned as if it could still be done at once.
-    needs.within = needs.within.map(|within| (within - elapsed).max(0.001));
     // A definition has its own size; it is asked for another one where somebody wants that, or where it was too little.
     let sized = request.placement.is_none() || request.resources.is_some();
     let size = (sized || lessons.memory_mib.is_some()).then_some(needs.resources);
@@ -167,6 +173,42 @@ pub fn plan(request: &Request, runs: &Runs, lessons: &Lessons, elapsed: f64) -> 
         runs: known,
         evidence,
     }
+}
+
+/// The memory to ask for, MiB, and how it is known: the cheapest, or the bound where too few runs tell of chances.
+fn memory(told: &Expected, cheapest: Option<Memory>) -> (u32, String) {
+    match (cheapest, told.memory) {
+        (
+            Some(Memory {
+                mib,
+                within,
+                too_little,
+            }),
+            _,
+        ) => {
+            let percent = (1.0 - too_little) * 100.0;
+            (mib, format!("{percent:.0} % within {within:.0} MiB"))
+        }
+        (None, Some(bound)) => {
+            let words = format!("{} within {:.0} MiB", share(&bound), bound.bound);
+            (told.memory_mib(), words)
+        }
+        (None, None) => (
+            told.memory_mib(),
+            format!("{} MiB are taken", told.memory_mib()),
+        ),
+    }
+}
+
+/// What takes the job by what its attempts have taught: the placement that it names alone, unless that is barred.
+fn available(request: &Request, lessons: &Lessons) -> Availability {
+    let mut free = lessons.availability(false);
+    let Some(named) = named(request, lessons) else {
+        return free;
+    };
+    let others = Placement::ALL.into_iter().filter(|one| *one != named);
+    others.for_each(|one| free.refuse(one, "another is named by the request"));
+    free
 }
 
 /// `95 %`, or what few runs cover of which twice the largest is taken.
@@ -190,8 +232,7 @@ pub fn choose(
     prices: &Prices,
     refusals: &Availability,
 ) -> Result<Choice, NoPlacement> {
-    let barred = |placement: &Placement| lessons.barred.refusal(*placement).is_some();
-    if let Some(placement) = request.placement.filter(|one| !barred(one)) {
+    if let Some(placement) = named(request, lessons) {
         let all = choice::candidates(&plan.needs, prices, &Availability::all());
         let row = all.iter().find(|row| row.placement == placement);
         return Ok(Choice {
@@ -211,6 +252,12 @@ pub fn choose(
         predicted: decision.chosen().and_then(|row| predicted(plan, row)),
         reason: line(decision.explanation, plan, lessons),
     })
+}
+
+/// The placement that the request names, unless an attempt has shown that the job cannot end there.
+fn named(request: &Request, lessons: &Lessons) -> Option<Placement> {
+    let barred = |placement: &Placement| lessons.barred.refusal(*placement).is_some();
+    request.placement.filter(|one| !barred(one))
 }
 
 fn predicted(plan: &Plan, row: &Candidate) -> Option<Predicted> {

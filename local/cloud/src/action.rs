@@ -106,11 +106,11 @@ services! {
         CreateStateMachineAlias, UpdateStateMachineAlias, DescribeStateMachineAlias, DeleteStateMachineAlias,
         ListStateMachineAliases,
         StartExecution, StartSyncExecution, StopExecution, DescribeExecution, DescribeStateMachineForExecution,
-        ListExecutions, GetExecutionHistory,
+        RedriveExecution, ListExecutions, GetExecutionHistory,
         SendTaskSuccess, SendTaskFailure, SendTaskHeartbeat,
         CreateActivity, DeleteActivity, DescribeActivity, ListActivities, GetActivityTask,
         ValidateStateMachineDefinition, TestState,
-        ListMapRuns, DescribeMapRun,
+        ListMapRuns, DescribeMapRun, UpdateMapRun,
         TagResource, UntagResource, ListTagsForResource,
     }
     /// Lambda.

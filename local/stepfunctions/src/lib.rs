@@ -25,6 +25,7 @@ mod outside;
 mod recall;
 mod records;
 mod recovery;
+mod redrive;
 mod reload;
 mod replay;
 mod retention;

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use asl::{Command, Event, Status};
+use asl::{Command, Event, Status, Timestamp};
 
 use cloud::work::Busy;
 
@@ -72,7 +72,7 @@ impl Engine {
                         error: Some("States.Runtime".into()),
                         cause: Some(error.message.into()),
                     };
-                    self.store.end(row.id, self.clock.now(), &status)?;
+                    self.store.end(row.id, self.clock.now(), &status, None)?;
                 }
             }
         }
@@ -82,7 +82,7 @@ impl Engine {
                 error: None,
                 cause: None,
             };
-            self.store.end(row.id, self.clock.now(), &status)?;
+            self.store.end(row.id, self.clock.now(), &status, None)?;
         }
         // Who asks next is to be told of the ends above.
         // If it fails, so did what came before it, which is tried again.
@@ -124,7 +124,9 @@ impl Engine {
                                 }),
                                 stopped: progress.stopped,
                             });
-                        } else if let Some(row) = self.store.execution(&arn)? {
+                        } else if let Some(row) = self.store.execution(&arn)?
+                            && row.redrives.count >= child.redrive
+                        {
                             let status = row.status;
                             parent.run.post(Event::ChildFinished { id, status });
                         } else {
@@ -157,13 +159,7 @@ impl Engine {
         let events = self.store.events(row.id)?;
         let logged = events.len() as i64;
         let invocations = Invocations::default();
-        let is_case = row.origin.case.is_some();
-        let seen = |command: &Command| {
-            if is_case {
-                invocations.replay(command);
-            }
-        };
-        let mut replay = Replay::new(&machine, row.start.clone(), row.started, events, seen);
+        let mut replay = self.rebuilt(&row, &machine, events, &invocations);
         let outstanding = replay.outstanding();
         tracing::info!(execution = %row.start.arn, events = logged, outstanding = outstanding.len(), "goes on");
         let parts = Parts {
@@ -177,6 +173,7 @@ impl Engine {
             account,
             logged,
             last: replay.last,
+            redrives: row.redrives,
             invocations,
         };
         let run = Run::new(self, claim, parts);
@@ -199,6 +196,23 @@ impl Engine {
         }))
     }
 
+    /// Replays an execution's log, and counts the calls of a test case.
+    pub(crate) fn rebuilt(
+        &self,
+        row: &ExecutionRow,
+        machine: &asl::StateMachine,
+        events: Vec<(Event, Timestamp)>,
+        invocations: &Invocations,
+    ) -> Replay {
+        let is_case = row.origin.case.is_some();
+        let seen = |command: &Command| {
+            if is_case {
+                invocations.replay(command);
+            }
+        };
+        Replay::new(machine, row.start.clone(), row.started, events, seen)
+    }
+
     fn go_on(self: &Arc<Self>, rebuilt: Rebuilt) {
         let Rebuilt {
             run,
@@ -216,7 +230,7 @@ impl Engine {
     }
 
     /// What a recorded execution's definition may take: as its machine's if that has not changed, else anything.
-    fn effort_of(&self, row: &ExecutionRow) -> Arc<Effort> {
+    pub(crate) fn effort_of(&self, row: &ExecutionRow) -> Arc<Effort> {
         let machine = self.machine(&row.start.state_machine_arn);
         let same = machine
             .ok()

@@ -16,20 +16,13 @@ use std::process::ExitCode;
 
 use placement::choice::{Availability, Needs, choose};
 use placement::pricing::Prices;
-use placement::{Capacity, Placement, Resources};
+use placement::{Placement, Resources};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-const PLACEMENTS: usize = Placement::ALL.len();
-
-/// What really happens to a job on one placement.
-#[derive(Clone, Copy)]
-struct Fate {
-    refused: bool,
-    start_seconds: f64,
-    /// Seconds from launch until Spot capacity is taken back; infinite on demand.
-    interrupted_after: f64,
-}
+#[path = "learning/fate.rs"]
+mod fate;
+use fate::{Fate, PLACEMENTS};
 
 struct TracedJob {
     needs: Needs,
@@ -230,32 +223,8 @@ fn draw(random: &mut StdRng, prices: &Prices) -> TracedJob {
             interruptible: random.random_bool(kind.interruptible),
         },
         run_seconds: expected_seconds * random.random_range(0.75..1.25),
-        fates: fates(random, prices),
+        fates: fate::draw(random, prices, prices.spot_interruptions_per_hour),
     }
-}
-
-fn fates(random: &mut StdRng, prices: &Prices) -> [Fate; PLACEMENTS] {
-    // How slow a service is to start at that moment; Spot and on demand share it.
-    let slowness: [f64; 3] = random.random();
-    Placement::ALL.map(|placement| {
-        let start = prices.start_up(placement);
-        let slow = match placement.capacity() {
-            Capacity::Function => slowness[0],
-            Capacity::Fargate => slowness[1],
-            Capacity::Instance => slowness[2],
-        };
-        let hours =
-            -random.random_range(f64::MIN_POSITIVE..1.0).ln() / prices.spot_interruptions_per_hour;
-        Fate {
-            refused: random.random_bool(if placement.is_spot() { 0.05 } else { 0.005 }),
-            start_seconds: start.shortest + (start.longest - start.shortest) * slow,
-            interrupted_after: if placement.is_spot() {
-                hours * 3_600.0
-            } else {
-                f64::INFINITY
-            },
-        }
-    })
 }
 
 /// One undisturbed run on `placement`, or none if it cannot be.

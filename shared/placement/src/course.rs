@@ -58,6 +58,11 @@ pub struct AtLimit {
     pub most: u32,
 }
 
+/// What a job gets of memory that ran out of `had` MiB: half as much again.
+pub fn more_memory(had: u32) -> u32 {
+    had.saturating_add(had / 2)
+}
+
 impl Lessons {
     /// Learns from the attempts of a job that may have `most_memory_mib`; `usual` is what its worker has of memory where
     /// nobody has asked for more.
@@ -128,10 +133,7 @@ impl Lessons {
         let next = match most {
             Some(most) if had >= most => return Err(AtLimit { had, most }),
             // What an estimate made smaller than usual is at least that.
-            _ => had
-                .saturating_add(had / 2)
-                .max(usual)
-                .min(most.unwrap_or(u32::MAX)),
+            _ => more_memory(had).max(usual).min(most.unwrap_or(u32::MAX)),
         };
         self.memory_mib = Some(next);
         self.words

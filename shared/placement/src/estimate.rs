@@ -30,6 +30,11 @@ const MEMORY_MARGIN: f64 = 1.1;
 /// The share of runs that stay below a bound.
 pub const COVERAGE: f64 = 0.95;
 
+/// The shares of runs among whose memories the cheapest is chosen.
+const COVERAGES: [f64; 11] = [
+    0.5, 0.7, 0.8, 0.85, 0.9, 0.925, COVERAGE, 0.97, 0.98, 0.99, 1.0,
+];
+
 /// Runs with a size from which on a curve is fitted.
 const CURVE_FROM: usize = 16;
 
@@ -71,21 +76,36 @@ pub struct Estimate {
     pub runs: usize,
 }
 
+/// So much memory, and the chance that the next run needs more.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Memory {
+    /// What to ask for, MiB.
+    pub mib: u32,
+    /// What the run uses stays below this with the probability `1 - too_little`, MiB.
+    pub within: f64,
+    /// The chance.
+    pub too_little: f64,
+}
+
 /// What the ledger tells of the next run; where it tells nothing, what is taken instead.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct Expected {
     /// How long it works, seconds.
     pub seconds: Option<Estimate>,
     /// The most memory that it uses, MiB.
     pub memory: Option<Estimate>,
+    /// Sizes of memory to choose among, the smallest first; none where there are too few runs to tell their chances.
+    pub memories: Vec<Memory>,
 }
 
 impl Expected {
     /// The next run whose input has the size `feature`.
     pub fn of(samples: &[Sample], feature: Option<&Feature>) -> Self {
+        let memory = of_memory(samples, feature);
         Self {
-            seconds: seconds(samples, feature),
-            memory: memory_mib(samples, feature),
+            seconds: of_seconds(samples, feature).and_then(|errors| errors.estimate()),
+            memory: memory.as_ref().and_then(Errors::estimate),
+            memories: memory.as_ref().map(Errors::memories).unwrap_or_default(),
         }
     }
 
@@ -101,23 +121,26 @@ impl Expected {
 
     /// The memory to ask for, MiB.
     pub fn memory_mib(&self) -> u32 {
-        self.memory.map_or(USUAL.memory_mib, |told| {
-            let memory = (told.bound * MEMORY_MARGIN).max(LEAST_MEMORY_MIB);
-            memory.ceil() as u32
-        })
+        self.memory
+            .map_or(USUAL.memory_mib, |told| with_margin(told.bound))
     }
 }
 
+/// The memory to ask for where a run is to use as much as `used`, MiB.
+fn with_margin(used: f64) -> u32 {
+    (used * MEMORY_MARGIN).max(LEAST_MEMORY_MIB).ceil() as u32
+}
+
 /// How long a run takes whose input has the size `feature`; `None` without any run before.
-fn seconds(samples: &[Sample], feature: Option<&Feature>) -> Option<Estimate> {
+fn of_seconds(samples: &[Sample], feature: Option<&Feature>) -> Option<Errors> {
     let of = |sample: &Sample| Some((size(sample, feature), sample.seconds));
-    estimate(&pairs(samples, of), feature.map(|feature| feature.value))
+    Errors::of(&pairs(samples, of), feature.map(|feature| feature.value))
 }
 
 /// How much memory it uses, MiB.
-fn memory_mib(samples: &[Sample], feature: Option<&Feature>) -> Option<Estimate> {
+fn of_memory(samples: &[Sample], feature: Option<&Feature>) -> Option<Errors> {
     let of = |sample: &Sample| Some((size(sample, feature), f64::from(sample.memory_mib?)));
-    estimate(&pairs(samples, of), feature.map(|feature| feature.value))
+    Errors::of(&pairs(samples, of), feature.map(|feature| feature.value))
 }
 
 /// A run in logarithms: the size of its input, and what it took.
@@ -137,51 +160,103 @@ fn size(sample: &Sample, feature: Option<&Feature>) -> Option<f64> {
     same.then_some(of.value)
 }
 
-fn estimate(runs: &[Pair], value: Option<f64>) -> Option<Estimate> {
-    let sized: Vec<(f64, f64)> = runs
-        .iter()
-        .filter_map(|(size, took)| Some(((*size)?, *took)))
-        .collect();
-    let value = value.filter(|value| *value > 0.0 && value.is_finite());
-    if let Some(value) = value
-        && sized.len() >= CURVE_FROM
-    {
-        // Every other run, so that both halves are as old.
-        let half = |rest: usize| sized.iter().skip(rest).step_by(2).copied();
-        let curve = Curve::fit(&half(0).collect::<Vec<_>>());
-        let errors = half(1).map(|(size, took)| took - curve.at(size));
-        return bound(curve.at(value.ln()), errors.collect(), sized.len());
-    }
-    let errors: Vec<f64> = runs.iter().map(|(_, took)| *took).collect();
-    let count = errors.len();
-    bound(0.0, errors, count)
+/// What runs took, told by how much it was above or below what was expected of each.
+struct Errors {
+    /// What is expected of the next one, in logarithms.
+    centre: f64,
+    /// In logarithms, the smallest first; at least one.
+    sorted: Vec<f64>,
+    /// From how many runs all of this is told.
+    runs: usize,
 }
 
-/// The estimate at `centre` by what runs were above or below theirs.
-fn bound(centre: f64, mut errors: Vec<f64>, runs: usize) -> Option<Estimate> {
-    errors.sort_by(f64::total_cmp);
-    let (count, largest) = (errors.len(), *errors.last()?);
-    // The mean of what the errors make of the centre (Duan 1983, the smearing estimate).
-    let mean = errors
-        .iter()
-        .map(|error| (centre + error).exp())
-        .sum::<f64>()
-        / count as f64;
-    let rank = ((count + 1) as f64 * COVERAGE - 1e-9).ceil() as usize;
-    let (bound, coverage) = match errors.get(rank - 1) {
-        Some(error) => ((centre + error).exp(), COVERAGE),
-        None => {
-            let coverage = count as f64 / (count + 1) as f64;
-            ((centre + largest).exp() * TOO_FEW, coverage)
+impl Errors {
+    /// Those of `runs` for the next one, whose input has the size `value`; `None` without any run.
+    fn of(runs: &[Pair], value: Option<f64>) -> Option<Self> {
+        let sized: Vec<(f64, f64)> = runs
+            .iter()
+            .filter_map(|(size, took)| Some(((*size)?, *took)))
+            .collect();
+        let value = value.filter(|value| *value > 0.0 && value.is_finite());
+        let (centre, mut sorted, runs): (f64, Vec<f64>, usize) = match value {
+            Some(value) if sized.len() >= CURVE_FROM => {
+                // Every other run, so that both halves are as old.
+                let half = |rest: usize| sized.iter().skip(rest).step_by(2).copied();
+                let curve = Curve::fit(&half(0).collect::<Vec<_>>());
+                let errors = half(1).map(|(size, took)| took - curve.at(size));
+                (curve.at(value.ln()), errors.collect(), sized.len())
+            }
+            _ => {
+                let all = runs.iter().map(|(_, took)| *took);
+                (0.0, all.collect(), runs.len())
+            }
+        };
+        sorted.sort_by(f64::total_cmp);
+        (!sorted.is_empty()).then_some(Self {
+            centre,
+            sorted,
+            runs,
+        })
+    }
+
+    /// What the next run comes to if it is as wrong as `error`.
+    fn at(&self, error: f64) -> f64 {
+        (self.centre + error).exp()
+    }
+
+    /// The rank of the error that the next one exceeds with a probability of at most `1 - coverage`.
+    fn rank(&self, coverage: f64) -> usize {
+        ((self.sorted.len() + 1) as f64 * coverage - 1e-9).ceil() as usize
+    }
+
+    fn estimate(&self) -> Option<Estimate> {
+        let (count, largest) = (self.sorted.len(), *self.sorted.last()?);
+        // The mean of what the errors make of the centre (Duan 1983, the smearing estimate).
+        let mean = self.sorted.iter().map(|error| self.at(*error)).sum::<f64>() / count as f64;
+        let (bound, coverage) = match self.sorted.get(self.rank(COVERAGE) - 1) {
+            Some(error) => (self.at(*error), COVERAGE),
+            None => {
+                let coverage = count as f64 / (count + 1) as f64;
+                (self.at(largest) * TOO_FEW, coverage)
+            }
+        };
+        let fine = mean.is_finite() && bound.is_finite() && bound > 0.0;
+        fine.then_some(Estimate {
+            expected: mean.min(bound),
+            bound,
+            coverage,
+            runs: self.runs,
+        })
+    }
+
+    /// The sizes that are exceeded with the chances of [`COVERAGES`], and the largest that was ever seen.
+    fn memories(&self) -> Vec<Memory> {
+        let count = self.sorted.len();
+        if self.rank(COVERAGE) > count {
+            return Vec::new();
         }
-    };
-    let fine = mean.is_finite() && bound.is_finite() && bound > 0.0;
-    fine.then_some(Estimate {
-        expected: mean.min(bound),
-        bound,
-        coverage,
-        runs,
-    })
+        let ranks = COVERAGES.map(|coverage| self.rank(coverage).min(count));
+        let mut memories: Vec<Memory> = ranks
+            .iter()
+            .map(|rank| {
+                let within = self.at(self.sorted[rank - 1]);
+                Memory {
+                    mib: with_margin(within),
+                    within,
+                    too_little: 1.0 - *rank as f64 / (count + 1) as f64,
+                }
+            })
+            .collect();
+        // Of the same size the chance is that of the run that it holds with the most need.
+        memories.dedup_by(|larger, kept| {
+            let same = larger.mib == kept.mib;
+            if same {
+                *kept = *larger;
+            }
+            same
+        });
+        memories
+    }
 }
 
 /// A straight line in logarithms: what a run takes is a power of the size of its input.

@@ -3,6 +3,14 @@ use rand::{RngExt, SeedableRng};
 
 use super::*;
 
+fn seconds(samples: &[Sample], feature: Option<&Feature>) -> Option<Estimate> {
+    of_seconds(samples, feature)?.estimate()
+}
+
+fn memory_mib(samples: &[Sample], feature: Option<&Feature>) -> Option<Estimate> {
+    of_memory(samples, feature)?.estimate()
+}
+
 fn sized(value: f64) -> Feature {
     Feature {
         name: "rows".into(),
@@ -96,4 +104,32 @@ fn runs_that_are_all_alike_are_told_as_they_are() {
     ];
     let estimate = memory_mib(&alike, Some(&sized(10.0))).unwrap();
     assert!((estimate.bound - 300.0).abs() < 1e-6 && (estimate.expected - 300.0).abs() < 1e-6);
+}
+
+#[test]
+fn sizes_of_memory_are_told_with_their_chances() {
+    let run = |mib| Sample {
+        feature: None,
+        seconds: 1.0,
+        memory_mib: Some(mib),
+    };
+    let of = |runs: std::ops::Range<u32>| {
+        let history: Vec<_> = runs.map(|run_of| run(1_000 + run_of)).collect();
+        Expected::of(&history, None).memories
+    };
+    let memories = of(0..99);
+    let told: Vec<_> = memories
+        .iter()
+        .map(|memory| (memory.mib, (memory.too_little * 1e3).round()))
+        .collect();
+    assert_eq!(told[0], (1_154, 500.0), "half of them need less");
+    assert_eq!(told[6], (1_204, 50.0), "the bound of 95 %");
+    assert_eq!(*told.last().unwrap(), (1_208, 10.0), "the largest of all");
+    assert_eq!(of(0..18), [], "too few to tell");
+    // What all runs hold in the least size is one choice, with the chance of the largest.
+    let history = vec![run(100); 99];
+    let memories = Expected::of(&history, None).memories;
+    let told: Vec<_> = memories.iter().map(|memory| memory.mib).collect();
+    assert_eq!(told, [512]);
+    assert!(memories[0].too_little < 0.011, "{memories:?}");
 }

@@ -7,6 +7,7 @@ pub mod course;
 pub mod estimate;
 mod kind;
 mod list;
+pub mod memory;
 pub mod pricing;
 pub mod quota;
 mod size;

@@ -2,12 +2,16 @@
 
 #![allow(missing_docs)]
 
-#[path = "../examples/learning/world.rs"]
+#[path = "../examples/learning/fate.rs"]
+mod fate;
+#[path = "../examples/learning/rules.rs"]
 #[allow(dead_code)]
+mod rules;
+#[path = "../examples/learning/world.rs"]
 mod world;
 
 use placement::pricing::Prices;
-use world::{Learner, Tally};
+use rules::{Learner, Tally};
 
 /// After a warm-up it costs a tenth more than who knows everything, and meets the deadlines that could be met.
 #[test]
@@ -21,7 +25,7 @@ fn who_learns_comes_near_to_who_knows() {
         let outcome = learner.place(job, &prices);
         if number >= 500 {
             tally.add(job, best, outcome);
-            usual.add(job, best, world::static_rule(job, &prices));
+            usual.add(job, best, rules::static_rule(job, &prices));
         }
     }
     assert_eq!(tally.failed, 0, "{tally:?}");

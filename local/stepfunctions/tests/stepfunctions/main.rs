@@ -12,6 +12,7 @@ mod map_runs;
 mod members;
 mod recall;
 mod recovery;
+mod redrive;
 mod repeated;
 mod server;
 #[path = "../../../cloud/tests/support/mod.rs"]

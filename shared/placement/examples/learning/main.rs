@@ -10,13 +10,15 @@
 //! Exits with 1 when the learner pays more than 10 % above the clairvoyant after the warm-up, or meets less than 99 % of
 //! the deadlines that could be met.
 
+mod fate;
+mod rules;
 mod world;
 
 use std::process::ExitCode;
 
 use placement::Placement;
 use placement::pricing::Prices;
-use world::{Learner, Tally};
+use rules::{Learner, Tally};
 
 fn main() -> ExitCode {
     let mut arguments = std::env::args()
@@ -42,10 +44,10 @@ fn main() -> ExitCode {
         }
         learnt.add(job, clairvoyant, outcome);
         best.add(job, clairvoyant, clairvoyant);
-        guess.add(job, clairvoyant, world::perfect_guess(job, &prices));
-        usual.add(job, clairvoyant, world::static_rule(job, &prices));
+        guess.add(job, clairvoyant, rules::perfect_guess(job, &prices));
+        usual.add(job, clairvoyant, rules::static_rule(job, &prices));
         for (tally, placement) in simple.iter_mut().zip(always) {
-            tally.add(job, clairvoyant, world::always(job, placement, &prices));
+            tally.add(job, clairvoyant, rules::always(job, placement, &prices));
         }
     }
     println!(

@@ -103,7 +103,8 @@ impl Execution {
         let run = self.frames.get_mut(key)?.map_run()?;
         let results = MapRunResults {
             map_run_arn: Arc::clone(&run.arn),
-            children: std::mem::take(&mut run.children),
+            // A redrive needs them, if the writer fails.
+            children: run.children.clone(),
         };
         let input = run.input.clone();
         let Some(writer) = &distributed.writer else {
