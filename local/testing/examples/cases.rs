@@ -16,7 +16,7 @@ const CASES: [&str; 2] = ["HappyPath", "RetryPath"];
 fn main() {
     let definition = Definition::parse(MACHINE, DEFINITION, &Substitutions::new()).unwrap();
     let file = MockFile::parse(MOCKS).unwrap();
-    let run = |case: &str| {
+    for case in CASES {
         let mocks = file.case(MACHINE, case).unwrap();
         let run = rehearse(
             &definition,
@@ -25,10 +25,6 @@ fn main() {
             Options::default(),
         );
         assert_eq!(run.status().name(), "SUCCEEDED");
-        run
-    };
-    for case in CASES {
-        let run = run(case);
         println!(
             "{case}: {} after {} s by {:?}",
             run.status().name(),
