@@ -295,6 +295,7 @@ fn not_started(attempt: &Attempt, error: &Error, now_ms: u64) -> Ended {
         placement: attempt.placement,
         given: attempt.resources,
         feature: attempt.feature.clone(),
+        job: None,
         started_at_ms: None,
         finished_at_ms: now_ms,
         measured: Measured::default(),

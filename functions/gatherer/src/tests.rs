@@ -184,6 +184,7 @@ async fn attempt(deps: &Deps<MemoryStore>, job: &str, id: &str, at: u64, ending:
         placement: Placement::FargateSpot,
         given: None,
         feature: None,
+        job: None,
         started_at_ms: Some(at),
         finished_at_ms: at + 3_000,
         measured: Measured {

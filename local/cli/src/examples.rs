@@ -38,6 +38,14 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "jobs",
+        &[
+            "hybrid jobs",
+            "hybrid jobs --worker trainer --class Train-one-set --last 20",
+            "hybrid jobs --bucket my-bucket --json",
+        ],
+    ),
+    (
         "load",
         &[
             "hybrid load http://127.0.0.1:8080/",

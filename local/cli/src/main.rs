@@ -12,6 +12,8 @@ mod definition;
 mod error;
 mod examples;
 mod interrupt;
+mod learnt;
+mod ledger;
 mod machines;
 mod mock_file;
 mod names;

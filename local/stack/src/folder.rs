@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::assets::folder_name;
 use super::error::Place;
 use super::machines::{of_file, stem, substituted};
-use super::open::folder_name;
 use super::variables::read;
 use super::{
     ACCOUNT, Code, Env, Function, Options, Stack, StackError, StateMachine, StateMachineKind,

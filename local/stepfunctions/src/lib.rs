@@ -22,6 +22,7 @@ mod machines;
 mod map_run;
 mod names;
 mod outside;
+mod published;
 mod recall;
 mod records;
 mod recovery;

@@ -300,12 +300,12 @@ where
             JobResult::Refused { error, cause }
         }
         Err(unfinished) => {
-            let measured = running.measured(store);
+            let measured = running.measured(store, checkpoint.earlier());
             running.end(store, &unfinished.name, measured).await;
             return Err(unfinished);
         }
     };
-    let measured = running.measured(store);
+    let measured = running.measured(store, checkpoint.earlier());
     let ending = match &result {
         JobResult::Succeeded { .. } => SUCCEEDED,
         JobResult::Refused { error, .. } => error,

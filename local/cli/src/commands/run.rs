@@ -23,7 +23,9 @@ use crate::{
     binaries::Binaries,
     course,
     error::{Error, FAILED, INTERRUPTED},
-    interrupt, machines,
+    interrupt,
+    ledger::{self, Ledgers},
+    machines,
     mock_file::{self, MockedServices},
     needed,
     place::{CommandArguments, ProjectArguments, check_commands, check_runnable, tell_not_run},
@@ -249,9 +251,14 @@ async fn run(
     let faults = config.faults.clone();
     let is_mocked = config.test_cases.is_some();
     let cloud = Cloud::start(config).await?;
-    if let Some(bucket) = &bucket {
-        upload(&cloud, bucket, data).await?;
-    }
+    let ledger = folder.with_file_name(ledger::FILE);
+    let lent = match &bucket {
+        Some(bucket) => {
+            upload(&cloud, bucket, data).await?;
+            ledger::lend(&ledger, &cloud, bucket).await?
+        }
+        None => Ledgers::default(),
+    };
     let pipeline = machine.pipeline.clone().unwrap_or_else(|| name.to_owned());
     let mut progress = Progress::new(&pipeline);
     let mut timeline = Timeline::default();
@@ -287,6 +294,11 @@ async fn run(
         .and_then(|page| read_json(&page.with_extension("json")).ok());
     if let Some(found) = &found {
         fetch_files(&cloud, found, &folder).await?;
+    }
+    if let Some(bucket) = &bucket
+        && let Err(error) = ledger::keep(&ledger, &lent, &cloud, bucket).await
+    {
+        eprintln!("note: {error}; the next run learns nothing from this one");
     }
     cloud.shutdown().await;
     Ok(Ended {

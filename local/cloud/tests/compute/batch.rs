@@ -8,7 +8,7 @@ use aws_sdk_batch::types::{
     ResourceType, RetryAction, RetryStrategy,
 };
 
-use crate::cloud::{Cloud, stack};
+use crate::cloud::{Cloud, stack, wait_for_lines};
 
 fn submit(cloud: &Cloud, name: &str) -> SubmitJobFluentBuilder {
     cloud
@@ -35,16 +35,16 @@ async fn describe(cloud: &Cloud, id: &str) -> JobDetail {
         .clone()
 }
 
-/// Runs a job to its end; waits by notification through the tag.
+/// Waits for the end of the job with this tag.
+async fn finished(cloud: &Cloud, name: &str) {
+    let job = cloud.compute.batch.find_tag("name", name).unwrap();
+    job.finished().await;
+}
+
+/// Runs a job to its end.
 async fn run(cloud: &Cloud, name: &str, builder: SubmitJobFluentBuilder) -> JobDetail {
     let id = id(builder.tags("name", name)).await;
-    cloud
-        .compute
-        .batch
-        .find_tag("name", name)
-        .unwrap()
-        .finished()
-        .await;
+    finished(cloud, name).await;
     describe(cloud, &id).await
 }
 
@@ -278,18 +278,14 @@ async fn jobs_wait_for_those_they_depend_on() {
 #[tokio::test]
 async fn the_machine_runs_as_many_jobs_as_it_has_vcpus_for() {
     let cloud = Cloud::start(&stack()).await;
-    cloud.worker("exec sleep 1000");
+    let runs = cloud.dir.path().join("runs");
+    cloud.worker(&format!("echo run >> {}\nexec sleep 1000", runs.display()));
     let mut ids = Vec::new();
-    for n in 0..3 {
-        ids.push(id(submit(&cloud, &format!("j{n}"))).await);
+    for name in ["j0", "j1", "j2"] {
+        ids.push(id(submit(&cloud, name).tags("name", name)).await);
     }
+    wait_for_lines(&runs, 2).await;
     let status = async |id: &str| describe(&cloud, id).await.status().unwrap().clone();
-    for _ in 0..1_000 {
-        if status(&ids[1]).await == JobStatus::Running {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
     assert_eq!(status(&ids[0]).await, JobStatus::Running);
     assert_eq!(status(&ids[1]).await, JobStatus::Running);
     assert_eq!(status(&ids[2]).await, JobStatus::Runnable);
@@ -305,14 +301,9 @@ async fn the_machine_runs_as_many_jobs_as_it_has_vcpus_for() {
         .job_id(&ids[0])
         .reason("enough");
     terminate.send().await.unwrap();
-    for (id, reason) in [(&ids[2], "changed my mind"), (&ids[0], "enough")] {
-        for _ in 0..1_000 {
-            if status(id).await == JobStatus::Failed {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-        let job = describe(&cloud, id).await;
+    for (at, reason) in [(2, "changed my mind"), (0, "enough")] {
+        finished(&cloud, &format!("j{at}")).await;
+        let job = describe(&cloud, &ids[at]).await;
         assert_eq!(job.status(), Some(&JobStatus::Failed));
         assert_eq!(job.status_reason(), Some(reason));
     }
