@@ -210,6 +210,10 @@ fn what_runs_print_is_as_their_schemas_say() {
         "history",
         &call(&["history", "nobody", "--out", folder, "--json"]).json(),
     );
+    let again = "served/Call the service";
+    let again = call(&["test-state", "--from", again, "--data", folder, "--json"]);
+    assert_eq!(again.code, Some(0), "{}", again.stderr);
+    hold("test-state", &again.json());
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! the same task token is the same start on Fargate and Batch. Lambda may run an event twice, and of two runs the
 //! first commits the outcome.
 
+mod batch;
 mod history;
 mod launch;
 pub mod plan;
@@ -31,6 +32,7 @@ use tracing::{info, warn};
 
 use plan::{Choice, Plan, Wanted};
 
+pub use batch::{BatchRequest, Packed};
 pub use history::Recall;
 
 pub use launch::{Launch, MemoryStarter, StartError, StartJob};
@@ -170,6 +172,39 @@ pub struct Deps<Store, Callback, Starter> {
     pub prices: Prices,
     /// The ledgers that were read lately.
     pub recall: Recall,
+}
+
+/// What the function answers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// To a request for a job.
+    Job(Response),
+    /// To a request that carries a batch of jobs.
+    Batch(Box<Packed>),
+}
+
+/// Answers an event as of `now_ms`: a request for a job, or, with `jobs`, for a batch of them.
+///
+/// # Errors
+/// As [`handle`] and the division into packs.
+pub async fn answer<S, Callback, Starter>(
+    deps: &Deps<S, Callback, Starter>,
+    event: Value,
+    now_ms: u64,
+) -> Result<Answer, Error>
+where
+    S: Store,
+    Callback: CallBack,
+    Starter: StartJob,
+{
+    if event.get("jobs").is_some() {
+        let packed = batch::handle(deps, input::parse(event)?).await?;
+        return Ok(Answer::Batch(Box::new(packed)));
+    }
+    Ok(Answer::Job(
+        handle(deps, input::parse(event)?, now_ms).await?,
+    ))
 }
 
 /// Stores the job of `request`, decides where and at which size it runs as of `now_ms`, and starts it there.

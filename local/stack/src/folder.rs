@@ -34,12 +34,12 @@ const SUFFIXES: &[&str] = &["arn", "name", "function", "lambda", "statemachine"]
 const MEMORY_MIB: u64 = 512;
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Whether a folder holds a definition.
-pub fn has_definitions(folder: &Path) -> bool {
+/// The definitions that a folder holds, as far as they can be found: what cannot be read is told when it is read.
+pub fn definitions(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    // What cannot be read is told when it is read.
     let _ = walk(folder, DEPTH, &mut files);
-    files.iter().any(|file| is_definition(file))
+    files.retain(|file| is_definition(file));
+    files
 }
 
 /// Whether a file is a definition by its name.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use asl::placeholders::REGION;
 use clap::Args;
 use cloud::faults::Faults;
 use cloud::s3::{Home, S3};
@@ -21,7 +22,6 @@ use crate::{
     error::Error,
     ledger::{FILE, Ledgers, Local},
     place::ProjectArguments,
-    placeholders::REGION,
     summary,
 };
 

@@ -16,12 +16,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use stack::{Stack, StateMachine, binary_of_image};
 
-use super::run::machine;
 use crate::{
     error::{Error, FAILED},
     learnt::{self, Learnt},
     ledger::{self, Ledgers},
-    needed,
+    machines, needed,
     place::ProjectArguments,
     project::{Pipeline, Project, read_json},
     summary,
@@ -147,9 +146,9 @@ impl Price {
         }
         let project = self.project.find()?;
         let stack = load(project.clone())?;
-        let machine = machine(&stack, &self.what)?;
-        let input = Pipeline::of(&machine, &project).input(None)?;
-        let jobs = self.of_pipeline(&stack, &machine, &input)?;
+        let machine = machines::named(&stack, &self.what)?;
+        let input = Pipeline::of(machine, &project).input(None)?;
+        let jobs = self.of_pipeline(&stack, machine, &input)?;
         if jobs.is_empty() {
             let message = format!(
                 "{} starts no job on a cluster; its functions are priced by a run",

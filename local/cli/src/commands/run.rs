@@ -25,6 +25,7 @@ use crate::{
     error::{Error, FAILED, INTERRUPTED},
     interrupt,
     ledger::{self, Ledgers},
+    machines,
     mock_file::{self, MockedServices},
     needed,
     place::{CommandArguments, ProjectArguments, check_commands, check_runnable, tell_not_run},
@@ -175,9 +176,9 @@ impl Run {
     /// One run of the project as it is now.
     async fn once(&self, project: &Project) -> Result<ExitCode, Error> {
         let stack = self.project.stack(project)?;
-        let machine = machine(&stack, &self.pipeline)?;
+        let machine = machines::named(&stack, &self.pipeline)?.clone();
         let input = Pipeline::of(&machine, project).input(self.input.as_deref())?;
-        let pipeline = machine.pipeline.as_ref().unwrap_or(&machine.name);
+        let pipeline = machines::called(&machine);
         let name = self.name.clone().unwrap_or_else(|| default_name(pipeline));
         // Before the name becomes a folder.
         stepfunctions::check_name(&name).map_err(|error| Error::Usage(error.to_string()))?;
@@ -245,19 +246,6 @@ impl Run {
         }
         Ok(ended.exit_code())
     }
-}
-
-pub(super) fn machine(stack: &Stack, name: &str) -> Result<StateMachine, Error> {
-    let machine = stack.state_machine(name).cloned();
-    machine.ok_or_else(|| {
-        let machines = stack.state_machines.iter();
-        Error::UnknownPipeline {
-            name: name.to_owned(),
-            known: machines
-                .filter_map(|machine| machine.pipeline.clone())
-                .collect(),
-        }
-    })
 }
 
 /// Says what would fail on AWS only; here it runs all the same.

@@ -139,7 +139,7 @@ impl Archive {
         let zip = self
             .zip_file
             .as_deref()
-            .ok_or_else(|| invalid("The local cloud takes code as ZipFile only."))?;
+            .ok_or_else(|| invalid("Please provide a source for function code."))?;
         Ok(Code::unpack(zip, &lambda.code_root(), runtime, trial)?)
     }
 }
@@ -229,7 +229,9 @@ impl Lambda {
         use LambdaAction as Asked;
         let nothing = |()| json!({});
         match action {
-            Asked::Invoke => Err(ServiceError::unknown_action("lambda", "Invoke")),
+            Asked::Invoke | Asked::InvokeWithResponseStream => {
+                Err(ServiceError::unknown_action("lambda", "Invoke"))
+            }
             Asked::CreateFunction => Ok((201, self.create(read(body)?)?)),
             Asked::UpdateFunctionCode => Ok((200, self.update_code(read(body)?)?)),
             Asked::UpdateFunctionConfiguration => Ok((200, self.update(read(body)?)?)),
@@ -258,6 +260,19 @@ impl Lambda {
                 Ok((204, self.set_reserved(&read(body)?, None).map(nothing)?))
             }
             Asked::GetFunctionConcurrency => Ok((200, self.reserved(&read(body)?)?)),
+            Asked::PutFunctionEventInvokeConfig => {
+                Ok((200, self.set_event_invoke(read(body)?, false)?))
+            }
+            Asked::UpdateFunctionEventInvokeConfig => {
+                Ok((200, self.set_event_invoke(read(body)?, true)?))
+            }
+            Asked::GetFunctionEventInvokeConfig => Ok((200, self.event_invoke(&read(body)?)?)),
+            Asked::DeleteFunctionEventInvokeConfig => {
+                Ok((204, self.delete_event_invoke(&read(body)?).map(nothing)?))
+            }
+            Asked::ListFunctionEventInvokeConfigs => {
+                Ok((200, self.list_event_invoke(&read(body)?)?))
+            }
         }
     }
 

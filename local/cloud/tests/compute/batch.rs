@@ -35,6 +35,17 @@ async fn describe(cloud: &Cloud, id: &str) -> JobDetail {
         .clone()
 }
 
+/// Looks until a job has this status.
+async fn until(cloud: &Cloud, id: &str, status: &JobStatus) {
+    for _ in 0..10_000 {
+        if describe(cloud, id).await.status() == Some(status) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    panic!("{id} does not become {status}");
+}
+
 /// Waits for the end of the job with this tag.
 async fn finished(cloud: &Cloud, name: &str) {
     let job = cloud.compute.batch.find_tag("name", name).unwrap();
@@ -220,6 +231,55 @@ async fn arrays_know_their_index_and_count_their_children() {
         .await
         .unwrap();
     assert_eq!(children.job_summary_list().len(), 3);
+}
+
+#[tokio::test]
+async fn ending_an_array_ends_its_children() {
+    let cloud = Cloud::start(&stack()).await;
+    cloud.worker("exec sleep 1000");
+    let array = || ArrayProperties::builder().size(4).build();
+    let submitted = submit(&cloud, "array").array_properties(array());
+    let parent = id(submitted).await;
+    let child = |index: u32| format!("{parent}:{index}");
+    until(&cloud, &child(1), &JobStatus::Running).await;
+    let of_parent = describe(&cloud, &parent).await;
+    assert_eq!(of_parent.status(), Some(&JobStatus::Pending));
+
+    // Only children that wait are cancelled, and the parent ends when the others have.
+    let cancel = cloud.batch().cancel_job().job_id(&parent).reason("enough");
+    cancel.send().await.unwrap();
+    until(&cloud, &child(3), &JobStatus::Failed).await;
+    let cancelled = describe(&cloud, &child(3)).await;
+    assert_eq!(cancelled.status_reason(), Some("enough"));
+    assert_eq!(cancelled.is_cancelled(), Some(true));
+    let of_parent = describe(&cloud, &parent).await;
+    let summary = of_parent.array_properties().unwrap().status_summary();
+    assert_eq!(summary.unwrap()["RUNNING"], 2);
+
+    let terminate = cloud.batch().terminate_job().job_id(&parent);
+    terminate.reason("no more").send().await.unwrap();
+    until(&cloud, &parent, &JobStatus::Failed).await;
+    let ended = describe(&cloud, &parent).await;
+    assert_eq!(ended.status_reason(), Some("no more"));
+    let summary = ended.array_properties().unwrap().status_summary();
+    assert_eq!(summary.unwrap()["FAILED"], 4);
+    let terminated = describe(&cloud, &child(0)).await;
+    assert_eq!(terminated.status_reason(), Some("no more"));
+    assert_eq!(terminated.is_terminated(), Some(true));
+}
+
+#[tokio::test]
+async fn each_child_of_an_array_has_the_attempts_of_its_definition() {
+    let cloud = Cloud::start(&stack()).await;
+    cloud.worker(r#"[ "$AWS_BATCH_JOB_ARRAY_INDEX$AWS_BATCH_JOB_ATTEMPT" != 11 ]"#);
+    let array = ArrayProperties::builder().size(3).build();
+    let submitted = submit(&cloud, "array").array_properties(array);
+    let job = run(&cloud, "array", submitted.retry_strategy(retry(2))).await;
+    assert_eq!(job.status(), Some(&JobStatus::Succeeded));
+    for (index, attempts) in [(0, 1), (1, 2), (2, 1)] {
+        let child = describe(&cloud, &format!("{}:{index}", job.job_id().unwrap())).await;
+        assert_eq!(child.attempts().len(), attempts, "{index}");
+    }
 }
 
 #[tokio::test]

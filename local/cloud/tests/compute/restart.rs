@@ -54,6 +54,7 @@ async fn engine() {
     let Ok(folder) = std::env::var(FOLDER) else {
         return;
     };
+    let runs = Path::new(&folder).join("runs");
     let cloud = Cloud::start_in(Folder::at(folder), &stack(), NO_FAULTS).await;
     cloud.compute.ecs.run_task(&task("task")).unwrap();
     cloud
@@ -67,12 +68,14 @@ async fn engine() {
         .batch
         .submit_job(&job("array", array))
         .unwrap();
+    // Seen here, on the one thread, they are noted as running too.
+    wait_for_lines(&runs, 3).await;
     println!("started");
     std::future::pending::<()>().await;
 }
 
 /// Runs the engine until its three first containers run (two vCPUs for the jobs), and kills it.
-async fn run_and_kill_engine(folder: &Folder) {
+fn run_and_kill_engine(folder: &Folder) {
     let mut engine = Command::new(std::env::current_exe().unwrap())
         .args(["restart::engine", "--exact", "--ignored", "--nocapture"])
         .env(FOLDER, folder.path())
@@ -81,7 +84,6 @@ async fn run_and_kill_engine(folder: &Folder) {
         .unwrap();
     let mut output = BufReader::new(engine.stdout.take().unwrap()).lines();
     assert!(output.any(|line| line.unwrap().contains("started")));
-    wait_for_lines(&folder.path().join("runs"), 3).await;
     engine.kill().unwrap();
     engine.wait().unwrap();
 }
@@ -114,7 +116,7 @@ async fn all_end_once(folder: &Folder, cloud: &Cloud) {
 async fn running_containers_are_taken_up_and_run_once() {
     let folder = Folder::new();
     let mut gate = patient_worker(&folder);
-    run_and_kill_engine(&folder).await;
+    run_and_kill_engine(&folder);
     let cloud = Cloud::start_in(Folder::at(folder.path()), &stack(), NO_FAULTS).await;
     let again = cloud
         .compute
@@ -135,7 +137,7 @@ async fn running_containers_are_taken_up_and_run_once() {
 async fn the_exit_code_of_a_container_that_ended_in_between_is_known() {
     let folder = Folder::new();
     let mut gate = patient_worker(&folder);
-    run_and_kill_engine(&folder).await;
+    run_and_kill_engine(&folder);
     gate.open();
     // The shells that stand before the three note how they ended.
     let workers = folder.path().join("data/workers");
@@ -149,7 +151,7 @@ async fn the_exit_code_of_a_container_that_ended_in_between_is_known() {
 async fn a_taken_up_container_can_be_stopped() {
     let folder = Folder::new();
     let _gate = patient_worker(&folder);
-    run_and_kill_engine(&folder).await;
+    run_and_kill_engine(&folder);
     let cloud = Cloud::start_in(Folder::at(folder.path()), &stack(), NO_FAULTS).await;
     let handle = cloud.compute.ecs.find("task").unwrap();
     handle.stop("enough");
