@@ -46,6 +46,7 @@ mod start;
 mod validate;
 
 mod definition;
+pub mod placeholders;
 
 mod command;
 mod event;
@@ -76,5 +77,5 @@ pub use test_state::{
     TestResponse, TestStatus, mock_fault, test_state,
 };
 pub use timestamp::Timestamp;
-pub use validate::{history_warnings, validate, validate_as};
+pub use validate::{history_warnings, validate, validate_as, validate_file};
 pub use value::{Map, ParseError, Value};

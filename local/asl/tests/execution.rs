@@ -897,7 +897,19 @@ fn an_observer_is_told_what_happens_inside_a_state() {
         call(Seen::InputPath(json(r#"{"n":1}"#))),
         call(Seen::Arguments(json(r#"{"n":1}"#))),
     ];
-    assert_eq!(seen(&mut execution), evaluated);
+    let begun = seen(&mut execution);
+    let Seen::Entered {
+        input,
+        variables,
+        context,
+    } = &begun[0].2
+    else {
+        panic!("{begun:?}");
+    };
+    assert_eq!((input, variables.len()), (&json(r#"{"in":{"n":1}}"#), 0));
+    let name = context.get("State").and_then(|state| state.get("Name"));
+    assert_eq!(name, Some(&Value::from("Call")));
+    assert_eq!(begun[1..], evaluated);
     let fail = |execution: &mut Execution, commands: &[Command]| {
         let event = Event::TaskFailed {
             id: tasks(commands)[0].id,

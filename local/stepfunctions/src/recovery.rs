@@ -8,11 +8,10 @@ use std::sync::Arc;
 
 use asl::{Command, Event, Status, Timestamp};
 
-use cloud::error::ServiceError;
 use cloud::work::Busy;
 
 use crate::engine::Engine;
-use crate::errors::{SfnError, internal, no_execution};
+use crate::errors::SfnError;
 use crate::evaluators::{Account, Effort};
 use crate::replay::{Progress, Replay};
 use crate::run::{Parent, Parts, Run};
@@ -55,7 +54,7 @@ impl Engine {
         for row in roots {
             let hash = row.definition.clone().unwrap_or_default();
             let known = machines.get(&hash).cloned();
-            match known.map_or_else(|| self.machine_of(&row), Ok) {
+            match known.map_or_else(|| self.store.machine_of(&row), Ok) {
                 Ok(machine) => {
                     machines.entry(hash).or_insert_with(|| machine.clone());
                     let root = Known {
@@ -237,64 +236,5 @@ impl Engine {
             .ok()
             .filter(|machine| row.definition.as_ref() == Some(&machine.hash));
         same.map_or_else(Effort::unknown, |machine| machine.effort.clone())
-    }
-
-    /// The machine of a recorded execution: its own definition, or a part of its parent's.
-    pub(super) fn machine_of(&self, row: &ExecutionRow) -> Result<asl::StateMachine, ServiceError> {
-        if row.definition.is_some() {
-            let text = self.definition_of(row)?;
-            return asl::StateMachine::parse(&text)
-                .map_err(|invalid| ServiceError::new("InvalidDefinition", invalid.to_string()));
-        }
-        let parent = self.parent_of(row)?;
-        let mut found = None;
-        self.replay(&parent, |command| {
-            if let Command::StartChild { child, .. } = command
-                && child.start.arn == row.start.arn
-            {
-                found = Some(child.machine.clone());
-            }
-        })?;
-        found.ok_or_else(|| no_execution(&row.start.arn))
-    }
-
-    /// The definition that a recorded execution was started with; a child of a Distributed Map has
-    /// its parent's.
-    pub(super) fn definition_of(&self, row: &ExecutionRow) -> Result<String, ServiceError> {
-        let Some(hash) = &row.definition else {
-            return self.definition_of(&self.parent_of(row)?);
-        };
-        self.store.definition(hash).map_err(internal)?.ok_or_else(|| {
-            internal(format!(
-                "the definition {hash} of {} is missing in the history database, so the execution cannot be replayed",
-                row.start.arn
-            ))
-        })
-    }
-
-    fn parent_of(&self, row: &ExecutionRow) -> Result<ExecutionRow, ServiceError> {
-        let parent = row
-            .parent
-            .as_deref()
-            .map(|arn| self.store.execution(arn))
-            .transpose()
-            .map_err(internal)?;
-        parent.flatten().ok_or_else(|| no_execution(&row.start.arn))
-    }
-
-    pub(super) fn replay(
-        &self,
-        row: &ExecutionRow,
-        seen: impl FnMut(&Command),
-    ) -> Result<Replay, ServiceError> {
-        let machine = self.machine_of(row)?;
-        let events = self.store.events(row.id).map_err(internal)?;
-        Ok(Replay::new(
-            &machine,
-            row.start.clone(),
-            row.started,
-            events,
-            seen,
-        ))
     }
 }

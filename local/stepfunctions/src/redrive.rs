@@ -152,7 +152,7 @@ impl Engine {
         if let Some(at) = self.check_redrive(&row, token.as_deref())? {
             return Ok(at);
         }
-        let machine = self.machine_of(&row)?;
+        let machine = self.store.machine_of(&row)?;
         let account = Account::new(self.effort_of(&row));
         let run = self
             .revive(claim, row, machine, None, account, token)

@@ -173,6 +173,12 @@ impl Execution {
         frame.retry_count = 0;
         frame.retries.clear();
         frame.activity = Activity::Repeating;
+        let frame = self.frames.get(key)?;
+        self.observer.see(state, frame, || Seen::Entered {
+            input: frame.input.clone(),
+            variables: Arc::clone(&frame.variables),
+            context: self.context(frame, state, None, None),
+        });
         Ok(())
     }
 
@@ -318,6 +324,7 @@ impl Execution {
         result: Value,
     ) -> Result<(), Broken> {
         let state = self.state_of(program, key)?;
+        self.see(key, state, || Seen::Result(result.clone()))?;
         let went = self.finish(key, state, result).map(Step::Done);
         if went.is_err() {
             self.frames.get_mut(key)?.last = succeeded;

@@ -161,7 +161,7 @@ pub fn describe_machine(engine: &Arc<Engine>, request: ByArn) -> Result<Value, S
         .map_err(internal)?
         .ok_or_else(|| no_execution(arn))?;
     let definition = match includes_data(request.included_data.as_deref()) {
-        true => engine.definition_of(&row)?,
+        true => engine.store.definition_of(&row)?,
         false => "{}".to_owned(),
     };
     let machine = engine.machine(&description.state_machine_arn);

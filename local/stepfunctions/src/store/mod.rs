@@ -89,6 +89,12 @@ pub enum StoreError {
         /// The newest version that is understood.
         known: i32,
     },
+    /// Written by an earlier version of this program, and opened to be read only.
+    #[error("the history database {} is from an earlier version of this program; the next `hybrid serve` on its folder brings it up to date", path.display())]
+    Older {
+        /// The file.
+        path: PathBuf,
+    },
     /// A stored value is not what this version writes.
     #[error("the history database holds an unreadable value: {0}")]
     Format(#[from] serde_json::Error),
@@ -263,6 +269,18 @@ impl Store {
             readers,
             writes: Mutex::new(Some(sender)),
             writer: Mutex::new(Some(writer)),
+        })
+    }
+
+    /// Opens the database at `path` to read it, also while a local cloud writes to it.
+    ///
+    /// # Errors
+    /// As [`Store::open`], or the database is of an earlier version.
+    pub fn open_to_read(path: &Path) -> Result<Store, StoreError> {
+        Ok(Store {
+            readers: open::open_to_read(path)?,
+            writes: Mutex::new(None),
+            writer: Mutex::new(None),
         })
     }
 

@@ -118,6 +118,18 @@ pub(super) fn open(
     }
 }
 
+/// Readers of the database at `path`, which is left as it is.
+pub(super) fn open_to_read(path: &Path) -> Result<Readers, StoreError> {
+    fs::metadata(path).map_err(|source| unreadable(path, source))?;
+    let failed = |error| at(path, error);
+    let connection = connect(path, None).map_err(failed)?;
+    look_over(&connection, path)?;
+    if pragma(&connection, "user_version").map_err(failed)? < i64::from(VERSION) {
+        return Err(StoreError::Older { path: path.into() });
+    }
+    Readers::new(path, None).map_err(failed)
+}
+
 fn prepare(
     path: &Path,
     durability: Durability,

@@ -262,6 +262,13 @@ impl Store {
         Ok(self.executions("WHERE arn = ?1", [arn])?.into_iter().next())
     }
 
+    /// The execution of that name that started last.
+    pub fn execution_named(&self, name: &str) -> Result<Option<ExecutionRow>, StoreError> {
+        let filter =
+            "WHERE json_extract(start, '$.name') = ?1 ORDER BY started DESC, id DESC LIMIT 1";
+        Ok(self.executions(filter, [name])?.into_iter().next())
+    }
+
     /// The execution that a call of a Task state has started.
     pub fn execution_of_call(&self, call: &str) -> Result<Option<ExecutionRow>, StoreError> {
         Ok(self

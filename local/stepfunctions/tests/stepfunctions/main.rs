@@ -10,6 +10,7 @@ mod integrations;
 mod machines;
 mod map_runs;
 mod members;
+mod recall;
 mod recovery;
 mod redrive;
 mod repeated;

@@ -171,6 +171,7 @@ impl Execution {
         let now = self.now;
         self.report(key)?.close(MapRunStatus::Succeeded, now);
         self.frames.get_mut(key)?.activity = Activity::Repeating;
+        self.see(key, state, || Seen::Result(result.clone()))?;
         self.finish(key, state, result).map(Step::Done)
     }
 
