@@ -20,6 +20,7 @@ use super::contents::{Expected, algorithm, contents, set_sums, stage};
 use super::fault::{Fault, fault};
 use super::list::checksum_type;
 use super::objects::{check_key, version};
+use super::settings::Setting;
 use super::store::{Object, StoreError};
 
 /// Largest object that one request copies, bytes.
@@ -88,7 +89,9 @@ impl Backend {
         let given = Attributes::of(&headers, input.metadata)?;
         let mut attributes = merged(&source.attributes, given, &headers)?;
         self.encrypt(&input.bucket, &mut attributes.encryption)?;
-        if is_same(&input.copy_source, &input.bucket, &input.key) && !changes(&headers) {
+        // The encryption that a bucket was given counts as one that the request names.
+        let changes = changes(&headers) || self.has_setting(&input.bucket, Setting::Encryption)?;
+        if is_same(&input.copy_source, &input.bucket, &input.key) && !changes {
             let message = "This copy request is illegal because it is trying to copy an object to itself without \
                            changing the object's metadata, storage class, website redirect location or encryption \
                            attributes.";

@@ -100,6 +100,11 @@ fn check(rule: &LifecycleRule) -> Result<(), Fault> {
             )));
         }
     }
+    for transition in rule.noncurrent_version_transitions.iter().flatten() {
+        if transition.noncurrent_days.is_none() || transition.storage_class.is_none() {
+            return Err(fault(S3ErrorCode::MalformedXML));
+        }
+    }
     for transition in rule.transitions.iter().flatten() {
         if transition.days.is_some() == transition.date.is_some()
             || transition.storage_class.is_none()

@@ -50,6 +50,7 @@ impl From<StoreError> for S3Error {
                 fault(S3ErrorCode::NoSuchVersion).with("VersionId", id)
             }
             StoreError::IsMarker(id, modified) => fault(S3ErrorCode::MethodNotAllowed)
+                .with("ResourceType", "DeleteMarker")
                 .header("x-amz-delete-marker", "true")
                 .header("x-amz-version-id", &id)
                 .header("allow", "DELETE")

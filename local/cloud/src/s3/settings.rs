@@ -68,6 +68,10 @@ impl Backend {
         Ok(self.store.facts(bucket)?.settings.remove(setting.name()))
     }
 
+    pub(super) fn has_setting(&self, bucket: &str, setting: Setting) -> S3Result<bool> {
+        Ok(self.text(bucket, setting)?.is_some())
+    }
+
     /// Keeps a setting.
     pub(super) fn set(
         &self,
@@ -226,7 +230,12 @@ impl Backend {
             let key = default.kms_master_key_id.as_deref();
             Encryption::checked(algorithm, key)?;
         }
-        self.set(bucket, Setting::Encryption, wanted)
+        let rule = ServerSideEncryptionRule {
+            bucket_key_enabled: Some(rule.bucket_key_enabled == Some(true)),
+            ..rule.clone()
+        };
+        let kept = ServerSideEncryptionConfiguration { rules: vec![rule] };
+        self.set(bucket, Setting::Encryption, &kept)
     }
 
     /// The encryption of objects whose writer names none.
