@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use s3s::dto::{
-    AbortMultipartUploadInput, AbortMultipartUploadOutput, CompleteMultipartUploadInput,
-    CompleteMultipartUploadOutput, CopyObjectInput, CopyObjectOutput, CreateBucketInput,
-    CreateBucketOutput, CreateMultipartUploadInput, CreateMultipartUploadOutput,
+    AbortMultipartUploadInput, AbortMultipartUploadOutput, CORSConfiguration,
+    CompleteMultipartUploadInput, CompleteMultipartUploadOutput, CopyObjectInput, CopyObjectOutput,
+    CreateBucketInput, CreateBucketOutput, CreateMultipartUploadInput, CreateMultipartUploadOutput,
     DeleteBucketCorsInput, DeleteBucketCorsOutput, DeleteBucketEncryptionInput,
     DeleteBucketEncryptionOutput, DeleteBucketInput, DeleteBucketLifecycleInput,
     DeleteBucketLifecycleOutput, DeleteBucketOutput, DeleteBucketPolicyInput,
@@ -14,6 +14,7 @@ use s3s::dto::{
     DeleteBucketTaggingInput, DeleteBucketTaggingOutput, DeleteBucketWebsiteInput,
     DeleteBucketWebsiteOutput, DeleteObjectInput, DeleteObjectOutput, DeleteObjectTaggingInput,
     DeleteObjectTaggingOutput, DeleteObjectsInput, DeleteObjectsOutput,
+    DeletePublicAccessBlockInput, DeletePublicAccessBlockOutput,
     GetBucketAccelerateConfigurationInput, GetBucketAccelerateConfigurationOutput,
     GetBucketAclInput, GetBucketAclOutput, GetBucketCorsInput, GetBucketCorsOutput,
     GetBucketEncryptionInput, GetBucketEncryptionOutput, GetBucketLifecycleConfigurationInput,
@@ -33,17 +34,23 @@ use s3s::dto::{
     HeadObjectInput, HeadObjectOutput, ListBucketsInput, ListBucketsOutput,
     ListMultipartUploadsInput, ListMultipartUploadsOutput, ListObjectVersionsInput,
     ListObjectVersionsOutput, ListObjectsInput, ListObjectsOutput, ListObjectsV2Input,
-    ListObjectsV2Output, ListPartsInput, ListPartsOutput, PutBucketTaggingInput,
-    PutBucketTaggingOutput, PutObjectInput, PutObjectOutput, PutObjectTaggingInput,
-    PutObjectTaggingOutput, UploadPartCopyInput, UploadPartCopyOutput, UploadPartInput,
-    UploadPartOutput,
+    ListObjectsV2Output, ListPartsInput, ListPartsOutput, PutBucketCorsInput, PutBucketCorsOutput,
+    PutBucketEncryptionInput, PutBucketEncryptionOutput, PutBucketLifecycleConfigurationInput,
+    PutBucketLifecycleConfigurationOutput, PutBucketPolicyInput, PutBucketPolicyOutput,
+    PutBucketTaggingInput, PutBucketTaggingOutput, PutBucketVersioningInput,
+    PutBucketVersioningOutput, PutObjectInput, PutObjectOutput, PutObjectTaggingInput,
+    PutObjectTaggingOutput, PutPublicAccessBlockInput, PutPublicAccessBlockOutput,
+    UploadPartCopyInput, UploadPartCopyOutput, UploadPartInput, UploadPartOutput,
 };
 use s3s::{S3ErrorCode, S3Request, S3Response, S3Result};
 
 use super::Backend;
 use super::buckets::object_acl;
+use super::fault::fault;
 use super::front::Asked;
-use super::objects::check_version;
+use super::objects::version;
+use super::settings::{Setting, check_cors};
+use super::store::Facts;
 use super::tags::{self, Tags};
 
 #[async_trait::async_trait]
@@ -192,8 +199,7 @@ impl s3s::S3 for Backend {
         &self,
         req: S3Request<DeleteObjectInput>,
     ) -> S3Result<S3Response<DeleteObjectOutput>> {
-        self.remove(&req.input)?;
-        Ok(S3Response::new(DeleteObjectOutput::default()))
+        Ok(S3Response::new(self.remove(&req.input)?))
     }
 
     async fn abort_multipart_upload(
@@ -219,12 +225,7 @@ impl s3s::S3 for Backend {
         &self,
         req: S3Request<GetObjectTaggingInput>,
     ) -> S3Result<S3Response<GetObjectTaggingOutput>> {
-        check_version(req.input.version_id.as_ref())?;
-        let object = self.store.get(&req.input.bucket, &req.input.key)?;
-        Ok(S3Response::new(GetObjectTaggingOutput {
-            tag_set: object.attributes.tags.set(),
-            version_id: None,
-        }))
+        Ok(S3Response::new(self.tags(&req.input)?))
     }
 
     async fn put_object_tagging(
@@ -232,28 +233,28 @@ impl s3s::S3 for Backend {
         req: S3Request<PutObjectTaggingInput>,
     ) -> S3Result<S3Response<PutObjectTaggingOutput>> {
         let input = req.input;
-        check_version(input.version_id.as_ref())?;
         let tags = tags::of_object(input.tagging.tag_set)?;
-        self.store.tag(&input.bucket, &input.key, tags)?;
-        Ok(S3Response::new(PutObjectTaggingOutput::default()))
+        let version = version(input.version_id.as_ref())?;
+        let version_id = self.retag(&input.bucket, &input.key, version, tags)?;
+        Ok(S3Response::new(PutObjectTaggingOutput { version_id }))
     }
 
     async fn delete_object_tagging(
         &self,
         req: S3Request<DeleteObjectTaggingInput>,
     ) -> S3Result<S3Response<DeleteObjectTaggingOutput>> {
-        check_version(req.input.version_id.as_ref())?;
-        self.store
-            .tag(&req.input.bucket, &req.input.key, Tags::default())?;
-        Ok(S3Response::new(DeleteObjectTaggingOutput::default()))
+        let input = req.input;
+        let version = version(input.version_id.as_ref())?;
+        let version_id = self.retag(&input.bucket, &input.key, version, Tags::default())?;
+        Ok(S3Response::new(DeleteObjectTaggingOutput { version_id }))
     }
 
     async fn get_object_acl(
         &self,
         req: S3Request<GetObjectAclInput>,
     ) -> S3Result<S3Response<GetObjectAclOutput>> {
-        check_version(req.input.version_id.as_ref())?;
-        self.store.get(&req.input.bucket, &req.input.key)?;
+        let version = version(req.input.version_id.as_ref())?;
+        self.store.get(&req.input.bucket, &req.input.key, version)?;
         Ok(S3Response::new(object_acl()))
     }
 
@@ -261,7 +262,7 @@ impl s3s::S3 for Backend {
         &self,
         req: S3Request<GetObjectRetentionInput>,
     ) -> S3Result<S3Response<GetObjectRetentionOutput>> {
-        check_version(req.input.version_id.as_ref())?;
+        version(req.input.version_id.as_ref())?;
         self.no_lock(&req.input.bucket)
     }
 
@@ -269,7 +270,7 @@ impl s3s::S3 for Backend {
         &self,
         req: S3Request<GetObjectLegalHoldInput>,
     ) -> S3Result<S3Response<GetObjectLegalHoldOutput>> {
-        check_version(req.input.version_id.as_ref())?;
+        version(req.input.version_id.as_ref())?;
         self.no_lock(&req.input.bucket)
     }
 
@@ -291,7 +292,8 @@ impl s3s::S3 for Backend {
         req: S3Request<PutBucketTaggingInput>,
     ) -> S3Result<S3Response<PutBucketTaggingOutput>> {
         let tags = tags::of_bucket(req.input.tagging.tag_set)?;
-        self.store.tag_bucket(&req.input.bucket, tags)?;
+        self.store
+            .change(&req.input.bucket, |facts| facts.tags = tags)?;
         Ok(S3Response::new(PutBucketTaggingOutput::default()))
     }
 
@@ -299,7 +301,8 @@ impl s3s::S3 for Backend {
         &self,
         req: S3Request<DeleteBucketTaggingInput>,
     ) -> S3Result<S3Response<DeleteBucketTaggingOutput>> {
-        self.store.tag_bucket(&req.input.bucket, Tags::default())?;
+        let no = |facts: &mut Facts| facts.tags = Tags::default();
+        self.store.change(&req.input.bucket, no)?;
         Ok(S3Response::new(DeleteBucketTaggingOutput::default()))
     }
 
@@ -307,8 +310,16 @@ impl s3s::S3 for Backend {
         &self,
         req: S3Request<GetBucketVersioningInput>,
     ) -> S3Result<S3Response<GetBucketVersioningOutput>> {
-        self.check_bucket(&req.input.bucket)?;
-        Ok(S3Response::new(GetBucketVersioningOutput::default()))
+        Ok(S3Response::new(self.versioning(&req.input.bucket)?))
+    }
+
+    async fn put_bucket_versioning(
+        &self,
+        req: S3Request<PutBucketVersioningInput>,
+    ) -> S3Result<S3Response<PutBucketVersioningOutput>> {
+        let wanted = req.input.versioning_configuration;
+        self.set_versioning(&req.input.bucket, &wanted)?;
+        Ok(S3Response::new(PutBucketVersioningOutput::default()))
     }
 
     async fn get_bucket_logging(
@@ -371,35 +382,44 @@ impl s3s::S3 for Backend {
         &self,
         req: S3Request<GetPublicAccessBlockInput>,
     ) -> S3Result<S3Response<GetPublicAccessBlockOutput>> {
-        Ok(S3Response::new(self.access_block(&req.input.bucket)?))
+        let block = self.access_block(&req.input.bucket)?;
+        Ok(S3Response::new(GetPublicAccessBlockOutput {
+            public_access_block_configuration: Some(block),
+        }))
     }
 
     async fn get_bucket_policy(
         &self,
         req: S3Request<GetBucketPolicyInput>,
     ) -> S3Result<S3Response<GetBucketPolicyOutput>> {
-        self.unset(&req.input.bucket, S3ErrorCode::NoSuchBucketPolicy)
+        Ok(S3Response::new(GetBucketPolicyOutput {
+            policy: Some(self.policy(&req.input.bucket)?),
+        }))
     }
 
     async fn get_bucket_policy_status(
         &self,
         req: S3Request<GetBucketPolicyStatusInput>,
     ) -> S3Result<S3Response<GetBucketPolicyStatusOutput>> {
-        self.unset(&req.input.bucket, S3ErrorCode::NoSuchBucketPolicy)
+        Ok(S3Response::new(self.policy_status(&req.input.bucket)?))
     }
 
     async fn get_bucket_lifecycle_configuration(
         &self,
         req: S3Request<GetBucketLifecycleConfigurationInput>,
     ) -> S3Result<S3Response<GetBucketLifecycleConfigurationOutput>> {
-        self.unset(&req.input.bucket, S3ErrorCode::NoSuchLifecycleConfiguration)
+        Ok(S3Response::new(self.lifecycle(&req.input.bucket)?))
     }
 
     async fn get_bucket_cors(
         &self,
         req: S3Request<GetBucketCorsInput>,
     ) -> S3Result<S3Response<GetBucketCorsOutput>> {
-        self.unset(&req.input.bucket, S3ErrorCode::NoSuchCORSConfiguration)
+        let kept: Option<CORSConfiguration> = self.setting(&req.input.bucket, Setting::Cors)?;
+        let kept = kept.ok_or_else(|| fault(S3ErrorCode::NoSuchCORSConfiguration))?;
+        Ok(S3Response::new(GetBucketCorsOutput {
+            cors_rules: Some(kept.cors_rules),
+        }))
     }
 
     async fn get_bucket_website(
@@ -433,7 +453,7 @@ impl s3s::S3 for Backend {
         &self,
         req: S3Request<DeleteBucketPolicyInput>,
     ) -> S3Result<S3Response<DeleteBucketPolicyOutput>> {
-        self.check_bucket(&req.input.bucket)?;
+        self.remove_setting(&req.input.bucket, Setting::Policy)?;
         Ok(S3Response::new(DeleteBucketPolicyOutput::default()))
     }
 
@@ -441,7 +461,7 @@ impl s3s::S3 for Backend {
         &self,
         req: S3Request<DeleteBucketEncryptionInput>,
     ) -> S3Result<S3Response<DeleteBucketEncryptionOutput>> {
-        self.check_bucket(&req.input.bucket)?;
+        self.remove_setting(&req.input.bucket, Setting::Encryption)?;
         Ok(S3Response::new(DeleteBucketEncryptionOutput::default()))
     }
 
@@ -449,7 +469,7 @@ impl s3s::S3 for Backend {
         &self,
         req: S3Request<DeleteBucketLifecycleInput>,
     ) -> S3Result<S3Response<DeleteBucketLifecycleOutput>> {
-        self.check_bucket(&req.input.bucket)?;
+        self.remove_setting(&req.input.bucket, Setting::Lifecycle)?;
         Ok(S3Response::new(DeleteBucketLifecycleOutput::default()))
     }
 
@@ -457,7 +477,7 @@ impl s3s::S3 for Backend {
         &self,
         req: S3Request<DeleteBucketCorsInput>,
     ) -> S3Result<S3Response<DeleteBucketCorsOutput>> {
-        self.check_bucket(&req.input.bucket)?;
+        self.remove_setting(&req.input.bucket, Setting::Cors)?;
         Ok(S3Response::new(DeleteBucketCorsOutput::default()))
     }
 
@@ -475,5 +495,56 @@ impl s3s::S3 for Backend {
     ) -> S3Result<S3Response<DeleteBucketReplicationOutput>> {
         self.check_bucket(&req.input.bucket)?;
         Ok(S3Response::new(DeleteBucketReplicationOutput::default()))
+    }
+
+    async fn put_bucket_lifecycle_configuration(
+        &self,
+        req: S3Request<PutBucketLifecycleConfigurationInput>,
+    ) -> S3Result<S3Response<PutBucketLifecycleConfigurationOutput>> {
+        Ok(S3Response::new(self.set_lifecycle(&req.input)?))
+    }
+
+    async fn put_bucket_policy(
+        &self,
+        req: S3Request<PutBucketPolicyInput>,
+    ) -> S3Result<S3Response<PutBucketPolicyOutput>> {
+        self.set_policy(&req.input.bucket, req.input.policy)?;
+        Ok(S3Response::new(PutBucketPolicyOutput::default()))
+    }
+
+    async fn put_bucket_cors(
+        &self,
+        req: S3Request<PutBucketCorsInput>,
+    ) -> S3Result<S3Response<PutBucketCorsOutput>> {
+        let rules = &req.input.cors_configuration;
+        check_cors(rules)?;
+        self.set(&req.input.bucket, Setting::Cors, rules)?;
+        Ok(S3Response::new(PutBucketCorsOutput::default()))
+    }
+
+    async fn put_bucket_encryption(
+        &self,
+        req: S3Request<PutBucketEncryptionInput>,
+    ) -> S3Result<S3Response<PutBucketEncryptionOutput>> {
+        let wanted = &req.input.server_side_encryption_configuration;
+        self.set_encryption(&req.input.bucket, wanted)?;
+        Ok(S3Response::new(PutBucketEncryptionOutput::default()))
+    }
+
+    async fn put_public_access_block(
+        &self,
+        req: S3Request<PutPublicAccessBlockInput>,
+    ) -> S3Result<S3Response<PutPublicAccessBlockOutput>> {
+        let wanted = &req.input.public_access_block_configuration;
+        self.set_access_block(&req.input.bucket, wanted)?;
+        Ok(S3Response::new(PutPublicAccessBlockOutput::default()))
+    }
+
+    async fn delete_public_access_block(
+        &self,
+        req: S3Request<DeletePublicAccessBlockInput>,
+    ) -> S3Result<S3Response<DeletePublicAccessBlockOutput>> {
+        self.remove_access_block(&req.input.bucket)?;
+        Ok(S3Response::new(DeletePublicAccessBlockOutput::default()))
     }
 }

@@ -33,6 +33,7 @@ const ARCHIVED: &[&str] = &["GLACIER", "DEEP_ARCHIVE"];
 /// The encryption that S3 gives every object.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/default-encryption-faq.html>
 pub(super) const ENCRYPTION: &str = "AES256";
+const ENCRYPTION_HEADER: &str = "x-amz-server-side-encryption";
 const ENCRYPTIONS: &[&str] = &[ENCRYPTION, "aws:kms", "aws:kms:dsse"];
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/acl-overview.html#canned-acl>
 const CANNED_ACLS: &[&str] = &[
@@ -147,36 +148,37 @@ impl Attributes {
 
 impl Encryption {
     fn of(headers: &HeaderMap) -> Result<Encryption, Fault> {
-        const HEADER: &str = "x-amz-server-side-encryption";
         let text = |name: &str| {
-            let value = headers.get(format!("{HEADER}{name}"))?.to_str().ok()?;
+            let value = headers
+                .get(format!("{ENCRYPTION_HEADER}{name}"))?
+                .to_str()
+                .ok()?;
             Some(value.to_owned())
         };
         let algorithm = text("");
-        if let Some(wrong) = algorithm
-            .as_deref()
-            .filter(|algorithm| !ENCRYPTIONS.contains(algorithm))
-        {
-            let message = "The encryption method specified is not supported";
-            return Err(Fault::argument(HEADER, wrong, message));
-        }
         let key = text("-aws-kms-key-id");
-        let by_kms = algorithm.as_deref().is_some_and(|name| name != ENCRYPTION);
-        if let Some(key) = key.as_ref().filter(|_| !by_kms) {
-            let message = "Server Side Encryption with KMS managed key requires HTTP header \
-                           x-amz-server-side-encryption : aws:kms";
-            return Err(Fault::argument(
-                "x-amz-server-side-encryption-aws-kms-key-id",
-                key,
-                message,
-            ));
-        }
+        Encryption::checked(algorithm.as_deref().unwrap_or(ENCRYPTION), key.as_deref())?;
         Ok(Encryption {
             algorithm,
             key,
             context: text("-context"),
             bucket_key: text("-bucket-key-enabled").map(|value| value.eq_ignore_ascii_case("true")),
         })
+    }
+
+    /// Refuses an algorithm that is none, and a key that it has no use for.
+    pub(super) fn checked(algorithm: &str, key: Option<&str>) -> Result<(), Fault> {
+        if !ENCRYPTIONS.contains(&algorithm) {
+            let message = "The encryption method specified is not supported";
+            return Err(Fault::argument(ENCRYPTION_HEADER, algorithm, message));
+        }
+        if let Some(key) = key.filter(|_| algorithm == ENCRYPTION) {
+            let message = "Server Side Encryption with KMS managed key requires HTTP header \
+                           x-amz-server-side-encryption : aws:kms";
+            let name = "x-amz-server-side-encryption-aws-kms-key-id";
+            return Err(Fault::argument(name, key, message));
+        }
+        Ok(())
     }
 
     /// The algorithm by name.

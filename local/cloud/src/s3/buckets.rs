@@ -4,22 +4,20 @@
 use axum::http::HeaderMap;
 use http::StatusCode;
 use s3s::dto::{
-    BucketLocationConstraint, CreateBucketInput, CreateBucketOutput, GetBucketAclOutput,
-    GetBucketEncryptionOutput, GetBucketLocationOutput, GetBucketOwnershipControlsOutput,
-    GetBucketRequestPaymentOutput, GetObjectAclOutput, GetPublicAccessBlockOutput, Grant, Grantee,
+    BucketLocationConstraint, BucketVersioningStatus, CreateBucketInput, CreateBucketOutput,
+    GetBucketAclOutput, GetBucketLocationOutput, GetBucketOwnershipControlsOutput,
+    GetBucketRequestPaymentOutput, GetBucketVersioningOutput, GetObjectAclOutput, Grant, Grantee,
     HeadBucketOutput, ObjectOwnership, OwnershipControls, OwnershipControlsRule, Payer, Permission,
-    PublicAccessBlockConfiguration, ServerSideEncryption, ServerSideEncryptionByDefault,
-    ServerSideEncryptionConfiguration, ServerSideEncryptionRule, Type,
+    Type, VersioningConfiguration,
 };
 use s3s::{S3ErrorCode, S3Result};
 
 use super::Backend;
-use super::attributes::ENCRYPTION;
 use super::contents::internal;
 use super::fault::{Fault, fault};
 use super::front::Caller;
 use super::list::{OWNER, owner};
-use super::store::StoreError;
+use super::store::{StoreError, Versioning};
 
 /// The region in which S3 differs from all the others.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_CreateBucket.html>
@@ -92,6 +90,42 @@ impl Backend {
         })
     }
 
+    /// A bucket that never had versions says nothing at all.
+    pub(super) fn versioning(&self, bucket: &str) -> S3Result<GetBucketVersioningOutput> {
+        let status = match self.store.facts(bucket)?.versioning {
+            Versioning::Never => None,
+            Versioning::Enabled => Some(BucketVersioningStatus::ENABLED),
+            Versioning::Suspended => Some(BucketVersioningStatus::SUSPENDED),
+        };
+        Ok(GetBucketVersioningOutput {
+            status: status.map(BucketVersioningStatus::from_static),
+            mfa_delete: None,
+        })
+    }
+
+    /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutBucketVersioning.html>
+    pub(super) fn set_versioning(
+        &self,
+        bucket: &str,
+        wanted: &VersioningConfiguration,
+    ) -> S3Result<()> {
+        self.check_bucket(bucket)?;
+        let status = wanted.status.as_ref().map(BucketVersioningStatus::as_str);
+        let versioning = match status {
+            Some(BucketVersioningStatus::ENABLED) => Versioning::Enabled,
+            Some(BucketVersioningStatus::SUSPENDED) => Versioning::Suspended,
+            Some(_) => return Err(fault(S3ErrorCode::MalformedXML).into()),
+            None => {
+                let message = "The Versioning element must be specified";
+                let code = S3ErrorCode::IllegalVersioningConfigurationException;
+                return Err(Fault::new(code, message).into());
+            }
+        };
+        Ok(self
+            .store
+            .change(bucket, |facts| facts.versioning = versioning)?)
+    }
+
     /// Says that a bucket has no such setting.
     pub(super) fn unset<T>(&self, bucket: &str, code: S3ErrorCode) -> S3Result<T> {
         self.check_bucket(bucket)?;
@@ -114,22 +148,6 @@ impl Backend {
         })
     }
 
-    pub(super) fn encryption(&self, bucket: &str) -> S3Result<GetBucketEncryptionOutput> {
-        self.check_bucket(bucket)?;
-        let rule = ServerSideEncryptionRule {
-            apply_server_side_encryption_by_default: Some(ServerSideEncryptionByDefault {
-                kms_master_key_id: None,
-                sse_algorithm: ServerSideEncryption::from_static(ENCRYPTION),
-            }),
-            bucket_key_enabled: Some(false),
-        };
-        Ok(GetBucketEncryptionOutput {
-            server_side_encryption_configuration: Some(ServerSideEncryptionConfiguration {
-                rules: vec![rule],
-            }),
-        })
-    }
-
     pub(super) fn request_payment(&self, bucket: &str) -> S3Result<GetBucketRequestPaymentOutput> {
         self.check_bucket(bucket)?;
         Ok(GetBucketRequestPaymentOutput {
@@ -144,18 +162,6 @@ impl Backend {
         };
         Ok(GetBucketOwnershipControlsOutput {
             ownership_controls: Some(OwnershipControls { rules: vec![rule] }),
-        })
-    }
-
-    pub(super) fn access_block(&self, bucket: &str) -> S3Result<GetPublicAccessBlockOutput> {
-        self.check_bucket(bucket)?;
-        Ok(GetPublicAccessBlockOutput {
-            public_access_block_configuration: Some(PublicAccessBlockConfiguration {
-                block_public_acls: Some(true),
-                block_public_policy: Some(true),
-                ignore_public_acls: Some(true),
-                restrict_public_buckets: Some(true),
-            }),
         })
     }
 }

@@ -77,6 +77,7 @@ impl Backend {
             checksums: object.attributes.checksums.clone(),
             composite: upload.composite,
             encryption: upload.attributes.encryption,
+            version: self.store.told_version(bucket, &object),
             at: SystemTime::now(),
         };
         self.uploads.finish(id, done.clone()).map_err(internal)?;
@@ -150,6 +151,7 @@ fn answer(done: Completed, location: String) -> CompleteMultipartUploadOutput {
         bucket: Some(done.bucket),
         key: Some(done.key),
         e_tag: Some(ETag::Strong(done.e_tag)),
+        version_id: done.version,
         checksum_type: Some(ChecksumType::from_static(kind)),
         server_side_encryption: done.encryption.told(),
         ssekms_key_id: done.encryption.key.clone(),

@@ -111,7 +111,7 @@ fn seconds(time: SystemTime) -> i64 {
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
-fn httpdate(time: SystemTime) -> String {
+pub(super) fn httpdate(time: SystemTime) -> String {
     let time = chrono::DateTime::<chrono::Utc>::from(time);
     time.format("%a, %d %b %Y %H:%M:%S GMT").to_string()
 }
@@ -160,6 +160,9 @@ mod tests {
             e_tag: "a".to_owned(),
             modified,
             attributes: Attributes::default(),
+            version: None,
+            marker: false,
+            turn: 0,
         };
         let at = |seconds| Timestamp::from(UNIX_EPOCH + Duration::from_secs(seconds));
         let tag = |text: &str| Some(text.parse::<ETagCondition>().unwrap());

@@ -19,7 +19,8 @@ use super::conditions::{Conditions, conditions, of_write};
 use super::contents::{Expected, algorithm, contents, set_sums, stage};
 use super::fault::{Fault, fault};
 use super::list::checksum_type;
-use super::objects::{check_key, check_version};
+use super::objects::{check_key, version};
+use super::settings::Setting;
 use super::store::{Object, StoreError};
 
 /// Largest object that one request copies, bytes.
@@ -39,8 +40,8 @@ impl Backend {
         else {
             return Err(Fault::not_offered("x-amz-copy-source of an access point").into());
         };
-        check_version(version_id.as_deref().map(str::to_owned).as_ref())?;
-        let read = self.store.read(bucket, key);
+        let named = version_id.as_deref().map(str::to_owned);
+        let read = self.store.read(bucket, key, version(named.as_ref())?);
         let (object, file) = read.map_err(|error| match error {
             // The error is about the source, not about what the request names.
             StoreError::NoSuchBucket => {
@@ -48,6 +49,10 @@ impl Backend {
                 fault.with("BucketName", bucket).into()
             }
             StoreError::NoSuchKey => fault(S3ErrorCode::NoSuchKey).with("Key", key).into(),
+            StoreError::IsMarker(..) => {
+                let message = "The source of a copy request may not specifically refer to a delete marker by version id.";
+                Fault::new(S3ErrorCode::InvalidRequest, message).into()
+            }
             other => S3Error::from(other),
         })?;
         conditions.check_source(&object, SystemTime::now())?;
@@ -58,6 +63,14 @@ impl Backend {
             return Err(Fault::custom(StatusCode::FORBIDDEN, code, message).into());
         }
         Ok((object, file))
+    }
+
+    /// The version of a source, as an answer tells it.
+    fn version_of(&self, source: &CopySource, object: &Object) -> Option<String> {
+        match source {
+            CopySource::Bucket { bucket, .. } => self.store.told_version(bucket, object),
+            _ => None,
+        }
     }
 
     pub(super) async fn copy(&self, req: S3Request<CopyObjectInput>) -> S3Result<CopyObjectOutput> {
@@ -75,7 +88,10 @@ impl Backend {
         }
         let given = Attributes::of(&headers, input.metadata)?;
         let mut attributes = merged(&source.attributes, given, &headers)?;
-        if is_same(&input.copy_source, &input.bucket, &input.key) && !changes(&headers) {
+        self.encrypt(&input.bucket, &mut attributes.encryption)?;
+        // The encryption that a bucket was given counts as one that the request names.
+        let changes = changes(&headers) || self.has_setting(&input.bucket, Setting::Encryption)?;
+        if is_same(&input.copy_source, &input.bucket, &input.key) && !changes {
             let message = "This copy request is illegal because it is trying to copy an object to itself without \
                            changing the object's metadata, storage class, website redirect location or encryption \
                            attributes.";
@@ -104,6 +120,8 @@ impl Backend {
         let encryption = &object.attributes.encryption;
         Ok(CopyObjectOutput {
             copy_object_result: Some(result),
+            copy_source_version_id: self.version_of(&input.copy_source, &source),
+            version_id: self.store.told_version(&input.bucket, &object),
             server_side_encryption: encryption.told(),
             ssekms_key_id: encryption.key.clone(),
             ssekms_encryption_context: encryption.context.clone(),
@@ -139,6 +157,7 @@ impl Backend {
         }
         Ok(UploadPartCopyOutput {
             copy_part_result: Some(result),
+            copy_source_version_id: self.version_of(&input.copy_source, &source),
             server_side_encryption: upload.attributes.encryption.told(),
             ssekms_key_id: upload.attributes.encryption.key,
             bucket_key_enabled: upload.attributes.encryption.bucket_key,
@@ -210,8 +229,12 @@ fn directive(headers: &HeaderMap, name: &'static str) -> Result<bool, Fault> {
     }
 }
 
+/// Whether a copy is of the latest version onto itself; an older one that is copied becomes the latest.
 fn is_same(source: &CopySource, bucket: &str, key: &str) -> bool {
-    matches!(source, CopySource::Bucket { bucket: from, key: of, .. } if **from == *bucket && **of == *key)
+    matches!(
+        source,
+        CopySource::Bucket { bucket: from, key: of, version_id: None } if **from == *bucket && **of == *key
+    )
 }
 
 /// Whether a copy of an object onto itself says anything that S3 lets it change.

@@ -222,7 +222,7 @@ fn reference(c: char) -> String {
 /// The elements in which an error names its resource.
 fn named_by(code: &str) -> &'static [&'static str] {
     match code {
-        "NoSuchKey" => &["Key"],
+        "NoSuchKey" | "NoSuchVersion" => &["Key"],
         "NoSuchUpload" => &["UploadId"],
         "MethodNotAllowed" => &["Method", "ResourceType"],
         "NoSuchBucket"
@@ -292,6 +292,7 @@ fn sentence(code: &str) -> Option<&'static str> {
             "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted \
              or completed."
         }
+        "NoSuchVersion" => "The specified version does not exist.",
         "NoSuchWebsiteConfiguration" => {
             "The specified bucket does not have a website configuration"
         }

@@ -56,6 +56,15 @@ const TAGS: &[&str] = &[
     "x-amz-copy-source-if-match",
     "x-amz-copy-source-if-none-match",
 ];
+/// Settings of a bucket that are written, by the query parameter that names them.
+const SETTINGS: &[(&str, S3Action)] = &[
+    ("versioning", S3Action::PutBucketVersioning),
+    ("lifecycle", S3Action::PutBucketLifecycleConfiguration),
+    ("cors", S3Action::PutBucketCors),
+    ("policy", S3Action::PutBucketPolicy),
+    ("encryption", S3Action::PutBucketEncryption),
+    ("publicAccessBlock", S3Action::PutPublicAccessBlock),
+];
 /// Longest life of a presigned URL, seconds.
 const LONGEST_LIFE: u64 = 604_800;
 /// Largest XML document of a request, bytes; `s3s` takes no larger one.
@@ -321,11 +330,13 @@ fn unframe(parts: &mut Parts, body: Body) -> Result<Body, Fault> {
 fn document_of(parts: &Parts) -> Option<S3Action> {
     let query = crate::rest::query(parts.uri.query().unwrap_or_default().as_bytes());
     let has = |name: &str| query.contains_key(name);
+    let setting = SETTINGS.iter().find(|(name, _)| has(name));
     match parts.method {
         Method::POST if has("delete") => Some(S3Action::DeleteObjects),
         Method::POST if has("uploadId") => Some(S3Action::CompleteMultipartUpload),
         // An object's and a bucket's tags are sent alike.
         Method::PUT if has("tagging") => Some(S3Action::PutObjectTagging),
+        Method::PUT if setting.is_some() => setting.map(|(_, action)| *action),
         Method::PUT
             if query.keys().all(|name| name.starts_with("x-"))
                 && !parts.headers.contains_key("x-amz-copy-source") =>

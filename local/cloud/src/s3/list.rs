@@ -8,24 +8,21 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use s3s::S3Result;
 use s3s::dto::{
-    Bucket, ChecksumAlgorithm, ChecksumType, CommonPrefix, EncodingType, ListBucketsInput,
-    ListBucketsOutput, ListObjectVersionsInput, ListObjectVersionsOutput, ListObjectsInput,
-    ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output, ObjectStorageClass, ObjectVersion,
-    ObjectVersionStorageClass, Owner,
+    Bucket, ChecksumAlgorithm, ChecksumType, CommonPrefix, DeleteMarkerEntry, EncodingType,
+    ListBucketsInput, ListBucketsOutput, ListObjectVersionsInput, ListObjectVersionsOutput,
+    ListObjectsInput, ListObjectsOutput, ListObjectsV2Input, ListObjectsV2Output,
+    Object as ListedObject, ObjectStorageClass, ObjectVersion, ObjectVersionStorageClass, Owner,
 };
 
 use super::Backend;
 use super::fault::Fault;
-use super::store::{Object, Page};
+use super::store::{Object, Page, VersionQuery, is_version};
 
 /// Keys of one page.
 pub(super) const PAGE_LIMIT: i32 = 1_000;
 /// Buckets of one page.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListBuckets.html>
 const BUCKET_LIMIT: i32 = 10_000;
-/// The version of an object in a bucket that has no versions.
-/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/versioning-workflows.html>
-pub(super) const NULL_VERSION: &str = "null";
 /// What a key keeps under `encoding-type=url`; a space becomes a plus sign.
 const KEPT: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'-')
@@ -138,37 +135,62 @@ pub(super) fn checksum_type(object: &Object) -> Option<ChecksumType> {
     any.then(|| ChecksumType::from_static(kind))
 }
 
-fn summary(object: &Arc<Object>, encoding: Encoding, owned: bool) -> s3s::dto::Object {
-    s3s::dto::Object {
-        key: Some(encoding.write(&object.key)),
-        size: Some(object.size as i64),
-        e_tag: Some(object.tag()),
-        last_modified: Some(object.modified.into()),
-        storage_class: Some(ObjectStorageClass::from(
-            object.attributes.class().to_owned(),
-        )),
-        checksum_algorithm: algorithms(object),
-        checksum_type: checksum_type(object),
+/// What every listing tells of an object.
+macro_rules! summary {
+    ($kind:ident, $class:ident, $object:expr, $encoding:expr) => {
+        $kind {
+            key: Some($encoding.write(&$object.key)),
+            size: Some($object.size as i64),
+            e_tag: Some($object.tag()),
+            last_modified: Some($object.modified.into()),
+            storage_class: Some($class::from($object.attributes.class().to_owned())),
+            checksum_algorithm: algorithms($object),
+            checksum_type: checksum_type($object),
+            ..Default::default()
+        }
+    };
+}
+
+/// What every listing of keys tells of itself.
+macro_rules! listing {
+    ($kind:ident, $input:expr, $encoding:expr, $limit:expr, $page:expr) => {
+        $kind {
+            common_prefixes: Some($encoding.prefixes(&$page.prefixes)),
+            is_truncated: Some($page.next.is_some()),
+            name: Some($input.bucket),
+            prefix: Some($encoding.write(&$input.prefix.unwrap_or_default())),
+            delimiter: $encoding.option($input.delimiter.filter(|text| !text.is_empty())),
+            max_keys: Some($limit),
+            encoding_type: $encoding.told(),
+            ..Default::default()
+        }
+    };
+}
+
+fn summaries(page: &Page, encoding: Encoding, owned: bool) -> Vec<ListedObject> {
+    let summary = |object: &Arc<Object>| ListedObject {
         owner: owned.then(owner),
-        ..Default::default()
+        ..summary!(ListedObject, ObjectStorageClass, object, encoding)
+    };
+    page.objects.iter().map(summary).collect()
+}
+
+fn version(object: &Object, latest: bool, encoding: Encoding) -> ObjectVersion {
+    ObjectVersion {
+        owner: Some(owner()),
+        version_id: Some(object.version_id().to_owned()),
+        is_latest: Some(latest),
+        ..summary!(ObjectVersion, ObjectVersionStorageClass, object, encoding)
     }
 }
 
-fn version(object: &Arc<Object>, encoding: Encoding) -> ObjectVersion {
-    ObjectVersion {
+fn delete_marker(object: &Object, latest: bool, encoding: Encoding) -> DeleteMarkerEntry {
+    DeleteMarkerEntry {
         key: Some(encoding.write(&object.key)),
-        size: Some(object.size as i64),
-        e_tag: Some(object.tag()),
         last_modified: Some(object.modified.into()),
-        storage_class: Some(ObjectVersionStorageClass::from(
-            object.attributes.class().to_owned(),
-        )),
-        checksum_algorithm: algorithms(object),
-        checksum_type: checksum_type(object),
         owner: Some(owner()),
-        version_id: Some(NULL_VERSION.to_owned()),
-        is_latest: Some(true),
-        ..Default::default()
+        version_id: Some(object.version_id().to_owned()),
+        is_latest: Some(latest),
     }
 }
 
@@ -196,60 +218,39 @@ impl Backend {
         };
         let (prefix, delimiter) = (input.prefix.as_ref(), input.delimiter.as_ref());
         let page = self.page(&input.bucket, prefix, delimiter, &after, limit)?;
-        let owned = input.fetch_owner == Some(true);
-        let contents = page.objects.iter();
-        let contents: Vec<_> = contents
-            .map(|object| summary(object, encoding, owned))
-            .collect();
-        Ok(ListObjectsV2Output {
+        let contents = summaries(&page, encoding, input.fetch_owner == Some(true));
+        // A token takes precedence, and is then told alone.
+        let start_after = input.start_after;
+        let start_after = start_after.filter(|_| input.continuation_token.is_none());
+        let output = ListObjectsV2Output {
             key_count: Some((contents.len() + page.prefixes.len()) as i32),
             contents: Some(contents),
-            common_prefixes: Some(encoding.prefixes(&page.prefixes)),
-            is_truncated: Some(page.next.is_some()),
             next_continuation_token: page.next.as_deref().map(token),
-            // A token takes precedence, and is then told alone.
-            start_after: encoding.option(
-                input
-                    .start_after
-                    .filter(|_| input.continuation_token.is_none()),
-            ),
+            start_after: encoding.option(start_after),
             continuation_token: input.continuation_token,
-            name: Some(input.bucket),
-            prefix: Some(encoding.write(&input.prefix.unwrap_or_default())),
-            delimiter: encoding.option(input.delimiter.filter(|text| !text.is_empty())),
-            max_keys: Some(limit),
-            encoding_type: encoding.told(),
-            ..Default::default()
-        })
+            ..listing!(ListObjectsV2Output, input, encoding, limit, page)
+        };
+        Ok(output)
     }
 
     pub(super) fn list_first(&self, input: ListObjectsInput) -> S3Result<ListObjectsOutput> {
         let encoding = Encoding::of(input.encoding_type.as_ref())?;
         let limit = page_limit("maxKeys", input.max_keys, PAGE_LIMIT)?;
         let after = input.marker.clone().unwrap_or_default();
-        let delimiter = input.delimiter.filter(|text| !text.is_empty());
-        let prefix = input.prefix.as_ref();
-        let page = self.page(&input.bucket, prefix, delimiter.as_ref(), &after, limit)?;
-        let contents = page.objects.iter();
-        let contents = contents.map(|object| summary(object, encoding, true));
+        let (prefix, delimiter) = (input.prefix.as_ref(), input.delimiter.as_ref());
+        let page = self.page(&input.bucket, prefix, delimiter, &after, limit)?;
+        // Without a delimiter the last key is the marker, and S3 leaves it out:
+        // <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html>.
+        let grouped = delimiter.is_some_and(|delimiter| !delimiter.is_empty());
+        let next = page.next.clone().filter(|_| grouped);
         Ok(ListObjectsOutput {
-            contents: Some(contents.collect()),
-            common_prefixes: Some(encoding.prefixes(&page.prefixes)),
-            is_truncated: Some(page.next.is_some()),
-            // Without a delimiter the last key is the marker, and S3 leaves it out:
-            // <https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjects.html>.
-            next_marker: encoding.option(page.next.filter(|_| delimiter.is_some())),
+            contents: Some(summaries(&page, encoding, true)),
+            next_marker: encoding.option(next),
             marker: Some(encoding.write(&after)),
-            name: Some(input.bucket),
-            prefix: Some(encoding.write(&input.prefix.unwrap_or_default())),
-            delimiter: encoding.option(delimiter),
-            max_keys: Some(limit),
-            encoding_type: encoding.told(),
-            ..Default::default()
+            ..listing!(ListObjectsOutput, input, encoding, limit, page)
         })
     }
 
-    /// Each object is its own latest and only version.
     pub(super) fn list_versions(
         &self,
         input: ListObjectVersionsInput,
@@ -257,28 +258,36 @@ impl Backend {
         let encoding = Encoding::of(input.encoding_type.as_ref())?;
         let limit = page_limit("maxKeys", input.max_keys, PAGE_LIMIT)?;
         let after = input.key_marker.clone().unwrap_or_default();
-        if let Some(marker) = input.version_id_marker.as_ref().filter(|id| !id.is_empty()) {
+        let after_version = input.version_id_marker.as_deref();
+        let after_version = after_version.filter(|id| !id.is_empty());
+        if let Some(marker) = after_version {
             check_version_marker(marker, &after)?;
         }
-        let (prefix, delimiter) = (input.prefix.as_ref(), input.delimiter.as_ref());
-        let page = self.page(&input.bucket, prefix, delimiter, &after, limit)?;
-        let versions = page.objects.iter();
-        let versions = versions.map(|object| version(object, encoding));
-        let next_version = page.next.as_ref().map(|_| NULL_VERSION.to_owned());
+        let query = VersionQuery {
+            prefix: input.prefix.as_deref().unwrap_or_default(),
+            delimiter: input.delimiter.as_deref(),
+            after: &after,
+            after_version,
+            limit: usize::try_from(limit).unwrap_or(0),
+        };
+        let page = self.store.list_versions(&input.bucket, &query)?;
+        let (mut versions, mut markers) = (Vec::new(), Vec::new());
+        for (object, latest) in &page.versions {
+            if object.marker {
+                markers.push(delete_marker(object, *latest, encoding));
+            } else {
+                versions.push(version(object, *latest, encoding));
+            }
+        }
+        let (next_key, next_version) = page.next.clone().unzip();
         Ok(ListObjectVersionsOutput {
-            versions: Some(versions.collect()),
-            common_prefixes: Some(encoding.prefixes(&page.prefixes)),
-            is_truncated: Some(page.next.is_some()),
-            next_key_marker: encoding.option(page.next),
-            next_version_id_marker: next_version,
+            versions: Some(versions),
+            delete_markers: Some(markers),
+            next_key_marker: encoding.option(next_key),
+            next_version_id_marker: next_version.flatten(),
             key_marker: Some(encoding.write(&after)),
             version_id_marker: Some(input.version_id_marker.unwrap_or_default()),
-            name: Some(input.bucket),
-            prefix: Some(encoding.write(&input.prefix.unwrap_or_default())),
-            delimiter: encoding.option(input.delimiter.filter(|text| !text.is_empty())),
-            max_keys: Some(limit),
-            encoding_type: encoding.told(),
-            ..Default::default()
+            ..listing!(ListObjectVersionsOutput, input, encoding, limit, page)
         })
     }
 
@@ -327,11 +336,11 @@ impl Backend {
     }
 }
 
-/// Only the one version that there is may be gone on from, and only behind a key.
+/// A version may be gone on from only behind its key.
 fn check_version_marker(marker: &str, key: &str) -> Result<(), Fault> {
     let message = if key.is_empty() {
         "A version-id marker cannot be specified without a key marker."
-    } else if marker == NULL_VERSION {
+    } else if is_version(marker) {
         return Ok(());
     } else {
         "Invalid version id specified"

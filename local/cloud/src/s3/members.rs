@@ -194,8 +194,16 @@ fn headers(action: S3Action) -> &'static [&'static [&'static str]] {
             "x-amz-object-attributes",
             "x-amz-part-number-marker",
         ]],
-        S3Action::DeleteObjects | S3Action::PutObjectTagging | S3Action::PutBucketTagging => {
-            &[CHECKSUMS]
+        S3Action::DeleteObjects
+        | S3Action::PutObjectTagging
+        | S3Action::PutBucketTagging
+        | S3Action::PutBucketVersioning
+        | S3Action::PutBucketCors
+        | S3Action::PutBucketEncryption
+        | S3Action::PutPublicAccessBlock => &[CHECKSUMS],
+        S3Action::PutBucketPolicy => &[CHECKSUMS, &["x-amz-confirm-remove-self-bucket-access"]],
+        S3Action::PutBucketLifecycleConfiguration => {
+            &[CHECKSUMS, &["x-amz-transition-default-minimum-object-size"]]
         }
         S3Action::CreateBucket => &[&["x-amz-acl", "x-amz-object-ownership"]],
         _ => &[],
@@ -258,14 +266,20 @@ fn queries(action: S3Action) -> &'static [&'static [&'static str]] {
         S3Action::GetBucketTagging | S3Action::PutBucketTagging | S3Action::DeleteBucketTagging => {
             &[&["tagging"]]
         }
-        S3Action::GetBucketVersioning => &[&["versioning"]],
-        S3Action::GetBucketPolicy | S3Action::DeleteBucketPolicy => &[&["policy"]],
-        S3Action::GetBucketPolicyStatus => &[&["policyStatus"]],
-        S3Action::GetBucketEncryption | S3Action::DeleteBucketEncryption => &[&["encryption"]],
-        S3Action::GetBucketLifecycleConfiguration | S3Action::DeleteBucketLifecycle => {
-            &[&["lifecycle"]]
+        S3Action::GetBucketVersioning | S3Action::PutBucketVersioning => &[&["versioning"]],
+        S3Action::GetBucketPolicy | S3Action::PutBucketPolicy | S3Action::DeleteBucketPolicy => {
+            &[&["policy"]]
         }
-        S3Action::GetBucketCors | S3Action::DeleteBucketCors => &[&["cors"]],
+        S3Action::GetBucketPolicyStatus => &[&["policyStatus"]],
+        S3Action::GetBucketEncryption
+        | S3Action::PutBucketEncryption
+        | S3Action::DeleteBucketEncryption => &[&["encryption"]],
+        S3Action::GetBucketLifecycleConfiguration
+        | S3Action::PutBucketLifecycleConfiguration
+        | S3Action::DeleteBucketLifecycle => &[&["lifecycle"]],
+        S3Action::GetBucketCors | S3Action::PutBucketCors | S3Action::DeleteBucketCors => {
+            &[&["cors"]]
+        }
         S3Action::GetBucketNotificationConfiguration => &[&["notification"]],
         S3Action::GetBucketAcl => &[&["acl"]],
         S3Action::GetBucketLogging => &[&["logging"]],
@@ -274,7 +288,9 @@ fn queries(action: S3Action) -> &'static [&'static [&'static str]] {
         S3Action::GetBucketRequestPayment => &[&["requestPayment"]],
         S3Action::GetBucketAccelerateConfiguration => &[&["accelerate"]],
         S3Action::GetBucketOwnershipControls => &[&["ownershipControls"]],
-        S3Action::GetPublicAccessBlock => &[&["publicAccessBlock"]],
+        S3Action::GetPublicAccessBlock
+        | S3Action::PutPublicAccessBlock
+        | S3Action::DeletePublicAccessBlock => &[&["publicAccessBlock"]],
         S3Action::GetObjectLockConfiguration => &[&["object-lock"]],
         S3Action::PutObject
         | S3Action::CopyObject
@@ -289,6 +305,8 @@ fn refused_elements(action: S3Action) -> &'static [&'static str] {
     match action {
         S3Action::CreateBucket => &["Location", "Bucket", "Tags"],
         S3Action::DeleteObjects => &["LastModifiedTime", "Size"],
+        S3Action::PutBucketVersioning => &["MfaDelete"],
+        S3Action::PutBucketEncryption => &["BlockedEncryptionTypes"],
         S3Action::CompleteMultipartUpload => &[
             "ChecksumSHA512",
             "ChecksumMD5",

@@ -16,11 +16,13 @@ mod contents;
 mod copy;
 mod fault;
 mod front;
+mod lifecycle;
 mod list;
 mod members;
 mod multipart;
 mod names;
 mod objects;
+mod settings;
 mod store;
 mod tags;
 
@@ -141,7 +143,7 @@ impl S3 {
         let name = || format!("s3://{bucket}/{key}");
         let (_, mut file) = self
             .store
-            .read(bucket, key)
+            .read(bucket, key, None)
             .map_err(|error| service_error(&error, &name()))?;
         let read = tokio::task::spawn_blocking(move || {
             let mut bytes = Vec::new();
@@ -186,7 +188,9 @@ impl S3 {
 fn service_error(error: &StoreError, name: &str) -> ServiceError {
     let (status, code) = match error {
         StoreError::NoSuchBucket => (404, "NoSuchBucket"),
-        StoreError::NoSuchKey => (404, "NoSuchKey"),
+        StoreError::NoSuchKey | StoreError::Deleted(_) => (404, "NoSuchKey"),
+        StoreError::NoSuchVersion(_) => (404, "NoSuchVersion"),
+        StoreError::IsMarker(..) => (405, "MethodNotAllowed"),
         StoreError::BucketNotEmpty => (409, "BucketNotEmpty"),
         StoreError::PreconditionFailed(_) => (412, "PreconditionFailed"),
         StoreError::Io(_) => (500, "InternalError"),

@@ -84,6 +84,8 @@ pub(super) struct Completed {
     pub(super) checksums: Sums,
     pub(super) composite: bool,
     pub(super) encryption: Encryption,
+    #[serde(default)]
+    pub(super) version: Option<String>,
     pub(super) at: SystemTime,
 }
 
@@ -259,10 +261,12 @@ impl Backend {
         let (checksum, composite) = checksum(&req.input)?;
         let input = req.input;
         let id = Uuid::new_v4().simple().to_string();
+        let mut attributes = Attributes::of(&req.headers, input.metadata)?;
+        self.encrypt(&input.bucket, &mut attributes.encryption)?;
         let upload = Upload {
             bucket: input.bucket.clone(),
             key: input.key.clone(),
-            attributes: Attributes::of(&req.headers, input.metadata)?,
+            attributes,
             checksum,
             composite,
             initiated: SystemTime::now(),

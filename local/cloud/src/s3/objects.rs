@@ -7,10 +7,11 @@ use std::time::SystemTime;
 
 use axum::http::{HeaderMap, StatusCode};
 use s3s::dto::{
-    Checksum, ChecksumMode, DeleteObjectInput, DeleteObjectsInput, DeleteObjectsOutput,
-    DeletedObject, ETag, Error, GetObjectAttributesInput, GetObjectAttributesOutput,
-    GetObjectAttributesParts, GetObjectInput, GetObjectOutput, HeadObjectInput, HeadObjectOutput,
-    ObjectPart, PutObjectInput, PutObjectOutput, ServerSideEncryption, StorageClass, Timestamp,
+    Checksum, ChecksumMode, DeleteObjectInput, DeleteObjectOutput, DeleteObjectsInput,
+    DeleteObjectsOutput, DeletedObject, ETag, Error, GetObjectAttributesInput,
+    GetObjectAttributesOutput, GetObjectAttributesParts, GetObjectInput, GetObjectOutput,
+    GetObjectTaggingInput, GetObjectTaggingOutput, HeadObjectInput, HeadObjectOutput, ObjectPart,
+    PutObjectInput, PutObjectOutput, ServerSideEncryption, StorageClass, Timestamp,
     TimestampFormat,
 };
 use s3s::{S3Error, S3ErrorCode, S3Request, S3Result};
@@ -18,11 +19,12 @@ use s3s::{S3Error, S3ErrorCode, S3Request, S3Result};
 use super::Backend;
 use super::attributes::{Attributes, Encryption};
 use super::chunked::Trailers;
-use super::conditions::{Conditions, conditions, failed, of_write};
+use super::conditions::{Conditions, conditions, failed, httpdate, of_write};
 use super::contents::{Expected, Sums, contents, set_sums, stage};
 use super::fault::{Fault, fault};
-use super::list::{NULL_VERSION, checksum_type, marker, page_limit};
-use super::store::{Condition, Object, StoreError};
+use super::list::{checksum_type, marker, page_limit};
+use super::store::{Condition, Deleted, Object, StoreError, is_version};
+use super::tags::Tags;
 
 /// Longest key, bytes.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html>
@@ -40,6 +42,19 @@ impl From<StoreError> for S3Error {
         match error {
             StoreError::NoSuchBucket => fault(S3ErrorCode::NoSuchBucket),
             StoreError::NoSuchKey => fault(S3ErrorCode::NoSuchKey),
+            // <https://docs.aws.amazon.com/AmazonS3/latest/userguide/DeleteMarker.html>
+            StoreError::Deleted(marker) => fault(S3ErrorCode::NoSuchKey)
+                .header("x-amz-delete-marker", "true")
+                .header("x-amz-version-id", &marker),
+            StoreError::NoSuchVersion(id) => {
+                fault(S3ErrorCode::NoSuchVersion).with("VersionId", id)
+            }
+            StoreError::IsMarker(id, modified) => fault(S3ErrorCode::MethodNotAllowed)
+                .with("ResourceType", "DeleteMarker")
+                .header("x-amz-delete-marker", "true")
+                .header("x-amz-version-id", &id)
+                .header("allow", "DELETE")
+                .header("last-modified", &httpdate(modified)),
             StoreError::BucketNotEmpty => fault(S3ErrorCode::BucketNotEmpty),
             StoreError::PreconditionFailed(header) => failed(header),
             StoreError::Io(error) => {
@@ -51,16 +66,19 @@ impl From<StoreError> for S3Error {
     }
 }
 
-/// Refuses a version other than the one that there is.
+/// The version that a request names; refuses one that no bucket here can have given.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/RetrievingObjectVersions.html>
-pub(super) fn check_version(version: Option<&String>) -> Result<(), Fault> {
-    match version {
-        Some(id) if id != NULL_VERSION => Err(Fault::argument(
-            "versionId",
-            id,
-            "Invalid version id specified",
-        )),
-        _ => Ok(()),
+pub(super) fn version(named: Option<&String>) -> Result<Option<&str>, Fault> {
+    match named.map(String::as_str) {
+        Some("") => {
+            let message = "Version id cannot be the empty string";
+            Err(Fault::argument("versionId", "", message))
+        }
+        Some(id) if !is_version(id) => {
+            let message = "Invalid version id specified";
+            Err(Fault::argument("versionId", id, message))
+        }
+        named => Ok(named),
     }
 }
 
@@ -219,6 +237,7 @@ impl Backend {
         let condition = of_write(input.if_match.as_ref(), input.if_none_match.as_ref())?;
         self.check_bucket(&input.bucket)?;
         let mut attributes = Attributes::of(&req.headers, input.metadata)?;
+        self.encrypt(&input.bucket, &mut attributes.encryption)?;
         let expected = Expected::of(&req.headers, req.extensions.get::<Trailers>())?;
         let (staged, sums) = stage(&self.store, input.body, &expected, None).await?;
         attributes.checksums = sums;
@@ -228,6 +247,7 @@ impl Backend {
         let encryption = &object.attributes.encryption;
         let mut output = PutObjectOutput {
             e_tag: Some(object.tag()),
+            version_id: self.store.told_version(&input.bucket, &object),
             checksum_type: checksum_type(&object),
             server_side_encryption: encryption.told(),
             ssekms_key_id: encryption.key.clone(),
@@ -243,21 +263,23 @@ impl Backend {
         &self,
         bucket: &str,
         key: &str,
+        version: Option<&str>,
         conditions: &Conditions,
     ) -> S3Result<(Arc<Object>, File)> {
-        let (object, file) = self.store.read(bucket, key)?;
+        let (object, file) = self.store.read(bucket, key, version)?;
         conditions.check_read(&object, SystemTime::now())?;
         Ok((object, file))
     }
 
     pub(super) fn read(&self, input: &GetObjectInput) -> S3Result<GetObjectOutput> {
-        check_version(input.version_id.as_ref())?;
+        let version = version(input.version_id.as_ref())?;
         let conditions = conditions!(input);
-        let (object, file) = self.readable(&input.bucket, &input.key, &conditions)?;
+        let (object, file) = self.readable(&input.bucket, &input.key, version, &conditions)?;
         object.attributes.check_readable()?;
         let slice = slice(&object, input.range.as_ref(), input.part_number)?;
         let mode = input.checksum_mode.as_ref();
         let mut output = describe!(GetObjectOutput, &object, &slice, mode, input.part_number);
+        output.version_id = self.store.told_version(&input.bucket, &object);
         output.tag_count = count(&object.attributes.tags.set());
         output.body = Some(contents(file, &slice.range)?);
         Ok(output)
@@ -265,12 +287,13 @@ impl Backend {
 
     /// What a read would tell, and the headers that `s3s` does not know here.
     pub(super) fn head(&self, input: &HeadObjectInput) -> S3Result<(HeadObjectOutput, HeaderMap)> {
-        check_version(input.version_id.as_ref())?;
+        let version = version(input.version_id.as_ref())?;
         let conditions = conditions!(input);
-        let (object, _) = self.readable(&input.bucket, &input.key, &conditions)?;
+        let (object, _) = self.readable(&input.bucket, &input.key, version, &conditions)?;
         let slice = slice(&object, input.range.as_ref(), input.part_number)?;
         let mode = input.checksum_mode.as_ref();
         let mut output = describe!(HeadObjectOutput, &object, &slice, mode, input.part_number);
+        output.version_id = self.store.told_version(&input.bucket, &object);
         let other = |wanted: &Option<String>, own: &mut Option<String>| {
             if wanted.is_some() {
                 own.clone_from(wanted);
@@ -300,14 +323,36 @@ impl Backend {
         Ok((output, headers))
     }
 
+    pub(super) fn tags(&self, input: &GetObjectTaggingInput) -> S3Result<GetObjectTaggingOutput> {
+        let version = version(input.version_id.as_ref())?;
+        let object = self.store.get(&input.bucket, &input.key, version)?;
+        Ok(GetObjectTaggingOutput {
+            tag_set: object.attributes.tags.set(),
+            version_id: self.store.told_version(&input.bucket, &object),
+        })
+    }
+
+    /// Gives a version of an object other tags; which, as an answer tells it.
+    pub(super) fn retag(
+        &self,
+        bucket: &str,
+        key: &str,
+        version: Option<&str>,
+        tags: Tags,
+    ) -> S3Result<Option<String>> {
+        let object = self.store.tag(bucket, key, version, tags)?;
+        Ok(self.store.told_version(bucket, &object))
+    }
+
     pub(super) fn attributes(
         &self,
         input: &GetObjectAttributesInput,
     ) -> S3Result<GetObjectAttributesOutput> {
-        check_version(input.version_id.as_ref())?;
-        let object = self.store.get(&input.bucket, &input.key)?;
+        let version = version(input.version_id.as_ref())?;
+        let object = self.store.get(&input.bucket, &input.key, version)?;
         let mut output = GetObjectAttributesOutput {
             last_modified: Some(object.modified.into()),
+            version_id: self.store.told_version(&input.bucket, &object),
             ..Default::default()
         };
         // A list in one header stands between commas.
@@ -334,10 +379,29 @@ impl Backend {
         Ok(output)
     }
 
-    pub(super) fn remove(&self, input: &DeleteObjectInput) -> S3Result<()> {
-        check_version(input.version_id.as_ref())?;
+    pub(super) fn remove(&self, input: &DeleteObjectInput) -> S3Result<DeleteObjectOutput> {
         let condition = of_write(input.if_match.as_ref(), None)?;
-        Ok(self.store.delete(&input.bucket, &input.key, &condition)?)
+        let named = input.version_id.as_ref();
+        let deleted = self.delete(&input.bucket, &input.key, named, &condition)?;
+        Ok(DeleteObjectOutput {
+            delete_marker: deleted.marker.then_some(true),
+            version_id: deleted.version,
+            ..Default::default()
+        })
+    }
+
+    /// Deletes a key, or a version of it if one is named.
+    fn delete(
+        &self,
+        bucket: &str,
+        key: &str,
+        named: Option<&String>,
+        condition: &Condition,
+    ) -> S3Result<Deleted> {
+        Ok(match version(named)? {
+            Some(id) => self.store.delete_version(bucket, key, id, condition)?,
+            None => self.store.delete(bucket, key, condition)?,
+        })
     }
 
     pub(super) fn remove_all(&self, input: DeleteObjectsInput) -> S3Result<DeleteObjectsOutput> {
@@ -353,17 +417,13 @@ impl Backend {
                 Some(tag) => Condition::Matches(tag.value().to_owned()),
                 None => Condition::Always,
             };
-            let removed = check_version(object.version_id.as_ref())
-                .map_err(S3Error::from)
-                .and_then(|()| {
-                    let removed = self.store.delete(&input.bucket, &object.key, &condition);
-                    removed.map_err(S3Error::from)
-                });
-            match removed {
-                Ok(()) => deleted.push(DeletedObject {
+            let named = object.version_id.as_ref();
+            match self.delete(&input.bucket, &object.key, named, &condition) {
+                Ok(done) => deleted.push(DeletedObject {
                     key: Some(object.key),
                     version_id: object.version_id,
-                    ..Default::default()
+                    delete_marker: done.marker.then_some(true),
+                    delete_marker_version_id: done.version.filter(|_| done.marker),
                 }),
                 Err(error) => errors.push(Error {
                     key: Some(object.key),
@@ -461,6 +521,9 @@ mod tests {
                 parts: parts.collect(),
                 ..Attributes::default()
             },
+            version: None,
+            marker: false,
+            turn: 0,
         }
     }
 

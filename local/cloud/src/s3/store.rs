@@ -21,6 +21,14 @@ use super::attributes::Attributes;
 use super::names::path_of_key;
 use super::tags::Tags;
 use crate::private;
+use versions::nanoseconds;
+pub(super) use versions::{Deleted, VersionQuery, Versioning, is_version};
+
+mod versions;
+
+/// The version of an object in a bucket that has no versions.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/versioning-workflows.html>
+pub(super) const NULL_VERSION: &str = "null";
 
 /// An object as it is now; a later write makes a new one.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +41,22 @@ pub(super) struct Object {
     pub(super) e_tag: String,
     pub(super) modified: SystemTime,
     pub(super) attributes: Attributes,
+    /// Its version; one without is the version [`NULL_VERSION`].
+    #[serde(default)]
+    pub(super) version: Option<String>,
+    /// Whether it only says that its key was deleted.
+    #[serde(default)]
+    pub(super) marker: bool,
+    /// Its place among the versions of its key: the latest has the greatest.
+    #[serde(default)]
+    pub(super) turn: u64,
+}
+
+impl Object {
+    /// Its version by name.
+    pub(super) fn version_id(&self) -> &str {
+        self.version.as_deref().unwrap_or(NULL_VERSION)
+    }
 }
 
 /// Contents that are written but not yet an object; removed if they never become one.
@@ -84,6 +108,12 @@ pub(super) enum StoreError {
     NoSuchBucket,
     #[error("the key does not exist")]
     NoSuchKey,
+    #[error("the key was deleted: its latest version is the delete marker {0}")]
+    Deleted(String),
+    #[error("the key has no version {0}")]
+    NoSuchVersion(String),
+    #[error("the version {0} is a delete marker")]
+    IsMarker(String, SystemTime),
     #[error("the bucket is not empty")]
     BucketNotEmpty,
     #[error("the condition of {0} did not hold")]
@@ -99,12 +129,18 @@ pub(super) struct Facts {
     /// `None` is the region of the local cloud.
     pub(super) region: Option<String>,
     pub(super) tags: Tags,
+    pub(super) versioning: Versioning,
+    /// Documents that are kept, by the name of their setting.
+    pub(super) settings: BTreeMap<String, String>,
 }
 
 #[derive(Debug, Default)]
 struct Bucket {
     facts: Facts,
+    /// The latest version of each key, unless that is a delete marker.
     objects: BTreeMap<String, Arc<Object>>,
+    /// All other versions and the delete markers, the oldest first.
+    past: BTreeMap<String, Vec<Arc<Object>>>,
 }
 
 /// One page of a listing.
@@ -146,7 +182,7 @@ impl Store {
         let folder = self.root.join(name);
         let mut bucket = Bucket {
             facts: self.load_facts(name),
-            objects: BTreeMap::new(),
+            ..Bucket::default()
         };
         let mut folders = vec![fs::read_dir(&folder)?];
         // By device and number: a link may lead back to where the walk has been.
@@ -166,7 +202,7 @@ impl Store {
                 });
                 match loaded {
                     Ok(Some(object)) => {
-                        bucket.objects.insert(object.key.clone(), Arc::new(object));
+                        bucket.add(object);
                     }
                     Ok(None) => {}
                     // A broken link, or what we may not read: no reason to withhold all the others.
@@ -176,6 +212,7 @@ impl Store {
                 }
             }
         }
+        bucket.settle();
         Ok(bucket)
     }
 
@@ -198,6 +235,7 @@ impl Store {
         {
             return Ok(Some(object));
         }
+        let modified = file.modified()?;
         let Some(key) = path.strip_prefix(folder).ok().and_then(Path::to_str) else {
             return Ok(None);
         };
@@ -206,8 +244,11 @@ impl Store {
             path: path.to_owned(),
             size: file.len(),
             e_tag: hex::encode(Md5::checksum(&fs::read(path)?)),
-            modified: file.modified()?,
+            modified,
             attributes: Attributes::default(),
+            version: None,
+            marker: false,
+            turn: nanoseconds(modified),
         }))
     }
 
@@ -259,7 +300,7 @@ impl Store {
                 region,
                 ..Facts::default()
             },
-            objects: BTreeMap::new(),
+            ..Bucket::default()
         };
         self.save_facts(name, &bucket.facts)?;
         buckets.insert(name.to_owned(), bucket);
@@ -273,38 +314,44 @@ impl Store {
         Ok(bucket.facts.clone())
     }
 
-    /// Gives a bucket other tags.
-    pub(super) fn tag_bucket(&self, name: &str, tags: Tags) -> Result<(), StoreError> {
+    /// Changes what is known of a bucket.
+    pub(super) fn change(
+        &self,
+        name: &str,
+        change: impl FnOnce(&mut Facts),
+    ) -> Result<(), StoreError> {
         let mut buckets = self.buckets();
         let bucket = buckets.get_mut(name).ok_or(StoreError::NoSuchBucket)?;
-        let facts = Facts {
-            tags,
-            ..bucket.facts.clone()
-        };
+        let mut facts = bucket.facts.clone();
+        change(&mut facts);
         self.save_facts(name, &facts)?;
         bucket.facts = facts;
         Ok(())
     }
 
-    /// Gives an object other tags.
-    pub(super) fn tag(&self, bucket: &str, key: &str, tags: Tags) -> Result<(), StoreError> {
+    /// Gives a version of an object other tags.
+    pub(super) fn tag(
+        &self,
+        bucket: &str,
+        key: &str,
+        version: Option<&str>,
+        tags: Tags,
+    ) -> Result<Arc<Object>, StoreError> {
         let mut buckets = self.buckets();
-        let objects = &mut buckets
-            .get_mut(bucket)
-            .ok_or(StoreError::NoSuchBucket)?
-            .objects;
-        let mut object = Object::clone(objects.get(key).ok_or(StoreError::NoSuchKey)?);
+        let bucket = buckets.get_mut(bucket).ok_or(StoreError::NoSuchBucket)?;
+        let mut object = Object::clone(bucket.find(key, version)?);
         object.attributes.tags = tags;
         let meta = self.stage_meta(&object)?;
         fs::rename(&meta.path, self.meta_path(&object.path))?;
-        objects.insert(key.to_owned(), Arc::new(object));
-        Ok(())
+        let object = Arc::new(object);
+        bucket.replace(object.clone());
+        Ok(object)
     }
 
     pub(super) fn delete_bucket(&self, name: &str) -> Result<(), StoreError> {
         let mut buckets = self.buckets();
         let bucket = buckets.get(name).ok_or(StoreError::NoSuchBucket)?;
-        if !bucket.objects.is_empty() {
+        if !bucket.objects.is_empty() || !bucket.past.is_empty() {
             return Err(StoreError::BucketNotEmpty);
         }
         fs::remove_dir_all(self.root.join(name))?;
@@ -332,26 +379,28 @@ impl Store {
         self.buckets().contains_key(name)
     }
 
-    pub(super) fn get(&self, bucket: &str, key: &str) -> Result<Arc<Object>, StoreError> {
+    /// A version of an object; the latest one if none is named.
+    pub(super) fn get(
+        &self,
+        bucket: &str,
+        key: &str,
+        version: Option<&str>,
+    ) -> Result<Arc<Object>, StoreError> {
         let buckets = self.buckets();
         let bucket = buckets.get(bucket).ok_or(StoreError::NoSuchBucket)?;
-        bucket
-            .objects
-            .get(key)
-            .cloned()
-            .ok_or(StoreError::NoSuchKey)
+        bucket.find(key, version).cloned()
     }
 
-    /// An object together with its opened contents: the two belong together, whoever writes
-    /// meanwhile.
+    /// The same together with its opened contents: the two belong together, whoever writes meanwhile.
     pub(super) fn read(
         &self,
         bucket: &str,
         key: &str,
+        version: Option<&str>,
     ) -> Result<(Arc<Object>, fs::File), StoreError> {
         let buckets = self.buckets();
         let bucket = buckets.get(bucket).ok_or(StoreError::NoSuchBucket)?;
-        let object = bucket.objects.get(key).ok_or(StoreError::NoSuchKey)?;
+        let object = bucket.find(key, version)?;
         Ok((object.clone(), fs::File::open(&object.path)?))
     }
 
@@ -370,14 +419,16 @@ impl Store {
         condition: &Condition,
     ) -> Result<Arc<Object>, StoreError> {
         let mut buckets = self.buckets();
-        let objects = &mut buckets
-            .get_mut(bucket)
-            .ok_or(StoreError::NoSuchBucket)?
-            .objects;
-        let now = objects.get(key);
+        let (name, bucket) = (
+            bucket,
+            buckets.get_mut(bucket).ok_or(StoreError::NoSuchBucket)?,
+        );
+        let now = bucket.objects.get(key);
         condition.check(now.map(Arc::as_ref))?;
-        let path = now.map(|object| object.path.clone());
-        let path = self.place(bucket, key, path)?;
+        // What is kept beside the new version makes way for it.
+        let overwritten = now.filter(|now| !bucket.keeps(now));
+        let path = overwritten.map(|object| object.path.clone());
+        let path = self.place(name, key, path)?;
         // A rename keeps the time.
         let file = fs::metadata(&staged.path)?;
         let object = Arc::new(Object {
@@ -387,12 +438,20 @@ impl Store {
             modified: file.modified()?,
             attributes,
             path,
+            version: bucket.facts.versioning.new_id(),
+            marker: false,
+            turn: bucket.turn(key),
         });
         // First all that needs space: a full disk leaves the object as it was.
         let meta = self.stage_meta(&object)?;
-        fs::rename(&staged.path, &object.path)?;
-        fs::rename(&meta.path, self.meta_path(&object.path))?;
-        objects.insert(key.to_owned(), object.clone());
+        self.make_way(name, bucket, key)?;
+        let placed = fs::rename(&staged.path, &object.path)
+            .and_then(|()| fs::rename(&meta.path, self.meta_path(&object.path)));
+        if let Err(error) = placed {
+            bucket.promote(key);
+            return Err(error.into());
+        }
+        bucket.objects.insert(key.to_owned(), object.clone());
         Ok(object)
     }
 
@@ -405,9 +464,14 @@ impl Store {
         if private::create_dir_all(parent).is_ok() && !to.is_dir() {
             return Ok(to);
         }
-        let to = folder.join("%~").join(Uuid::new_v4().to_string());
-        private::create_dir_all(&folder.join("%~"))?;
-        Ok(to)
+        self.aside(bucket)
+    }
+
+    /// A path of no key.
+    fn aside(&self, bucket: &str) -> io::Result<PathBuf> {
+        let folder = self.root.join(bucket).join("%~");
+        private::create_dir_all(&folder)?;
+        Ok(folder.join(Uuid::new_v4().to_string()))
     }
 
     fn stage_meta(&self, object: &Object) -> io::Result<Staged> {
@@ -425,23 +489,6 @@ impl Store {
         };
         private::write(&staged.path, &serde_json::to_vec(document)?)?;
         Ok(staged)
-    }
-
-    /// Removes an object if the condition holds; one that is not there counts as removed.
-    pub(super) fn delete(
-        &self,
-        bucket: &str,
-        key: &str,
-        condition: &Condition,
-    ) -> Result<(), StoreError> {
-        let mut buckets = self.buckets();
-        let bucket = buckets.get_mut(bucket).ok_or(StoreError::NoSuchBucket)?;
-        condition.check(bucket.objects.get(key).map(Arc::as_ref))?;
-        if let Some(object) = bucket.objects.remove(key) {
-            fs::remove_file(&object.path)?;
-            let _ = fs::remove_file(self.meta_path(&object.path));
-        }
-        Ok(())
     }
 
     /// Objects whose key begins with `prefix` and comes after `after`, in order. With a delimiter,
@@ -478,10 +525,7 @@ impl Store {
                 page.next = Some(last);
                 return Ok(page);
             }
-            let common = delimiter.and_then(|delimiter| {
-                let at = key[prefix.len()..].find(delimiter)?;
-                Some(&key[..prefix.len() + at + delimiter.len()])
-            });
+            let common = common(key, prefix, delimiter);
             last = common.unwrap_or(key).to_owned();
             // Everything below a common prefix is skipped: no key holds U+10FFFF.
             from = match common {
@@ -496,6 +540,13 @@ impl Store {
             }
         }
     }
+}
+
+/// The beginning that a key shares with others up to the delimiter behind the prefix.
+fn common<'a>(key: &'a str, prefix: &str, delimiter: Option<&str>) -> Option<&'a str> {
+    let delimiter = delimiter?;
+    let at = key[prefix.len()..].find(delimiter)?;
+    Some(&key[..prefix.len() + at + delimiter.len()])
 }
 
 /// Removes what writers that were cut off have left, after a while in which none can be at work.

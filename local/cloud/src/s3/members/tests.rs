@@ -29,6 +29,7 @@ const OF_HTTP: &[&str] = &[
 /// Sent to a host of its own, and older names of requests that are served.
 const ELSEWHERE: &[&str] = &[
     "WriteGetObjectResponse",
+    "PutBucketLifecycle",
     "GetBucketLifecycle",
     "GetBucketNotification",
 ];
