@@ -44,7 +44,7 @@ fn the_faults_strike_as_the_page_says() {
     let page = page("faults.md");
     assert!(Faults::parse(&block(&page, "faults")).is_ok());
     let refused = Faults::parse(&block(&page, "no-faults")).unwrap_err();
-    assert!(refused.to_string().contains("line 1, column"), "{refused}");
+    assert!(refused.to_string().contains("line 1 column"), "{refused}");
 
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("faults.json");
