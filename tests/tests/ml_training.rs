@@ -155,11 +155,9 @@ fn ctrl_c_stops_the_children_and_keeps_the_history() {
     let (finished, out) = run.finish();
     assert_eq!(finished.code, Some(130));
     assert!(!std::path::Path::new(&format!("/proc/{worker}")).exists());
-    let folder = std::fs::read_dir(out.path())
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap();
-    let history = std::fs::read_to_string(folder.path().join("history.json")).unwrap();
+    // Beside it may be the ledger.
+    let mut entries = std::fs::read_dir(out.path()).unwrap();
+    let folder = entries.find_map(|entry| Some(entry.unwrap().path()).filter(|path| path.is_dir()));
+    let history = std::fs::read_to_string(folder.unwrap().join("history.json")).unwrap();
     assert!(history.contains("ExecutionStarted"));
 }
