@@ -176,7 +176,7 @@ def new_project(folder):
     hybrid = pathlib.Path("target/debug/hybrid").resolve()
     for command in (
         (hybrid, "new", "pipeline", "lift", "--worker", "lifter", "--json"),
-        (hybrid, "validate", "--project"),
+        (hybrid, "validate"),
         ("osls", "package", "--package", "package"),
     ):
         started = time.monotonic()

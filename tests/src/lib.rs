@@ -142,7 +142,8 @@ impl Run {
         self.child.id()
     }
 
-    /// Waits until a child process of the run bears this name; its process id.
+    /// Waits until a child process of the run bears this name; its process id. Nothing tells of a process that is not
+    /// one's own child, so `/proc` is looked at again and again.
     pub fn child_named(&self, name: &str, limit: Duration) -> u32 {
         let start = Instant::now();
         while start.elapsed() < limit {

@@ -114,6 +114,7 @@ fn accepted(pipeline: &str) -> Vec<Value> {
             input.as_object_mut().unwrap().remove("items");
             input["file"] = json!({"key": "data/users.jsonl"});
             inputs.push(input);
+            inputs.push(parsed("parallel-map.jobs.json"));
         }
         _ => {}
     }
@@ -212,9 +213,9 @@ fn what_the_schema_allows_is_begun() {
             .iter()
             .filter_map(Value::as_str)
             .collect();
-        bare.as_object_mut()
-            .unwrap()
-            .retain(|name, _| required.contains(name.as_str()) || name == "items");
+        bare.as_object_mut().unwrap().retain(|name, _| {
+            required.contains(name.as_str()) || ["canary", "items"].contains(&&**name)
+        });
         inputs.push(bare);
         for input in inputs {
             let execution = run(&pipeline, &input, None, &mut NoServices);
@@ -244,6 +245,13 @@ fn what_lies_deeper_is_refused_by_its_path_too() {
             .unwrap()
             .extend(more.as_object().unwrap().clone());
         json!({"items": null, "file": file})
+    };
+    let jobs = |more: Value| {
+        let mut jobs = parsed("parallel-map.jobs.json")["jobs"].clone();
+        let members = jobs.as_object_mut().unwrap();
+        members.extend(more.as_object().unwrap().clone());
+        members.retain(|_, value| !value.is_null());
+        json!({"canary": null, "items": null, "jobs": jobs})
     };
     let cases = [
         (
@@ -330,6 +338,23 @@ fn what_lies_deeper_is_refused_by_its_path_too() {
             "parallel-map",
             file(json!({"maxConcurency": 5})),
             "$.file.maxConcurency",
+        ),
+        (
+            "parallel-map",
+            jobs(json!({"worker": null})),
+            "$.jobs.worker",
+        ),
+        ("parallel-map", jobs(json!({"input": 1})), "$.jobs.input"),
+        (
+            "parallel-map",
+            jobs(json!({"array": "yes"})),
+            "$.jobs.array",
+        ),
+        ("parallel-map", jobs(json!({"packs": 3})), "$.jobs.packs"),
+        (
+            "parallel-map",
+            json!({"jobs": {"worker": "trainer"}}),
+            "$.items",
         ),
         ("wrapper", json!({"service": {}}), "$.service.url"),
         (
@@ -425,6 +450,11 @@ fn result(arguments: &Value) -> Value {
         (Some(_), Some(round)) => sets >> (round - 1),
         _ => sets,
     };
+    // As many as the dispatcher makes at most.
+    let packs = match payload.get("mostPacks") {
+        Some(_) => 200,
+        None => 0,
+    };
     let set = json!({"name": "forest nTrees=1", "model": {"forest": {"nTrees": 1}}, "placement": "FARGATE"});
     json!({
         "outcome": "s3://bucket/jobs/job/outcome.json",
@@ -447,6 +477,10 @@ fn result(arguments: &Value) -> Value {
             "of": 449,
             "jobId": "job",
             "jobUri": "s3://bucket/jobs/job/job.json",
+            "jobs": 10_000,
+            "manifest": "s3://bucket/jobs/job/manifest.json",
+            "packs": vec![json!({"input": {}, "jobs": 50, "expectedSeconds": 1, "longestSeconds": 2}); packs],
+            "expected": {"packs": packs, "usd": 0.1, "aloneUsd": 1, "seconds": 60},
         },
     })
 }
@@ -469,6 +503,7 @@ fn no_history_comes_to_an_end_before_its_execution_does() {
         .collect();
     let halving = json!({"halving": {"budget": "nTrees"}});
     let items = vec![json!({"user": "ada"}); 1_000];
+    let jobs = parsed("parallel-map.jobs.json");
     // The largest inputs, and how many iterations or Map Runs they come to, so that nothing was cut short.
     let cases = [
         ("activity", json!({}), 0),
@@ -511,17 +546,15 @@ fn no_history_comes_to_an_end_before_its_execution_does() {
         history_events: u64::MAX,
         ..quota
     };
-    let worst = |pipeline: &str, changes: &Value| {
+    let worst = |pipeline: &str, input: &Value| {
         let mut adversary = Adversary::of(&parsed(&format!("{pipeline}.asl.json")));
-        run(
-            pipeline,
-            &changed(pipeline, changes),
-            Some(endless),
-            &mut adversary,
-        )
+        run(pipeline, input, Some(endless), &mut adversary)
     };
-    for (pipeline, changes, iterations) in cases {
-        let execution = worst(pipeline, &changes);
+    let cases = cases
+        .map(|(pipeline, changes, iterations)| (pipeline, changed(pipeline, &changes), iterations));
+    let packed = ("parallel-map", jobs, 200);
+    for (pipeline, input, iterations) in cases.into_iter().chain([packed]) {
+        let execution = worst(pipeline, &input);
         let events = execution.history().len();
         let begun = count(&execution, &["MapIterationStarted", "MapRunStarted"]);
         println!("{pipeline:14} {begun:5} iterations {events:6} events");
@@ -533,7 +566,9 @@ fn no_history_comes_to_an_end_before_its_execution_does() {
     }
     let [few, many] = [1, 200].map(|requests| {
         let changes = json!({"requestsPerRound": requests, "maxRounds": 1});
-        worst("canary", &changes).history().len()
+        worst("canary", &changed("canary", &changes))
+            .history()
+            .len()
     });
     assert_eq!(few, many, "the requests of a canary are in its own history");
 }

@@ -156,7 +156,12 @@ fn what_commands_without_a_run_print_is_as_their_schemas_say() {
         &json!({"Type": "Pass", "End": true}),
     );
     let job = block(&page("jobs.md"), "job");
-    let calls: [&[&str]; 12] = [
+    let run = json!({"ending": "SUCCEEDED", "placement": "FARGATE", "job": "j", "startedAtMs": 1, "finishedAtMs": 9,
+        "cpuMs": 8, "peakMemoryMiB": 20, "waitedMs": 5, "usd": 0.001});
+    let ledger = json!({"trainer": {"Train": {"recorded": 3, "newest": [run, "torn"]}}});
+    write(folder.path(), "ledger.json", &ledger);
+    let out = folder.path().to_str().unwrap();
+    let calls: [&[&str]; 13] = [
         &["doctor", "run"],
         &["exec", &definition, "--lambda", "f=echo 1"],
         &["exec", &definition, "--lambda", "f=false"],
@@ -169,6 +174,7 @@ fn what_commands_without_a_run_print_is_as_their_schemas_say() {
             "--threshold",
             "p99 < 1 s",
         ],
+        &["jobs", "--out", out],
         &["price", "ml-training"],
         &["price", &job],
         &["test", "wrapper", "--coverage"],
@@ -204,6 +210,10 @@ fn what_runs_print_is_as_their_schemas_say() {
         "history",
         &call(&["history", "nobody", "--out", folder, "--json"]).json(),
     );
+    let again = "served/Call the service";
+    let again = call(&["test-state", "--from", again, "--data", folder, "--json"]);
+    assert_eq!(again.code, Some(0), "{}", again.stderr);
+    hold("test-state", &again.json());
 }
 
 #[test]

@@ -113,7 +113,7 @@ fn every_command_of_the_page_does_what_it_says() {
         assert!(output.contains("output:  {\"words\":6}"), "{output}");
     }
     assert!(told["hybrid run lift"].contains("outcome.json"));
-    assert!(told["hybrid validate --project"].contains("project: OK"));
+    assert!(told["hybrid validate"].contains("project: OK"));
     watch(&folder);
     for line in told.keys().filter(|line| line.starts_with("hybrid new ")) {
         // From the folder in which the page calls it.

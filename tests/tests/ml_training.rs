@@ -114,7 +114,7 @@ fn a_reclaimed_worker_goes_on_where_it_was() {
     input["include"][0]["forest"]["nTrees"] = json!(400);
     let run = Run::start("ml-training", &input, &["--name", "reclaimed"]);
     let worker = run.child_named("trainer", Duration::from_secs(300));
-    // By then it has read the data and trains, however busy the machine is.
+    // By then it has read the data and trains, however busy the machine is. The kernel tells the time only if asked.
     while computed(worker).unwrap() < Duration::from_secs(1) {
         std::thread::sleep(Duration::from_millis(2));
     }

@@ -86,6 +86,25 @@ fn parallel_map_takes_ten_thousand_items_from_a_file() {
     );
 }
 
+/// A thousandth of the sample: ten thousand jobs take minutes.
+#[test]
+fn parallel_map_runs_small_jobs_in_packs_and_as_an_array() {
+    let file = root().join("statemachines/parallel-map.jobs.json");
+    let mut input: Value = serde_json::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+    input["jobs"]["vary"] = json!({"/seed": {"from": 1, "to": 5}, "/model/knn/k": [3, 0]});
+    input["jobs"]["mostPacks"] = json!(2);
+    for array in [false, true] {
+        input["jobs"]["array"] = json!(array);
+        let output = output("parallel-map", &input);
+        // With no neighbours there is nothing to predict from.
+        let counts = (&output["succeeded"], &output["failed"], &output["missing"]);
+        assert_eq!(counts, (&json!(5), &json!(5), &json!(0)), "{output}");
+        let answer = output["answer"].as_str().unwrap();
+        assert!(answer.starts_with("10 jobs in "), "{answer}");
+        assert!(answer.contains("Input.Invalid"), "{answer}");
+    }
+}
+
 #[test]
 fn the_canary_rolls_back_a_candidate_that_fails_and_serves_everybody() {
     let output = output("canary", &sample("canary"));

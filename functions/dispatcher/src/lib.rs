@@ -5,6 +5,7 @@
 //! the same task token is the same start on Fargate and Batch. Lambda may run an event twice, and of two runs the
 //! first commits the outcome.
 
+mod batch;
 mod history;
 mod launch;
 pub mod plan;
@@ -31,6 +32,7 @@ use tracing::{info, warn};
 
 use plan::{Choice, Plan, Wanted};
 
+pub use batch::{BatchRequest, Packed};
 pub use history::Recall;
 
 pub use launch::{Launch, MemoryStarter, StartError, StartJob};
@@ -172,6 +174,39 @@ pub struct Deps<Store, Callback, Starter> {
     pub recall: Recall,
 }
 
+/// What the function answers.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Answer {
+    /// To a request for a job.
+    Job(Response),
+    /// To a request that carries a batch of jobs.
+    Batch(Box<Packed>),
+}
+
+/// Answers an event as of `now_ms`: a request for a job, or, with `jobs`, for a batch of them.
+///
+/// # Errors
+/// As [`handle`] and the division into packs.
+pub async fn answer<S, Callback, Starter>(
+    deps: &Deps<S, Callback, Starter>,
+    event: Value,
+    now_ms: u64,
+) -> Result<Answer, Error>
+where
+    S: Store,
+    Callback: CallBack,
+    Starter: StartJob,
+{
+    if event.get("jobs").is_some() {
+        let packed = batch::handle(deps, input::parse(event)?).await?;
+        return Ok(Answer::Batch(Box::new(packed)));
+    }
+    Ok(Answer::Job(
+        handle(deps, input::parse(event)?, now_ms).await?,
+    ))
+}
+
 /// Stores the job of `request`, decides where and at which size it runs as of `now_ms`, and starts it there.
 ///
 /// # Errors
@@ -295,6 +330,7 @@ fn not_started(attempt: &Attempt, error: &Error, now_ms: u64) -> Ended {
         placement: attempt.placement,
         given: attempt.resources,
         feature: attempt.feature.clone(),
+        job: None,
         started_at_ms: None,
         finished_at_ms: now_ms,
         measured: Measured::default(),

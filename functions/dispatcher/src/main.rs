@@ -1,6 +1,6 @@
 //! Wires the `dispatcher` function.
 
-use dispatcher::{AwsStarter, Deps, Recall, handle};
+use dispatcher::{AwsStarter, Deps, Recall, answer};
 use jobs::artifacts::S3Store;
 use jobs::aws;
 use jobs::env::{self, Unusable};
@@ -26,7 +26,7 @@ async fn main() -> Result<(), lambda_runtime::Error> {
             aws_sdk_batch::Client::new(&config),
         )?,
     };
-    lambda::serve(async |request| handle(&deps, request, now_ms()).await).await
+    lambda::serve(async |event| answer(&deps, event, now_ms()).await).await
 }
 
 fn prices() -> Result<Prices, Unusable> {

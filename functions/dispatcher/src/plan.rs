@@ -254,10 +254,11 @@ pub fn choose(
     })
 }
 
-/// The placement that the request names, unless an attempt has shown that the job cannot end there.
+/// The placement that the request names, unless attempts have shown that the job cannot end there, or find no capacity.
 fn named(request: &Request, lessons: &Lessons) -> Option<Placement> {
     let barred = |placement: &Placement| lessons.barred.refusal(*placement).is_some();
-    request.placement.filter(|one| !barred(one))
+    let free = |placement: &Placement| !barred(placement) && !lessons.full.contains(placement);
+    request.placement.filter(free)
 }
 
 fn predicted(plan: &Plan, row: &Candidate) -> Option<Predicted> {

@@ -227,6 +227,8 @@ async fn bad_requests_are_refused_by_path() {
         (vec![("worker", json!("../x"))], "$.worker"),
         (vec![("expectedSeconds", json!(-1))], "$.expectedSeconds"),
         (vec![("longestSeconds", json!(1e300))], "$.longestSeconds"),
+        (vec![("expectedSeconds", json!(1e300))], "$.expectedSeconds"),
+        (vec![("resources", json!({"vcpu": -1}))], "$.resources.vcpu"),
         (vec![("deadlineSeconds", json!(0))], "$.deadlineSeconds"),
         (vec![("class", json!("a/b"))], "$.class"),
         (vec![("sizeBytes", json!(-1))], "$.sizeBytes"),
@@ -311,6 +313,7 @@ async fn end(deps: &TestDeps, request: &Request, placement: Placement, ending: O
             placement,
             given: Some(USUAL),
             feature: None,
+            job: None,
             started_at_ms: None,
             finished_at_ms: 2_000,
             measured: Measured::default(),
@@ -349,6 +352,7 @@ async fn the_ledger_tells_what_the_request_leaves_out() {
                 name: "nTrees".into(),
                 value: trees as f64,
             }),
+            job: None,
             started_at_ms: Some(0),
             finished_at_ms: trees * 100,
             measured: Measured {
@@ -422,6 +426,19 @@ async fn the_next_attempt_learns_from_the_ones_before() {
         (
             vec![short.clone()],
             vec![(Fargate, Some("Job.Capacity"))],
+            Placement::Batch,
+            "FARGATE had no capacity",
+        ),
+        // Who names a placement waits for it once.
+        (
+            vec![("placement", json!("FARGATE")), short.clone()],
+            vec![(Fargate, Some("Job.Capacity"))],
+            Fargate,
+            "named by the request",
+        ),
+        (
+            vec![("placement", json!("FARGATE")), short.clone()],
+            vec![(Fargate, Some("Job.Capacity")); 2],
             Placement::Batch,
             "FARGATE had no capacity",
         ),

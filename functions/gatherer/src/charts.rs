@@ -286,7 +286,7 @@ fn intervals(section: &Section, rank: &Rank, leaders: &Leaders) -> Option<Markup
 fn calibration(report: &Report) -> Option<Markup> {
     let told = report.predictions().filter(|one| one.2.runs > 0);
     let mark = |(branch, step, predicted): (&Branch, &Step, Predicted)| {
-        let (x, y) = (predicted.expected_seconds, step.seconds?);
+        let (x, y) = (predicted.expected_seconds, step.whole_seconds()?);
         let title = format!(
             "{} · {} predicted, at most {}, {} worked · {}",
             label(&branch.item),

@@ -1,6 +1,6 @@
 //! Reading outcomes: many at a time but not all, and not for ever.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt, stream};
@@ -8,6 +8,7 @@ use jobs::artifacts::{self, ArtifactError, GetObject, ListObjects, S3Uri, job_ur
 use jobs::attempt;
 use jobs::cause::words;
 use jobs::job::{JobOutcome, JobResult};
+use jobs::pack::{failed_uri, outcomes_uri};
 use jobs::task::Named as _;
 use placement::pricing::Prices;
 use serde_json::Value;
@@ -31,14 +32,63 @@ pub(crate) async fn collect(
     pending: Vec<Pending>,
     deadline: Instant,
 ) -> Result<Vec<Branch>, ArtifactError> {
+    let known = of_packs(store, &pending).await?;
     stream::iter(pending.into_iter().enumerate())
         .map(async |(index, pending)| {
-            let branch = branch(store, prices, index, pending, deadline).await?;
-            with_path(store, bucket, branch).await
+            let packed = pending.pack.is_some();
+            let branch = branch(store, prices, &known, (index, pending), deadline).await?;
+            match packed {
+                true => in_pack(store, bucket, branch).await,
+                false => with_path(store, bucket, branch).await,
+            }
         })
         .buffered(CONCURRENCY)
         .try_collect()
         .await
+}
+
+/// Outcomes by the ids of their jobs.
+type Known = HashMap<String, JobOutcome>;
+
+/// The outcomes that the packs of `pending` tell together. What they do not tell is looked for job by job: an attempt at
+/// a pack that was cut short has not told.
+async fn of_packs(store: &impl GetObject, pending: &[Pending]) -> Result<Known, ArtifactError> {
+    let packs: BTreeSet<&S3Uri> = pending.iter().filter_map(|one| one.pack.as_ref()).collect();
+    let told: Vec<Vec<JobOutcome>> = stream::iter(packs)
+        .map(async |pack| {
+            let outcomes = artifacts::find_json(store, &outcomes_uri(pack)).await?;
+            Ok(outcomes.unwrap_or_default())
+        })
+        .buffered(CONCURRENCY)
+        .try_collect()
+        .await?;
+    let told = told.into_iter().flatten();
+    Ok(told
+        .map(|outcome| (outcome.job_id.clone(), outcome))
+        .collect())
+}
+
+/// The branch of a job of a pack. It has started nothing, so it has neither attempts nor a price of its own; one that
+/// has no outcome tells itself why.
+async fn in_pack(
+    store: &impl GetObject,
+    bucket: &str,
+    branch: Branch,
+) -> Result<Branch, ArtifactError> {
+    let branch = Branch {
+        usd: None,
+        ..branch
+    };
+    let (Status::Missing, Some(id)) = (branch.status, &branch.job_id) else {
+        return Ok(branch);
+    };
+    let uri = failed_uri(&job_uri(bucket, id));
+    Ok(
+        match artifacts::find_json::<CaughtError>(store, &uri).await? {
+            Some(CaughtError { error, cause }) => failed(branch, error, &cause),
+            None => branch,
+        },
+    )
 }
 
 /// The branch with the attempts at its job.
@@ -57,8 +107,8 @@ async fn with_path(
 async fn branch(
     store: &impl GetObject,
     prices: &Prices,
-    index: usize,
-    pending: Pending,
+    known: &Known,
+    (index, pending): (usize, Pending),
     deadline: Instant,
 ) -> Result<Branch, ArtifactError> {
     let Pending {
@@ -67,8 +117,10 @@ async fn branch(
         placement,
         requested_at_ms,
         duration_ms,
+        pack,
         found,
     } = pending;
+    let known = pack.and_then(|_| known.get(job_id.as_ref()?).cloned());
     let blank = Branch {
         index,
         item,
@@ -103,7 +155,7 @@ async fn branch(
             went_to: output["variant"].as_str().map(str::to_owned),
             ..blank
         }),
-        Found::At(uri) => match await_outcome(store, &uri, deadline).await {
+        Found::At(uri) => match outcome(store, &uri, known, deadline).await {
             Ok(Some(outcome)) => Ok(finished(blank, outcome, uri, prices)),
             Ok(None) => Ok(Branch {
                 message: Some("no outcome by the deadline".to_owned()),
@@ -117,12 +169,16 @@ async fn branch(
     }
 }
 
-/// The outcome as soon as it is committed; looks once in any case.
-async fn await_outcome(
+/// The outcome, which is known or awaited: as soon as it is committed; looks once in any case.
+async fn outcome(
     store: &impl GetObject,
     uri: &S3Uri,
+    known: Option<JobOutcome>,
     deadline: Instant,
 ) -> Result<Option<JobOutcome>, ArtifactError> {
+    if known.is_some() {
+        return Ok(known);
+    }
     loop {
         let outcome = artifacts::find_json(store, uri).await?;
         let again = Instant::now() + PAUSE;

@@ -18,6 +18,8 @@ pub struct Entry {
     pub item: Value,
     /// The job.
     pub job_id: Option<String>,
+    /// S3 URI of the pack that the job is done in.
+    pub pack: Option<S3Uri>,
     /// S3 URI of its outcome; follows from the job id.
     pub outcome: Option<S3Uri>,
     /// Where the job was to run.
@@ -32,7 +34,7 @@ pub struct Entry {
     pub error: Option<CaughtError>,
 }
 
-/// `$states.errorOutput`.
+/// `$states.errorOutput`, and what a job of a pack tells of its last attempt.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct CaughtError {
@@ -59,6 +61,8 @@ pub(crate) struct Pending {
     pub placement: Option<Placement>,
     pub requested_at_ms: Option<u64>,
     pub duration_ms: Option<u64>,
+    /// The pack, when the job shares its container with others.
+    pub pack: Option<S3Uri>,
     pub found: Found,
 }
 
@@ -88,6 +92,7 @@ pub(crate) fn locate(
             placement,
             requested_at,
             duration_ms,
+            pack,
             ..
         } = entry;
         let moment = |text: String| {
@@ -102,6 +107,7 @@ pub(crate) fn locate(
             placement,
             requested_at_ms,
             duration_ms,
+            pack,
             found,
         })
     };

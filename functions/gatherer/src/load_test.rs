@@ -6,7 +6,8 @@ use jobs::artifacts::{self, ArtifactError, GetObject, PutObject, S3Uri, When, ru
 use jobs::task::Named as _;
 use load::histogram::Latencies;
 use load::report::{self, FailedGenerator, LoadReport, millis};
-use load::result::{Check, Generated, LoadResult, Threshold};
+use load::result::{Generated, LoadResult};
+use load::threshold::{Check, Threshold};
 use serde::{Deserialize, Serialize};
 use tracing::info;
 

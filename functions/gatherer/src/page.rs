@@ -68,9 +68,9 @@ fn colours() -> String {
 
 /// What the jobs that had a prediction were to cost, and did.
 fn predictions(report: &Report) -> Markup {
-    let costs = report
-        .predictions()
-        .filter_map(|(_, step, predicted)| Some((predicted, step.measured.usd?, step.seconds?)));
+    let costs = report.predictions().filter_map(|(_, step, predicted)| {
+        Some((predicted, step.measured.usd?, step.whole_seconds()?))
+    });
     let costs: Vec<_> = costs.collect();
     let learnt = costs.iter().filter(|one| one.0.runs > 0);
     let within = learnt

@@ -130,6 +130,14 @@ pub struct Step {
     pub measured: Measured,
 }
 
+impl Step {
+    /// How long all that the job has come to took, seconds: what a prediction is of.
+    pub fn whole_seconds(&self) -> Option<f64> {
+        let earlier = self.measured.earlier_ms.unwrap_or(0);
+        Some(self.seconds? + earlier as f64 / 1e3)
+    }
+}
+
 impl From<Past> for Step {
     fn from((attempt, ended): Past) -> Self {
         let worked = ended.as_ref().and_then(Ended::duration_ms);

@@ -118,6 +118,29 @@ async fn failed_and_missing_branches_are_part_of_the_report() {
 }
 
 #[tokio::test]
+async fn a_job_of_a_pack_tells_its_own_error_and_has_no_start_to_pay() {
+    let deps = deps();
+    commit(&deps, "good", Placement::Fargate, trained(0.97)).await;
+    let told = json!({"Error": "Job.Crashed", "Cause": "{\"message\":\"no luck\"}"});
+    let uri = artifacts::job_uri("b", "failed").sibling("failed.json");
+    artifacts::put_json(&deps.store, &uri, &told, When::Always)
+        .await
+        .unwrap();
+    let jobs = ["good", "failed", "not begun"]
+        .map(|id| json!({"jobId": id, "item": id, "pack": "s3://b/jobs/b/packs/0.json"}));
+    let mut request = request("1", json!(jobs));
+    request.deadline_seconds = 0.0;
+    let response = handle(&deps, request, NOW).await.unwrap();
+    let counts = (response.succeeded, response.failed, response.missing);
+    assert_eq!(counts, (1, 1, 1));
+    let report: Report = serde_json::from_str(&text(&deps, "report.json").await).unwrap();
+    let branches = &report.sections[0].branches;
+    assert_eq!((branches[0].usd, report.usd()), (None, None));
+    assert_eq!(branches[1].error.as_deref(), Some("Job.Crashed"));
+    assert_eq!(branches[1].message.as_deref(), Some("no luck"));
+}
+
+#[tokio::test]
 async fn the_cost_of_the_work_is_in_the_head() {
     let deps = deps();
     commit(&deps, "warm", Placement::Lambda, trained(0.9)).await;
@@ -184,6 +207,7 @@ async fn attempt(deps: &Deps<MemoryStore>, job: &str, id: &str, at: u64, ending:
         placement: Placement::FargateSpot,
         given: None,
         feature: None,
+        job: None,
         started_at_ms: Some(at),
         finished_at_ms: at + 3_000,
         measured: Measured {

@@ -268,7 +268,7 @@ impl Ended {
 
     /// Id of the job, from its URI `jobs/<id>/job.json`.
     pub fn job_id(&self) -> &str {
-        self.job_uri.key.rsplit('/').nth(1).unwrap_or_default()
+        self.job_uri.folder().unwrap_or_default()
     }
 
     /// How it ended, in a sentence.

@@ -91,6 +91,7 @@ fn end(ended: &Ended, attempt: &Attempt, died_of: &str) -> End {
         placement: attempt.placement,
         given,
         feature: attempt.feature.clone(),
+        job: None,
         started_at_ms: times.started,
         finished_at_ms,
         measured: waits(ended, measured),

@@ -302,7 +302,11 @@ async fn a_death_is_noted_beside_the_job_and_in_the_ledger_once() {
     assert_eq!(waits.waited_ms, Some(11_500));
     assert!(waits.usd.unwrap() > 0.0);
     let ledger = runs(&store, "b", "trainer", "Train").read().await.unwrap();
-    assert_eq!(ledger.tally.newest, std::slice::from_ref(end));
+    let entry = End {
+        job: Some("j".into()),
+        ..end.clone()
+    };
+    assert_eq!(ledger.tally.newest, [entry]);
 }
 
 #[tokio::test]
@@ -314,6 +318,7 @@ async fn what_a_worker_has_noted_stays_and_gets_the_waits() {
         placement: Placement::Batch,
         given: None,
         feature: None,
+        job: None,
         started_at_ms: Some(5_000),
         finished_at_ms: 9_000,
         measured: Measured {

@@ -153,6 +153,8 @@ pub struct ChildResult {
     pub started: Timestamp,
     /// When it ended.
     pub stopped: Timestamp,
+    /// How often it was redriven.
+    pub redrives: u64,
 }
 
 /// One child execution of a Distributed Map.
@@ -164,4 +166,7 @@ pub struct Child {
     pub start: Start,
     /// The ARN of the Map Run it belongs to.
     pub map_run_arn: Arc<str>,
+    /// It ran before and did not succeed, and this is its redrive of that number: a Standard execution goes on where it
+    /// stopped, an Express execution starts anew under its ARN. 0 for its first start.
+    pub redrive: u64,
 }

@@ -77,6 +77,26 @@ pub enum Event {
         /// The caller's cause.
         cause: Option<String>,
     },
+    /// Somebody called RedriveExecution: one that did not succeed goes on where it stopped.
+    Redrive,
+    /// Somebody called UpdateMapRun.
+    MapRunUpdated {
+        /// The Map Run's ARN.
+        map_run: String,
+        /// What changes.
+        update: MapRunUpdate,
+    },
+}
+
+/// What UpdateMapRun changes of a Map Run that is under way; what it does not name stays as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MapRunUpdate {
+    /// MaxConcurrency; 0 stands for no limit.
+    pub max_concurrency: Option<u64>,
+    /// ToleratedFailureCount.
+    pub tolerated_count: Option<u64>,
+    /// ToleratedFailurePercentage.
+    pub tolerated_percentage: Option<f64>,
 }
 
 /// Why something the driver was asked to do did not succeed.

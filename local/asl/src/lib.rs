@@ -46,6 +46,7 @@ mod start;
 mod validate;
 
 mod definition;
+pub mod placeholders;
 
 mod command;
 mod event;
@@ -63,11 +64,11 @@ pub use command::{
 };
 pub use definition::StateMachine;
 pub use diagnostic::{Diagnostic, Invalid, Position, Severity};
-pub use event::{Event, TaskError};
+pub use event::{Event, MapRunUpdate, TaskError};
 pub use execution::{Execution, MapRunCounts, MapRunReport, MapRunStatus, Observation, Seen};
 pub use execution_type::ExecutionType;
 pub use history::{ErrorDetails, Evaluation, EventKind, HistoryEvent, TaskFamily, TaskProgress};
-pub use quota::{Limits, PAYLOAD_BYTES};
+pub use quota::{Limits, PAYLOAD_BYTES, REDRIVABLE_EVENTS};
 pub use resource::{Pattern, Resource};
 pub use start::{Start, Status};
 pub use state_type::StateType;
@@ -76,5 +77,5 @@ pub use test_state::{
     TestResponse, TestStatus, mock_fault, test_state,
 };
 pub use timestamp::Timestamp;
-pub use validate::{history_warnings, validate, validate_as};
+pub use validate::{history_warnings, validate, validate_as, validate_file};
 pub use value::{Map, ParseError, Value};

@@ -20,6 +20,14 @@ pub const PAYLOAD_BYTES: usize = 256 * 1024;
 /// (<https://docs.aws.amazon.com/step-functions/latest/dg/state-map-inline.html>).
 pub(crate) const INLINE_CONCURRENCY: usize = 40;
 
+/// An execution whose history has this many events cannot be redriven: there is no room for `ExecutionRedriven` and
+/// another event (<https://docs.aws.amazon.com/step-functions/latest/dg/redrive-executions.html#redrive-eligibility>).
+pub const REDRIVABLE_EVENTS: u64 = HISTORY_EVENTS - 1;
+
+/// How often a Map Run can be redriven
+/// (<https://docs.aws.amazon.com/step-functions/latest/dg/redrive-map-run.html#redrive-eligibility-map-run>).
+pub(crate) const MAP_RUN_REDRIVES: u64 = 1_000;
+
 /// How many child executions of a Map Run are open at once at most
 /// (<https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html>).
 pub(crate) const MAP_RUN_CONCURRENCY: usize = 10_000;

@@ -184,7 +184,7 @@ fn details(child: &ChildResult) -> Value {
             }
         }
     }
-    row.insert("RedriveCount".into(), Value::from(0u64));
+    row.insert("RedriveCount".into(), Value::from(child.redrives));
     row.insert("RedriveStatus".into(), "NOT_REDRIVABLE".into());
     row.insert("StartDate".into(), child.started.to_string().into());
     if let Some(arn) = child
@@ -208,6 +208,7 @@ mod tests {
 
     fn results() -> MapRunResults {
         let child = |name: &str, status: Status| ChildResult {
+            redrives: 0,
             arn: format!("arn:aws:states:us-east-1:123456789012:execution:m/L:{name}").into(),
             name: name.into(),
             input: Value::from(1i64),

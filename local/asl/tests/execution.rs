@@ -783,8 +783,14 @@ fn answers(commands: &[Command], open: &mut Vec<Event>, choice: u8) {
             Command::StartTimer { id, .. } => open.push(Event::TimerFired { id: *id }),
             Command::StartChild { id, child } => open.push(Event::ChildFinished {
                 id: *id,
-                status: Status::Succeeded {
-                    output: child.start.input.clone(),
+                status: match choice % 4 {
+                    0 => Status::Failed {
+                        error: None,
+                        cause: None,
+                    },
+                    _ => Status::Succeeded {
+                        output: child.start.input.clone(),
+                    },
                 },
             }),
             _ => {}
@@ -808,8 +814,10 @@ proptest! {
         let mut log = Vec::new();
         let mut given = vec![format!("{commands:?}")];
         for (step, choice) in choices.iter().enumerate() {
-            if open.is_empty() {
-                break;
+            match execution.status() {
+                Status::Running => open.extend((choice % 16 == 0).then_some(Event::Stop { error: None, cause: None })),
+                Status::Succeeded { .. } => break,
+                _ => open = vec![Event::Redrive],
             }
             let event = open.remove(usize::from(*choice) % open.len());
             let at = after(step as f64);
@@ -828,6 +836,9 @@ proptest! {
         prop_assert_eq!(given, again);
         prop_assert_eq!(execution.history(), replayed.history());
         prop_assert_eq!(execution.status(), replayed.status());
+        if let Status::Failed { error, .. } = execution.status() {
+            prop_assert_ne!(error.as_deref(), Some("States.BrokenInvariant"));
+        }
     }
 
     #[test]
@@ -886,7 +897,19 @@ fn an_observer_is_told_what_happens_inside_a_state() {
         call(Seen::InputPath(json(r#"{"n":1}"#))),
         call(Seen::Arguments(json(r#"{"n":1}"#))),
     ];
-    assert_eq!(seen(&mut execution), evaluated);
+    let begun = seen(&mut execution);
+    let Seen::Entered {
+        input,
+        variables,
+        context,
+    } = &begun[0].2
+    else {
+        panic!("{begun:?}");
+    };
+    assert_eq!((input, variables.len()), (&json(r#"{"in":{"n":1}}"#), 0));
+    let name = context.get("State").and_then(|state| state.get("Name"));
+    assert_eq!(name, Some(&Value::from("Call")));
+    assert_eq!(begun[1..], evaluated);
     let fail = |execution: &mut Execution, commands: &[Command]| {
         let event = Event::TaskFailed {
             id: tasks(commands)[0].id,

@@ -1,4 +1,4 @@
-//! What a project is made of: `hybrid new` writes it from the templates of this crate, and `hybrid validate --project`
+//! What a project is made of: `hybrid new` writes it from the templates of this crate, and `hybrid validate`
 //! finds what would fail on AWS only.
 //!
 //! The templates in `templates/` are files that mean something as they are, with the names `my-function`, `my-worker`,

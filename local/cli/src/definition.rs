@@ -1,37 +1,73 @@
 //! A definition as people keep it: JSON or YAML, with placeholders.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Deref;
 use std::path::Path;
 
-use crate::{
-    error::Error,
-    placeholders::{Filled, Settings, Unset},
-    project::read_text,
-};
+use asl::Diagnostic;
+use asl::placeholders::{Filled, Unset, Values};
 
-/// Reads a definition from a file, or from standard input for `-`, as JSON with its placeholders filled in.
+use crate::{error::Error, project::read_text, standins::pair};
+
+/// A definition as JSON, its placeholders filled in.
+pub struct Read {
+    filled: Filled,
+    /// Whether lines and columns of the text are not those of its file.
+    is_rewritten: bool,
+}
+
+impl Deref for Read {
+    type Target = Filled;
+
+    fn deref(&self) -> &Filled {
+        &self.filled
+    }
+}
+
+impl Read {
+    /// A definition that is in no file of its own.
+    pub fn made(text: &str) -> Read {
+        Read {
+            filled: Values::default().fill(text, Unset::Stays),
+            is_rewritten: true,
+        }
+    }
+
+    /// Findings in the text with their places in its file, as far as there are any.
+    pub fn placed(&self, mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
+        if self.is_rewritten {
+            found.iter_mut().for_each(|one| one.position = None);
+        }
+        found
+    }
+}
+
+/// Reads a definition from a file, or from standard input for `-`.
 ///
 /// # Errors
 /// The file cannot be read, or is YAML with an error.
-pub fn read(path: &Path, settings: &Settings, unset: Unset) -> Result<Filled, Error> {
-    let json = json(path)?;
-    let mut filled = settings.fill(&json.text, unset);
-    filled.is_rewritten = json.is_rewritten;
-    Ok(filled)
-}
-
-/// Reads a definition as JSON with its placeholders as they are.
-///
-/// # Errors
-/// As [`read`].
-pub fn json(path: &Path) -> Result<Filled, Error> {
+pub fn read(path: &Path, values: &Values, unset: Unset) -> Result<Read, Error> {
     let text = read_text(path)?;
     let json = as_json(path, &text)?;
-    Ok(Filled {
+    Ok(Read {
+        filled: values.fill(json.as_ref().unwrap_or(&text), unset),
         is_rewritten: json.is_some(),
-        text: json.unwrap_or(text),
-        ..Filled::default()
     })
+}
+
+/// The values of `--set NAME=VALUE` arguments.
+///
+/// # Errors
+/// One without `=`, or a name that is given twice.
+pub fn values(arguments: &[String]) -> Result<Values, Error> {
+    let mut values = BTreeMap::new();
+    for argument in arguments {
+        let (name, value) = pair("--set", argument, "NAME=VALUE")?;
+        if values.insert(name.to_owned(), value.to_owned()).is_some() {
+            return Err(Error::Usage(format!("--set {name} is given twice")));
+        }
+    }
+    Ok(Values::from(values))
 }
 
 /// The JSON of a text that is YAML.
@@ -53,8 +89,8 @@ fn is_yaml(path: &Path, text: &str) -> bool {
 ///
 /// # Errors
 /// Such a value.
-pub fn check_used(settings: &Settings, used: &BTreeSet<String>) -> Result<(), Error> {
-    let unused: Vec<&str> = settings
+pub fn check_used(values: &Values, used: &BTreeSet<String>) -> Result<(), Error> {
+    let unused: Vec<&str> = values
         .names()
         .filter(|name| !used.contains(*name))
         .collect();

@@ -146,6 +146,9 @@ pub enum Error {
     /// A service of the local cloud refused a request.
     #[error(transparent)]
     Service(#[from] cloud::error::ServiceError),
+    /// A ledger cannot be read.
+    #[error(transparent)]
+    Ledger(#[from] jobs::artifacts::ArtifactError),
     /// A load test was not made.
     #[error(transparent)]
     Load(#[from] load::Error),
@@ -162,7 +165,8 @@ impl Error {
             | Error::Blueprint(blueprint::Error::File { .. })
             | Error::Watch { .. }
             | Error::Cloud(_)
-            | Error::Service(_) => ExitCode::from(FAILED),
+            | Error::Service(_)
+            | Error::Ledger(_) => ExitCode::from(FAILED),
             Error::NoProject { .. }
             | Error::UnknownPipeline { .. }
             | Error::Unreadable { .. }

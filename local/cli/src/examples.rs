@@ -38,6 +38,14 @@ const EXAMPLES: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "jobs",
+        &[
+            "hybrid jobs",
+            "hybrid jobs --worker trainer --class Train-one-set --last 20",
+            "hybrid jobs --bucket my-bucket --json",
+        ],
+    ),
+    (
         "load",
         &[
             "hybrid load http://127.0.0.1:8080/",
@@ -103,14 +111,18 @@ const EXAMPLES: &[(&str, &[&str])] = &[
     ),
     (
         "test-state",
-        &["hybrid test-state state.json --input '{\"n\": 1}' --mock result.json"],
+        &[
+            "hybrid test-state state.json --input '{\"n\": 1}' --mock result.json",
+            "hybrid test-state --from 'ml-training-1796062040000/Good enough?'",
+            "hybrid test-state statemachines/wrapper.asl.json --from 'wrapper-1796062040000/Usable?'",
+        ],
     ),
     (
         "validate",
         &[
             "hybrid validate statemachines/*.asl.json",
             "hybrid validate - --json < machine.asl.json",
-            "hybrid validate --project",
+            "hybrid validate",
         ],
     ),
 ];

@@ -7,7 +7,7 @@ use cloud::config::{ACCESS_KEY, SECRET_KEY};
 use serde_json::json;
 use tokio::io::AsyncWriteExt;
 
-use crate::placeholders::REGION;
+use asl::placeholders::REGION;
 
 /// What a command needs to know to call Step Functions.
 #[derive(Debug, Clone, Default)]

@@ -7,7 +7,9 @@ use clap::Args;
 use cloud::programs::Programs;
 use stack::{ACCOUNT, Function, Options, Stack};
 
-use crate::{error::Error, placeholders::REGION, project::Project, standins::pair, style};
+use asl::placeholders::REGION;
+
+use crate::{error::Error, project::Project, standins::pair, style};
 
 /// The project of a command.
 #[derive(Args, Debug, Clone, Default)]

@@ -112,7 +112,7 @@ impl Project {
     }
 
     fn of_definitions(folder: &Path) -> Option<Self> {
-        stack::has_definitions(folder).then(|| Self {
+        (!stack::definitions(folder).is_empty()).then(|| Self {
             root: folder.to_path_buf(),
             file: folder.to_path_buf(),
         })
@@ -145,6 +145,11 @@ impl Project {
         &self.file
     }
 
+    /// Whether it is a folder with definitions and nothing that describes a stack.
+    pub fn is_plain(&self) -> bool {
+        self.file.is_dir() && !self.file.join("manifest.json").is_file()
+    }
+
     /// Files that a run finds in the bucket under `data/`.
     pub fn data(&self) -> PathBuf {
         self.root.join("data")
@@ -153,44 +158,6 @@ impl Project {
     /// Where runs leave their results.
     pub fn out(&self) -> PathBuf {
         self.root.join("out")
-    }
-
-    /// All pipelines, by name.
-    pub fn pipelines(&self) -> Vec<String> {
-        let mut names: Vec<String> = std::fs::read_dir(self.root.join("statemachines"))
-            .into_iter()
-            .flatten()
-            .flatten()
-            .filter_map(|entry| {
-                let name = entry.file_name().into_string().ok()?;
-                Some(name.strip_suffix(".asl.json")?.to_owned())
-            })
-            .collect();
-        names.sort();
-        names
-    }
-
-    /// One pipeline.
-    ///
-    /// # Errors
-    /// [`Error::UnknownPipeline`], which lists those there are.
-    pub fn pipeline(&self, name: &str) -> Result<Pipeline, Error> {
-        let known = self.pipelines();
-        if !known.iter().any(|other| other == name) {
-            return Err(Error::UnknownPipeline {
-                name: name.to_owned(),
-                known,
-            });
-        }
-        let file = |ending: &str| {
-            self.root
-                .join("statemachines")
-                .join(format!("{name}.{ending}"))
-        };
-        Ok(Pipeline {
-            sample: file("input.json"),
-            schema: file("schema.json"),
-        })
     }
 }
 
@@ -341,19 +308,5 @@ mod tests {
             error.starts_with("input of the command line is not JSON"),
             "{error}"
         );
-    }
-
-    #[test]
-    fn an_unknown_pipeline_lists_the_known_ones() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("serverless.yml"), "").unwrap();
-        std::fs::create_dir(folder.path().join("statemachines")).unwrap();
-        for name in ["b", "a"] {
-            let file = folder.path().join(format!("statemachines/{name}.asl.json"));
-            std::fs::write(file, "{}").unwrap();
-        }
-        let project = Project::find(&folder.path().join("statemachines")).unwrap();
-        let error = project.pipeline("c").unwrap_err();
-        assert_eq!(error.to_string(), "unknown pipeline \"c\"; known are: a, b");
     }
 }

@@ -5,6 +5,7 @@ use std::{
     sync::OnceLock,
 };
 
+use asl::placeholders::{function_name, machine_name};
 use asl::{Pattern, Resource, TaskError, Value};
 use forward::Forward;
 use futures::{FutureExt, future::BoxFuture};
@@ -14,7 +15,6 @@ use stepfunctions::{CallSite, Outside, OutsideCall, Purpose};
 use crate::{
     error::Error,
     pipe::{Answer, Kind, Surroundings, pipe},
-    placeholders::{function_name, machine_name},
     sent_on,
 };
 

@@ -106,17 +106,17 @@ services! {
         CreateStateMachineAlias, UpdateStateMachineAlias, DescribeStateMachineAlias, DeleteStateMachineAlias,
         ListStateMachineAliases,
         StartExecution, StartSyncExecution, StopExecution, DescribeExecution, DescribeStateMachineForExecution,
-        ListExecutions, GetExecutionHistory,
+        RedriveExecution, ListExecutions, GetExecutionHistory,
         SendTaskSuccess, SendTaskFailure, SendTaskHeartbeat,
         CreateActivity, DeleteActivity, DescribeActivity, ListActivities, GetActivityTask,
         ValidateStateMachineDefinition, TestState,
-        ListMapRuns, DescribeMapRun,
+        ListMapRuns, DescribeMapRun, UpdateMapRun,
         TagResource, UntagResource, ListTagsForResource,
     }
     /// Lambda.
     /// <https://docs.aws.amazon.com/lambda/latest/api/API_Operations.html>
     Lambda: LambdaAction {
-        Invoke,
+        Invoke, InvokeWithResponseStream,
         CreateFunction, UpdateFunctionCode, UpdateFunctionConfiguration, DeleteFunction,
         GetFunction, GetFunctionConfiguration, ListFunctions,
         PublishVersion, ListVersionsByFunction,
@@ -124,6 +124,8 @@ services! {
         TagResource, UntagResource, ListTags,
         AddPermission, RemovePermission, GetPolicy,
         PutFunctionConcurrency, GetFunctionConcurrency, DeleteFunctionConcurrency,
+        PutFunctionEventInvokeConfig, UpdateFunctionEventInvokeConfig, GetFunctionEventInvokeConfig,
+        DeleteFunctionEventInvokeConfig, ListFunctionEventInvokeConfigs,
     }
     /// ECS.
     /// <https://docs.aws.amazon.com/AmazonECS/latest/APIReference/API_Operations.html>

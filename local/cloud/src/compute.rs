@@ -99,6 +99,7 @@ impl Compute {
             faults.clone(),
             meter.clone(),
         );
+        lambda.read_code_from(s3.clone());
         let targets = Targets::new(&local, lambda.clone());
         let events = Events::new(local.clone(), &stack.rules, targets.clone(), faults.clone())?;
         let workers = Workers {

@@ -22,6 +22,7 @@ use hyper::service::{Service, service_fn};
 use hyper_util::rt::TokioTimer;
 use hyper_util::service::TowerToHyperService;
 use rustix::process::{Resource, getrlimit};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
@@ -85,7 +86,11 @@ pub(crate) async fn serve(
             accepted = accept(&listener, &slots, &leave) => accepted,
         };
         let asked = leave.subscribe();
-        tokio::spawn(converse(stream, routes.clone(), limits, asked, slot));
+        let conversation = converse(stream, routes.clone(), limits, asked);
+        tokio::spawn(async move {
+            conversation.await;
+            drop(slot);
+        });
     }
     drop(listener);
     leave.send_replace(());
@@ -112,7 +117,11 @@ async fn next(listener: &TcpListener, leave: &watch::Sender<()>) -> TcpStream {
     let mut told = false;
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok((stream, _)) => {
+                // Answers are small; one that cannot be told so is only slower.
+                let _ = stream.set_nodelay(true);
+                return stream;
+            }
             Err(error) if is_of_client(&error) => {}
             Err(error) => {
                 if !std::mem::replace(&mut told, true) {
@@ -136,14 +145,11 @@ fn is_of_client(error: &io::Error) -> bool {
 }
 
 async fn converse(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin,
     routes: Router,
     limits: Limits,
     mut asked: watch::Receiver<()>,
-    _slot: OwnedSemaphorePermit,
 ) {
-    // Answers are small; one that cannot be told so is only slower.
-    let _ = stream.set_nodelay(true);
     let routes = TowerToHyperService::new(routes);
     let service = service_fn(move |request: Request<Incoming>| {
         let request = request.map(|body| Body::new(Paced::new(body, limits.stall)));

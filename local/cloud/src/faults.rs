@@ -294,7 +294,7 @@ pub enum FaultsError {
         source: std::io::Error,
     },
     /// The text is not a list of faults.
-    #[error("the faults are not valid at line {}, column {}: {source}", source.line(), source.column())]
+    #[error("the faults are not valid: {source}")]
     Malformed {
         /// What and where.
         source: serde_json::Error,

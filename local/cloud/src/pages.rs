@@ -2,7 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// One page, and the token of the next.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,6 +96,17 @@ fn size(given: &Value, largest: usize) -> Result<usize, PageError> {
         })
 }
 
+impl Page<Value> {
+    /// The answer that has the page under `name`, and under `token` the token of the next, if there is one.
+    pub(crate) fn answer(self, name: &str, token: &str) -> Value {
+        let mut answer = json!({ name: self.items });
+        if let Some(next) = self.next {
+            answer[token] = Value::from(next);
+        }
+        answer
+    }
+}
+
 /// Adds the token of the next page to an answer, if there is one.
 pub(crate) fn with_next(mut answer: Value, next: Option<String>) -> Value {
     if let Some(next) = next {
@@ -107,7 +118,6 @@ pub(crate) fn with_next(mut answer: Value, next: Option<String>) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn pages_of_ordered_keys_go_on_after_the_last_key() {

@@ -1,4 +1,6 @@
-//! Tags of resources, as ECS (a list) and Batch (a map) write them.
+//! Tags of resources, as ECS (a list) and Batch (a map) write them, and as EventBridge and its Scheduler do.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -106,6 +108,26 @@ impl Tags {
         }
         Ok(())
     }
+}
+
+/// A tag in a request to EventBridge or its Scheduler.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Tag {
+    key: String,
+    value: String,
+}
+
+/// Such tags by their keys.
+pub(crate) fn by_key(tags: Vec<Tag>) -> BTreeMap<String, String> {
+    tags.into_iter().map(|tag| (tag.key, tag.value)).collect()
+}
+
+/// The answer of their ListTagsForResource.
+pub(crate) fn told(tags: &BTreeMap<String, String>) -> Value {
+    let list = tags.iter();
+    let list = list.map(|(key, value)| json!({"Key": key, "Value": value}));
+    json!({"Tags": list.collect::<Vec<_>>()})
 }
 
 #[cfg(test)]

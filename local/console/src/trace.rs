@@ -81,6 +81,7 @@ pub struct Trace {
     pub began: Option<Timestamp>,
     /// When it ended.
     pub ended: Option<Timestamp>,
+    redriven: bool,
     places: Vec<Place>,
     open: BTreeSet<usize>,
     forked: Vec<(u64, u64)>,
@@ -121,12 +122,14 @@ impl Trace {
                 self.enter(event, before, *state, name.clone())
             }
             EventKind::StateExited { name, .. } => {
+                self.reopen(before.visit);
                 let found = self.around(before, |visit| visit.name == *name);
                 self.close_within(found, at);
                 self.leave(found, at);
                 self.after(before, found)
             }
             EventKind::Task(task) => {
+                self.reopen(before.visit);
                 self.attempt(before.visit, &task.1, at);
                 before
             }
@@ -199,6 +202,15 @@ impl Trace {
             | EventKind::MapIterationSucceeded { .. }
             | EventKind::MapRunSucceeded
             | EventKind::MapRunAborted => before,
+            EventKind::ExecutionRedriven { .. } => {
+                self.ended = None;
+                self.redriven = true;
+                before
+            }
+            EventKind::MapRunRedriven { .. } => {
+                self.reopen(before.visit);
+                before
+            }
         };
         if let Some(visit) = place.visit {
             self.visits[visit].events.push(event.id);
@@ -323,6 +335,21 @@ impl Trace {
         if let Some(visit) = visit.map(|index| &mut self.visits[index]) {
             let error = error.unwrap_or_else(|| "".into());
             visit.error.get_or_insert(error);
+        }
+    }
+
+    /// An event of a visit that had ended, after a redrive: the visit goes on, and those around it.
+    fn reopen(&mut self, visit: Option<usize>) {
+        let mut next = visit.filter(|_| self.redriven);
+        while let Some(index) = next {
+            let visit = &mut self.visits[index];
+            next = visit.within;
+            if matches!(visit.outcome, Outcome::Failed | Outcome::Aborted) {
+                visit.left = None;
+                visit.outcome = Outcome::Running;
+                visit.error = None;
+                self.open.insert(index);
+            }
         }
     }
 

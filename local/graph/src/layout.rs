@@ -1,12 +1,15 @@
 //! Where everything is: each level is laid out in layers by itself, the inner ones first, for no transition leaves its
 //! level; then a Map or Parallel state is a box as large as what is in it.
 
+mod layers;
+mod routes;
+
 use std::collections::BTreeMap;
 
 use asl::StateType;
-use dagre::graph::{Graph as Layered, GraphOptions};
-use dagre::{EdgeLabel, LayoutOptions, NodeLabel};
 
+use self::layers::{Line, Way, layers};
+use self::routes::{bands, route, spread};
 use crate::model::{Block, Edge, State, Via};
 use crate::text::{shorten, width, wrap};
 
@@ -35,8 +38,6 @@ const ROW: f64 = 1_400.0;
 /// chip with its name. A failure handler of a whole pipeline would be behind a bundle of lines as long as the drawing,
 /// which nobody could follow, and laying them out takes time with the square of their number.
 const MOST_LINES: usize = 6;
-/// The least distance between two ends of transitions at a state.
-const APART: f64 = 14.0;
 
 /// A level with everything in its place.
 #[derive(Debug)]
@@ -101,27 +102,6 @@ pub(crate) enum Points {
     Down,
     Up,
     Left,
-}
-
-/// A line between two nodes of a level.
-struct Line<'a> {
-    edge: Option<&'a Edge>,
-    from: usize,
-    to: usize,
-}
-
-/// A line on its way through the layers, from above to below.
-struct Way {
-    line: usize,
-    upper: usize,
-    lower: usize,
-    /// Whether the line goes up.
-    is_reversed: bool,
-    /// The places between the two nodes.
-    through: Vec<(f64, f64)>,
-    label: Option<(f64, f64)>,
-    /// Where it leaves the upper node and reaches the lower one.
-    ends: (f64, f64),
 }
 
 /// Lays a level out. `is_inner` says that it is within a state: then one single state needs no marks.
@@ -343,288 +323,6 @@ fn rows(inner: Vec<Placed<'_>>, head: f64) -> (Inner<'_>, (f64, f64)) {
         placed.push((at, y, block));
     }
     (placed, (widest, y + tallest + MARGIN))
-}
-
-/// Gives every node its place, and every line its way through the layers.
-fn layers(nodes: &mut [Node], lines: &[Line]) -> Vec<Way> {
-    let mut layered: Layered<NodeLabel, EdgeLabel> = Layered::with_options(GraphOptions {
-        directed: true,
-        multigraph: true,
-        compound: false,
-    });
-    for (at, node) in nodes.iter().enumerate() {
-        let label = NodeLabel {
-            width: node.width,
-            height: node.height,
-            ..NodeLabel::default()
-        };
-        layered.set_node(at.to_string(), Some(label));
-    }
-    let reversed = backward(nodes.len(), lines);
-    let ends = |at: usize| {
-        let (from, to) = (lines[at].from, lines[at].to);
-        if reversed[at] { (to, from) } else { (from, to) }
-    };
-    let is_loop = |line: &Line| line.from == line.to;
-    for (at, line) in lines.iter().enumerate().filter(|(_, line)| !is_loop(line)) {
-        let (upper, lower) = ends(at);
-        let (upper, lower) = (upper.to_string(), lower.to_string());
-        layered.set_edge(&*upper, &*lower, Some(label(line)), Some(&at.to_string()));
-    }
-    let options = LayoutOptions {
-        nodesep: 26.0,
-        edgesep: 16.0,
-        ranksep: 46.0,
-        ..LayoutOptions::default()
-    };
-    dagre::layout(&mut layered, Some(options));
-    for (at, node) in nodes.iter_mut().enumerate() {
-        let placed = layered.node(&at.to_string());
-        node.x = placed.and_then(|placed| placed.x).unwrap_or_default();
-        node.y = placed.and_then(|placed| placed.y).unwrap_or_default();
-    }
-    let way = |line: usize| {
-        let (upper, lower) = ends(line);
-        let names = (upper.to_string(), lower.to_string());
-        let edge = layered.edge(&names.0, &names.1, Some(&line.to_string()));
-        let points = edge.map_or(&[][..], |edge| &edge.points);
-        // The first and the last are where the line meets the two nodes, which is decided here.
-        let between = points
-            .get(1..points.len().saturating_sub(1))
-            .unwrap_or_default();
-        Way {
-            line,
-            upper,
-            lower,
-            is_reversed: reversed[line],
-            through: between.iter().map(|point| (point.x, point.y)).collect(),
-            label: edge.and_then(|edge| Some((edge.x?, edge.y?))),
-            ends: (nodes[upper].x, nodes[lower].x),
-        }
-    };
-    (0..lines.len()).map(way).collect()
-}
-
-/// What a line is to the layout: the room of its label, and how straight it should be.
-fn label(line: &Line) -> EdgeLabel {
-    let text = line.edge.map_or("", |edge| edge.label.as_str());
-    let weight = match line.edge.map(|edge| &edge.via) {
-        None | Some(Via::Next | Via::Default) => 4,
-        Some(Via::Choice(_)) => 2,
-        Some(Via::Catch(_)) => 1,
-    };
-    EdgeLabel {
-        weight,
-        width: if text.is_empty() {
-            0.0
-        } else {
-            width(text, LABEL) + 8.0
-        },
-        height: if text.is_empty() { 0.0 } else { LINE },
-        labelpos: dagre::layout::types::LabelPos::Center,
-        ..EdgeLabel::default()
-    }
-}
-
-/// The lines that lead back to a node on the way from the start to their own: they are laid out the other way round.
-fn backward(nodes: usize, lines: &[Line]) -> Vec<bool> {
-    #[derive(Clone, Copy, PartialEq)]
-    enum Seen {
-        No,
-        OnTheWay,
-        Done,
-    }
-    let mut leaving: Vec<Vec<usize>> = vec![Vec::new(); nodes];
-    for (at, line) in lines.iter().enumerate() {
-        leaving[line.from].push(at);
-    }
-    let mut reversed = vec![false; lines.len()];
-    let mut seen = vec![Seen::No; nodes];
-    for root in 0..nodes {
-        if seen[root] != Seen::No {
-            continue;
-        }
-        seen[root] = Seen::OnTheWay;
-        let mut way = vec![(root, 0)];
-        while let Some((node, next)) = way.last_mut() {
-            let Some(&line) = leaving[*node].get(*next) else {
-                seen[*node] = Seen::Done;
-                way.pop();
-                continue;
-            };
-            *next += 1;
-            let to = lines[line].to;
-            match seen[to] {
-                Seen::OnTheWay => reversed[line] = true,
-                Seen::Done => {}
-                Seen::No => {
-                    seen[to] = Seen::OnTheWay;
-                    way.push((to, 0));
-                }
-            }
-        }
-    }
-    reversed
-}
-
-/// Spreads the lines that meet a node over its upper and lower side, each as near to its way as it can be.
-fn spread(nodes: &[Node], ways: &mut [Way]) {
-    for (at, node) in nodes.iter().enumerate() {
-        for is_below in [true, false] {
-            let meets = |way: &Way| match is_below {
-                true => way.upper == at,
-                false => way.lower == at,
-            };
-            let mut wanted: Vec<(f64, usize)> = Vec::new();
-            for (index, way) in ways.iter().enumerate() {
-                if way.upper != way.lower && meets(way) {
-                    wanted.push((way.toward(nodes, is_below), index));
-                }
-            }
-            wanted.sort_by(|one, other| one.0.total_cmp(&other.0).then(one.1.cmp(&other.1)));
-            let places: Vec<f64> = wanted.iter().map(|(x, _)| *x).collect();
-            let places = apart(&places, node.x, node.reach());
-            for ((_, index), x) in wanted.iter().zip(places) {
-                let ends = &mut ways[*index].ends;
-                match is_below {
-                    true => ends.0 = x,
-                    false => ends.1 = x,
-                }
-            }
-        }
-    }
-}
-
-impl Way {
-    /// The place that the line has next to one of its ends.
-    fn toward(&self, nodes: &[Node], from_upper: bool) -> f64 {
-        let (next, other) = match from_upper {
-            true => (self.through.first(), self.lower),
-            false => (self.through.last(), self.upper),
-        };
-        next.map_or(nodes[other].x, |(x, _)| *x)
-    }
-}
-
-/// The nearest places to those wanted, which are in order, that are apart and within `reach` of the middle.
-fn apart(wanted: &[f64], middle: f64, reach: f64) -> Vec<f64> {
-    let gaps = wanted.len().saturating_sub(1).max(1) as f64;
-    let gap = APART.min(2.0 * reach / gaps);
-    let (left, right) = (middle - reach, middle + reach);
-    let mut places: Vec<f64> = Vec::new();
-    for &x in wanted {
-        let least = places.last().map_or(left, |last| last + gap);
-        places.push(x.clamp(left, right).max(least));
-    }
-    let mut most = right;
-    for place in places.iter_mut().rev() {
-        *place = place.min(most);
-        most = *place - gap;
-    }
-    places
-}
-
-/// How far each layer reaches above and below its middle. A line bends between layers only, so that it crosses no box.
-fn bands(nodes: &[Node], ways: &[Way], lines: &[Line]) -> BTreeMap<i64, f64> {
-    let mut bands: BTreeMap<i64, f64> = BTreeMap::new();
-    let mut add = |y: f64, half: f64| {
-        let band = bands.entry(layer(y)).or_default();
-        *band = band.max(half);
-    };
-    for node in nodes {
-        add(node.y, node.height / 2.0);
-    }
-    for way in ways {
-        if let Some((_, y)) = way.label.filter(|_| lines[way.line].is_labelled()) {
-            add(y, LINE / 2.0);
-        }
-    }
-    bands
-}
-
-fn layer(y: f64) -> i64 {
-    (y * 10.0).round() as i64
-}
-
-impl Line<'_> {
-    fn is_labelled(&self) -> bool {
-        self.edge.is_some_and(|edge| !edge.label.is_empty())
-    }
-}
-
-fn route<'a>(way: &Way, line: &Line<'a>, nodes: &[Node], bands: &BTreeMap<i64, f64>) -> Route<'a> {
-    let (upper, lower) = (&nodes[way.upper], &nodes[way.lower]);
-    if way.upper == way.lower {
-        return around(line, upper);
-    }
-    let half = |y: f64| bands.get(&layer(y)).copied().unwrap_or_default();
-    let mut points = vec![
-        (way.ends.0, upper.bottom()),
-        (way.ends.0, upper.y + half(upper.y)),
-    ];
-    for &(x, y) in &way.through {
-        points.extend([(x, y - half(y)), (x, y + half(y))]);
-    }
-    points.extend([
-        (way.ends.1, lower.y - half(lower.y)),
-        (way.ends.1, lower.top()),
-    ]);
-    if way.is_reversed {
-        points.reverse();
-    }
-    let tip = points[points.len() - 1];
-    Route {
-        edge: line.edge,
-        path: curve(&points),
-        tip,
-        points: if way.is_reversed {
-            Points::Up
-        } else {
-            Points::Down
-        },
-        label: way.label.filter(|_| line.is_labelled()),
-        chip: matches!(nodes[line.to].what, What::Chip(_)).then_some(line.to),
-    }
-}
-
-/// A line from a state to itself, on its right.
-fn around<'a>(line: &Line<'a>, node: &Node) -> Route<'a> {
-    let (x, y) = (node.x + node.width / 2.0, node.y);
-    let label = line.edge.map_or(0.0, |edge| width(&edge.label, LABEL));
-    Route {
-        edge: line.edge,
-        path: format!(
-            "M{x:.1} {:.1}C{:.1} {:.1} {:.1} {:.1} {x:.1} {:.1}",
-            y - 9.0,
-            x + 26.0,
-            y - 22.0,
-            x + 26.0,
-            y + 22.0,
-            y + 9.0
-        ),
-        tip: (x, y + 9.0),
-        points: Points::Left,
-        label: line.is_labelled().then_some((x + 26.0 + label / 2.0, y)),
-        chip: None,
-    }
-}
-
-/// A line through points that are, by turns, at the end and at the beginning of a bend.
-fn curve(points: &[(f64, f64)]) -> String {
-    let (x, y) = points[0];
-    let mut path = format!("M{x:.1} {y:.1}");
-    for pair in points.windows(2) {
-        let ((fx, fy), (x, y)) = (pair[0], pair[1]);
-        if (fx - x).abs() < 0.5 {
-            path.push_str(&format!("L{x:.1} {y:.1}"));
-        } else {
-            let middle = f64::midpoint(fy, y);
-            path.push_str(&format!(
-                "C{fx:.1} {middle:.1} {x:.1} {middle:.1} {x:.1} {y:.1}"
-            ));
-        }
-    }
-    path
 }
 
 impl Placed<'_> {

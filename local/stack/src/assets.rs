@@ -2,11 +2,10 @@
 //! beside it.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use serde_json::Value;
 
-use super::open::folder_name;
 use super::variables::read_document;
 use super::{Code, StackError};
 
@@ -118,4 +117,22 @@ pub fn synthesized(folder: &Path) -> Result<PathBuf, StackError> {
         path: folder.to_owned(),
         message,
     })
+}
+
+/// A name for a stack whose file names none: that of the folder, as far as a stack's name may have it.
+pub(super) fn folder_name(folder: &Path) -> String {
+    const MADE: [&str; 4] = [".aws-sam", "build", "cdk.out", ".serverless"];
+    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let names = folder.components().rev().filter_map(|part| match part {
+        Component::Normal(name) => name.to_str(),
+        _ => None,
+    });
+    let name = names.into_iter().find(|name| !MADE.contains(name));
+    let allowed = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
+    let name: String = name.unwrap_or_default().chars().map(allowed).collect();
+    let name = name.trim_matches('-');
+    match name.is_empty() {
+        true => "stack".to_owned(),
+        false => name.to_owned(),
+    }
 }

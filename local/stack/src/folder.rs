@@ -6,9 +6,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use super::assets::folder_name;
 use super::error::Place;
 use super::machines::{of_file, stem, substituted};
-use super::open::folder_name;
 use super::variables::read;
 use super::{
     ACCOUNT, Code, Env, Function, Options, Stack, StackError, StateMachine, StateMachineKind,
@@ -34,12 +34,12 @@ const SUFFIXES: &[&str] = &["arn", "name", "function", "lambda", "statemachine"]
 const MEMORY_MIB: u64 = 512;
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Whether a folder holds a definition.
-pub fn has_definitions(folder: &Path) -> bool {
+/// The definitions that a folder holds, as far as they can be found: what cannot be read is told when it is read.
+pub fn definitions(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
-    // What cannot be read is told when it is read.
     let _ = walk(folder, DEPTH, &mut files);
-    files.iter().any(|file| is_definition(file))
+    files.retain(|file| is_definition(file));
+    files
 }
 
 /// Whether a file is a definition by its name.

@@ -183,6 +183,23 @@ fn sam_is_read() {
     assert!(error.contains("template.yaml:14: Resources.Ring.Properties.Environment.Variables.B: parameter Bus has no Default; give it a value: --param Bus=VALUE"), "{error}");
 }
 
+#[test]
+fn the_dead_letter_queue_of_a_schedule_is_here() {
+    let template = r#"{"Resources": {
+        "Late": {"Type": "AWS::SQS::Queue"},
+        "Orders": {"Type": "AWS::SQS::Queue"},
+        "Machine": {"Type": "AWS::StepFunctions::StateMachine", "Properties": {
+            "DefinitionString": "{\"StartAt\":\"A\",\"States\":{\"A\":{\"Type\":\"Succeed\"}}}"}},
+        "Hourly": {"Type": "AWS::Scheduler::Schedule", "Properties": {
+            "ScheduleExpression": "rate(1 hour)", "FlexibleTimeWindow": {"Mode": "OFF"},
+            "Target": {"Arn": {"Ref": "Machine"}, "RoleArn": "arn:aws:iam::1:role/r",
+                "DeadLetterConfig": {"Arn": {"Fn::GetAtt": ["Late", "Arn"]}}}}}
+    }}"#;
+    let stack = read("template.json", template);
+    let told = ["declared and not here: AWS::SQS::Queue Orders"];
+    assert_eq!(stack.told_not_run(), told);
+}
+
 /// What `sls package` leaves: archives beside the template, one name for all of them in the bucket.
 #[test]
 fn a_packaged_service_is_read() {

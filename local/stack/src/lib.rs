@@ -35,7 +35,7 @@ pub mod yaml;
 
 pub use containers::task_units;
 pub use error::{Options, StackError};
-pub use folder::has_definitions;
+pub use folder::definitions;
 pub use names::binary_of_image;
 pub use not_run::{NotRun, Why};
 pub use retry::{RetryError, check_retry};

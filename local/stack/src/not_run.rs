@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::{Stack, intrinsics::Template};
+use super::{Schedule, Stack, intrinsics::Template};
 
 /// Kinds of resources that are read.
 const READ: &[&str] = &[
@@ -86,9 +86,19 @@ impl fmt::Display for NotRun {
 
 /// Notes the resources of a template that are not read.
 pub(super) fn note(template: &Template, stack: &mut Stack) {
+    // What cannot be delivered to the target of a schedule is kept as a file of that queue's name.
+    let kept = |schedule: &Schedule| {
+        let queue = &schedule.properties["Target"]["DeadLetterConfig"]["Arn"];
+        queue.as_str().map(str::to_owned)
+    };
+    let kept: Vec<String> = stack.schedules.iter().filter_map(kept).collect();
     for (id, resource) in &template.resources {
         let kind = resource.kind.as_str();
-        if READ.contains(&kind) {
+        let is_kept = || {
+            let arn = template.attribute(id, "Arn", id);
+            kind == "AWS::SQS::Queue" && arn.is_ok_and(|arn| kept.contains(&arn))
+        };
+        if READ.contains(&kind) || is_kept() {
             continue;
         }
         let fits = |one: &str| kind == one || one.ends_with("::") && kind.starts_with(one);

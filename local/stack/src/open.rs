@@ -1,7 +1,7 @@
 //! Opens a project file: which kind it is, and what its names refer to.
 
 use std::cell::Cell;
-use std::path::{Component, Path};
+use std::path::Path;
 
 use indexmap::IndexMap;
 use serde_json::{Map, Value, json};
@@ -216,23 +216,5 @@ fn as_type(kind: &Value, value: Value) -> Value {
             items.filter(|item| !item.is_empty()).collect()
         }
         _ => value,
-    }
-}
-
-/// A name for a stack whose file names none: that of the folder, as far as a stack's name may have it.
-pub(super) fn folder_name(folder: &Path) -> String {
-    const MADE: [&str; 4] = [".aws-sam", "build", "cdk.out", ".serverless"];
-    let folder = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
-    let names = folder.components().rev().filter_map(|part| match part {
-        Component::Normal(name) => name.to_str(),
-        _ => None,
-    });
-    let name = names.into_iter().find(|name| !MADE.contains(name));
-    let allowed = |c: char| if c.is_ascii_alphanumeric() { c } else { '-' };
-    let name: String = name.unwrap_or_default().chars().map(allowed).collect();
-    let name = name.trim_matches('-');
-    match name.is_empty() {
-        true => "stack".to_owned(),
-        false => name.to_owned(),
     }
 }

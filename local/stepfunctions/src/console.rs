@@ -75,6 +75,7 @@ impl Sfn {
                 qualifier: None,
                 status: wanted.status.as_deref(),
                 name: wanted.name.as_deref(),
+                redriven: None,
                 since: wanted.since,
                 after: wanted.after.map(|(started, id)| (started.0, id)),
                 limit: wanted.limit,

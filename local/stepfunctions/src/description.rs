@@ -7,8 +7,9 @@ use serde_json::{Value, json};
 
 use crate::engine::Engine;
 use crate::errors::{internal, no_execution};
+use crate::redrive::{Attempt, Redrivable};
 use crate::run::Run;
-use crate::store::{ExecutionRow, Origin};
+use crate::store::{ExecutionRow, Origin, Redrives};
 
 /// An execution as it stands.
 #[derive(Debug, Clone)]
@@ -31,6 +32,10 @@ pub struct ExecutionDescription {
     pub map_run: Option<String>,
     /// What its start named besides.
     pub(crate) origin: Origin,
+    /// How it was redriven, and whether it can be.
+    pub(crate) redrives: Redrives,
+    /// None of an Express execution.
+    pub(crate) redrivable: Option<Redrivable>,
     /// Why it stands still, if its events cannot be recorded at present.
     pub stands_still: Option<String>,
 }
@@ -103,6 +108,16 @@ impl ExecutionDescription {
                 response[key] = json!(text);
             }
         }
+        if let Some(redrivable) = self.redrivable {
+            response["redriveCount"] = json!(self.redrives.count);
+            response["redriveStatus"] = json!(redrivable.status());
+            if let Some(reason) = redrivable.reason() {
+                response["redriveStatusReason"] = json!(reason);
+            }
+            if let Some(last) = self.redrives.last {
+                response["redriveDate"] = epoch_seconds(last);
+            }
+        }
         if let Some(reason) = &self.stands_still {
             response["cause"] = json!(format!("The execution stands still: {reason}"));
         }
@@ -119,6 +134,8 @@ fn input_text(start: &Start) -> String {
 impl From<ExecutionRow> for ExecutionDescription {
     fn from(row: ExecutionRow) -> Self {
         ExecutionDescription {
+            redrives: row.redrives,
+            redrivable: None,
             arn: row.start.arn.to_string(),
             name: row.start.name.to_string(),
             state_machine_arn: row.start.state_machine_arn.to_string(),
@@ -136,6 +153,8 @@ impl From<ExecutionRow> for ExecutionDescription {
 impl From<&Run> for ExecutionDescription {
     fn from(run: &Run) -> Self {
         ExecutionDescription {
+            redrives: run.redrives.clone(),
+            redrivable: None,
             arn: run.start.arn.to_string(),
             name: run.start.name.to_string(),
             state_machine_arn: run.start.state_machine_arn.to_string(),
@@ -153,10 +172,17 @@ impl From<&Run> for ExecutionDescription {
 impl Engine {
     pub(crate) fn describe(&self, arn: &str) -> Result<ExecutionDescription, ServiceError> {
         if let Some(run) = self.runs.get(arn) {
-            return Ok(ExecutionDescription::from(&*run));
+            let redrivable = run.durable.then(|| self.redrivable(&Attempt::from(&*run)));
+            return Ok(ExecutionDescription {
+                redrivable,
+                ..ExecutionDescription::from(&*run)
+            });
         }
         let row = self.store.execution(arn).map_err(internal)?;
-        row.map(ExecutionDescription::from)
-            .ok_or_else(|| no_execution(arn))
+        let row = row.ok_or_else(|| no_execution(arn))?;
+        Ok(ExecutionDescription {
+            redrivable: Some(self.redrivable(&Attempt::from(&row))),
+            ..ExecutionDescription::from(row)
+        })
     }
 }

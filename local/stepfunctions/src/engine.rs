@@ -19,12 +19,12 @@ use crate::evaluators::Evaluators;
 use crate::histories::Histories;
 use crate::machine::Machine;
 use crate::outside::Outside;
+use crate::published::Published;
 use crate::runs::Runs;
 use crate::store::Store;
 use crate::subscribers::Subscribers;
 use crate::test_cases::TestCases;
 use crate::tokens::Tokens;
-use crate::versions::Published;
 
 /// The engine: what there is and what runs. Each part of the service adds what it does with it, in a file of its own.
 pub struct Engine {

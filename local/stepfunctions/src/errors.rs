@@ -62,6 +62,10 @@ pub(crate) fn no_resource(arn: &str) -> ServiceError {
     ServiceError::new("ResourceNotFound", format!("Resource not found: '{arn}'"))
 }
 
+pub(crate) fn not_redrivable(reason: &str) -> ServiceError {
+    ServiceError::new("ExecutionNotRedrivable", reason)
+}
+
 pub(crate) fn conflict(message: String) -> ServiceError {
     ServiceError::new("ConflictException", message)
 }

@@ -47,6 +47,11 @@ impl Histories {
         found.map(|(_, past)| past.clone())
     }
 
+    /// An execution goes on, so its past changes.
+    pub(crate) fn forget(&self, execution: i64) {
+        self.kept.lock().retain(|(id, _)| *id != execution);
+    }
+
     pub(crate) fn keep(&self, execution: i64, past: &Arc<Past>) {
         let mut kept = self.kept.lock();
         kept.retain(|(id, _)| *id != execution);

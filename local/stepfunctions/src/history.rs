@@ -58,7 +58,7 @@ impl Engine {
         if let Some(past) = self.histories.get(row.id) {
             return Ok(past);
         }
-        let execution = self.replay(&row, |_| {})?.execution;
+        let execution = self.store.replay(&row, |_| {})?.execution;
         let past = Arc::new(Past {
             history: execution.history().to_vec(),
             map_runs: execution.map_runs().to_vec(),

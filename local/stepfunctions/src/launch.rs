@@ -17,7 +17,7 @@ use crate::evaluators::Account;
 use crate::names::check_name;
 use crate::run::{Parent, Parts, Run};
 use crate::runs::Claim;
-use crate::store::{Definition, ExecutionRow, Origin};
+use crate::store::{Definition, ExecutionRow, Origin, Redrives};
 use crate::test_cases::{self, Invocations};
 use crate::versions::Target;
 
@@ -245,6 +245,8 @@ impl Engine {
                 started: now,
                 stopped: None,
                 status: Status::Running,
+                redrives: Redrives::default(),
+                history: None,
             };
             let begun = self.store.begin(row, definition, call).await;
             begun.map_err(internal)?;
@@ -260,6 +262,7 @@ impl Engine {
             account,
             logged: 0,
             last: now,
+            redrives: Redrives::default(),
             invocations: Invocations::default(),
         };
         let run = Run::new(self, claim, parts);
@@ -289,11 +292,18 @@ impl Engine {
                 child: id,
                 map_run: child.map_run_arn.clone(),
             };
-            match self
-                .launch_child(child.clone(), parent, origin, run.account())
-                .await
-            {
-                Ok(started) => return run.adopt(id, &started),
+            let account = run.account();
+            let started = match child.redrive {
+                0 => self
+                    .launch_child(child.clone(), parent, origin, account)
+                    .await
+                    .map(Some),
+                _ => self.redrive_child(&child, parent, origin, account).await,
+            };
+            match started {
+                Ok(Some(started)) => return run.adopt(id, &started),
+                // It cannot run again: how it ended stands.
+                Ok(None) => return,
                 Err(error) if error.status >= 500 => {
                     tracing::error!(execution = %child.start.arn, %error, "not started; tried again");
                     tokio::time::sleep(RETRY).await;
@@ -313,7 +323,7 @@ impl Engine {
         }
     }
 
-    async fn launch_child(
+    pub(crate) async fn launch_child(
         self: &Arc<Self>,
         child: Box<Child>,
         parent: Parent,

@@ -10,8 +10,8 @@ use stack::{self, Stack, StateMachineAlias};
 use crate::engine::Engine;
 use crate::errors::{SfnError, no_machine};
 use crate::machine::{INITIAL, Machine, compile};
+use crate::published::Version;
 use crate::store::{ActivityRow, AliasRow, Configuration, MachineRow};
-use crate::versions::Version;
 
 fn compiled(machine: &stack::StateMachine) -> Result<(ExecutionType, asl::StateMachine), SfnError> {
     let kind = match machine.kind {

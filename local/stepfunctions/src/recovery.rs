@@ -6,13 +6,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use asl::{Command, Event, Status};
+use asl::{Command, Event, Status, Timestamp};
 
-use cloud::error::ServiceError;
 use cloud::work::Busy;
 
 use crate::engine::Engine;
-use crate::errors::{SfnError, internal, no_execution};
+use crate::errors::SfnError;
 use crate::evaluators::{Account, Effort};
 use crate::replay::{Progress, Replay};
 use crate::run::{Parent, Parts, Run};
@@ -55,7 +54,7 @@ impl Engine {
         for row in roots {
             let hash = row.definition.clone().unwrap_or_default();
             let known = machines.get(&hash).cloned();
-            match known.map_or_else(|| self.machine_of(&row), Ok) {
+            match known.map_or_else(|| self.store.machine_of(&row), Ok) {
                 Ok(machine) => {
                     machines.entry(hash).or_insert_with(|| machine.clone());
                     let root = Known {
@@ -73,7 +72,7 @@ impl Engine {
                         error: Some("States.Runtime".into()),
                         cause: Some(error.message.into()),
                     };
-                    self.store.end(row.id, self.clock.now(), &status)?;
+                    self.store.end(row.id, self.clock.now(), &status, None)?;
                 }
             }
         }
@@ -83,7 +82,7 @@ impl Engine {
                 error: None,
                 cause: None,
             };
-            self.store.end(row.id, self.clock.now(), &status)?;
+            self.store.end(row.id, self.clock.now(), &status, None)?;
         }
         // Who asks next is to be told of the ends above.
         // If it fails, so did what came before it, which is tried again.
@@ -125,7 +124,9 @@ impl Engine {
                                 }),
                                 stopped: progress.stopped,
                             });
-                        } else if let Some(row) = self.store.execution(&arn)? {
+                        } else if let Some(row) = self.store.execution(&arn)?
+                            && row.redrives.count >= child.redrive
+                        {
                             let status = row.status;
                             parent.run.post(Event::ChildFinished { id, status });
                         } else {
@@ -158,13 +159,7 @@ impl Engine {
         let events = self.store.events(row.id)?;
         let logged = events.len() as i64;
         let invocations = Invocations::default();
-        let is_case = row.origin.case.is_some();
-        let seen = |command: &Command| {
-            if is_case {
-                invocations.replay(command);
-            }
-        };
-        let mut replay = Replay::new(&machine, row.start.clone(), row.started, events, seen);
+        let mut replay = self.rebuilt(&row, &machine, events, &invocations);
         let outstanding = replay.outstanding();
         tracing::info!(execution = %row.start.arn, events = logged, outstanding = outstanding.len(), "goes on");
         let parts = Parts {
@@ -178,6 +173,7 @@ impl Engine {
             account,
             logged,
             last: replay.last,
+            redrives: row.redrives,
             invocations,
         };
         let run = Run::new(self, claim, parts);
@@ -200,6 +196,23 @@ impl Engine {
         }))
     }
 
+    /// Replays an execution's log, and counts the calls of a test case.
+    pub(crate) fn rebuilt(
+        &self,
+        row: &ExecutionRow,
+        machine: &asl::StateMachine,
+        events: Vec<(Event, Timestamp)>,
+        invocations: &Invocations,
+    ) -> Replay {
+        let is_case = row.origin.case.is_some();
+        let seen = |command: &Command| {
+            if is_case {
+                invocations.replay(command);
+            }
+        };
+        Replay::new(machine, row.start.clone(), row.started, events, seen)
+    }
+
     fn go_on(self: &Arc<Self>, rebuilt: Rebuilt) {
         let Rebuilt {
             run,
@@ -217,70 +230,11 @@ impl Engine {
     }
 
     /// What a recorded execution's definition may take: as its machine's if that has not changed, else anything.
-    fn effort_of(&self, row: &ExecutionRow) -> Arc<Effort> {
+    pub(crate) fn effort_of(&self, row: &ExecutionRow) -> Arc<Effort> {
         let machine = self.machine(&row.start.state_machine_arn);
         let same = machine
             .ok()
             .filter(|machine| row.definition.as_ref() == Some(&machine.hash));
         same.map_or_else(Effort::unknown, |machine| machine.effort.clone())
-    }
-
-    /// The machine of a recorded execution: its own definition, or a part of its parent's.
-    pub(super) fn machine_of(&self, row: &ExecutionRow) -> Result<asl::StateMachine, ServiceError> {
-        if row.definition.is_some() {
-            let text = self.definition_of(row)?;
-            return asl::StateMachine::parse(&text)
-                .map_err(|invalid| ServiceError::new("InvalidDefinition", invalid.to_string()));
-        }
-        let parent = self.parent_of(row)?;
-        let mut found = None;
-        self.replay(&parent, |command| {
-            if let Command::StartChild { child, .. } = command
-                && child.start.arn == row.start.arn
-            {
-                found = Some(child.machine.clone());
-            }
-        })?;
-        found.ok_or_else(|| no_execution(&row.start.arn))
-    }
-
-    /// The definition that a recorded execution was started with; a child of a Distributed Map has
-    /// its parent's.
-    pub(super) fn definition_of(&self, row: &ExecutionRow) -> Result<String, ServiceError> {
-        let Some(hash) = &row.definition else {
-            return self.definition_of(&self.parent_of(row)?);
-        };
-        self.store.definition(hash).map_err(internal)?.ok_or_else(|| {
-            internal(format!(
-                "the definition {hash} of {} is missing in the history database, so the execution cannot be replayed",
-                row.start.arn
-            ))
-        })
-    }
-
-    fn parent_of(&self, row: &ExecutionRow) -> Result<ExecutionRow, ServiceError> {
-        let parent = row
-            .parent
-            .as_deref()
-            .map(|arn| self.store.execution(arn))
-            .transpose()
-            .map_err(internal)?;
-        parent.flatten().ok_or_else(|| no_execution(&row.start.arn))
-    }
-
-    pub(super) fn replay(
-        &self,
-        row: &ExecutionRow,
-        seen: impl FnMut(&Command),
-    ) -> Result<Replay, ServiceError> {
-        let machine = self.machine_of(row)?;
-        let events = self.store.events(row.id).map_err(internal)?;
-        Ok(Replay::new(
-            &machine,
-            row.start.clone(),
-            row.started,
-            events,
-            seen,
-        ))
     }
 }

@@ -2,7 +2,8 @@
 //! commands, and those that no later event answers are what is still to be done.
 
 use asl::{
-    ChildId, Command, Event, Execution, Start, StateMachine, TaskId, TimerId, Timestamp, Value,
+    ChildId, Command, Event, Execution, Start, StateMachine, Status, TaskId, TimerId, Timestamp,
+    Value,
 };
 use indexmap::IndexMap;
 
@@ -33,6 +34,14 @@ pub struct Replay {
     outstanding: IndexMap<Key, (Command, Progress)>,
 }
 
+/// What a redrive comes to.
+pub struct Redriven {
+    /// The events for the log.
+    pub events: Vec<(Event, Timestamp)>,
+    /// What is to be carried out once they are there.
+    pub commands: Vec<Command>,
+}
+
 impl Replay {
     /// Replays `events` on a fresh execution. `seen` is shown every command on its way.
     pub fn new(
@@ -56,6 +65,26 @@ impl Replay {
             replay.note_commands(commands, &mut seen);
         }
         replay
+    }
+
+    /// Lets an execution that did not succeed go on; none if it cannot.
+    pub fn redrive(&mut self, now: Timestamp) -> Option<Redriven> {
+        let at = now.max(self.last);
+        let mut events = vec![(Event::Redrive, at)];
+        if *self.execution.status() == Status::Running {
+            // It counts as aborted because it could not go on after a restart, which its log does not tell.
+            let stop = Event::Stop {
+                error: None,
+                cause: None,
+            };
+            self.execution.apply(stop.clone(), at);
+            events.insert(0, (stop, at));
+        }
+        let known = self.execution.history().len();
+        let commands = self.execution.apply(Event::Redrive, at);
+        self.last = at;
+        let redriven = Redriven { events, commands };
+        (self.execution.history().len() > known).then_some(redriven)
     }
 
     /// The commands still to be carried out, in their order.
@@ -85,7 +114,12 @@ impl Replay {
             | Event::ResultsWritten { id, .. } => Some(Key::Task(*id)),
             Event::TimerFired { id } => Some(Key::Timer(*id)),
             Event::ChildFinished { id, .. } => Some(Key::Child(*id)),
-            Event::TaskHeartbeat { .. } | Event::Stop { .. } => None,
+            Event::TaskHeartbeat { .. } | Event::Stop { .. } | Event::MapRunUpdated { .. } => None,
+            // What was going on ended before; what is asked for again has another id.
+            Event::Redrive => {
+                self.outstanding.clear();
+                None
+            }
         };
         if let Some(key) = answered {
             self.outstanding.shift_remove(&key);

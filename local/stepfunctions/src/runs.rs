@@ -75,7 +75,9 @@ impl Runs {
     /// Notes that an execution has ended, and lets go of the oldest that have.
     pub fn finished(&self, run: &Run) {
         let mut table = self.lock();
-        if !table.by_arn.contains_key(&run.start.arn) {
+        // A redrive may have put another run in its place.
+        let known = table.by_arn.get(&run.start.arn);
+        if !known.is_some_and(|known| std::ptr::eq(Arc::as_ptr(known), run)) {
             return;
         }
         table.ended.push_back(run.start.arn.clone());
@@ -86,12 +88,19 @@ impl Runs {
         }
     }
 
-    /// Lets go of an ended execution that has been removed from the store.
+    /// Lets go of an ended execution, as of one that has been removed from the store.
     pub fn forget(&self, arn: &str) {
         let mut table = self.lock();
         if table.by_arn.remove(arn).is_some() {
             // Its name may be used again, and that execution must not be let go of in its place.
             table.ended.retain(|ended| **ended != *arn);
+        }
+    }
+
+    /// Lets go of an ended execution that is to be redriven, so that another run of it can be made.
+    pub fn forget_ended(&self, arn: &str) {
+        if self.get(arn).is_some_and(|run| run.stopped().is_some()) {
+            self.forget(arn);
         }
     }
 

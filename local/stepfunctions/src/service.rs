@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use asl::{Event, Timestamp};
+use asl::{Event, MapRunUpdate, Timestamp};
 use cloud::compute::Compute;
 use cloud::config::Local;
 use cloud::error::ServiceError;
@@ -189,6 +189,26 @@ impl Sfn {
 }
 
 impl Engine {
+    /// Changes the limits of a Map Run; returns once that is in the log.
+    pub(crate) async fn update_map_run(
+        &self,
+        execution: &str,
+        map_run: String,
+        update: MapRunUpdate,
+    ) -> Result<(), ServiceError> {
+        let Some(run) = self.runs.get(execution) else {
+            return Ok(());
+        };
+        match run
+            .post_durably(Event::MapRunUpdated { map_run, update })
+            .await
+        {
+            // One that has ended meanwhile has no use for it.
+            Posted::Heard | Posted::Late => Ok(()),
+            Posted::Refused(reason) => Err(internal(reason)),
+        }
+    }
+
     /// Stops an execution; when it ended, which may have been before.
     pub(crate) async fn stop_execution(
         &self,

@@ -242,6 +242,15 @@ impl Coverage {
         }
     }
 
+    /// Takes in what else has been reached of the same state machine.
+    pub fn merge(&mut self, other: &Coverage) {
+        for (item, count) in &other.items {
+            if let Some(reached) = self.items.get_mut(item) {
+                *reached += count;
+            }
+        }
+    }
+
     /// How often an item has been reached; none when there is no such item.
     pub fn count(&self, item: &Item) -> Option<u64> {
         self.items.get(item).copied()

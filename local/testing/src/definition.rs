@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use asl::placeholders::{Unset, Values};
 use asl::{Invalid, StateMachine};
 use serde_json::Value;
 
@@ -26,71 +27,23 @@ pub struct Definition {
 }
 
 impl Definition {
-    /// Reads a definition. A placeholder without a substitution stays as it is, except where a Resource is nothing
-    /// else: that becomes the ARN of an activity if its name speaks of one, else of a function.
+    /// Reads a definition. A placeholder without a substitution stays as it is, except where a Resource or an ARN of a
+    /// state machine has one, and where the language wants a number: something of its kind stands for it.
     pub fn parse(
         name: &str,
         text: &str,
         substitutions: &Substitutions,
     ) -> Result<Definition, Invalid> {
-        let substituted = serde_json::from_str(text).map(|mut value| {
-            substitute(&mut value, substitutions);
-            value
-        });
-        let Ok(value) = substituted else {
-            // Not JSON: the compiler says where.
-            return StateMachine::parse(text).map(|machine| Definition {
-                name: name.to_owned(),
-                machine,
-                outline: Outline::default(),
-                value: Value::Null,
-            });
-        };
-        let machine = StateMachine::parse(&value.to_string())?;
+        let filled = Values::from(substitutions.clone()).fill(text, Unset::GetsName);
+        let machine = StateMachine::parse(&filled.text)?;
+        // The compiler has read it as JSON.
+        let value: Value = serde_json::from_str(&filled.text).unwrap_or_default();
         Ok(Definition {
             name: name.to_owned(),
             outline: Outline::of(&value),
             machine,
             value,
         })
-    }
-}
-
-fn substitute(value: &mut Value, substitutions: &Substitutions) {
-    match value {
-        Value::String(text) if text.contains("${") => {
-            for (name, with) in substitutions {
-                *text = text.replace(&format!("${{{name}}}"), with);
-            }
-        }
-        Value::Array(items) => items
-            .iter_mut()
-            .for_each(|item| substitute(item, substitutions)),
-        Value::Object(members) => {
-            for (key, member) in members.iter_mut() {
-                substitute(member, substitutions);
-                if key == "Resource"
-                    && let Some(name) = member.as_str().and_then(placeholder)
-                {
-                    *member = stand_in(name).into();
-                }
-            }
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
-    }
-}
-
-/// The name in a text that is one placeholder and nothing else.
-fn placeholder(text: &str) -> Option<&str> {
-    let name = text.strip_prefix("${")?.strip_suffix('}')?;
-    (!name.contains(['$', '{', '}'])).then_some(name)
-}
-
-fn stand_in(name: &str) -> String {
-    if name.to_lowercase().contains("activity") {
-        format!("arn:aws:states:us-east-1:123456789012:activity:{name}")
-    } else {
-        format!("arn:aws:lambda:us-east-1:123456789012:function:{name}")
     }
 }
 

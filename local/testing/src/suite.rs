@@ -257,18 +257,19 @@ impl Case {
         }
     }
 
-    /// Runs the case.
+    /// Runs the case, with at most `max_events` in its history where it does not say how many itself.
     pub fn run(
         &self,
         definition: &Definition,
         kind: ExecutionType,
         sample: Option<&Value>,
+        max_events: Option<u64>,
     ) -> (Run, Vec<Mismatch>) {
         let input = asl::Value::from(self.input(sample));
         let options = Options {
             kind,
             seed: self.seed,
-            max_events: self.max_events,
+            max_events: self.max_events.or(max_events),
         };
         let run = rehearse(definition, &input, &self.mocks, options);
         let mismatches = self.expect.mismatches(&run, &input);

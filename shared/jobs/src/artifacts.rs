@@ -38,6 +38,11 @@ impl S3Uri {
         }
     }
 
+    /// Name of the folder that the object is in: of a job's object, the id of the job.
+    pub fn folder(&self) -> Option<&str> {
+        self.key.rsplit('/').nth(1)
+    }
+
     /// The object `name` in the same folder.
     #[must_use]
     pub fn sibling(&self, name: &str) -> Self {

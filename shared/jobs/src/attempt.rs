@@ -76,6 +76,9 @@ pub struct Ended {
     /// What the size of its input is told by.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub feature: Option<Feature>,
+    /// Id of the job, which the ledger needs to tell the attempts at one job from those at another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
     /// When the work began, in ms since the Unix epoch; absent when it never did, or nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started_at_ms: Option<u64>,
@@ -92,13 +95,19 @@ impl Ended {
         Some(self.finished_at_ms.saturating_sub(self.started_at_ms?))
     }
 
+    /// How long all that the job has come to took, ms: an attempt that went on from a checkpoint did only the rest.
+    pub fn whole_ms(&self) -> Option<u64> {
+        let earlier = self.measured.earlier_ms.unwrap_or(0);
+        Some(self.duration_ms()?.saturating_add(earlier))
+    }
+
     /// What an estimate learns from it. An attempt that was cut short tells nothing: the one that completes the job
     /// tells how much that takes.
     pub fn sample(&self) -> Option<Sample> {
         (self.ending == SUCCEEDED).then_some(())?;
         Some(Sample {
             feature: self.feature.clone(),
-            seconds: self.duration_ms()? as f64 / 1e3,
+            seconds: self.whole_ms()? as f64 / 1e3,
             memory_mib: self.measured.peak_memory_mib,
         })
     }
@@ -172,8 +181,12 @@ pub async fn note_end<S: GetObject + PutObject>(
         put_json(store, &ended_uri(job_uri, id), ended, When::Always).await?;
         let began = ended.started_at_ms.unwrap_or(ended.finished_at_ms);
         let ledger = runs(store, &job_uri.bucket, &attempt.worker, &attempt.class);
+        let entry = Ended {
+            job: job_uri.folder().map(str::to_owned),
+            ..ended.clone()
+        };
         ledger
-            .record(&format!("{job_uri} {id} {began}"), ended)
+            .record(&format!("{job_uri} {id} {began}"), &entry)
             .await
     };
     if let Err(error) = noted.await {

@@ -110,6 +110,7 @@ pub struct Checkpoint<'a, S> {
     uri: S3Uri,
     interval: Duration,
     stop: Stop,
+    began: Instant,
     last: Mutex<Last>,
 }
 
@@ -120,6 +121,8 @@ struct Last {
     tag: Option<String>,
     /// Units of work in it.
     done: u64,
+    /// How long earlier attempts had worked on what this one goes on from.
+    earlier: Duration,
     /// When it was read or written.
     at: Instant,
     /// What writing it took.
@@ -141,13 +144,20 @@ impl<'a, S> Checkpoint<'a, S> {
             uri: job_uri.sibling("checkpoint"),
             interval,
             stop,
+            began: Instant::now(),
             last: Mutex::new(Last {
                 tag: None,
                 done: 0,
+                earlier: Duration::ZERO,
                 at: Instant::now(),
                 cost: Duration::ZERO,
             }),
         }
+    }
+
+    /// How long earlier attempts had worked on what this one went on from; `None` when it began anew.
+    pub fn earlier(&self) -> Option<Duration> {
+        Some(self.last().earlier).filter(|earlier| !earlier.is_zero())
     }
 
     fn last(&self) -> Last {
@@ -183,6 +193,7 @@ impl<S: GetObject + PutObject> Checkpoint<'_, S> {
         let state = match found {
             Ok((header, state)) => {
                 last.done = header.done;
+                last.earlier = Duration::from_millis(header.worked_ms);
                 info!(
                     done = header.done,
                     saved_at_ms = header.saved_at_ms,
@@ -240,7 +251,10 @@ impl<S: GetObject + PutObject> Checkpoint<'_, S> {
     ) -> Result<u64, Unsaved> {
         let begin = Instant::now();
         if last.tag.is_none() || done > last.done {
-            let body = record::write(&Header::new(self.job, done, now_ms()), state)?;
+            let worked = last.earlier + self.began.elapsed();
+            let worked_ms = u64::try_from(worked.as_millis()).unwrap_or(u64::MAX);
+            let header = Header::new(self.job, done, worked_ms, now_ms());
+            let body = record::write(&header, state)?;
             last = self.replace(last, done, body).await?;
         }
         last.at = Instant::now();

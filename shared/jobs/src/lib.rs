@@ -17,6 +17,7 @@ pub mod job;
 pub mod lambda;
 pub mod ledger;
 pub mod measure;
+pub mod pack;
 pub mod task;
 pub mod telemetry;
 #[cfg(feature = "aws")]

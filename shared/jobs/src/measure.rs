@@ -36,6 +36,9 @@ pub struct Measured {
     /// From the image to the first instruction, ms. Only the service tells.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub start_ms: Option<u64>,
+    /// How long earlier attempts had worked on what this one went on from, ms.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub earlier_ms: Option<u64>,
     /// What it cost at the list price, its start-up included, USD.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub usd: Option<f64>,

@@ -7,19 +7,19 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tokio::time::Instant;
 use tracing::{Instrument, error, info, info_span, warn};
 
 use crate::activity::SfnActivity;
 use crate::artifacts::{self, GetObject, Payload, PutObject, S3Store, S3Uri};
 use crate::attempt::SUCCEEDED;
 use crate::checkpoint::{self, Checkpoint, Stop};
-use crate::env::{self, Malformed, Unusable};
+use crate::env;
 use crate::job::{Job, JobOutcome, JobResult, Receipt};
 use crate::measure::{Metered, now_ms};
+use crate::pack::PackInput;
 use crate::task::{
     CallBack, Delivery, Failure, JOB_CRASHED, JOB_INTERRUPTED, Named, SfnCallback, Signal,
     TaskToken,
@@ -29,32 +29,17 @@ use input::{self, InvalidInput};
 use placement::{Placement, Resources};
 
 mod activity;
+mod assignment;
+mod pack;
 mod running;
 mod vigil;
 pub use activity::Polling;
+pub use assignment::Assignment;
+use assignment::given_from_env;
+use pack::work_through;
 use running::Running;
 pub use vigil::HEARTBEAT;
 use vigil::{Vigil, Watched};
-
-/// What a worker is told: where its job is, and whom to answer.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Assignment {
-    /// S3 URI of `job.json`.
-    pub job_uri: S3Uri,
-    /// The waiting state, unless the caller watches the exit code itself (`.sync`).
-    #[serde(default)]
-    pub task_token: Option<TaskToken>,
-    /// Where the worker runs, when that is not the job's own placement.
-    #[serde(default)]
-    pub placement: Option<Placement>,
-    /// What the worker was given there, if its environment tells.
-    #[serde(skip)]
-    pub given: Option<Resources>,
-    /// When Lambda will end the worker.
-    #[serde(skip)]
-    pub deadline: Option<Instant>,
-}
 
 /// What the computation gets besides its input.
 #[derive(Debug)]
@@ -95,7 +80,8 @@ impl Ending {
 
 /// Runs a worker: `work` computes the output of one job from its input.
 ///
-/// Errors named `Input.*` refuse the input for good; all others may be retried. `work` may block the thread:
+/// Errors named `Input.*` refuse the input for good; all others may be retried. A job that is a pack is worked through
+/// job by job, see [`crate::pack`]. `work` may block the thread:
 /// heartbeats and SIGTERM are served by another one.
 pub fn run<I, O, E>(
     work: impl AsyncFn(Context<'_, Metered<S3Store>>, I) -> Result<O, E>,
@@ -132,7 +118,7 @@ where
             }
             Err(error) => return refuse_to_start(&*error),
         }
-        let assignment = match assignment_from_env() {
+        let assignment = match Assignment::from_env() {
             Ok(assignment) => assignment,
             Err(error) => return refuse_to_start(&error),
         };
@@ -147,25 +133,6 @@ where
 fn refuse_to_start(error: &dyn std::error::Error) -> ExitCode {
     error!("{error}");
     ExitCode::from(1)
-}
-
-fn assignment_from_env() -> Result<Assignment, Unusable> {
-    Ok(Assignment {
-        job_uri: env::required_as("JOB_URI")?,
-        task_token: env::optional("TASK_TOKEN").map(TaskToken::new),
-        placement: env::parsed("PLACEMENT")?,
-        given: given_from_env()?,
-        deadline: None,
-    })
-}
-
-/// The size of the container: its definition tells it beside the size itself, and the dispatcher where it asks for
-/// another one.
-fn given_from_env() -> Result<Option<Resources>, Malformed> {
-    let (vcpu, memory_mib): (Option<f64>, Option<u32>) =
-        (env::parsed("VCPU")?, env::parsed("MEMORY_MIB")?);
-    let given = vcpu.zip(memory_mib);
-    Ok(given.map(|(vcpu, memory_mib)| Resources { vcpu, memory_mib }))
 }
 
 async fn serve_lambda<I, O, E>(
@@ -216,8 +183,10 @@ where
     O: Serialize,
     E: Named,
 {
-    let (job_id, result) = match artifacts::get_json::<Job>(store, &assignment.job_uri).await {
-        Ok(job) => {
+    let found = artifacts::get_json::<Job>(store, &assignment.job_uri).await;
+    let found = found.map(|job| assignment.resolve(job));
+    let (job_uri, job_id, result) = match found {
+        Ok((assignment, job)) => {
             let placement = assignment.placement.unwrap_or(job.placement);
             let watched = Watched {
                 token: assignment.task_token.as_ref(),
@@ -228,15 +197,18 @@ where
             let stop = Stop::default();
             let _vigil = Vigil::keep(callback, &watched, &stop);
             let span = info_span!("job", id = job.id, execution = job.execution_arn.as_deref());
-            let result = conclude(store, callback, assignment, &job, stop, work)
+            let result = conclude(store, callback, &assignment, &job, stop, work)
                 .instrument(span)
                 .await;
-            (job.id, result)
+            (assignment.job_uri, job.id, result)
         }
-        Err(error) => (String::new(), Err(Unfinished::from(&error))),
+        Err(error) => {
+            let unfinished = Unfinished::from(&error);
+            (assignment.job_uri.clone(), String::new(), Err(unfinished))
+        }
     };
     let ending = match result {
-        Ok(outcome) => settle(outcome, &assignment.job_uri),
+        Ok(outcome) => settle(outcome, &job_uri),
         Err(Unfinished { name, message }) => Ending::Failed(failure(&name, &message, &job_id)),
     };
     answer(callback, assignment, ending, &job_id).await
@@ -246,6 +218,13 @@ where
 struct Unfinished {
     name: String,
     message: String,
+}
+
+impl Unfinished {
+    /// Whether no other attempt can cure it: the input is refused.
+    fn is_final(&self) -> bool {
+        self.name.starts_with("Input.")
+    }
 }
 
 impl<E: Named> From<&E> for Unfinished {
@@ -286,26 +265,31 @@ where
         });
     }
     let running = Running::begin(store, assignment, job).await;
-    let checkpoint = Checkpoint::new(store, job, &assignment.job_uri, interval(), stop);
+    let job_uri = &assignment.job_uri;
+    let checkpoint = Checkpoint::new(store, job, job_uri, interval(), stop.clone());
     let context = Context {
         job,
         store,
-        uri: &assignment.job_uri,
+        uri: job_uri,
         checkpoint: &checkpoint,
     };
-    let result = match compute(context, work).await {
+    let computed = match serde_json::from_value::<PackInput>(job.input.clone()) {
+        Ok(input) => work_through(store, assignment, job, input, &stop, work).await,
+        Err(_) => compute(context, work).await,
+    };
+    let result = match computed {
         Ok(output) => JobResult::Succeeded { output },
-        Err(Unfinished { name, message }) if name.starts_with("Input.") => {
-            let Failure { error, cause } = failure(&name, &message, &job.id);
+        Err(unfinished) if unfinished.is_final() => {
+            let Failure { error, cause } = failure(&unfinished.name, &unfinished.message, &job.id);
             JobResult::Refused { error, cause }
         }
         Err(unfinished) => {
-            let measured = running.measured(store);
+            let measured = running.measured(store, checkpoint.earlier());
             running.end(store, &unfinished.name, measured).await;
             return Err(unfinished);
         }
     };
-    let measured = running.measured(store);
+    let measured = running.measured(store, checkpoint.earlier());
     let ending = match &result {
         JobResult::Succeeded { .. } => SUCCEEDED,
         JobResult::Refused { error, .. } => error,

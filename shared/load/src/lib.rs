@@ -39,6 +39,7 @@ pub mod spec;
 mod stream;
 pub mod target;
 pub mod template;
+pub mod threshold;
 
 pub use arrivals::{Profile, Share, Spread, Stage};
 pub use error::Error;

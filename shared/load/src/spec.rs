@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::histogram::MAX_MICROS;
-use crate::result::Threshold;
+use crate::threshold::Threshold;
 use http::{HeaderName, HeaderValue, Method};
 use serde::{Deserialize, Serialize};
 

@@ -42,6 +42,8 @@ pub struct Lessons {
     pub barred: Availability,
     /// Where it had better not run, as long as there is something else.
     pub avoided: Availability,
+    /// Where it found no capacity at all its last attempts, as many as [`TWICE`]: not even who names it waits longer.
+    pub full: Vec<Placement>,
     /// The memory that it needs at least, MiB.
     pub memory_mib: Option<u32>,
     /// In words, for the explanation; empty when there is nothing to heed.
@@ -112,6 +114,11 @@ impl Lessons {
         for placement in Placement::ALL {
             let last = past.iter().rev().find(|one| one.placement == placement);
             if last.is_some_and(|one| one.ending == Ending::NoCapacity) {
+                let here = past.iter().rev().filter(|one| one.placement == placement);
+                let in_vain = here.take_while(|one| one.ending == Ending::NoCapacity);
+                if in_vain.count() >= TWICE {
+                    self.full.push(placement);
+                }
                 let why = format!("{placement} had no capacity");
                 self.avoided.refuse(placement, &why);
                 self.words.push(why);
@@ -213,6 +220,22 @@ mod tests {
             let lessons = learn(&attempts);
             assert_eq!(refused(&lessons), expected, "{attempts:?}");
             assert_eq!(lessons.words.is_empty(), lessons == Lessons::default());
+        }
+    }
+
+    #[test]
+    fn twice_without_capacity_is_enough_even_for_who_names_the_placement() {
+        use Ending::{Failed, NoCapacity};
+        for (endings, expected) in [
+            (vec![NoCapacity], vec![]),
+            (vec![NoCapacity, NoCapacity], vec![Placement::Batch]),
+            (vec![NoCapacity, Failed, NoCapacity], vec![]),
+        ] {
+            let past: Vec<_> = endings
+                .iter()
+                .map(|ending| past(Placement::Batch, *ending))
+                .collect();
+            assert_eq!(learn(&past).full, expected, "{endings:?}");
         }
     }
 

@@ -8,6 +8,7 @@ pub mod estimate;
 mod kind;
 mod list;
 pub mod memory;
+pub mod packing;
 pub mod pricing;
 pub mod quota;
 mod size;

@@ -27,6 +27,10 @@ const INSTANCE_SIZES: [(&str, f64); 7] = [
 /// ECS agent (<https://docs.aws.amazon.com/batch/latest/userguide/ecs-reserved-memory.html>).
 const INSTANCE_MEMORY_FOR_JOBS: f64 = 0.9;
 
+/// USD of one transition of a Standard state machine, read on 2026-12-01: to start anything takes one.
+/// <https://aws.amazon.com/step-functions/pricing/>
+pub const TRANSITION_USD: f64 = 0.000_025;
+
 /// Seconds from the request to the first instruction of the worker.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -16,7 +16,8 @@ impl Memories {
         match *self {
             Self::These(sizes) => sizes.iter().copied().find(|size| *size >= memory_mib),
             Self::Steps(smallest, largest, step) => {
-                let size = memory_mib.max(smallest).div_ceil(step) * step;
+                let steps = memory_mib.max(smallest).div_ceil(step);
+                let size = steps.checked_mul(step)?;
                 (size <= largest).then_some(size)
             }
         }
@@ -107,6 +108,7 @@ mod tests {
             ((1.0, 122_881), Some((32.0, 249_856))),
             ((1.0, 249_857), None),
             ((32.5, 1), None),
+            ((1.0, u32::MAX), None),
         ];
         for ((vcpu, memory_mib), size) in cases {
             let got = Capacity::Fargate.size(&Resources { vcpu, memory_mib });

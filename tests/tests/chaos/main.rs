@@ -7,6 +7,9 @@
 //! seed, which repeats that round's plan; when exactly a blow falls depends on the machine too. `CHAOS_KEEP` names a
 //! folder for the data of rounds with findings, `HYBRID_BINARIES` one with the binaries to use instead of building them.
 //!
+//! Time passes here as it does for real clients: a blow falls after its delay, and who asks a server that may be dead
+//! asks again after a pause, since nothing tells when it is back.
+//!
 //! ```sh
 //! CHAOS_KILLS=500 cargo test --workspace --test chaos -- --nocapture
 //! ```

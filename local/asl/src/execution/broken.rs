@@ -9,6 +9,9 @@ impl Broken {
     /// A thread's parent waits for it in a Parallel or Map state.
     pub(super) const NO_PARENT: Broken = Broken("the parent of a thread waits for it");
 
+    /// A child that is started or ends is one of its Map Run.
+    pub(super) const UNKNOWN_CHILD: Broken = Broken("the Map Run of a child knows it");
+
     /// Every branch and iteration has a place for its result.
     pub(super) const NO_PLACE: Broken = Broken("there is a place for every result");
 

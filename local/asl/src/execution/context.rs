@@ -142,7 +142,7 @@ impl Execution {
         let role = Some(&self.about.role_arn).filter(|role| !role.is_empty());
         execution.insert("RoleArn".into(), role.map(text).unwrap_or_default());
         if self.about.kind == ExecutionType::Standard {
-            execution.insert("RedriveCount".into(), Value::from(0u64));
+            execution.insert("RedriveCount".into(), self.redrives.into());
         }
         let machine = Value::object([
             ("Id", text(&self.about.state_machine_arn)),

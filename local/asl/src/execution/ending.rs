@@ -9,7 +9,8 @@ use crate::start::Status;
 
 use super::activity::{Activity, FrameKey};
 use super::broken::Broken;
-use super::ledger::Execution;
+use super::frame::Frame;
+use super::ledger::{Execution, state_at};
 use super::map_run::report::MapRunStatus;
 
 impl Execution {
@@ -76,6 +77,7 @@ impl Execution {
             run.close(MapRunStatus::Aborted, self.now);
         }
         self.ready.clear();
+        self.keep_for_redrive();
         self.frames.clear();
         let sorted = |ids: Vec<u64>| {
             let mut ids = ids;
@@ -93,29 +95,35 @@ impl Execution {
         }
     }
 
-    /// Ends a thread because of an event of another one, with all below it.
-    pub(super) fn abort(&mut self, key: FrameKey, previous: u64) -> Result<(), Broken> {
+    /// Ends a thread because of an event of another one, with all below it; what is left of it.
+    pub(super) fn abort(&mut self, key: FrameKey, previous: u64) -> Result<Frame, Broken> {
+        let thread = self.gather(key)?;
+        self.abort_gathered(&thread, previous)?;
+        Ok(thread)
+    }
+
+    fn abort_gathered(&mut self, thread: &Frame, previous: u64) -> Result<(), Broken> {
         let program = Arc::clone(&self.machine.program);
-        let state = self.state_of(&program, key)?;
-        let frame = self.frames.remove(key)?;
-        match frame.activity {
+        let state = state_at(&program, thread.state)?;
+        match &thread.activity {
             Activity::Entering => return Ok(()),
-            // Its task has just ended, but the state has not.
-            Activity::Repeating => {}
-            Activity::Waiting { timer } | Activity::Retrying { timer } => self.cancel_timer(timer),
-            Activity::Task(task) => self.call_off(&task),
-            Activity::Parallel(branches) => {
-                for branch in branches.running {
-                    self.abort(branch, previous)?;
+            Activity::Waiting { timer } | Activity::Retrying { timer } => self.cancel_timer(*timer),
+            Activity::Task(task) => self.call_off(task),
+            // Its task has just ended, but the state has not; or what ran in it is gathered below.
+            Activity::Repeating
+            | Activity::Parallel(_)
+            | Activity::Map(_)
+            | Activity::MapRun(_) => {}
+        }
+        if let Some(left) = thread.left.as_deref() {
+            for below in &left.threads {
+                if let Activity::Map(_) = left.activity {
+                    self.record_iteration_aborted(state, below.index, previous);
                 }
+                self.abort_gathered(below, previous)?;
             }
-            Activity::Map(iterations) => {
-                for iteration in iterations.running {
-                    self.abort_iteration(state, iteration, previous)?;
-                }
-            }
-            Activity::MapRun(run) => {
-                self.call_off_run(&run, MapRunStatus::Aborted);
+            if let Activity::MapRun(run) = &left.activity {
+                self.call_off_run(run, MapRunStatus::Aborted);
                 self.record(previous, EventKind::MapRunAborted);
             }
         }

@@ -10,6 +10,7 @@ use super::activity::{Activity, Branches, FrameKey, Iterations, TaskRun};
 use super::broken::Broken;
 use super::item::MapItem;
 use super::map_run::run::MapRun;
+use super::redrive::Left;
 
 /// One thread of an execution.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ pub(super) struct Frame {
     /// The nearest Map's current item.
     pub item: Option<Arc<MapItem>>,
     pub activity: Activity,
+    /// What a redrive takes up again of the current state, if it is a Parallel or a Map that has failed or was aborted.
+    pub left: Option<Box<Left>>,
 }
 
 impl Frame {
@@ -53,6 +56,7 @@ impl Frame {
             retries: Vec::new(),
             item: None,
             activity: Activity::Entering,
+            left: None,
         }
     }
 
@@ -166,6 +170,17 @@ impl Frames {
             .get_mut(key.index as usize)
             .filter(|slot| slot.generation == key.generation)
             .ok_or(ENDED)
+    }
+
+    /// A frame of which `wanted` holds.
+    pub(super) fn search(&self, wanted: impl Fn(&Frame) -> bool) -> Option<FrameKey> {
+        let frames = self.slots.iter().zip(0..);
+        let found = |slot: &Slot| slot.frame.as_ref().is_some_and(&wanted);
+        let (slot, index) = frames.into_iter().find(|(slot, _)| found(slot))?;
+        Some(FrameKey {
+            index,
+            generation: slot.generation,
+        })
     }
 
     /// Forgets every frame.

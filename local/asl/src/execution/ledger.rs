@@ -40,6 +40,10 @@ pub struct Execution {
     pub(super) children: Ids<FrameKey>,
     /// All Map Runs so far, in the order of their start.
     pub(super) map_runs: Vec<MapRunReport>,
+    /// How often it has been redriven.
+    pub(super) redrives: u64,
+    /// Its first thread, after an end from which a redrive goes on.
+    pub(super) left: Option<Box<Frame>>,
     pub(super) last_id: u64,
     pub(super) random: Random,
     /// `$$.Execution` and `$$.StateMachine`, built when first read.
@@ -78,6 +82,13 @@ pub(super) struct Outcome {
     pub(super) caught: bool,
 }
 
+/// The state of a thread.
+#[inline]
+pub(super) fn state_at(program: &Program, state: StateId) -> Result<&State, Broken> {
+    let state = program.states.get(state as usize);
+    state.ok_or(Broken("a thread stands in a state of its program"))
+}
+
 impl Execution {
     /// An execution before its first event.
     pub(super) fn prepared(machine: &StateMachine, start: Start, now: Timestamp) -> Execution {
@@ -113,6 +124,8 @@ impl Execution {
             timers: Ids::default(),
             children: Ids::default(),
             map_runs: Vec::new(),
+            redrives: 0,
+            left: None,
             last_id: 0,
             identity: OnceCell::new(),
             context_given: None,
@@ -151,11 +164,7 @@ impl Execution {
         program: &'p Program,
         key: FrameKey,
     ) -> Result<&'p State, Broken> {
-        let state = self.frames.get(key)?.state;
-        program
-            .states
-            .get(state as usize)
-            .ok_or(Broken("a thread stands in a state of its program"))
+        state_at(program, self.frames.get(key)?.state)
     }
 
     /// Appends an event to the history and tells its id. The last place is kept for the event that ends the execution.

@@ -63,10 +63,24 @@ impl Execution {
             limit,
             running: Vec::new(),
         }));
-        for _ in 0..limit {
-            self.start_iteration(key, state, map, last)?;
-        }
+        self.start_iterations(key, state, map, last)?;
         Ok(Step::Blocked)
+    }
+
+    /// Starts as many iterations as there is room for.
+    pub(super) fn start_iterations(
+        &mut self,
+        key: FrameKey,
+        state: &State,
+        map: &MapFields,
+        previous: u64,
+    ) -> Result<(), Failure> {
+        let iterations = self.frames.get_mut(key)?.iterations()?;
+        let room = iterations.limit.saturating_sub(iterations.running.len());
+        for _ in 0..room {
+            self.start_iteration(key, state, map, previous)?;
+        }
+        Ok(())
     }
 
     /// MaxConcurrency; 0 stands for no limit.
@@ -200,7 +214,7 @@ impl Execution {
             Some(_) => match self.item_input(key, state, map, &iterations.input, &item) {
                 Ok(input) => input,
                 Err(failure) => {
-                    self.abort_iterations(key, state)?;
+                    self.abort_iterations(key, state, Vec::new())?;
                     return Err(failure);
                 }
             },
@@ -278,34 +292,32 @@ impl Execution {
             .iterations()?
             .running
             .retain(|running| *running != key);
-        self.abort_iterations(parent, state)?;
+        self.abort_iterations(parent, state, vec![ended])?;
         self.fail_thread(program, parent, failure.of_state())
     }
 
-    /// Ends all running iterations of a Map because of its last event.
-    fn abort_iterations(&mut self, key: FrameKey, state: &State) -> Result<(), Broken> {
+    /// Ends all running iterations of a Map because of its last event, after those that have failed.
+    fn abort_iterations(
+        &mut self,
+        key: FrameKey,
+        state: &State,
+        mut threads: Vec<Frame>,
+    ) -> Result<(), Broken> {
         let frame = self.frames.get_mut(key)?;
         let last = frame.last;
         let running = std::mem::take(&mut frame.iterations()?.running);
-        frame.activity = Activity::Repeating;
+        let activity = std::mem::replace(&mut frame.activity, Activity::Repeating);
         for iteration in running {
-            self.abort_iteration(state, iteration, last)?;
+            let index = self.frames.get(iteration)?.index;
+            self.record_iteration_aborted(state, index, last);
+            threads.push(self.abort(iteration, last)?);
         }
-        Ok(())
+        self.leave_behind(key, activity, threads)
     }
 
-    pub(super) fn abort_iteration(
-        &mut self,
-        state: &State,
-        key: FrameKey,
-        previous: u64,
-    ) -> Result<(), Broken> {
-        let aborted = EventKind::MapIterationAborted {
-            name: Arc::clone(&state.name),
-            index: self.frames.get(key)?.index,
-        };
-        self.record(previous, aborted);
-        self.abort(key, previous)
+    pub(super) fn record_iteration_aborted(&mut self, state: &State, index: u64, previous: u64) {
+        let name = Arc::clone(&state.name);
+        self.record(previous, EventKind::MapIterationAborted { name, index });
     }
 
     pub(super) fn map_of<'p>(

@@ -5,8 +5,8 @@
 //! lets those go on for which an event has come.
 //!
 //! In the order of reading: `frame` (threads), `ledger` (what an execution knows), `failure`, `context` and `data` (how
-//! data flows), one file for each state type, `retry` and `recovery` (what follows a failure), `ending`; `alone` runs
-//! one state by itself. All are parts of one `impl Execution`, so they call each other freely.
+//! data flows), one file for each state type, `retry` and `recovery` (what follows a failure), `ending` and `redrive`;
+//! `alone` runs one state by itself. All are parts of one `impl Execution`, so they call each other freely.
 
 mod activity;
 mod alone;
@@ -26,6 +26,7 @@ mod observe;
 mod parallel;
 mod pass;
 mod recovery;
+mod redrive;
 mod retry;
 mod task;
 mod wait;
@@ -82,15 +83,20 @@ impl Execution {
             role_arn: Arc::clone(&self.about.role_arn),
         };
         self.record(0, started);
-        if let Some(seconds) = self.machine.timeout_seconds {
-            self.start_timer(TimerUse::Execution, self.now.plus_seconds(seconds as f64));
-        }
+        self.start_execution_timer();
         self.go_on(Ok(()))
     }
 
-    /// Takes note of an event. Unknown ids, ids of what has already ended, and events after the end are ignored.
+    fn start_execution_timer(&mut self) {
+        if let Some(seconds) = self.machine.timeout_seconds {
+            self.start_timer(TimerUse::Execution, self.now.plus_seconds(seconds as f64));
+        }
+    }
+
+    /// Takes note of an event. Unknown ids, ids of what has already ended, and events after the end are ignored, but for
+    /// a redrive.
     pub fn apply(&mut self, event: Event, now: Timestamp) -> Vec<Command> {
-        if self.status != Status::Running {
+        if (self.status == Status::Running) == (event == Event::Redrive) {
             return Vec::new();
         }
         self.now = now;
@@ -110,6 +116,8 @@ impl Execution {
                 self.stop(error.map(Arc::from), cause.map(Arc::from));
                 Ok(())
             }
+            Event::Redrive => self.redrive(),
+            Event::MapRunUpdated { map_run, update } => self.update_run(&map_run, update),
         };
         self.go_on(taken)
     }
@@ -165,6 +173,12 @@ impl Execution {
         frame.retry_count = 0;
         frame.retries.clear();
         frame.activity = Activity::Repeating;
+        let frame = self.frames.get(key)?;
+        self.observer.see(state, frame, || Seen::Entered {
+            input: frame.input.clone(),
+            variables: Arc::clone(&frame.variables),
+            context: self.context(frame, state, None, None),
+        });
         Ok(())
     }
 
@@ -266,6 +280,7 @@ impl Execution {
         };
         frame.state = next;
         frame.input = outcome.output;
+        frame.left = None;
         frame.activity = Activity::Entering;
         Ok(true)
     }
@@ -309,6 +324,7 @@ impl Execution {
         result: Value,
     ) -> Result<(), Broken> {
         let state = self.state_of(program, key)?;
+        self.see(key, state, || Seen::Result(result.clone()))?;
         let went = self.finish(key, state, result).map(Step::Done);
         if went.is_err() {
             self.frames.get_mut(key)?.last = succeeded;

@@ -22,6 +22,17 @@ pub struct Observation {
 /// What happened inside a state. Values are shared with the execution.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Seen {
+    /// The state is entered.
+    Entered {
+        /// Its input.
+        input: Value,
+        /// The variables that it sees.
+        variables: Arc<Map>,
+        /// The context object at this moment.
+        context: Value,
+    },
+    /// The token of the task that is about to be scheduled, which waits for it.
+    Token(Arc<str>),
     /// What InputPath selects; the raw input in JSONata.
     InputPath(Value),
     /// What Parameters or Arguments give, or the selected input in a state without them.
@@ -40,7 +51,7 @@ pub enum Seen {
     ToleratedFailureCount(u64),
     /// ToleratedFailurePercentage.
     ToleratedFailurePercentage(f64),
-    /// The result of a task, or a Pass state's Result.
+    /// The result of a task, of all branches or iterations, or a Pass state's Result.
     Result(Value),
     /// What ResultSelector makes of the result: the result itself without one.
     ResultSelected(Value),

@@ -62,6 +62,7 @@ impl Execution {
             retry_count: 0,
             retries: Vec::new(),
             activity: Activity::Entering,
+            left: None,
         };
         let key = self.frames.insert(frame);
         self.ready.push_back(key);
@@ -103,13 +104,16 @@ impl Execution {
         if failure.origin.is_task() {
             self.record(ended.last, EventKind::StateAborted(StateType::Task));
         }
+        let last = ended.last;
         let frame = self.frames.get_mut(parent)?;
-        frame.last = ended.last;
+        frame.last = last;
         let running = std::mem::take(&mut frame.branches()?.running);
-        frame.activity = Activity::Repeating;
+        let activity = std::mem::replace(&mut frame.activity, Activity::Repeating);
+        let mut threads = vec![ended];
         for sibling in running.into_iter().filter(|sibling| *sibling != key) {
-            self.abort(sibling, ended.last)?;
+            threads.push(self.abort(sibling, last)?);
         }
+        self.leave_behind(parent, activity, threads)?;
         self.fail_thread(program, parent, failure.of_state())
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::definition::{CatchRule, Kind, Program, State};
+use crate::error_name;
 use crate::history::{Evaluation, EventKind};
 use crate::query::Language;
 
@@ -29,8 +30,16 @@ impl Execution {
         });
         if failure.origin == Origin::Runtime {
             let last = frame.last;
+            if let Activity::MapRun(_) = frame.activity {
+                // A redrive starts another Map Run.
+                frame.activity = Activity::Repeating;
+            }
             self.fail_execution(last, failure.error, failure.cause);
             return Ok(false);
+        }
+        // A redrive runs a state whose data were too large as a whole.
+        if failure.error.as_deref() == Some(error_name::DATA_LIMIT) {
+            frame.left = None;
         }
         // What ran in the state runs no more.
         match frame.activity {

@@ -53,7 +53,10 @@ impl Execution {
         }
         let at = self.now.plus_seconds(seconds);
         let timer = self.start_timer(TimerUse::Retry(key), at);
-        self.frames.get_mut(key)?.activity = Activity::Retrying { timer };
+        let frame = self.frames.get_mut(key)?;
+        frame.activity = Activity::Retrying { timer };
+        // A retry runs the whole state, and so does a redrive in its place.
+        frame.left = None;
         Ok(true)
     }
 }

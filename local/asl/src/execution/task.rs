@@ -40,6 +40,9 @@ impl Execution {
             item: None,
             token: shown.then_some(&token),
         };
+        if shown {
+            self.see(key, state, || Seen::Token(Arc::clone(&token)))?;
+        }
         let arguments = match &state.arguments {
             None => input.clone(),
             Some(arguments) => self.evaluate(key, state, given(), |scope| {

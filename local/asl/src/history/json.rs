@@ -22,6 +22,7 @@ impl HistoryEvent {
             EventKind::ExecutionFailed(_) => "ExecutionFailed",
             EventKind::ExecutionTimedOut(_) => "ExecutionTimedOut",
             EventKind::ExecutionAborted(_) => "ExecutionAborted",
+            EventKind::ExecutionRedriven { .. } => "ExecutionRedriven",
             EventKind::MapStateStarted { .. } => "MapStateStarted",
             EventKind::ParallelStateStarted => "ParallelStateStarted",
             EventKind::MapIterationStarted { .. } => "MapIterationStarted",
@@ -29,6 +30,7 @@ impl HistoryEvent {
             EventKind::MapIterationFailed { .. } => "MapIterationFailed",
             EventKind::MapIterationAborted { .. } => "MapIterationAborted",
             EventKind::MapRunStarted { .. } => "MapRunStarted",
+            EventKind::MapRunRedriven { .. } => "MapRunRedriven",
             EventKind::MapRunSucceeded => "MapRunSucceeded",
             EventKind::MapRunFailed(_) => "MapRunFailed",
             EventKind::MapRunAborted => "MapRunAborted",
@@ -109,6 +111,13 @@ impl HistoryEvent {
             }
             EventKind::MapRunStarted { arn } => {
                 map.insert("mapRunArn".into(), Value::String(Arc::clone(arn)));
+            }
+            EventKind::ExecutionRedriven { count } => {
+                map.insert("redriveCount".into(), (*count).into());
+            }
+            EventKind::MapRunRedriven { arn, count } => {
+                map.insert("mapRunArn".into(), Value::String(Arc::clone(arn)));
+                map.insert("redriveCount".into(), (*count).into());
             }
             EventKind::EvaluationFailed(evaluation) => evaluation.write(&mut map),
             EventKind::StateAborted(_)

@@ -123,6 +123,11 @@ pub enum EventKind {
     ExecutionTimedOut(ErrorDetails),
     /// The execution was stopped.
     ExecutionAborted(ErrorDetails),
+    /// The execution had not succeeded and goes on.
+    ExecutionRedriven {
+        /// How often it has been redriven, this time included.
+        count: u64,
+    },
     /// A state was entered: `PassStateEntered`.
     StateEntered {
         /// The state's type.
@@ -190,6 +195,13 @@ pub enum EventKind {
     MapRunStarted {
         /// The Map Run's ARN.
         arn: Arc<str>,
+    },
+    /// `MapRunRedriven`
+    MapRunRedriven {
+        /// The Map Run's ARN.
+        arn: Arc<str>,
+        /// How often it has been redriven, this time included.
+        count: u64,
     },
     /// `MapRunSucceeded`
     MapRunSucceeded,

@@ -90,6 +90,15 @@ const ANSWERS: &[(&str, &str, &[Field])] = &[
         ],
     ),
     (
+        "http",
+        "invoke",
+        &[
+            ("Headers", Object, false),
+            ("StatusCode", Number, false),
+            ("StatusText", Text, false),
+        ],
+    ),
+    (
         "lambda",
         "invoke",
         &[
@@ -121,23 +130,73 @@ const ANSWERS: &[(&str, &str, &[Field])] = &[
     ),
 ];
 
-/// What is wrong with a mocked result, if the service could not have answered it. What a job or whoever holds a token
-/// answers has no model.
+/// The same for jobs that a task waits for: what describes the job at its end.
+const JOBS: &[(&str, &str, &[Field])] = &[
+    (
+        "batch",
+        "submitJob",
+        &[
+            ("JobName", Text, false),
+            ("JobId", Text, false),
+            ("JobArn", Text, false),
+            ("Status", Text, false),
+            ("Attempts", Array, false),
+            ("Container", Object, false),
+        ],
+    ),
+    (
+        "ecs",
+        "runTask",
+        &[
+            ("TaskArn", Text, false),
+            ("LastStatus", Text, false),
+            ("StopCode", Text, false),
+            ("Containers", Array, false),
+        ],
+    ),
+    (
+        "states",
+        "startExecution",
+        &[
+            ("ExecutionArn", Text, false),
+            ("StateMachineArn", Text, false),
+            ("Name", Text, false),
+            ("Status", Text, false),
+            ("StartDate", Time, false),
+            ("StopDate", Time, false),
+        ],
+    ),
+];
+
+/// What is wrong with a mocked result, if the service could not have answered it. Whoever holds a token, a function, or an
+/// activity's worker may answer anything.
 pub fn fault(resource: &Resource, result: &Value, validation: FieldValidation) -> Option<String> {
     let Resource::Service {
         service,
         action,
-        pattern: Pattern::RequestResponse,
+        pattern,
     } = resource
     else {
         return None;
     };
-    let (.., fields) = ANSWERS
-        .iter()
-        .find(|row| row.0 == &**service && row.1 == &**action)?;
-    if result.as_object().is_none() {
+    let table = match pattern {
+        Pattern::RequestResponse => ANSWERS,
+        Pattern::Sync | Pattern::SyncV2 => JOBS,
+        Pattern::WaitForTaskToken => return None,
+    };
+    // What any API answers is an object; of one without members nothing may be left.
+    if result.as_object().is_none() && *result != Value::Null {
         return Some("The mocked result must be an object".to_string());
     }
+    let sdk = service.strip_prefix("aws-sdk:");
+    let called = match sdk.unwrap_or(service) {
+        "sfn" => "states",
+        "eventbridge" => "events",
+        other => other,
+    };
+    let (.., fields) = table
+        .iter()
+        .find(|row| row.0 == called && row.1 == &**action)?;
     let missing = fields
         .iter()
         .find(|(name, _, required)| *required && result.get(name).is_none());
@@ -185,6 +244,36 @@ mod tests {
                 Some("Field 'Entries' must be an array"),
             ),
             ("arn:aws:states:::batch:submitJob.sync", "{}", None, None),
+            (
+                "arn:aws:states:::states:startExecution.sync:2",
+                r#"{"Status":3}"#,
+                Some("Field 'Status' must be a string"),
+                Some("Field 'Status' must be a string"),
+            ),
+            (
+                "arn:aws:states:::aws-sdk:sqs:sendMessage",
+                r#"{"MessageId":5}"#,
+                Some("Field 'MessageId' must be a string"),
+                Some("Field 'MessageId' must be a string"),
+            ),
+            (
+                "arn:aws:states:::glue:startJobRun.sync",
+                "[1]",
+                Some("The mocked result must be an object"),
+                Some("The mocked result must be an object"),
+            ),
+            (
+                "arn:aws:states:::http:invoke",
+                r#"{"StatusCode":"x"}"#,
+                Some("Field 'StatusCode' must be a number"),
+                Some("Field 'StatusCode' must be a number"),
+            ),
+            (
+                "arn:aws:states:::lambda:invoke.waitForTaskToken",
+                "1",
+                None,
+                None,
+            ),
             ("arn:aws:states:::aws-sdk:s3:listBuckets", "{}", None, None),
         ] {
             let resource = Resource::parse(resource).unwrap();

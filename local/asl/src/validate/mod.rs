@@ -28,10 +28,15 @@ use crate::execution_type::ExecutionType;
 use findings::Findings;
 pub use history::history_warnings;
 
-/// All findings in the definition of a STANDARD state machine as it stands in its file, errors first: placeholders
-/// (`${Name}`), which a deployment fills in, may stand for numbers, paths and names.
+/// All findings in the definition of a STANDARD state machine as it stands in its file, errors first.
 pub fn validate(definition: &str) -> Vec<Diagnostic> {
-    check(definition, ExecutionType::Standard, true)
+    validate_file(definition, ExecutionType::Standard)
+}
+
+/// All findings in a definition as it stands in its file, errors first: placeholders (`${Name}`), which a deployment fills
+/// in, may stand for numbers, paths and names.
+pub fn validate_file(definition: &str, kind: ExecutionType) -> Vec<Diagnostic> {
+    check(definition, kind, true)
 }
 
 /// All findings in a definition of a state machine of the given type as CreateStateMachine takes it, errors first.

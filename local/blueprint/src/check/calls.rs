@@ -1,18 +1,14 @@
 //! What code and definitions call on AWS, as the actions that a role must allow: the one home of that knowledge.
 
+/// Whoever traces sends what it did.
+const TRACE: &[&str] = &["xray:PutTraceSegments", "xray:PutTelemetryRecords"];
+
 /// Every function writes its log and its trace.
 /// <https://docs.aws.amazon.com/lambda/latest/dg/lambda-intro-execution-role.html>
-pub const EVERY_FUNCTION: &[&str] = &[
-    "logs:CreateLogStream",
-    "logs:PutLogEvents",
-    "xray:PutTraceSegments",
-    "xray:PutTelemetryRecords",
-];
+pub const EVERY_FUNCTION: &[&[&str]] = &[&["logs:CreateLogStream", "logs:PutLogEvents"], TRACE];
 
-/// Every state machine delivers its log and its trace.
 /// <https://docs.aws.amazon.com/step-functions/latest/dg/cw-logs.html>
-/// <https://docs.aws.amazon.com/step-functions/latest/dg/concepts-xray-tracing.html>
-pub const EVERY_STATE_MACHINE: &[&str] = &[
+const LOG_DELIVERY: &[&str] = &[
     "logs:CreateLogDelivery",
     "logs:GetLogDelivery",
     "logs:UpdateLogDelivery",
@@ -21,10 +17,40 @@ pub const EVERY_STATE_MACHINE: &[&str] = &[
     "logs:PutResourcePolicy",
     "logs:DescribeResourcePolicies",
     "logs:DescribeLogGroups",
-    "xray:PutTraceSegments",
-    "xray:PutTelemetryRecords",
-    "xray:GetSamplingRules",
-    "xray:GetSamplingTargets",
+];
+
+/// <https://docs.aws.amazon.com/step-functions/latest/dg/concepts-xray-tracing.html>
+const SAMPLING: &[&str] = &["xray:GetSamplingRules", "xray:GetSamplingTargets"];
+
+/// Every state machine delivers its log and its trace.
+pub const EVERY_STATE_MACHINE: &[&[&str]] = &[LOG_DELIVERY, TRACE, SAMPLING];
+
+/// Actions without a resource type on their service authorization page, so that `"*"` is the only resource.
+pub const UNSCOPED: &[(&str, &[&[&str]])] = &[
+    (
+        "https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsstepfunctions.html",
+        &[&[
+            "states:SendTaskSuccess",
+            "states:SendTaskFailure",
+            "states:SendTaskHeartbeat",
+        ]],
+    ),
+    (
+        "https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsbatch.html",
+        &[&["batch:DescribeJobs", "batch:ListJobs"]],
+    ),
+    (
+        "https://docs.aws.amazon.com/service-authorization/latest/reference/list_awsx-ray.html",
+        &[TRACE, SAMPLING],
+    ),
+    (
+        "https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazoncloudwatchlogs.html",
+        &[LOG_DELIVERY],
+    ),
+    (
+        "https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonelasticcontainerregistry.html",
+        &[&["ecr:GetAuthorizationToken"]],
+    ),
 ];
 
 /// Where ECS starts a task it assumes the roles of its definition.

@@ -157,7 +157,7 @@ fn function_calls(
         return Ok(Vec::new());
     };
     let mut needed = called_by_code(&folder)?;
-    needed.extend(owned(calls::EVERY_FUNCTION));
+    needed.extend(owned(&calls::EVERY_FUNCTION.concat()));
     // Lambda hands a failed event over in the function's own name.
     match &function["destinations"]["onFailure"] {
         Value::Null => {}
@@ -222,7 +222,9 @@ fn machine_calls(
     if !properties["LoggingConfiguration"].is_null()
         || !properties["TracingConfiguration"].is_null()
     {
-        called.needed.extend(owned(calls::EVERY_STATE_MACHINE));
+        called
+            .needed
+            .extend(owned(&calls::EVERY_STATE_MACHINE.concat()));
     }
     called.by_state(&definition);
     let unknown = called.unknown.iter().map(|resource| {

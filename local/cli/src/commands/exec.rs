@@ -7,6 +7,7 @@ use std::{
     sync::Arc,
 };
 
+use asl::placeholders::{REGION, Unset, Values, machine_name};
 use asl::{Resource, Status};
 use clap::{Args, ValueEnum};
 use forward::Forward;
@@ -19,7 +20,6 @@ use crate::{
     error::{Error, FAILED, INTERRUPTED},
     interrupt,
     pipe::Surroundings,
-    placeholders::{Filled, REGION, Settings, Unset, machine_name},
     project::read_json,
     standins::{StandIns, flag_for, is_of_states, literal, pair},
 };
@@ -90,7 +90,7 @@ struct Part {
     /// The name or ARN by which others start it.
     name: String,
     path: PathBuf,
-    filled: Filled,
+    filled: definition::Read,
     sites: Vec<CallSite>,
 }
 
@@ -105,7 +105,7 @@ impl Exec {
     /// Exit code 0 if the execution SUCCEEDED, 2 for wrong input or what nothing answers, 3 for a wrong definition, 130
     /// after Ctrl-C, else 1.
     pub async fn execute(self) -> Result<ExitCode, Error> {
-        let settings = Settings::parse(&self.sets)?;
+        let settings = definition::values(&self.sets)?;
         let input = match &self.input {
             Some(source) => read_json(source)?,
             None => json!({}),
@@ -138,7 +138,7 @@ impl Exec {
     }
 
     /// The definition, then those that it may start.
-    fn parts(&self, settings: &Settings) -> Result<Vec<Part>, Error> {
+    fn parts(&self, settings: &Values) -> Result<Vec<Part>, Error> {
         let mut files = vec![("exec", self.definition.clone())];
         for argument in &self.machines {
             let (name, file) = pair("--machine", argument, "NAME=FILE")?;

@@ -1,10 +1,7 @@
 //! `hybrid explore`: what each failure of each task comes to, and what bounded combinations of inputs, answers and
 //! errors bring to light.
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 use serde_json::{Value, json};
@@ -12,8 +9,8 @@ use testing::explore::{Bounds, Exploration, Finding, FindingKind, Subject, Table
 
 use crate::{
     error::{Error, FAILED},
-    project::Project,
-    suites::{self, Loaded},
+    place::ProjectArguments,
+    suites::{self, Loaded, Suites},
     summary::table,
 };
 
@@ -34,6 +31,8 @@ pub struct Explore {
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    project: ProjectArguments,
 }
 
 impl Explore {
@@ -41,8 +40,7 @@ impl Explore {
     pub fn execute(self) -> Result<ExitCode, Error> {
         let mut documents = Vec::new();
         let mut clean = true;
-        for file in self.files()? {
-            let loaded = Loaded::definition(&file)?;
+        for loaded in Suites::of(&self.project).definitions(&self.definitions)? {
             known_kinds(&loaded)?;
             let subject = Subject {
                 definition: &loaded.definition,
@@ -70,24 +68,6 @@ impl Explore {
         } else {
             ExitCode::from(FAILED)
         })
-    }
-
-    fn files(&self) -> Result<Vec<PathBuf>, Error> {
-        if self.definitions.is_empty() {
-            let names = Project::here()?.pipelines();
-            return names
-                .iter()
-                .map(|name| suites::pipeline(Path::new(name)))
-                .collect();
-        }
-        let file = |path: &PathBuf| {
-            if path.is_file() {
-                Ok(path.clone())
-            } else {
-                suites::pipeline(path)
-            }
-        };
-        self.definitions.iter().map(file).collect()
     }
 }
 

@@ -1,19 +1,11 @@
 //! `hybrid graph`: the drawing of a state machine.
 
-use std::{
-    path::{Path, PathBuf},
-    process::ExitCode,
-};
+use std::{path::PathBuf, process::ExitCode};
 
 use clap::Args;
 use graph::{Graph as Drawing, Marks};
 
-use crate::{
-    definition,
-    error::Error,
-    placeholders::{Settings, Unset},
-    suites,
-};
+use crate::{error::Error, place::ProjectArguments, suites::Suites};
 
 /// Arguments of `hybrid graph`.
 #[derive(Args)]
@@ -27,18 +19,16 @@ pub struct Graph {
     /// Write to a file instead of standard output.
     #[arg(long, short, value_name = "FILE")]
     output: Option<PathBuf>,
+    #[command(flatten)]
+    project: ProjectArguments,
 }
 
 impl Graph {
     /// Prints the drawing; exit code 3 if the definition has no states and transitions to draw.
     pub fn execute(self) -> Result<ExitCode, Error> {
-        let file = match self.definition {
-            file if file.is_file() || file == Path::new("-") => file,
-            name => suites::pipeline(&name)?,
-        };
-        let filled = definition::read(&file, &Settings::default(), Unset::Stays)?;
-        let drawing = Drawing::parse(&filled.text).map_err(|error| Error::Definition {
-            path: file,
+        let text = Suites::of(&self.project).text(&self.definition)?;
+        let drawing = Drawing::parse(&text).map_err(|error| Error::Definition {
+            path: self.definition.clone(),
             problems: error.to_string(),
         })?;
         let text = match self.mermaid {

@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use load::histogram::Latencies;
-use load::result::{LoadResult, Threshold};
+use load::result::LoadResult;
 use load::spec::StatusSet;
+use load::threshold::Threshold;
 use load::{
     AllowedTargets, Ceilings, Load, LoadTest, Plan, Progress, Share, Spread, Stage, Timing, Version,
 };

@@ -5,6 +5,7 @@ use std::{
     process::ExitCode,
 };
 
+use asl::placeholders::Values;
 use asl::{ExecutionType, HistoryEvent, Value};
 use clap::Args;
 use serde_json::json;
@@ -12,9 +13,8 @@ use testing::{MockFile, Options, Problem, Run, rehearse};
 
 use crate::{
     error::{Error, FAILED},
-    placeholders::Settings,
     project::read_text,
-    suites::{self, Loaded},
+    suites,
 };
 
 /// Arguments that mock every task.
@@ -38,7 +38,7 @@ impl Mocked {
     pub fn execute(
         &self,
         definition: &Path,
-        settings: &Settings,
+        settings: &Values,
         input: &serde_json::Value,
         express: bool,
         json: bool,
@@ -46,7 +46,7 @@ impl Mocked {
         let (Some(file), Some(case)) = (&self.file, &self.case) else {
             return Ok(None);
         };
-        let definition = Loaded::alone(definition, settings)?;
+        let definition = suites::alone(definition, settings)?;
         let refuse = |problems: &[Problem]| suites::refused(file, problems);
         let mocks = MockFile::parse(&read_text(file)?).map_err(|problems| refuse(&problems.0))?;
         let mocks = mocks

@@ -5,6 +5,7 @@ mod exec;
 mod explore;
 mod graph;
 mod history;
+mod jobs;
 mod load;
 mod logs;
 mod mocked;
@@ -42,6 +43,8 @@ pub enum Command {
     Graph(graph::Graph),
     /// Tell what happened in an execution, event by event.
     History(history::History),
+    /// List what the ledger knows of the jobs of each worker: how long, how much, how dear, and which way they took.
+    Jobs(jobs::Jobs),
     /// Put a URL under load and measure its latency, in an open or a closed loop.
     Load(Box<load::LoadArguments>),
     /// Print what functions, tasks and jobs of an execution wrote.
@@ -87,6 +90,7 @@ impl Command {
             Command::Explore(command) => command.execute(),
             Command::Graph(command) => command.execute(),
             Command::History(command) => command.execute(),
+            Command::Jobs(command) => command.execute().await,
             Command::Load(command) => command.execute().await,
             Command::Logs(command) => command.execute().await,
             Command::Man(command) => command.execute(),

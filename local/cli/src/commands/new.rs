@@ -152,7 +152,7 @@ impl What {
                 let next = vec![
                     format!("hybrid test {name}"),
                     format!("hybrid run {name}"),
-                    "hybrid validate --project".to_owned(),
+                    "hybrid validate".to_owned(),
                 ];
                 (plan, next)
             }

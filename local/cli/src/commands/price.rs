@@ -16,10 +16,11 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use stack::{Stack, StateMachine, binary_of_image};
 
-use super::run::machine;
 use crate::{
     error::{Error, FAILED},
-    needed,
+    learnt::{self, Learnt},
+    ledger::{self, Ledgers},
+    machines, needed,
     place::ProjectArguments,
     project::{Pipeline, Project, read_json},
     summary,
@@ -75,6 +76,12 @@ impl Job {
         self.worker.as_deref().unwrap_or("job")
     }
 
+    /// What the ledger tells of jobs of its worker.
+    fn learnt(&self, ledgers: &Ledgers) -> Vec<Learnt> {
+        let worker = self.worker.as_deref();
+        worker.map_or_else(Vec::new, |worker| learnt::of(ledgers, worker))
+    }
+
     /// What it needs.
     fn needs(&self) -> Needs {
         Needs {
@@ -102,11 +109,12 @@ impl Price {
         };
         let decide = |job| decide(job, stack.as_ref(), &prices);
         let decisions: Vec<_> = jobs.iter().map(decide).collect();
+        let ledgers = self.ledgers()?;
         if self.json {
-            println!("{}", document(&jobs, &decisions, &prices));
+            println!("{}", document(&jobs, &decisions, &prices, &ledgers));
         } else {
             for (job, decision) in jobs.iter().zip(&decisions) {
-                print!("{}", table(job, decision));
+                print!("{}", table(job, decision, &job.learnt(&ledgers)));
             }
             print!("{}", hours(&prices));
         }
@@ -116,6 +124,15 @@ impl Price {
         } else {
             ExitCode::from(FAILED)
         })
+    }
+
+    /// What the runs of the project have learnt, where there is one.
+    fn ledgers(&self) -> Result<Ledgers, Error> {
+        let project = self.project.find().ok();
+        project.map_or_else(
+            || Ok(Ledgers::default()),
+            |project| Ledgers::read(&project.out().join(ledger::FILE)),
+        )
     }
 
     /// The jobs, and the stack of the project, which a job of a file can do without.
@@ -129,9 +146,9 @@ impl Price {
         }
         let project = self.project.find()?;
         let stack = load(project.clone())?;
-        let machine = machine(&stack, &self.what)?;
-        let input = Pipeline::of(&machine, &project).input(None)?;
-        let jobs = self.of_pipeline(&stack, &machine, &input)?;
+        let machine = machines::named(&stack, &self.what)?;
+        let input = Pipeline::of(machine, &project).input(None)?;
+        let jobs = self.of_pipeline(&stack, machine, &input)?;
         if jobs.is_empty() {
             let message = format!(
                 "{} starts no job on a cluster; its functions are priced by a run",
@@ -297,13 +314,16 @@ fn refuse(
     refusing.for_each(|placement| availability.refuse(placement, why()));
 }
 
-fn table(job: &Job, decision: &Result<Decision, String>) -> String {
+fn table(job: &Job, decision: &Result<Decision, String>, learnt: &[Learnt]) -> String {
     let Resources { vcpu, memory_mib } = job.resources;
-    let head = format!(
+    let mut head = format!(
         "{}: {vcpu} vCPU, {memory_mib} MiB, {} s expected\n",
         job.name(),
         job.expected_seconds
     );
+    for one in learnt {
+        head.push_str(&format!("  {one}\n"));
+    }
     match decision {
         Ok(decision) => {
             // What follows tells of the other placements, as the table does.
@@ -340,16 +360,21 @@ fn hours(prices: &Prices) -> String {
     text
 }
 
-fn document(jobs: &[Job], decisions: &[Result<Decision, String>], prices: &Prices) -> Value {
-    let rows = jobs
-        .iter()
-        .zip(decisions)
-        .map(|(job, decision)| match decision {
-            Ok(decision) => {
-                json!({"worker": job.name(), "resources": job.resources, "decision": decision})
-            }
-            Err(error) => json!({"worker": job.name(), "resources": job.resources, "error": error}),
-        });
+fn document(
+    jobs: &[Job],
+    decisions: &[Result<Decision, String>],
+    prices: &Prices,
+    ledgers: &Ledgers,
+) -> Value {
+    let rows = jobs.iter().zip(decisions).map(|(job, decision)| {
+        let mut row = json!({"worker": job.name(), "resources": job.resources,
+                             "expectedSeconds": job.expected_seconds, "learnt": job.learnt(ledgers)});
+        match decision {
+            Ok(decision) => row["decision"] = json!(decision),
+            Err(error) => row["error"] = json!(error),
+        }
+        row
+    });
     json!({"prices": prices, "jobs": rows.collect::<Vec<_>>(), "hourOfTwoVcpus": prices.hour_of_two_vcpus()})
 }
 
@@ -366,7 +391,7 @@ mod tests {
         let job =
             job(json!({"resources": {"vcpu": 2, "memoryMiB": 3584}, "expectedSeconds": 3600}))
                 .unwrap();
-        let text = table(&job, &decide(&job, None, &Prices::default()));
+        let text = table(&job, &decide(&job, None, &Prices::default()), &[]);
         for part in [
             "> BATCH ",
             "c6i.large",
@@ -389,7 +414,7 @@ mod tests {
         let giant =
             job(json!({"resources": {"vcpu": 500, "memoryMiB": 1}, "expectedSeconds": 1})).unwrap();
         assert!(
-            table(&giant, &decide(&giant, None, &Prices::default()))
+            table(&giant, &decide(&giant, None, &Prices::default()), &[])
                 .contains("no placement can run the job")
         );
     }

@@ -24,6 +24,8 @@ use crate::{
     course,
     error::{Error, FAILED, INTERRUPTED},
     interrupt,
+    ledger::{self, Ledgers},
+    machines,
     mock_file::{self, MockedServices},
     needed,
     place::{CommandArguments, ProjectArguments, check_commands, check_runnable, tell_not_run},
@@ -155,9 +157,9 @@ impl Run {
     /// One run of the project as it is now.
     async fn once(&self, project: &Project) -> Result<ExitCode, Error> {
         let stack = self.project.stack(project)?;
-        let machine = machine(&stack, &self.pipeline)?;
+        let machine = machines::named(&stack, &self.pipeline)?.clone();
         let input = Pipeline::of(&machine, project).input(self.input.as_deref())?;
-        let pipeline = machine.pipeline.as_ref().unwrap_or(&machine.name);
+        let pipeline = machines::called(&machine);
         let name = self.name.clone().unwrap_or_else(|| default_name(pipeline));
         // Before the name becomes a folder.
         stepfunctions::check_name(&name).map_err(|error| Error::Usage(error.to_string()))?;
@@ -226,19 +228,6 @@ impl Run {
     }
 }
 
-pub(super) fn machine(stack: &Stack, name: &str) -> Result<StateMachine, Error> {
-    let machine = stack.state_machine(name).cloned();
-    machine.ok_or_else(|| {
-        let machines = stack.state_machines.iter();
-        Error::UnknownPipeline {
-            name: name.to_owned(),
-            known: machines
-                .filter_map(|machine| machine.pipeline.clone())
-                .collect(),
-        }
-    })
-}
-
 /// Says what would fail on AWS only; here it runs all the same.
 fn warn_of_aws(project: &Project) {
     // A stack that cannot be read was refused before.
@@ -262,9 +251,14 @@ async fn run(
     let faults = config.faults.clone();
     let is_mocked = config.test_cases.is_some();
     let cloud = Cloud::start(config).await?;
-    if let Some(bucket) = &bucket {
-        upload(&cloud, bucket, data).await?;
-    }
+    let ledger = folder.with_file_name(ledger::FILE);
+    let lent = match &bucket {
+        Some(bucket) => {
+            upload(&cloud, bucket, data).await?;
+            ledger::lend(&ledger, &cloud, bucket).await?
+        }
+        None => Ledgers::default(),
+    };
     let pipeline = machine.pipeline.clone().unwrap_or_else(|| name.to_owned());
     let mut progress = Progress::new(&pipeline);
     let mut timeline = Timeline::default();
@@ -300,6 +294,11 @@ async fn run(
         .and_then(|page| read_json(&page.with_extension("json")).ok());
     if let Some(found) = &found {
         fetch_files(&cloud, found, &folder).await?;
+    }
+    if let Some(bucket) = &bucket
+        && let Err(error) = ledger::keep(&ledger, &lent, &cloud, bucket).await
+    {
+        eprintln!("note: {error}; the next run learns nothing from this one");
     }
     cloud.shutdown().await;
     Ok(Ended {

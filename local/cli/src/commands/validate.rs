@@ -6,31 +6,31 @@ use std::{
     process::ExitCode,
 };
 
-use asl::{Diagnostic, Severity};
+use asl::placeholders::{Unset, Values};
+use asl::{Diagnostic, ExecutionType, Severity};
 use blueprint::check::{Finding, check};
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
+use stack::StateMachineKind;
 
 use crate::{
     definition,
     error::{Error, INVALID},
-    placeholders::{Filled, Settings, Unset},
-    project::{Project, read_json},
-    suites,
+    machines::{self, Machines},
+    place::ProjectArguments,
+    project::read_json,
 };
 
 /// Arguments of `hybrid validate`.
 #[derive(Args)]
 pub struct Validate {
-    /// Amazon States Language files, JSON or YAML, or `-` for standard input.
-    #[arg(required_unless_present = "project")]
+    /// Amazon States Language files, JSON or YAML, or `-` for standard input. Without any, the project is checked: its
+    /// definitions, and what would fail on AWS only, such as a role that lacks a call or a worker without a job definition.
     files: Vec<PathBuf>,
-    /// Check this project instead: its definitions, and what would fail on AWS only, such as a role that lacks a call or a
-    /// worker without a job definition.
-    #[arg(long, conflicts_with_all = ["files", "sets"])]
-    project: bool,
-    /// The value of a placeholder `${NAME}`; one without a value stands for what fits.
-    #[arg(long = "set", value_name = "NAME=VALUE")]
+    #[command(flatten)]
+    project: ProjectArguments,
+    /// The value of a placeholder `${NAME}` of a file; one without a value stands for what fits.
+    #[arg(long = "set", value_name = "NAME=VALUE", requires = "files")]
     sets: Vec<String>,
     /// Print one JSON document: per file its result and diagnostics, as
     /// ValidateStateMachineDefinition gives them; of a project `{"definitions","project"}`.
@@ -38,40 +38,25 @@ pub struct Validate {
     json: bool,
 }
 
+/// What was found in a definition.
+struct Report {
+    /// Its file, or the project's file that holds it.
+    file: PathBuf,
+    diagnostics: Vec<Diagnostic>,
+}
+
 impl Validate {
     /// Exit code 0 if everything is valid (warnings allowed), else 3.
-    pub fn execute(mut self) -> Result<ExitCode, Error> {
-        let mut findings = Vec::new();
-        if self.project {
-            let project = Project::here()?;
-            let folder = suites::relative(&project.root().join("statemachines"));
-            let definition = |file: &PathBuf| file.to_string_lossy().ends_with(".asl.json");
-            let entries = std::fs::read_dir(&folder).into_iter().flatten().flatten();
-            self.files = entries
-                .map(|entry| entry.path())
-                .filter(definition)
-                .collect();
-            self.files.sort();
-            findings = check(project.root())?;
-        }
-        let settings = Settings::parse(&self.sets)?;
-        let mut used = BTreeSet::new();
-        let mut reports = Vec::new();
-        for file in &self.files {
-            let filled = definition::read(file, &settings, Unset::Stays)?;
-            reports.push((file, diagnostics(file, &filled)?));
-            used.extend(filled.used);
-        }
-        definition::check_used(&settings, &used)?;
+    pub fn execute(self) -> Result<ExitCode, Error> {
+        let of_project = self.files.is_empty();
+        let (reports, findings) = match of_project {
+            true => check_project(&Machines::of(&self.project)?)?,
+            false => (self.of_files()?, Vec::new()),
+        };
         if self.json {
-            let report: Vec<_> = reports
-                .iter()
-                .map(|(file, diagnostics)| {
-                    json!({"file": file, "result": result(diagnostics), "diagnostics": diagnostics})
-                })
-                .collect();
+            let report: Vec<_> = reports.iter().map(Report::json).collect();
             let told = |finding: &Finding| json!({"file": finding.file, "severity": finding.severity.word(), "message": finding.message});
-            let document = match self.project {
+            let document = match of_project {
                 true => json!({
                     "definitions": report,
                     "project": findings.iter().map(told).collect::<Vec<_>>(),
@@ -80,15 +65,10 @@ impl Validate {
             };
             println!("{document}");
         } else {
-            for (file, diagnostics) in &reports {
-                println!("{}: {}", file.display(), result(diagnostics));
-                for diagnostic in diagnostics {
-                    println!("  {}", line(file, diagnostic));
-                }
-            }
+            reports.iter().for_each(Report::print);
         }
-        let mut failed = reports.iter().any(|(_, found)| result(found) == "FAIL");
-        if self.project {
+        let mut failed = reports.iter().any(|report| report.result() == "FAIL");
+        if of_project {
             let wrong = findings.iter().any(Finding::is_error);
             if !self.json {
                 println!("project: {}", if wrong { "FAIL" } else { "OK" });
@@ -102,20 +82,100 @@ impl Validate {
             ExitCode::SUCCESS
         })
     }
+
+    fn of_files(&self) -> Result<Vec<Report>, Error> {
+        if self.project.is_named() {
+            let message = "--project checks a project, and FILE a file: leave one of them out";
+            return Err(Error::Usage(message.to_owned()));
+        }
+        let values = definition::values(&self.sets)?;
+        let mut used = BTreeSet::new();
+        let mut reports = Vec::new();
+        for file in &self.files {
+            let read = definition::read(file, &values, Unset::Stays)?;
+            reports.push(Report::of(
+                file,
+                &read,
+                schema_beside(file),
+                ExecutionType::Standard,
+            )?);
+            used.extend(read.used.iter().cloned());
+        }
+        definition::check_used(&values, &used)?;
+        Ok(reports)
+    }
 }
 
-/// The findings of a definition; with a schema of its input beside it (`NAME.schema.json`), also whether the largest
-/// input fits into a history.
-fn diagnostics(file: &Path, definition: &Filled) -> Result<Vec<Diagnostic>, Error> {
-    let mut found = definition.placed(asl::validate(&definition.text));
-    if let Some(schema) = schema_beside(file).filter(|schema| schema.is_file())
-        && result(&found) == "OK"
-    {
-        let schema = asl::Value::from(read_json(&schema)?);
-        let warnings = asl::history_warnings(&definition.text, &schema);
-        found.extend(definition.placed(warnings));
+/// The definitions of a project, and what would fail on AWS only.
+fn check_project(machines: &Machines) -> Result<(Vec<Report>, Vec<Finding>), Error> {
+    let project = machines.project();
+    let mut reports = Vec::new();
+    for machine in machines.all() {
+        let kind = match machine.kind {
+            StateMachineKind::Standard => ExecutionType::Standard,
+            StateMachineKind::Express => ExecutionType::Express,
+        };
+        reports.push(match machines::file(machine) {
+            Some(file) => {
+                let read = definition::read(&file, &Values::default(), Unset::Stays)?;
+                Report::of(&file, &read, schema_beside(&file), kind)?
+            }
+            None => {
+                let name = format!("{}.schema.json", machines::called(machine));
+                let file = machines::relative(project.file());
+                let read = definition::Read::made(&machine.definition);
+                Report::of(&file, &read, Some(project.root().join(name)), kind)?
+            }
+        });
     }
-    Ok(found)
+    // What is compared is written in its resources.
+    if !project.root().join("serverless.yml").is_file() {
+        eprintln!("note: roles and job definitions are compared in a serverless.yml only");
+        return Ok((reports, Vec::new()));
+    }
+    Ok((reports, check(project.root())?))
+}
+
+impl Report {
+    /// The findings of a definition; with a schema of its input, also whether the largest input fits into a history.
+    fn of(
+        file: &Path,
+        read: &definition::Read,
+        schema: Option<PathBuf>,
+        kind: ExecutionType,
+    ) -> Result<Report, Error> {
+        let mut report = Report {
+            file: file.to_path_buf(),
+            diagnostics: read.placed(asl::validate_file(&read.text, kind)),
+        };
+        if let Some(schema) = schema.filter(|schema| schema.is_file())
+            && report.result() == "OK"
+        {
+            let schema = asl::Value::from(read_json(&schema)?);
+            let warnings = asl::history_warnings(&read.text, &schema);
+            report.diagnostics.extend(read.placed(warnings));
+        }
+        Ok(report)
+    }
+
+    fn result(&self) -> &'static str {
+        let is_error = |found: &Diagnostic| found.severity == Severity::Error;
+        match self.diagnostics.iter().any(is_error) {
+            true => "FAIL",
+            false => "OK",
+        }
+    }
+
+    fn json(&self) -> Value {
+        json!({"file": self.file, "result": self.result(), "diagnostics": self.diagnostics})
+    }
+
+    fn print(&self) {
+        println!("{}: {}", self.file.display(), self.result());
+        for diagnostic in &self.diagnostics {
+            println!("  {}", line(&self.file, diagnostic));
+        }
+    }
 }
 
 fn schema_beside(file: &Path) -> Option<PathBuf> {
@@ -125,14 +185,6 @@ fn schema_beside(file: &Path) -> Option<PathBuf> {
     let stem = stem.unwrap_or(name);
     let stem = stem.strip_suffix(".asl").unwrap_or(stem);
     Some(file.with_file_name(format!("{stem}.schema.json")))
-}
-
-fn result(diagnostics: &[Diagnostic]) -> &'static str {
-    if diagnostics.iter().any(|d| d.severity == Severity::Error) {
-        "FAIL"
-    } else {
-        "OK"
-    }
 }
 
 /// One diagnostic on one line, which begins as compilers' do, so that editors find the place.

@@ -22,7 +22,7 @@ const PAGE: usize = 100;
 const LEAST_MEMORY_MIB: u64 = 4;
 
 /// A revision of a job definition.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Definition {
     /// What its jobs are started from.
     pub(super) runs: JobDefinition,
@@ -204,8 +204,9 @@ impl Batch {
         let found = all.find(|one| one.runs.arn == arn);
         let found =
             found.ok_or_else(|| client_error(format!("Job definition {arn} not found.")))?;
+        let before = found.clone();
         change(found)?;
-        if !found.of_stack {
+        if !found.of_stack && *found != before {
             self.inner.records.definitions.save(&found.record(), found);
         }
         Ok(())

@@ -15,7 +15,7 @@ const PAGE: usize = 100;
 const KINDS: [&str; 4] = ["EC2", "SPOT", "FARGATE", "FARGATE_SPOT"];
 
 /// A compute environment.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Environment {
     pub(super) runs: ComputeEnvironment,
     /// What is described: what was created and updated.
@@ -164,8 +164,9 @@ impl Batch {
         let mut environments = self.inner.environments.lock();
         let found = environments.iter_mut().find(|one| one.is(name_or_arn));
         let found = found.ok_or_else(|| does_not_exist(name_or_arn))?;
+        let before = found.clone();
         let answer = change(found)?;
-        if !found.of_stack {
+        if !found.of_stack && *found != before {
             self.inner
                 .records
                 .environments

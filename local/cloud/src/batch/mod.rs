@@ -109,10 +109,15 @@ impl JobHandle {
     }
 
     async fn ended(&self) -> Status {
+        self.reached(Status::Succeeded).await;
+        self.status()
+    }
+
+    /// Waits until the job is as far as `status`.
+    async fn reached(&self, status: Status) {
         let mut job = self.job.subscribe();
         // This handle holds a sender, so the channel stays open.
-        let _ = job.wait_for(|job| job.status.is_final()).await;
-        self.status()
+        let _ = job.wait_for(|job| job.status >= status).await;
     }
 
     fn status(&self) -> Status {
@@ -195,18 +200,25 @@ impl Batch {
     /// TerminateJob: ends a job in any state.
     pub fn terminate_job(&self, id: &str, reason: &str) {
         if let Some(handle) = self.job(id) {
-            handle.job.send_modify(|job| job.terminated = true);
+            let all = handle.children.iter().chain([&handle]);
+            for one in all.filter(|one| !one.status().is_final()) {
+                one.job.send_modify(|job| job.terminated = true);
+            }
             self.stop(&handle, reason);
         }
     }
 
-    /// CancelJob: ends a job that has not been started.
+    /// CancelJob: ends a job that has not been started; of an array, the children that have not.
     pub fn cancel_job(&self, id: &str, reason: &str) {
-        if let Some(handle) = self.job(id)
-            && handle.status() <= Status::Runnable
-        {
-            handle.job.send_modify(|job| job.cancelled = true);
-            self.stop(&handle, reason);
+        let Some(handle) = self.job(id) else {
+            return;
+        };
+        let waits = |one: &&JobHandle| one.status() <= Status::Runnable;
+        for one in handle.children.iter().chain([&handle]).filter(waits) {
+            one.job.send_modify(|job| job.cancelled = true);
+            if one.children.is_empty() {
+                self.stop(one, reason);
+            }
         }
     }
 

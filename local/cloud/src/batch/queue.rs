@@ -20,7 +20,7 @@ const MOST_ENVIRONMENTS: usize = 3;
 const TIME_LIMIT: std::ops::RangeInclusive<u64> = 600..=86_400;
 
 /// A job queue.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Queue {
     pub(super) runs: JobQueue,
     pub(super) tags: Tags,
@@ -111,8 +111,9 @@ impl Batch {
         let found = queues.iter_mut().find(|queue| queue.is(name_or_arn));
         let missing = || client_error(format!("Job queue {name_or_arn} not found."));
         let found = found.ok_or_else(missing)?;
+        let before = found.clone();
         let answer = change(found)?;
-        if !found.of_stack {
+        if !found.of_stack && *found != before {
             self.inner.records.queues.save(&found.runs.name, found);
         }
         Ok(answer)

@@ -1,5 +1,6 @@
 //! The life of one job, from SUBMITTED to SUCCEEDED or FAILED.
 
+use futures::stream::{FuturesUnordered, StreamExt};
 use tokio::sync::watch;
 
 use super::job::{Array, Attempt, Job, Status};
@@ -259,9 +260,16 @@ impl Run {
     }
 }
 
-/// Runs an array's parent: it ends when all its children have.
+/// Runs an array's parent: it is PENDING from when the first child can run, and ends when all its children have.
+/// <https://docs.aws.amazon.com/batch/latest/userguide/array_jobs.html>
 pub(super) async fn finish_parent(run: Run, children: Vec<JobHandle>) {
     run.publish();
+    let mut can_run: FuturesUnordered<_> = children
+        .iter()
+        .map(|child| child.reached(Status::Runnable))
+        .collect();
+    can_run.next().await;
+    drop(can_run);
     run.change(|job| job.status = Status::Pending);
     let mut failed = 0;
     for child in &children {
@@ -269,13 +277,15 @@ pub(super) async fn finish_parent(run: Run, children: Vec<JobHandle>) {
             failed += 1;
         }
     }
+    let stopped = run.stop.borrow().clone();
     run.change(|job| {
         job.status = if failed == 0 {
             Status::Succeeded
         } else {
             Status::Failed
         };
-        job.status_reason = (failed > 0).then(|| "Array Child Job failed".to_owned());
+        job.status_reason =
+            (failed > 0).then(|| stopped.unwrap_or_else(|| "Array Child Job failed".to_owned()));
         job.started_at = children
             .iter()
             .filter_map(|c| c.job.borrow().started_at)

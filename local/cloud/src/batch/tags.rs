@@ -35,6 +35,7 @@ impl Batch {
         Ok(json!({}))
     }
 
+    /// What has not changed is not written again: a look at tags is a change of nothing.
     fn change_tags(
         &self,
         request: &Value,
@@ -59,13 +60,13 @@ impl Batch {
                 let missing = || client_error(format!("Job {arn} does not exist"));
                 let handle = self.job(arn).ok_or_else(missing)?;
                 let bad = |error: crate::tags::TagError| client_error(error.to_string());
-                let tags = Tags::from_map(&handle.job.borrow().tags).map_err(bad)?;
-                let tags = change(tags)?.to_map();
-                handle.job.send_modify(|job| job.tags = tags);
-                self.inner
-                    .records
-                    .jobs
-                    .save(&handle.id, &*handle.job.borrow());
+                let before = Tags::from_map(&handle.job.borrow().tags).map_err(bad)?;
+                let tags = change(before.clone())?;
+                if tags != before {
+                    handle.job.send_modify(|job| job.tags = tags.to_map());
+                    let jobs = &self.inner.records.jobs;
+                    jobs.save(&handle.id, &*handle.job.borrow());
+                }
                 Ok(())
             }
             _ => Err(client_error(format!(

@@ -10,7 +10,7 @@ use bytes::{Buf, Bytes};
 use hyper::body::{Body, Frame, Incoming, SizeHint};
 use hyper::rt::{Read, ReadBufCursor, Write};
 use hyper_util::rt::TokioIo;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
 
 /// Bytes a second that a body must bring on the whole; Kestrel asks for as many.
@@ -18,14 +18,14 @@ use tokio::time::{Instant, Sleep, sleep, sleep_until};
 const RATE: u32 = 240;
 
 /// A connection whose reader may not stand still.
-pub(super) struct Stream {
-    io: TokioIo<TcpStream>,
+pub(super) struct Stream<S> {
+    io: TokioIo<S>,
     limit: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-impl Stream {
-    pub(super) fn new(stream: TcpStream, limit: Duration) -> Self {
+impl<S> Stream<S> {
+    pub(super) fn new(stream: S, limit: Duration) -> Self {
         Stream {
             io: TokioIo::new(stream),
             limit,
@@ -53,7 +53,7 @@ impl Stream {
     }
 }
 
-impl Read for Stream {
+impl<S: AsyncRead + Unpin> Read for Stream<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -63,7 +63,7 @@ impl Read for Stream {
     }
 }
 
-impl Write for Stream {
+impl<S: AsyncWrite + Unpin> Write for Stream<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,

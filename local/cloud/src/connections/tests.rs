@@ -3,59 +3,71 @@ use axum::body::to_bytes;
 use axum::http::StatusCode;
 use axum::routing::{get, post};
 use std::net::SocketAddr;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::oneshot;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinHandle;
 
-const SHORT: Duration = Duration::from_millis(100);
+const SHORT: Duration = Duration::from_secs(5);
 const LONG: Duration = Duration::from_secs(600);
 const GET: &[u8] = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+const LARGE: usize = 1_024 * 1_024;
 
-/// A listener with these limits, what ends it, and its end.
-async fn listen(
-    connections: usize,
-    head: Duration,
-    stall: Duration,
-) -> (SocketAddr, oneshot::Sender<()>, JoinHandle<()>) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let routes = Router::new()
-        .route("/", get(async || "hello"))
+fn routes() -> Router {
+    let body = async |body: Body| match to_bytes(body, 1_024).await {
+        Ok(_) => StatusCode::OK,
+        Err(_) => StatusCode::REQUEST_TIMEOUT,
+    };
+    Router::new()
+        .route("/", get(async || "hello").post(body))
         // An answer that takes longer than any client may be silent.
-        .route("/poll", get(async || tokio::time::sleep(3 * SHORT).await))
-        .route("/large", get(async || vec![0; 64 * 1_024 * 1_024]))
-        .route(
-            "/",
-            post(async |body: Body| match to_bytes(body, 1_024).await {
-                Ok(_) => StatusCode::OK,
-                Err(_) => StatusCode::REQUEST_TIMEOUT,
-            }),
-        );
+        .route("/late", get(async || tokio::time::sleep(3 * SHORT).await))
+        .route("/large", get(async || vec![0; LARGE]))
+}
+
+/// A connection in memory, at which the time that nobody uses passes at once, and its end.
+fn connect(head: Duration, stall: Duration) -> (DuplexStream, JoinHandle<()>) {
+    let (client, server) = tokio::io::duplex(1_024);
     let limits = Limits {
-        connections,
+        connections: 1,
         head,
         stall,
     };
+    let conversation = async move {
+        let leave = watch::Sender::new(());
+        converse(server, routes(), limits, leave.subscribe()).await;
+    };
+    (client, tokio::spawn(conversation))
+}
+
+/// A listener for so many connections, and what ends it.
+async fn listen(connections: usize, routes: Router) -> (SocketAddr, oneshot::Sender<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let limits = Limits {
+        connections,
+        head: LONG,
+        stall: LONG,
+    };
     let (stop, stopped) = oneshot::channel::<()>();
-    let serving = tokio::spawn(async move {
+    tokio::spawn(async move {
         let stopped = async move {
             let _ = stopped.await;
         };
         serve(listener, routes, limits, stopped).await;
     });
-    (address, stop, serving)
+    (address, stop)
 }
 
 /// All that comes until the server closes; a reset is an end too.
-async fn rest(stream: &mut TcpStream) -> String {
+async fn rest(stream: &mut (impl AsyncRead + Unpin)) -> String {
     let mut bytes = Vec::new();
     let _ = stream.read_to_end(&mut bytes).await;
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Sends on a connection of its own and reads until the server closes.
-async fn exchange(address: SocketAddr, request: &[u8]) -> String {
-    let mut stream = TcpStream::connect(address).await.unwrap();
+async fn exchange(head: Duration, stall: Duration, request: &[u8]) -> String {
+    let (mut stream, _) = connect(head, stall);
     stream.write_all(request).await.unwrap();
     rest(&mut stream).await
 }
@@ -75,9 +87,8 @@ async fn one_answer(stream: &mut TcpStream) {
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn who_sends_no_whole_request_is_left() {
-    let (address, _stop, _) = listen(8, SHORT, LONG).await;
     for (request, answer) in [
         (&b""[..], ""),
         (b"GET / HT", ""),
@@ -85,44 +96,35 @@ async fn who_sends_no_whole_request_is_left() {
         // The connection is kept after an answer, but not for ever.
         (GET, "hello"),
     ] {
-        assert!(exchange(address, request).await.ends_with(answer));
+        assert!(exchange(SHORT, LONG, request).await.ends_with(answer));
     }
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn an_answer_may_take_longer_than_a_client_may_be_silent() {
-    let (address, _stop, _) = listen(8, SHORT, SHORT).await;
-    let answer = exchange(address, b"GET /poll HTTP/1.1\r\nhost: x\r\n\r\n").await;
+    let answer = exchange(SHORT, SHORT, b"GET /late HTTP/1.1\r\nhost: x\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_body_that_stands_still_is_given_up() {
-    let (address, _stop, _) = listen(8, LONG, SHORT).await;
     let head = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nhalf";
-    let answer = exchange(address, head).await;
+    let answer = exchange(LONG, SHORT, head).await;
     assert!(answer.starts_with("HTTP/1.1 408"), "{answer}");
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn who_does_not_read_his_answer_is_left() {
-    let (address, stop, serving) = listen(8, LONG, SHORT).await;
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream
-        .write_all(b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n")
-        .await
-        .unwrap();
-    // The server waits for its connections: it ends because this one is given up.
-    let mut first = [0; 1];
-    stream.read_exact(&mut first).await.unwrap();
-    stop.send(()).unwrap();
-    serving.await.unwrap();
-    assert!(rest(&mut stream).await.len() < 64 * 1_024 * 1_024);
+    let (mut stream, conversation) = connect(LONG, SHORT);
+    let request = b"GET /large HTTP/1.1\r\nhost: x\r\n\r\n";
+    stream.write_all(request).await.unwrap();
+    conversation.await.unwrap();
+    assert!(rest(&mut stream).await.len() < LARGE);
 }
 
 #[tokio::test]
 async fn idle_connections_make_room_for_others() {
-    let (address, _stop, _) = listen(2, LONG, LONG).await;
+    let (address, _stop) = listen(2, routes()).await;
     let mut silent = TcpStream::connect(address).await.unwrap();
     let mut kept = TcpStream::connect(address).await.unwrap();
     kept.write_all(GET).await.unwrap();
@@ -136,22 +138,31 @@ async fn idle_connections_make_room_for_others() {
 
 #[tokio::test]
 async fn requests_under_way_are_answered_before_the_end() {
-    let (address, stop, _) = listen(8, LONG, LONG).await;
+    let (begun, go) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let work = {
+        let (begun, go) = (begun.clone(), go.clone());
+        async move || {
+            begun.notify_one();
+            go.notified().await;
+        }
+    };
+    let (address, stop) = listen(8, routes().route("/work", post(work))).await;
     let mut stream = TcpStream::connect(address).await.unwrap();
     stream
-        .write_all(b"GET /poll HTTP/1.1\r\nhost: x\r\n\r\n")
+        .write_all(b"POST /work HTTP/1.1\r\nhost: x\r\n\r\n")
         .await
         .unwrap();
-    // One that was opened later is taken, so the first is too.
+    begun.notified().await;
     let mut other = TcpStream::connect(address).await.unwrap();
     other.write_all(GET).await.unwrap();
     one_answer(&mut other).await;
     stop.send(()).unwrap();
     assert_eq!(rest(&mut other).await, "");
+    go.notify_one();
     assert!(rest(&mut stream).await.starts_with("HTTP/1.1 200"));
 }
 
-#[tokio::test]
+#[tokio::test(start_paused = true)]
 async fn a_slow_body_that_moves_earns_its_time() {
     use futures::stream;
     use http_body_util::{BodyExt, StreamBody};

@@ -30,6 +30,7 @@ impl Ecs {
         Ok(json!({}))
     }
 
+    /// What has not changed is not written again: a look at tags is a change of nothing.
     fn change_tags(
         &self,
         request: &Value,
@@ -40,13 +41,19 @@ impl Ecs {
         match resource.split('/').next().unwrap_or_default() {
             "cluster" => {
                 let mut cluster = self.cluster_named(arn)?;
-                cluster.tags = change(cluster.tags)?;
-                self.put_cluster(cluster);
+                let tags = change(cluster.tags.clone())?;
+                if tags != cluster.tags {
+                    cluster.tags = tags;
+                    self.put_cluster(cluster);
+                }
             }
             "task-definition" => {
                 let mut definition = self.definition(arn)?;
-                definition.tags = change(definition.tags)?;
-                self.put_definition(&definition);
+                let tags = change(definition.tags.clone())?;
+                if tags != definition.tags {
+                    definition.tags = tags;
+                    self.put_definition(&definition);
+                }
             }
             "task" => {
                 let missing = || {
@@ -54,10 +61,12 @@ impl Ecs {
                 };
                 let handle = self.task(arn).ok_or_else(missing)?;
                 let bad = |error: crate::tags::TagError| invalid(error.to_string());
-                let tags = Tags::from_list(&handle.task.borrow().tags).map_err(bad)?;
-                let tags = change(tags)?.to_list();
-                handle.task.send_modify(|task| task.tags = tags);
-                self.save(&handle.task.borrow());
+                let before = Tags::from_list(&handle.task.borrow().tags).map_err(bad)?;
+                let tags = change(before.clone())?;
+                if tags != before {
+                    handle.task.send_modify(|task| task.tags = tags.to_list());
+                    self.save(&handle.task.borrow());
+                }
             }
             "service" => return Err(super::list::service_not_found()),
             "container-instance" | "capacity-provider" => {

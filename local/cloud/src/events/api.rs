@@ -13,7 +13,8 @@ use super::{Events, State, record_id};
 use crate::action::EventBridgeAction;
 use crate::error::ServiceError;
 use crate::faults::Verdict;
-use crate::pages::{Page, ordered};
+use crate::pages::ordered;
+use crate::tags::{self, Tag};
 use crate::targets::Kind;
 use crate::time::now;
 
@@ -48,13 +49,6 @@ struct PutRule {
     role_arn: Option<String>,
     #[serde(default)]
     tags: Vec<Tag>,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-pub(super) struct Tag {
-    key: String,
-    value: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -113,10 +107,6 @@ pub(super) fn missing(message: String) -> ServiceError {
     ServiceError::new("ResourceNotFoundException", message)
 }
 
-pub(super) fn tag_map(tags: Vec<Tag>) -> BTreeMap<String, String> {
-    tags.into_iter().map(|tag| (tag.key, tag.value)).collect()
-}
-
 impl State {
     pub(super) fn bus(&self, name_or_arn: Option<&str>) -> Result<&Bus, ServiceError> {
         let name = bus_name(name_or_arn.unwrap_or(DEFAULT_BUS));
@@ -146,13 +136,9 @@ impl List {
                  Member must be from 1 to {PAGE_LIMIT}"
             )));
         }
-        let Page { items, next } = ordered(all, self.next_token.as_deref(), limit)
+        let page = ordered(all, self.next_token.as_deref(), limit)
             .map_err(|error| invalid(format!("NextToken is not valid: {error}")))?;
-        let mut answer = json!({ name: items });
-        if let Some(next) = next {
-            answer["NextToken"] = json!(next);
-        }
-        Ok(answer)
+        Ok(page.answer(name, "NextToken"))
     }
 
     pub(super) fn has_prefix(&self, name: &str) -> bool {
@@ -232,7 +218,7 @@ impl Events {
             state: request.state.unwrap_or_default(),
             targets: old.map_or_else(BTreeMap::new, |old| old.targets.clone()),
             // Those of a rule that is there are changed by TagResource alone.
-            tags: old.map_or_else(|| tag_map(request.tags), |old| old.tags.clone()),
+            tags: old.map_or_else(|| tags::by_key(request.tags), |old| old.tags.clone()),
             created: old.map_or_else(now, |old| old.created),
             declared: old.is_some_and(|old| old.declared),
             compiled: Compiled::default(),

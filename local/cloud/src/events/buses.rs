@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::api::{List, Tag, check_name, invalid, missing, tag_map};
+use super::api::{List, check_name, invalid, missing};
 use super::rule::{Bus, DEFAULT_BUS, Rule, bus_name};
 use super::{Events, State, record_id};
 use crate::action::EventBridgeAction;
 use crate::error::ServiceError;
+use crate::tags::{self, Tag};
 use crate::time::epoch_seconds;
 
 /// Longest name of a bus, characters.
@@ -76,7 +77,7 @@ impl Events {
             .arn("events", &format!("event-bus/{}", request.name));
         let bus = Bus {
             description: request.description,
-            tags: tag_map(request.tags),
+            tags: tags::by_key(request.tags),
             ..Bus::new(&request.name, arn)
         };
         self.keep_bus(&bus)?;
@@ -135,13 +136,9 @@ impl Events {
         let mut state = self.state();
         let mut tagged = state.tags(&request.resource_arn)?;
         if action == EventBridgeAction::ListTagsForResource {
-            let tags = tagged.tags().iter();
-            let list: Vec<Value> = tags
-                .map(|(key, value)| json!({"Key": key, "Value": value}))
-                .collect();
-            return Ok(json!({"Tags": list}));
+            return Ok(tags::told(tagged.tags()));
         }
-        tagged.tags().extend(tag_map(request.tags));
+        tagged.tags().extend(tags::by_key(request.tags));
         tagged
             .tags()
             .retain(|key, _| !request.tag_keys.contains(key));

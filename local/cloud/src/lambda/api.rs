@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use placement::quota::{LAMBDA_MEMORY_MIB, LAMBDA_SECONDS};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -15,7 +16,7 @@ use super::settings::{Settings, architecture};
 use super::{LATEST, Lambda};
 use crate::action::LambdaAction;
 use crate::error::ServiceError;
-use crate::pages::{Page, ordered};
+use crate::pages::ordered;
 use crate::programs::{Language, Programs};
 use crate::time::now;
 
@@ -138,7 +139,7 @@ impl Archive {
         let zip = self
             .zip_file
             .as_deref()
-            .ok_or_else(|| invalid("The local cloud takes code as ZipFile only."))?;
+            .ok_or_else(|| invalid("Please provide a source for function code."))?;
         Ok(Code::unpack(zip, &lambda.code_root(), runtime, trial)?)
     }
 }
@@ -160,11 +161,11 @@ impl Configuration {
             settings.runtime = runtime;
         }
         if let Some(timeout) = self.timeout {
-            check_range("timeout", timeout, 1, 900)?;
+            check_range("timeout", timeout, 1, LAMBDA_SECONDS as u64)?;
             settings.timeout_seconds = timeout;
         }
         if let Some(memory) = self.memory_size {
-            check_range("memorySize", memory, 128, 10_240)?;
+            check_range("memorySize", memory, 128, LAMBDA_MEMORY_MIB.into())?;
             settings.memory_mib = memory;
         }
         if let Some(environment) = self.environment {
@@ -212,13 +213,9 @@ impl List {
                 ));
             }
         };
-        let Page { items, next } = ordered(all, self.marker.as_deref(), limit)
+        let page = ordered(all, self.marker.as_deref(), limit)
             .map_err(|error| invalid(format!("Marker is not valid: {error}")))?;
-        let mut answer = json!({ name: items });
-        if let Some(next) = next {
-            answer["NextMarker"] = json!(next);
-        }
-        Ok(answer)
+        Ok(page.answer(name, "NextMarker"))
     }
 }
 
@@ -232,7 +229,9 @@ impl Lambda {
         use LambdaAction as Asked;
         let nothing = |()| json!({});
         match action {
-            Asked::Invoke => Err(ServiceError::unknown_action("lambda", "Invoke")),
+            Asked::Invoke | Asked::InvokeWithResponseStream => {
+                Err(ServiceError::unknown_action("lambda", "Invoke"))
+            }
             Asked::CreateFunction => Ok((201, self.create(read(body)?)?)),
             Asked::UpdateFunctionCode => Ok((200, self.update_code(read(body)?)?)),
             Asked::UpdateFunctionConfiguration => Ok((200, self.update(read(body)?)?)),
@@ -261,6 +260,19 @@ impl Lambda {
                 Ok((204, self.set_reserved(&read(body)?, None).map(nothing)?))
             }
             Asked::GetFunctionConcurrency => Ok((200, self.reserved(&read(body)?)?)),
+            Asked::PutFunctionEventInvokeConfig => {
+                Ok((200, self.set_event_invoke(read(body)?, false)?))
+            }
+            Asked::UpdateFunctionEventInvokeConfig => {
+                Ok((200, self.set_event_invoke(read(body)?, true)?))
+            }
+            Asked::GetFunctionEventInvokeConfig => Ok((200, self.event_invoke(&read(body)?)?)),
+            Asked::DeleteFunctionEventInvokeConfig => {
+                Ok((204, self.delete_event_invoke(&read(body)?).map(nothing)?))
+            }
+            Asked::ListFunctionEventInvokeConfigs => {
+                Ok((200, self.list_event_invoke(&read(body)?)?))
+            }
         }
     }
 

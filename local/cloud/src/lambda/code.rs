@@ -9,12 +9,15 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 use zip::ZipArchive;
 use zip::result::ZipError;
 
+use super::Lambda;
 use super::settings::Settings;
+use crate::action::LambdaAction;
 use crate::error::ServiceError;
 use crate::private;
 
@@ -54,6 +57,54 @@ impl From<CodeError> for ServiceError {
             _ => "InvalidParameterValueException",
         };
         ServiceError::new(code, error.to_string())
+    }
+}
+
+/// The members by which a request names an archive in a bucket.
+const FROM_OBJECT: [&str; 2] = ["S3Bucket", "S3Key"];
+
+impl Lambda {
+    /// Puts the archive that a request names in a bucket into the request, as if it had brought it.
+    pub(super) async fn fetch_code(
+        &self,
+        action: LambdaAction,
+        request: &mut Value,
+    ) -> Result<(), ServiceError> {
+        let code = match action {
+            LambdaAction::CreateFunction => request.get_mut("Code"),
+            LambdaAction::UpdateFunctionCode => Some(request),
+            _ => None,
+        };
+        let Some(code) = code else { return Ok(()) };
+        let named = FROM_OBJECT.map(|member| code[member].as_str().map(str::to_owned));
+        let (bucket, key) = match named {
+            [None, None] => return Ok(()),
+            [Some(bucket), Some(key)] if code["ZipFile"].is_null() => (bucket, key),
+            _ => {
+                return Err(ServiceError::new(
+                    "InvalidParameterValueException",
+                    "Please provide ZipFile, or S3Bucket and S3Key.",
+                ));
+            }
+        };
+        let Some(objects) = self.inner.objects.get() else {
+            return Err(ServiceError::with_status(
+                500,
+                "ServiceException",
+                "There is no S3 here",
+            ));
+        };
+        let archive = objects.get(&bucket, &key).await.map_err(|error| {
+            ServiceError::new(
+                "InvalidParameterValueException",
+                format!(
+                    "Error occurred while GetObject. S3 Error Code: {}. S3 Error Message: {}",
+                    error.code, error.message
+                ),
+            )
+        })?;
+        code["ZipFile"] = STANDARD.encode(archive).into();
+        Ok(())
     }
 }
 

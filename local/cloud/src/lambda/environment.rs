@@ -18,6 +18,7 @@ use crate::logs::LogStream;
 use crate::process::{Exit, PeakMemory, Process, Spec};
 use crate::time::now;
 use crate::usage::Usage;
+use placement::quota::LAMBDA_MIB_PER_VCPU;
 use stack::{Env, Function};
 
 /// Time a runtime has to initialise before its function's own limit begins to count.
@@ -25,10 +26,6 @@ use stack::{Env, Function};
 const INIT_LIMIT: Duration = Duration::from_secs(10);
 /// Log that Invoke returns, bytes.
 const TAIL_LIMIT: u64 = 4_096;
-
-/// Memory that buys one vCPU, MB.
-/// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html>
-const MIB_PER_VCPU: f64 = 1_769.0;
 
 /// What an environment runs.
 #[derive(Debug, Clone, Copy)]
@@ -168,7 +165,7 @@ impl Environment {
         let used = Usage {
             placement: placement::Placement::Lambda,
             name: self.function.name.clone(),
-            vcpus: self.function.memory_mib as f64 / MIB_PER_VCPU,
+            vcpus: self.function.memory_mib as f64 / LAMBDA_MIB_PER_VCPU,
             memory_mib: self.function.memory_mib,
             started: billed_from,
             stopped: billed_from,

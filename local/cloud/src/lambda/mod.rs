@@ -9,6 +9,7 @@ mod api;
 mod catalog;
 mod code;
 mod environment;
+mod event_invoke;
 mod host;
 mod launch;
 pub(crate) mod limits;
@@ -18,11 +19,12 @@ mod queue;
 mod rest;
 mod runtime_api;
 mod settings;
+mod streaming;
 mod versions;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -39,6 +41,7 @@ use crate::faults::{Faults, Verdict};
 use crate::logs::Logs;
 use crate::process::Processes;
 use crate::records::Records;
+use crate::s3::S3;
 use crate::usage::Meter;
 use crate::work::Work;
 use stack::Function;
@@ -112,6 +115,8 @@ struct Inner {
     kept: Records,
     pool: Arc<Pool<Environment>>,
     shared: Shared,
+    /// Where archives of code lie that requests name.
+    objects: OnceLock<S3>,
 }
 
 impl Lambda {
@@ -149,6 +154,7 @@ impl Lambda {
                 faults,
                 meter,
             },
+            objects: OnceLock::new(),
         });
         let idle = inner.shared.local.limits.lambda_idle;
         tokio::spawn(give_up_idle(Arc::downgrade(&inner.pool), idle));
@@ -167,6 +173,12 @@ impl Lambda {
     /// The surroundings of all services.
     pub(crate) fn local(&self) -> &Local {
         &self.inner.shared.local
+    }
+
+    /// Takes code from the buckets that there are.
+    pub fn read_code_from(&self, objects: S3) {
+        // There is one S3, and it is told of once.
+        let _ = self.inner.objects.set(objects);
     }
 
     /// The folder of the code that requests have brought.

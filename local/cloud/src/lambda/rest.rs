@@ -12,7 +12,7 @@ use futures::future::BoxFuture;
 use serde_json::{Map, Value, json};
 
 use super::limits::SYNC_PAYLOAD_LIMIT;
-use super::{InvocationType, Invoke, InvokeOutput, Lambda};
+use super::{InvocationType, Invoke, InvokeOutput, Lambda, streaming};
 use crate::action::{Action, LambdaAction, ServiceId};
 use crate::error::ServiceError;
 use crate::faults::Verdict;
@@ -25,6 +25,8 @@ pub(crate) const FUNCTIONS: &str = "/2015-03-31/functions";
 /// Paths of what came later than the rest.
 const TAGS: &str = "/2017-03-31/tags/";
 const CONCURRENCY: [&str; 2] = ["/2017-10-31/functions/", "/2019-09-30/functions/"];
+const EVENT_INVOKE: &str = "/2019-09-25/functions/";
+const STREAMING: &str = "/2021-11-15/functions/";
 
 impl Service for Lambda {
     fn id(&self) -> ServiceId {
@@ -39,12 +41,19 @@ impl Service for Lambda {
                 return Err(ServiceError::unknown_action(self.id().prefix(), &asked));
             };
             let wire = located(action, &parts);
-            if action == LambdaAction::Invoke {
+            if matches!(
+                action,
+                LambdaAction::Invoke | LambdaAction::InvokeWithResponseStream
+            ) {
                 let wire = Value::Object(wire);
                 Action::from(action).check_members(&wire)?;
                 let payload = rest::read(body).await.ok_or_else(too_large)?;
                 let name = named["FunctionName"].as_str().unwrap_or_default();
                 let invoke = invoke_request(&wire, payload)?;
+                if action == LambdaAction::InvokeWithResponseStream {
+                    streaming::check(&invoke)?;
+                    return Ok(streaming::response(self.invoke_with(name, invoke).await?));
+                }
                 return Ok(invoke_response(self.invoke_with(name, invoke).await?));
             }
             let mut request = rest::read_json_with_code(body).await?;
@@ -53,7 +62,10 @@ impl Service for Lambda {
                 members.extend(named);
             }
             let (status, document) = match self.faults().admit(action, &request)? {
-                Verdict::Proceed => self.carry_out(action, &request)?,
+                Verdict::Proceed => {
+                    self.fetch_code(action, &mut request).await?;
+                    self.carry_out(action, &request)?
+                }
                 Verdict::Lose => (200, json!({})),
             };
             let mut response = rest::json_response(&document);
@@ -88,6 +100,28 @@ fn asked(method: &Method, path: &str) -> Option<(LambdaAction, Map<String, Value
             _ => return None,
         };
         return Some((action, one("FunctionName", name)));
+    }
+    if let Some(rest) = path.strip_prefix(EVENT_INVOKE) {
+        let (name, list) = match rest.strip_suffix("/list") {
+            Some(rest) => (rest, true),
+            None => (rest, false),
+        };
+        let name = name.strip_suffix("/event-invoke-config")?;
+        let action = match *method {
+            Method::GET if list => Asked::ListFunctionEventInvokeConfigs,
+            _ if list => return None,
+            Method::GET => Asked::GetFunctionEventInvokeConfig,
+            Method::PUT => Asked::PutFunctionEventInvokeConfig,
+            Method::POST => Asked::UpdateFunctionEventInvokeConfig,
+            Method::DELETE => Asked::DeleteFunctionEventInvokeConfig,
+            _ => return None,
+        };
+        return Some((action, one("FunctionName", name)));
+    }
+    if let Some(rest) = path.strip_prefix(STREAMING) {
+        let name = rest.strip_suffix("/response-streaming-invocations")?;
+        let action = Asked::InvokeWithResponseStream;
+        return (*method == Method::POST).then(|| (action, one("FunctionName", name)));
     }
     let path = path.strip_prefix(FUNCTIONS)?.trim_matches('/');
     let mut parts = path.split('/');

@@ -20,7 +20,7 @@ use crate::action::{LogsAction, ServiceId};
 use crate::config::Local;
 use crate::error::ServiceError;
 use crate::faults::{Faults, Verdict};
-use crate::pages::{Page, ordered};
+use crate::pages::ordered;
 use crate::rest;
 use crate::service::Service;
 
@@ -140,13 +140,9 @@ fn paged(
     token: Option<&str>,
     limit: usize,
 ) -> Result<Value, ServiceError> {
-    let Page { items, next } =
+    let page =
         ordered(all, token, limit).map_err(|_| invalid("The specified nextToken is invalid."))?;
-    let mut answer = json!({ name: items });
-    if let Some(next) = next {
-        answer["nextToken"] = json!(next);
-    }
-    Ok(answer)
+    Ok(page.answer(name, "nextToken"))
 }
 
 /// The name in a group's name or ARN.

@@ -1,34 +1,66 @@
-//! Filter patterns over unstructured text: terms that must be there, of which one must be there (`?term`), or that must
-//! not (`-term`); a term in quotes may have any characters.
-//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntaxForMetricFilters.html>
+//! Filter patterns: conditions on messages that are JSON, and terms of any text that must be there, of which one must be
+//! there (`?term`), or that must not (`-term`); a term in quotes may have any characters.
+//! <https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/FilterAndPatternSyntax.html>
+
+mod json;
+
+use json::{Condition, Malformed};
 
 /// A filter pattern.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Filter {
+    Json(Condition),
+    Terms(Terms),
+}
+
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Filter {
+pub(super) struct Terms {
     all: Vec<String>,
     any: Vec<String>,
     none: Vec<String>,
 }
 
-/// A pattern of a kind that is not read here.
+/// Why a pattern is not read here.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("filterPattern {0}: the local cloud reads terms, not {1}")]
-pub(super) struct Unsupported(String, &'static str);
+pub(super) enum FilterError {
+    #[error("filterPattern {0}: the local cloud reads terms and conditions on JSON, not {1}")]
+    Unsupported(String, &'static str),
+    #[error("filterPattern {0}: {1}")]
+    Malformed(String, #[source] Malformed),
+}
 
 impl Filter {
-    pub(super) fn parse(text: &str) -> Result<Filter, Unsupported> {
+    pub(super) fn parse(text: &str) -> Result<Filter, FilterError> {
         let trimmed = text.trim();
-        let kind = match trimmed.chars().next() {
-            Some('{') => Some("conditions on JSON"),
-            Some('[') => Some("conditions on columns"),
-            _ if trimmed.contains('%') => Some("regular expressions"),
-            _ => None,
-        };
-        if let Some(kind) = kind {
-            return Err(Unsupported(text.to_owned(), kind));
+        let unsupported = |kind| Err(FilterError::Unsupported(text.to_owned(), kind));
+        if trimmed.contains('%') {
+            return unsupported("regular expressions");
         }
-        let mut filter = Filter::default();
-        let mut rest = trimmed;
+        match trimmed.chars().next() {
+            Some('[') => unsupported("conditions on columns"),
+            Some('{') => Condition::parse(trimmed)
+                .map(Filter::Json)
+                .map_err(|error| FilterError::Malformed(text.to_owned(), error)),
+            _ => Ok(Filter::Terms(Terms::parse(trimmed))),
+        }
+    }
+
+    /// Of a message that is no JSON no condition on JSON holds.
+    pub(super) fn matches(&self, message: &str) -> bool {
+        match self {
+            Filter::Terms(terms) => terms.match_in(message),
+            Filter::Json(condition) => {
+                let document = serde_json::from_str(message);
+                document.is_ok_and(|document| condition.holds(&document))
+            }
+        }
+    }
+}
+
+impl Terms {
+    fn parse(text: &str) -> Terms {
+        let mut filter = Terms::default();
+        let mut rest = text;
         while !rest.is_empty() {
             let (list, term) = match rest.split_at(1) {
                 ("?", term) => (&mut filter.any, term),
@@ -42,10 +74,10 @@ impl Filter {
             list.push(term.to_owned());
             rest = after.trim_start();
         }
-        Ok(filter)
+        filter
     }
 
-    pub(super) fn matches(&self, message: &str) -> bool {
+    fn match_in(&self, message: &str) -> bool {
         let has = |term: &String| message.contains(term.as_str());
         self.all.iter().all(has)
             && (self.any.is_empty() || self.any.iter().any(has))
@@ -75,8 +107,11 @@ mod tests {
             let filter = Filter::parse(pattern).unwrap();
             assert_eq!(filter.matches(message), expected, "{pattern}");
         }
-        for pattern in ["{ $.level = \"x\" }", "[a, b]", "%x+%"] {
+        for pattern in ["[a, b]", "%x+%", "{ $.a = %x% }", "{ a }"] {
             assert!(Filter::parse(pattern).is_err(), "{pattern}");
         }
+        let filter = Filter::parse(r#"{ $.level = "x" }"#).unwrap();
+        assert!(filter.matches(r#"{"level":"x"}"#));
+        assert!(!filter.matches("level x"));
     }
 }

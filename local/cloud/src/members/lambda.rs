@@ -34,6 +34,41 @@ pub(super) fn members(action: Action) -> Members {
             ],
             ..Members::NONE
         },
+        Action::InvokeWithResponseStream => Members {
+            honoured: &[
+                "FunctionName",
+                "InvocationType",
+                "LogType",
+                "Payload",
+                "Qualifier",
+            ],
+            refused: &["ClientContext", "TenantId"],
+            wire: &[
+                ("X-Amz-Invocation-Type", "InvocationType"),
+                ("X-Amz-Log-Type", "LogType"),
+                ("X-Amz-Client-Context", "ClientContext"),
+                ("Qualifier", "Qualifier"),
+                ("X-Amz-Tenant-Id", "TenantId"),
+            ],
+            ..Members::NONE
+        },
+        Action::PutFunctionEventInvokeConfig | Action::UpdateFunctionEventInvokeConfig => Members {
+            honoured: &[
+                "FunctionName",
+                "Qualifier",
+                "MaximumRetryAttempts",
+                "MaximumEventAgeInSeconds",
+                "DestinationConfig.OnFailure.Destination",
+            ],
+            refused: &["DestinationConfig.OnSuccess.Destination"],
+            wire: &[("Qualifier", "Qualifier")],
+            ..Members::NONE
+        },
+        Action::ListFunctionEventInvokeConfigs => Members {
+            honoured: &["FunctionName", "Marker", "MaxItems"],
+            wire: &[("Marker", "Marker"), ("MaxItems", "MaxItems")],
+            ..Members::NONE
+        },
         Action::CreateFunction => Members {
             honoured: &[
                 "FunctionName",
@@ -41,6 +76,8 @@ pub(super) fn members(action: Action) -> Members {
                 "Role",
                 "Handler",
                 "Code.ZipFile",
+                "Code.S3Bucket",
+                "Code.S3Key",
                 "Description",
                 "Timeout",
                 "MemorySize",
@@ -66,8 +103,6 @@ pub(super) fn members(action: Action) -> Members {
                 "CodeSigningConfigArn",
                 "TenancyConfig",
                 "PublishTo",
-                "Code.S3Bucket",
-                "Code.S3Key",
                 "Code.S3ObjectVersion",
                 "Code.S3ObjectStorageMode",
                 "Code.ImageUri",
@@ -79,14 +114,14 @@ pub(super) fn members(action: Action) -> Members {
             honoured: &[
                 "FunctionName",
                 "ZipFile",
+                "S3Bucket",
+                "S3Key",
                 "Architectures",
                 "Publish",
                 "DryRun",
                 "RevisionId",
             ],
             refused: &[
-                "S3Bucket",
-                "S3Key",
                 "S3ObjectVersion",
                 "S3ObjectStorageMode",
                 "ImageUri",
@@ -126,6 +161,8 @@ pub(super) fn members(action: Action) -> Members {
         Action::DeleteFunction
         | Action::GetFunction
         | Action::GetFunctionConfiguration
+        | Action::GetFunctionEventInvokeConfig
+        | Action::DeleteFunctionEventInvokeConfig
         | Action::GetPolicy => Members {
             honoured: &["FunctionName", "Qualifier"],
             wire: &[("Qualifier", "Qualifier")],

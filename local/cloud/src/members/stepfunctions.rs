@@ -83,6 +83,7 @@ pub(super) fn members(action: Action) -> Members {
             ..Members::NONE
         },
         Action::StopExecution => only(&["executionArn", "error", "cause"]),
+        Action::RedriveExecution => only(&["executionArn", "clientToken"]),
         Action::DescribeExecution | Action::DescribeStateMachineForExecution => {
             only(&["executionArn", "includedData"])
         }
@@ -137,6 +138,12 @@ pub(super) fn members(action: Action) -> Members {
         },
         Action::ListMapRuns => only(&["executionArn", "maxResults", "nextToken"]),
         Action::DescribeMapRun => only(&["mapRunArn"]),
+        Action::UpdateMapRun => only(&[
+            "mapRunArn",
+            "maxConcurrency",
+            "toleratedFailurePercentage",
+            "toleratedFailureCount",
+        ]),
         Action::TagResource => only(&["resourceArn", "tags.key", "tags.value"]),
         Action::UntagResource => only(&["resourceArn", "tagKeys"]),
         Action::ListTagsForResource => only(&["resourceArn"]),

@@ -9,6 +9,7 @@
 
 use std::fs::File;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt as _;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,7 @@ use std::time::Duration;
 use parking_lot::{Mutex, MutexGuard};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process_group, pidfd_open};
+use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::{Child, Command};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
@@ -179,20 +180,15 @@ impl Processes {
         if self.is_closing() {
             return Err(io::Error::other("the local cloud is shutting down"));
         }
-        match spec.record.as_ref().map(Record::find) {
-            None | Some(Found::Nothing) => {}
-            Some(Found::Ended(code)) => return Ok(Process::ended(code)),
-            Some(Found::Running { pid, since }) => {
-                spec.timeout = spec.timeout.map(|limit| limit.saturating_sub(since));
-                let running = match Running::adopt(pid, spec.record.as_ref()) {
-                    // It has ended since it was looked for.
-                    Err(error) if error.raw_os_error() == Some(Errno::SRCH.raw_os_error()) => {
-                        let code = spec.record.as_ref().and_then(Record::exit_code);
-                        return Ok(Process::ended(code.unwrap_or(KILLED)));
-                    }
-                    running => running?,
-                };
-                return Ok(self.supervise(&mut supervisors, running, pid, spec, None));
+        if let Some(record) = &spec.record {
+            match record.find()? {
+                Found::Nothing => {}
+                Found::Ended(code) => return Ok(Process::ended(code)),
+                Found::Running(left) => {
+                    let running = Running::adopt(left.process, record.clone());
+                    spec.timeout = spec.timeout.map(|limit| limit.saturating_sub(left.since));
+                    return Ok(self.supervise(&mut supervisors, running, left.pid, spec, None));
+                }
             }
         }
         let (program, args) = match &spec.record {
@@ -370,18 +366,16 @@ enum Running {
 }
 
 impl Running {
-    fn adopt(pid: Pid, record: Option<&Record>) -> io::Result<Self> {
-        let record = record.ok_or_else(|| io::Error::other("no record"))?.clone();
-        let pidfd = pidfd_open(pid, PidfdFlags::empty())?;
+    fn adopt(process: OwnedFd, record: Record) -> Self {
         let (ended, end) = oneshot::channel();
         // A thread of its own: there are few such processes, and only after a crash.
         std::thread::spawn(move || {
-            let mut watched = [PollFd::new(&pidfd, PollFlags::IN)];
+            let mut watched = [PollFd::new(&process, PollFlags::IN)];
             while let Err(Errno::INTR) = poll(&mut watched, None) {}
             // Nobody may be waiting any more.
             let _ = ended.send(());
         });
-        Ok(Running::Adopted { end, record })
+        Running::Adopted { end, record }
     }
 
     /// Waits for the end: exit code and signal.
@@ -396,7 +390,7 @@ impl Running {
                 let _ = end.await;
                 match record.exit_code() {
                     Some(code) => (Some(code), None),
-                    None => (None, Some(9)),
+                    None => (None, Some(Signal::KILL.as_raw())),
                 }
             }
         }

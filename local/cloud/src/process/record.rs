@@ -5,6 +5,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -37,19 +38,25 @@ exit $code
 pub struct Record(PathBuf);
 
 /// What a record tells.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 pub(super) enum Found {
     /// It was never started.
     Nothing,
-    /// It runs, since so long.
-    Running {
-        /// The shell, which leads the process group.
-        pid: Pid,
-        /// Time since its start.
-        since: Duration,
-    },
+    /// It runs.
+    Running(Left),
     /// It has ended with this code; 137 if it did not live to note one.
     Ended(i32),
+}
+
+/// A process that an earlier local cloud started, and that runs.
+#[derive(Debug)]
+pub(super) struct Left {
+    /// The shell, which leads the process group.
+    pub(super) pid: Pid,
+    /// Time since its start.
+    pub(super) since: Duration,
+    /// The process itself, whoever may bear its id later.
+    pub(super) process: OwnedFd,
 }
 
 impl Record {
@@ -81,7 +88,8 @@ impl Record {
 
     /// Whether the process was started, and not forgotten since.
     pub fn is_known(&self) -> bool {
-        self.find() != Found::Nothing
+        // An error tells of a process that cannot be watched: it is there.
+        !matches!(self.find(), Ok(Found::Nothing))
     }
 
     /// Notes that the local cloud is about to stop the process, so that the end that follows does not
@@ -93,7 +101,9 @@ impl Record {
         if let Err(error) = private::write(&stopping, b"") {
             tracing::warn!(%error, path = %stopping.display(), "cannot note that a process is stopped");
         }
-        let ended = self.exit_code().is_some() || program_has_ended(shell);
+        // Before the shell has noted its id it has no program, but may have had a child of its own.
+        let begun = self.file("pid").exists();
+        let ended = self.exit_code().is_some() || begun && program_has_ended(shell);
         if ended {
             let _ = fs::remove_file(stopping);
         }
@@ -102,34 +112,47 @@ impl Record {
 
     /// What became of the process. One that an orderly stop had begun on is ended and forgotten: it is
     /// to start again.
-    pub(super) fn find(&self) -> Found {
+    pub(super) fn find(&self) -> io::Result<Found> {
+        let pid = read_number(&self.file("pid")).and_then(Pid::from_raw);
         if self.file("stopping").exists() {
-            if let Some(pid) = read_number(&self.file("pid")).filter(|pid| self.is_of(*pid))
-                && let Some(pid) = Pid::from_raw(pid)
-            {
+            if let Some(pid) = pid.filter(|pid| self.is_of(*pid)) {
                 // ESRCH: it has ended meanwhile.
                 let _ = kill_process_group(pid, Signal::KILL);
             }
             self.remove();
-            return Found::Nothing;
+            return Ok(Found::Nothing);
         }
         if let Some(code) = self.exit_code() {
-            return Found::Ended(code);
+            return Ok(Found::Ended(code));
         }
-        let Some(pid) = read_number(&self.file("pid")) else {
-            return Found::Nothing;
+        let Some(pid) = pid else {
+            return Ok(Found::Nothing);
         };
-        match Pid::from_raw(pid).filter(|_| self.is_of(pid)) {
-            Some(pid) => {
-                let started = fs::metadata(self.file("pid")).and_then(|file| file.modified());
-                let since = started
-                    .ok()
-                    .and_then(|at| at.elapsed().ok())
-                    .unwrap_or_default();
-                Found::Running { pid, since }
-            }
+        Ok(match self.left(pid)? {
+            Some(left) => Found::Running(left),
+            // It may have noted its end just now.
             None => Found::Ended(self.exit_code().unwrap_or(super::KILLED)),
+        })
+    }
+
+    /// The process that bears this id, if it is still the one of the record.
+    fn left(&self, pid: Pid) -> io::Result<Option<Left>> {
+        let process = match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(process) => process,
+            Err(Errno::SRCH) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        // Looked at with the process in hand, so that both are of one process.
+        if !self.is_of(pid) {
+            return Ok(None);
         }
+        let started = fs::metadata(self.file("pid")).and_then(|file| file.modified());
+        let since = started.ok().and_then(|at| at.elapsed().ok());
+        Ok(Some(Left {
+            pid,
+            since: since.unwrap_or_default(),
+            process,
+        }))
     }
 
     /// The exit code that was noted.
@@ -139,7 +162,8 @@ impl Record {
 
     /// Whether the process with this id is the one of the record, and not a later one that was
     /// given the same id.
-    fn is_of(&self, pid: i32) -> bool {
+    fn is_of(&self, pid: Pid) -> bool {
+        let pid = pid.as_raw_nonzero();
         let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
         let name = self.0.as_os_str();
         line.split(|byte| *byte == 0)
@@ -192,6 +216,9 @@ fn read_number(path: &Path) -> Option<i32> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::process::{Command, Stdio};
+
     use super::*;
 
     #[test]
@@ -204,14 +231,40 @@ mod tests {
         let without_children = Pid::from_raw(i32::MAX).unwrap();
         let ended = Record::new(folder.path(), "ended");
         assert!(!ended.begin_stop(without_children));
-        assert_eq!(ended.find(), Found::Ended(3));
+        assert!(matches!(ended.find(), Ok(Found::Ended(3))));
 
         note("stopped.pid", "1");
         let stopped = Record::new(folder.path(), "stopped");
         assert!(stopped.begin_stop(without_children));
         // The local cloud is killed before it has seen the end.
         note("stopped.exit", "143\n");
-        assert_eq!(stopped.find(), Found::Nothing);
+        assert!(matches!(stopped.find(), Ok(Found::Nothing)));
         assert!(!stopped.is_known());
+    }
+
+    /// The shell has children of its own while it begins.
+    #[test]
+    fn what_has_no_program_yet_has_not_ended() {
+        let folder = tempfile::tempdir().unwrap();
+        // It never waits for its child, which has ended once it is seen as that.
+        let mut shell = Command::new("sh")
+            .args(["-c", "true & echo $!; exec sleep 1000"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut child = String::new();
+        let mut told = BufReader::new(shell.stdout.take().unwrap());
+        told.read_line(&mut child).unwrap();
+        let child = Pid::from_raw(child.trim().parse().unwrap()).unwrap();
+        let end = pidfd_open(child, PidfdFlags::empty()).unwrap();
+        poll(&mut [PollFd::new(&end, PollFlags::IN)], None).unwrap();
+
+        let pid = Pid::from_child(&shell);
+        let record = Record::new(folder.path(), "begins");
+        assert!(record.begin_stop(pid));
+        fs::write(folder.path().join("begins.pid"), pid.to_string()).unwrap();
+        assert!(!record.begin_stop(pid));
+        shell.kill().unwrap();
+        shell.wait().unwrap();
     }
 }

@@ -1,6 +1,9 @@
 use super::*;
 use crate::logs::Logs;
 
+#[path = "../../tests/support/changes.rs"]
+mod changes;
+
 struct Bench {
     dir: tempfile::TempDir,
     processes: Processes,
@@ -38,6 +41,23 @@ impl Bench {
 
     fn logged(&self) -> String {
         String::from_utf8(self.log.tail(0, 1 << 20)).unwrap()
+    }
+
+    /// Waits for a line of the log that begins like this; what comes next in it.
+    async fn line(&self, start: &str) -> String {
+        let line = || {
+            let logged = self.logged();
+            let mut whole = logged
+                .split_inclusive('\n')
+                .filter(|line| line.ends_with('\n'));
+            Some(
+                whole
+                    .find_map(|line| line.strip_prefix(start))?
+                    .trim()
+                    .to_owned(),
+            )
+        };
+        changes::until(self.log.path().parent().unwrap(), line).await
     }
 }
 
@@ -77,10 +97,10 @@ async fn a_signal_is_128_more() {
 async fn stop_asks_first_and_then_kills_with_all_descendants() {
     let bench = bench();
     let polite = bench.sh(
-        "trap 'echo bye; exit 7' TERM; echo up; while :; do sleep 0.01; done",
+        "trap 'echo bye; exit 7' TERM; echo up; sleep 1000 & wait",
         |_| (),
     );
-    bench.wait_for_log("up").await;
+    bench.line("up").await;
     polite.stop(Duration::from_secs(30));
     assert_eq!(
         polite.exited().await,
@@ -92,19 +112,11 @@ async fn stop_asks_first_and_then_kills_with_all_descendants() {
     );
 
     let deaf = bench.sh("trap '' TERM; sleep 1000 & echo child $!; wait", |_| ());
-    bench.wait_for_log("child").await;
+    let descendant = bench.line("child").await.parse().unwrap();
     deaf.stop(Duration::from_millis(50));
     let end = deaf.exited().await;
     assert_eq!((end.signal, end.cause), (Some(9), Cause::Stopped));
-    let line = bench.logged();
-    let descendant: i32 = line.rsplit(' ').next().unwrap().trim().parse().unwrap();
-    for _ in 0..200 {
-        if status_field_kib(descendant, "VmRSS:").is_none() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("process {descendant} outlived its group");
+    changes::ended(descendant).await;
 }
 
 #[tokio::test]
@@ -150,18 +162,6 @@ async fn shutdown_ends_every_child() {
     assert!(bench.processes.spawn(spec, &bench.log).is_err());
 }
 
-impl Bench {
-    async fn wait_for_log(&self, text: &str) {
-        for _ in 0..1_000 {
-            if self.logged().contains(text) {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        panic!("no {text} in the log: {}", self.logged());
-    }
-}
-
 #[tokio::test]
 async fn a_process_that_a_killed_local_cloud_left_is_ended_by_the_next() {
     let mut bench = bench();
@@ -193,16 +193,11 @@ async fn a_program_that_ended_just_before_a_shutdown_is_not_started_again() {
     let bench = bench();
     let record = Record::new(bench.dir.path(), "worker");
     // Its parent is that shell, which stands still before the program ends.
-    let script = "kill -STOP $PPID; until grep -q '^State:.T' /proc/$PPID/status; do :; done; echo $$; exit 3";
+    let script = "kill -STOP $PPID; until grep -q '^State:.T' /proc/$PPID/status; do :; done; echo pid $$; exit 3";
     let program = bench.sh(script, |spec| {
         spec.record = Some(record.clone());
     });
-    bench.wait_for_log("\n").await;
-    let pid = Pid::from_raw(bench.logged().trim().parse().unwrap()).unwrap();
-    // An error means that it has ended already.
-    if let Ok(pidfd) = pidfd_open(pid, PidfdFlags::empty()) {
-        poll(&mut [PollFd::new(&pidfd, PollFlags::IN)], None).unwrap();
-    }
+    changes::ended(bench.line("pid").await.parse().unwrap()).await;
 
     let go_on = async {
         // Until the stop has begun: whoever waits for it runs on this thread.
@@ -214,7 +209,7 @@ async fn a_program_that_ended_just_before_a_shutdown_is_not_started_again() {
     tokio::join!(bench.processes.shutdown(), go_on);
     let end = program.exit().unwrap();
     assert_eq!((end.code, end.cause), (3, Cause::Itself));
-    assert_eq!(record.find(), Found::Ended(3));
+    assert!(matches!(record.find(), Ok(Found::Ended(3))));
 }
 
 /// A stop may come at any moment of a start.

@@ -13,7 +13,8 @@ use crate::action::SchedulerAction;
 use crate::error::ServiceError;
 use crate::faults::Verdict;
 use crate::members::OneOrMany;
-use crate::pages::{Page, ordered};
+use crate::pages::ordered;
+use crate::tags::{self, Tag};
 use crate::time::now;
 
 /// Largest and default page of a list.
@@ -47,13 +48,6 @@ struct TagRequest {
     tags: Vec<Tag>,
     #[serde(default)]
     tag_keys: OneOrMany,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "PascalCase")]
-struct Tag {
-    key: String,
-    value: String,
 }
 
 fn read<T: DeserializeOwned>(body: &Value) -> Result<T, ServiceError> {
@@ -102,13 +96,9 @@ impl List {
                 "1 validation error detected: 'maxResults' failed to satisfy constraint: Member must be from 1 to {PAGE_LIMIT}"
             ))
         })?;
-        let Page { items, next } = ordered(all, self.next_token.as_deref(), limit)
+        let page = ordered(all, self.next_token.as_deref(), limit)
             .map_err(|error| invalid(format!("NextToken is not valid: {error}")))?;
-        let mut answer = json!({ name: items });
-        if let Some(next) = next {
-            answer["NextToken"] = json!(next);
-        }
-        Ok(answer)
+        Ok(page.answer(name, "NextToken"))
     }
 
     fn has_prefix(&self, name: &str) -> bool {
@@ -241,10 +231,9 @@ impl Scheduler {
                 Err(conflict("Schedule group", &request.name))
             };
         }
-        let tags = request.tags.into_iter().map(|tag| (tag.key, tag.value));
         let group = Group {
             client_token: request.client_token,
-            tags: tags.collect(),
+            tags: tags::by_key(request.tags),
             ..Group::new(&request.name, &self.inner.local)
         };
         self.inner.groups.create(&group.name, &group)?;
@@ -289,15 +278,10 @@ impl Scheduler {
         let group = book.groups.values_mut().find(|group| group.arn == arn);
         let group = group.ok_or_else(|| not_found("Schedule group", arn))?;
         if action == SchedulerAction::ListTagsForResource {
-            let tags = group.tags.iter();
-            let list: Vec<Value> = tags
-                .map(|(key, value)| json!({"Key": key, "Value": value}))
-                .collect();
-            return Ok(json!({"Tags": list}));
+            return Ok(tags::told(&group.tags));
         }
         let mut changed = group.clone();
-        let added = request.tags.into_iter().map(|tag| (tag.key, tag.value));
-        changed.tags.extend(added);
+        changed.tags.extend(tags::by_key(request.tags));
         changed
             .tags
             .retain(|key, _| !request.tag_keys.contains(key));

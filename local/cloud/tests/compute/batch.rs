@@ -8,7 +8,7 @@ use aws_sdk_batch::types::{
     ResourceType, RetryAction, RetryStrategy,
 };
 
-use crate::cloud::{Cloud, stack};
+use crate::cloud::{Cloud, stack, wait_for_lines};
 
 fn submit(cloud: &Cloud, name: &str) -> SubmitJobFluentBuilder {
     cloud
@@ -35,16 +35,27 @@ async fn describe(cloud: &Cloud, id: &str) -> JobDetail {
         .clone()
 }
 
-/// Runs a job to its end; waits by notification through the tag.
+/// Looks until a job has this status.
+async fn until(cloud: &Cloud, id: &str, status: &JobStatus) {
+    for _ in 0..10_000 {
+        if describe(cloud, id).await.status() == Some(status) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    panic!("{id} does not become {status}");
+}
+
+/// Waits for the end of the job with this tag.
+async fn finished(cloud: &Cloud, name: &str) {
+    let job = cloud.compute.batch.find_tag("name", name).unwrap();
+    job.finished().await;
+}
+
+/// Runs a job to its end.
 async fn run(cloud: &Cloud, name: &str, builder: SubmitJobFluentBuilder) -> JobDetail {
     let id = id(builder.tags("name", name)).await;
-    cloud
-        .compute
-        .batch
-        .find_tag("name", name)
-        .unwrap()
-        .finished()
-        .await;
+    finished(cloud, name).await;
     describe(cloud, &id).await
 }
 
@@ -223,6 +234,55 @@ async fn arrays_know_their_index_and_count_their_children() {
 }
 
 #[tokio::test]
+async fn ending_an_array_ends_its_children() {
+    let cloud = Cloud::start(&stack()).await;
+    cloud.worker("exec sleep 1000");
+    let array = || ArrayProperties::builder().size(4).build();
+    let submitted = submit(&cloud, "array").array_properties(array());
+    let parent = id(submitted).await;
+    let child = |index: u32| format!("{parent}:{index}");
+    until(&cloud, &child(1), &JobStatus::Running).await;
+    let of_parent = describe(&cloud, &parent).await;
+    assert_eq!(of_parent.status(), Some(&JobStatus::Pending));
+
+    // Only children that wait are cancelled, and the parent ends when the others have.
+    let cancel = cloud.batch().cancel_job().job_id(&parent).reason("enough");
+    cancel.send().await.unwrap();
+    until(&cloud, &child(3), &JobStatus::Failed).await;
+    let cancelled = describe(&cloud, &child(3)).await;
+    assert_eq!(cancelled.status_reason(), Some("enough"));
+    assert_eq!(cancelled.is_cancelled(), Some(true));
+    let of_parent = describe(&cloud, &parent).await;
+    let summary = of_parent.array_properties().unwrap().status_summary();
+    assert_eq!(summary.unwrap()["RUNNING"], 2);
+
+    let terminate = cloud.batch().terminate_job().job_id(&parent);
+    terminate.reason("no more").send().await.unwrap();
+    until(&cloud, &parent, &JobStatus::Failed).await;
+    let ended = describe(&cloud, &parent).await;
+    assert_eq!(ended.status_reason(), Some("no more"));
+    let summary = ended.array_properties().unwrap().status_summary();
+    assert_eq!(summary.unwrap()["FAILED"], 4);
+    let terminated = describe(&cloud, &child(0)).await;
+    assert_eq!(terminated.status_reason(), Some("no more"));
+    assert_eq!(terminated.is_terminated(), Some(true));
+}
+
+#[tokio::test]
+async fn each_child_of_an_array_has_the_attempts_of_its_definition() {
+    let cloud = Cloud::start(&stack()).await;
+    cloud.worker(r#"[ "$AWS_BATCH_JOB_ARRAY_INDEX$AWS_BATCH_JOB_ATTEMPT" != 11 ]"#);
+    let array = ArrayProperties::builder().size(3).build();
+    let submitted = submit(&cloud, "array").array_properties(array);
+    let job = run(&cloud, "array", submitted.retry_strategy(retry(2))).await;
+    assert_eq!(job.status(), Some(&JobStatus::Succeeded));
+    for (index, attempts) in [(0, 1), (1, 2), (2, 1)] {
+        let child = describe(&cloud, &format!("{}:{index}", job.job_id().unwrap())).await;
+        assert_eq!(child.attempts().len(), attempts, "{index}");
+    }
+}
+
+#[tokio::test]
 async fn jobs_wait_for_those_they_depend_on() {
     let cloud = Cloud::start(&stack()).await;
     cloud.worker(r#"sleep 0.1; echo "done $AWS_BATCH_JOB_ARRAY_INDEX"; exit ${CODE:-0}"#);
@@ -278,18 +338,14 @@ async fn jobs_wait_for_those_they_depend_on() {
 #[tokio::test]
 async fn the_machine_runs_as_many_jobs_as_it_has_vcpus_for() {
     let cloud = Cloud::start(&stack()).await;
-    cloud.worker("exec sleep 1000");
+    let runs = cloud.dir.path().join("runs");
+    cloud.worker(&format!("echo run >> {}\nexec sleep 1000", runs.display()));
     let mut ids = Vec::new();
-    for n in 0..3 {
-        ids.push(id(submit(&cloud, &format!("j{n}"))).await);
+    for name in ["j0", "j1", "j2"] {
+        ids.push(id(submit(&cloud, name).tags("name", name)).await);
     }
+    wait_for_lines(&runs, 2).await;
     let status = async |id: &str| describe(&cloud, id).await.status().unwrap().clone();
-    for _ in 0..1_000 {
-        if status(&ids[1]).await == JobStatus::Running {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
     assert_eq!(status(&ids[0]).await, JobStatus::Running);
     assert_eq!(status(&ids[1]).await, JobStatus::Running);
     assert_eq!(status(&ids[2]).await, JobStatus::Runnable);
@@ -305,14 +361,9 @@ async fn the_machine_runs_as_many_jobs_as_it_has_vcpus_for() {
         .job_id(&ids[0])
         .reason("enough");
     terminate.send().await.unwrap();
-    for (id, reason) in [(&ids[2], "changed my mind"), (&ids[0], "enough")] {
-        for _ in 0..1_000 {
-            if status(id).await == JobStatus::Failed {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-        let job = describe(&cloud, id).await;
+    for (at, reason) in [(2, "changed my mind"), (0, "enough")] {
+        finished(&cloud, &format!("j{at}")).await;
+        let job = describe(&cloud, &ids[at]).await;
         assert_eq!(job.status(), Some(&JobStatus::Failed));
         assert_eq!(job.status_reason(), Some(reason));
     }

@@ -1,6 +1,8 @@
 //! A local cloud for one test, and the clients that talk to it.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,11 +12,13 @@ use cloud::config::{Limits, Local};
 use cloud::faults::Faults;
 use cloud::programs::Programs;
 use cloud::router::Pages;
+use rustix::fs::{CWD, Mode, mkfifoat};
 use serde_json::Value;
 use stack::Stack;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
+use crate::changes::until;
 use crate::support::{config, make_binaries, write_worker};
 pub use crate::support::{function, stack};
 
@@ -52,7 +56,7 @@ impl Folder {
         }
     }
 
-    pub fn path(&self) -> &std::path::Path {
+    pub fn path(&self) -> &Path {
         &self.path
     }
 
@@ -191,4 +195,30 @@ fn limits() -> Limits {
         stop_timeout: Duration::from_millis(300),
         ..Limits::default()
     }
+}
+
+/// A pipe with a name, at which shells wait by `read _ < path`.
+pub struct Gate(File);
+
+impl Gate {
+    pub fn new(path: &Path) -> Self {
+        mkfifoat(CWD, path, Mode::RUSR | Mode::WUSR).unwrap();
+        // Open both ways, neither this nor a shell waits for the other to open it.
+        let both = File::options().read(true).write(true).open(path);
+        Gate(both.unwrap())
+    }
+
+    /// Lets whoever waits go on, and who comes later: a line for each.
+    pub fn open(&mut self) {
+        self.0.write_all(&[b'\n'; 64]).unwrap();
+    }
+}
+
+/// Waits until a file has so many lines.
+pub async fn wait_for_lines(path: &Path, count: usize) {
+    let enough = || {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        (text.lines().count() >= count).then_some(())
+    };
+    until(path.parent().unwrap(), enough).await;
 }

@@ -8,7 +8,7 @@ use aws_sdk_ecs::types::{
 };
 use serde_json::json;
 
-use crate::cloud::{Cloud, stack};
+use crate::cloud::{Cloud, stack, wait_for_lines};
 
 fn run_task(cloud: &Cloud) -> RunTaskFluentBuilder {
     let network = AwsVpcConfiguration::builder()
@@ -145,22 +145,13 @@ async fn an_image_without_a_binary_fails_to_start() {
 async fn a_stopped_task_gets_sigterm_and_then_sigkill() {
     let cloud = Cloud::start(&stack()).await;
     for (script, code) in [
-        (
-            "trap 'exit 5' TERM; echo up; while :; do sleep 0.01; done",
-            5,
-        ),
-        ("trap '' TERM; echo up; while :; do sleep 0.01; done", 137),
+        ("trap 'exit 5' TERM; echo up >> $UP; sleep 1000 & wait", 5),
+        ("trap '' TERM; echo up >> $UP; exec sleep 1000", 137),
     ] {
-        cloud.worker(script);
-        let token = code.to_string();
-        let lines = cloud.logs("ecs/worker").matches("up").count();
-        let task = started(&token, run_task(&cloud)).await;
-        for _ in 0..2_000 {
-            if cloud.logs("ecs/worker").matches("up").count() > lines {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
+        let up = cloud.dir.path().join(code.to_string());
+        cloud.worker(&format!("UP={}\n{script}", up.display()));
+        let task = started(&code.to_string(), run_task(&cloud)).await;
+        wait_for_lines(&up, 1).await;
         let stop = cloud
             .ecs()
             .stop_task()
@@ -179,7 +170,7 @@ async fn a_stopped_task_gets_sigterm_and_then_sigkill() {
 async fn a_spot_task_is_interrupted() {
     let faults = r#"{"faults": [{"at": "worker:worker", "do": "interrupt", "after_ms": 50, "notice_ms": 100}]}"#;
     let cloud = Cloud::with_faults(&stack(), faults).await;
-    cloud.worker("trap '' TERM; while :; do sleep 0.01; done");
+    cloud.worker("trap '' TERM; exec sleep 1000");
     let spot = CapacityProviderStrategyItem::builder()
         .capacity_provider("FARGATE_SPOT")
         .weight(1)

@@ -6,11 +6,11 @@ use stack::{Rule, RuleTarget, Schedule, Stack};
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::timeout;
 
-use crate::cloud::{Cloud, stack};
+use crate::cloud::{Cloud, stack, wait_for_lines};
 
 const MACHINE: &str = "arn:aws:states:us-east-1:123456789012:stateMachine:m";
 
-fn with_rule(pattern: Value) -> Stack {
+pub fn with_rule(pattern: Value) -> Stack {
     let mut stack = stack();
     stack.rules = vec![Rule {
         name: "rule".into(),
@@ -27,7 +27,7 @@ fn with_rule(pattern: Value) -> Stack {
     stack
 }
 
-async fn next(executions: &mut UnboundedReceiver<(String, Value)>) -> Value {
+pub async fn next(executions: &mut UnboundedReceiver<(String, Value)>) -> Value {
     let (arn, input) = timeout(Duration::from_secs(10), executions.recv())
         .await
         .unwrap()
@@ -134,12 +134,12 @@ async fn put_events_reaches_the_rules_that_match() {
 async fn a_rule_invokes_a_function() {
     let mut stack = with_rule(json!({"source": ["app"]}));
     stack.rules[0].targets[0].arn = stack.functions[0].arn.clone();
-    let path = std::env::temp_dir().join(format!("rule-{}", std::process::id()));
     stack.rules[0].targets[0].input_transformer = Some(json!({
         "InputPathsMap": {"path": "$.detail.path"},
         "InputTemplate": r#"{"do": "append", "path": <path>}"#,
     }));
     let cloud = Cloud::start(&stack).await;
+    let path = cloud.dir.path().join("ran");
     let detail = json!({"path": path}).to_string();
     let body = json!({"Entries": [{"Source": "app", "DetailType": "t", "Detail": detail}]});
     cloud
@@ -147,13 +147,7 @@ async fn a_rule_invokes_a_function() {
         .events
         .call(EventBridgeAction::PutEvents, &body)
         .unwrap();
-    let written = async {
-        while !path.exists() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(Duration::from_secs(10), written).await.unwrap();
-    std::fs::remove_file(path).unwrap();
+    wait_for_lines(&path, 1).await;
 }
 
 #[tokio::test]

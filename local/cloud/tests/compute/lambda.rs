@@ -1,13 +1,17 @@
 use std::collections::HashSet;
+use std::path::Path;
+use std::pin::pin;
 use std::time::{Duration, Instant};
 
 use aws_sdk_lambda::error::ProvideErrorMetadata;
 use aws_sdk_lambda::operation::invoke::InvokeOutput;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{InvocationType, LogType};
+use futures::FutureExt;
 use serde_json::{Value, json};
 
-use crate::cloud::{Cloud, function, stack};
+use crate::changes;
+use crate::cloud::{Cloud, function, stack, wait_for_lines};
 
 async fn call(cloud: &Cloud, name: &str, event: Value) -> InvokeOutput {
     let payload = Blob::new(event.to_string());
@@ -100,8 +104,9 @@ async fn the_function_sees_what_it_sees_on_aws() {
 #[tokio::test]
 async fn environments_are_reused_and_one_runs_per_concurrent_execution() {
     let cloud = Cloud::start(&stack()).await;
-    let sleep = || cloud.invoke("probe", json!({"do": "sleep", "ms": 200}));
-    let (a, b, c) = tokio::join!(sleep(), sleep(), sleep());
+    let invoke = || cloud.invoke("probe", json!({"do": "describe"}));
+    // Each has begun before one of them is answered.
+    let (a, b, c) = tokio::join!(invoke(), invoke(), invoke());
     let pids: HashSet<u64> = [a, b, c]
         .iter()
         .map(|(answer, _)| answer["pid"].as_u64().unwrap())
@@ -109,7 +114,7 @@ async fn environments_are_reused_and_one_runs_per_concurrent_execution() {
     assert_eq!(pids.len(), 3);
     let mut again = HashSet::new();
     for _ in 0..5 {
-        again.insert(sleep().await.0["pid"].as_u64().unwrap());
+        again.insert(invoke().await.0["pid"].as_u64().unwrap());
     }
     assert_eq!(
         again.len(),
@@ -249,15 +254,7 @@ async fn idle_environments_are_given_up() {
     };
     let first = pid().await;
     assert_eq!(pid().await, first);
-    let process = format!("/proc/{first}");
-    let ended = async {
-        while std::path::Path::new(&process).exists() {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), ended)
-        .await
-        .unwrap();
+    changes::ended(i32::try_from(first).unwrap()).await;
     assert_ne!(pid().await, first);
 }
 
@@ -266,16 +263,8 @@ async fn concurrency_and_payload_limits_refuse() {
     let mut stack = stack();
     stack.functions[0].reserved_concurrency = Some(1);
     let cloud = Cloud::start(&stack).await;
-    let busy = tokio::spawn({
-        let lambda = cloud.compute.lambda.clone();
-        async move {
-            let kind = cloud::lambda::InvocationType::RequestResponse;
-            lambda
-                .invoke("probe", r#"{"do": "sleep", "ms": 1500}"#.into(), kind)
-                .await
-        }
-    });
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    let mut busy = pin!(cloud.invoke("probe", json!({})));
+    assert_eq!(busy.as_mut().now_or_never(), None, "it has begun");
     let invoke = |payload: Vec<u8>| {
         cloud
             .lambda()
@@ -286,7 +275,7 @@ async fn concurrency_and_payload_limits_refuse() {
     };
     let refused = invoke(b"{}".to_vec()).await.unwrap_err();
     assert_eq!(refused.code(), Some("TooManyRequestsException"));
-    busy.await.unwrap().unwrap();
+    busy.await;
     invoke(b"{}".to_vec()).await.unwrap();
 
     let refused = invoke(format!("\"{}\"", "x".repeat(6 << 20)).into_bytes())
@@ -323,20 +312,13 @@ async fn an_event_is_accepted_at_once_and_retried_twice() {
             .await
             .unwrap();
         assert_eq!(accepted.status_code(), 202);
-        let lines = || {
-            std::fs::read_to_string(&path)
-                .unwrap_or_default()
-                .lines()
-                .map(str::to_owned)
-                .collect::<Vec<_>>()
-        };
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while lines().len() < attempts && Instant::now() < deadline {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        // Time enough for one attempt too many.
-        tokio::time::sleep(Duration::from_millis(100)).await;
-        let ids = lines();
+        wait_for_lines(&path, attempts).await;
+        // It is forgotten once no further attempt may come.
+        let queue = cloud.dir.path().join("data/lambda");
+        let forgotten = || std::fs::read_dir(&queue).unwrap().next().is_none();
+        changes::until(&queue, || forgotten().then_some(())).await;
+        let text = std::fs::read_to_string(&path).unwrap();
+        let ids: Vec<_> = text.lines().collect();
         assert_eq!(ids.len(), attempts);
         assert_eq!(
             ids.iter().collect::<HashSet<_>>().len(),
@@ -344,6 +326,12 @@ async fn an_event_is_accepted_at_once_and_retried_twice() {
             "every attempt has the same request id"
         );
     }
+}
+
+/// The record that a function of these tests has kept, once it is whole.
+async fn kept_record(path: &Path) -> Value {
+    let whole = || serde_json::from_slice(&std::fs::read(path).ok()?).ok();
+    changes::until(path.parent().unwrap(), whole).await
 }
 
 #[tokio::test]
@@ -372,15 +360,7 @@ async fn an_event_that_fails_for_good_is_recorded_at_its_destination() {
             .send()
             .await
             .unwrap();
-        let deadline = Instant::now() + Duration::from_secs(10);
-        let record = || {
-            let text = std::fs::read_to_string(&path).ok()?;
-            serde_json::from_str::<Value>(&text).ok()
-        };
-        while record().is_none() && Instant::now() < deadline {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-        let record = record().unwrap();
+        let record = kept_record(&path).await;
         let context = &record["requestContext"];
         assert_eq!(context["condition"], "RetriesExhausted");
         assert_eq!(context["approximateInvokeCount"], tries);
@@ -405,28 +385,20 @@ async fn an_event_that_waited_too_long_is_recorded_instead_of_invoked() {
     });
     stack.functions.push(keeper);
     let cloud = Cloud::start(&stack).await;
-    let events = [500, 501].map(|ms| json!({"do": "sleep", "ms": ms}));
-    for event in &events {
-        let invoke = cloud.lambda().invoke().function_name("busy");
-        invoke
-            .invocation_type(InvocationType::Event)
-            .payload(Blob::new(event.to_string()))
-            .send()
-            .await
-            .unwrap();
-    }
-    let deadline = Instant::now() + Duration::from_secs(10);
-    let record = || {
-        let text = std::fs::read_to_string(&path).ok()?;
-        serde_json::from_str::<Value>(&text).ok()
-    };
-    while record().is_none() && Instant::now() < deadline {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    let record = record().unwrap();
+    let mut busy = pin!(cloud.invoke("busy", json!({})));
+    assert_eq!(busy.as_mut().now_or_never(), None, "it has begun");
+    let event = json!({"do": "echo"});
+    let invoke = cloud.lambda().invoke().function_name("busy");
+    invoke
+        .invocation_type(InvocationType::Event)
+        .payload(Blob::new(event.to_string()))
+        .send()
+        .await
+        .unwrap();
+    let record = kept_record(&path).await;
     assert_eq!(record["requestContext"]["condition"], "EventAgeExceeded");
     assert_eq!(record["requestContext"]["approximateInvokeCount"], 0);
-    assert!(events.contains(&record["requestPayload"]));
+    assert_eq!(record["requestPayload"], event);
     assert_eq!(record.get("responsePayload"), None);
 }
 
@@ -493,11 +465,8 @@ async fn faults_strike_functions() {
     cloud
         .invoke("probe", json!({"do": "append", "path": path}))
         .await;
-    let deadline = Instant::now() + Duration::from_secs(5);
-    while std::fs::read_to_string(&path).unwrap().lines().count() < 2 {
-        assert!(Instant::now() < deadline, "the twin did not run");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    // Its twin runs too.
+    wait_for_lines(&path, 2).await;
 }
 
 #[tokio::test]

@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod batch;
+#[path = "../support/changes.rs"]
+mod changes;
 mod cloud;
 mod ecs;
 mod events;

@@ -4,6 +4,7 @@ use cloud::action::{BatchAction, EcsAction};
 use serde_json::{Value, json};
 
 use crate::cloud::{Cloud, Folder, stack};
+use crate::events::{next, with_rule};
 
 const NO_FAULTS: &str = r#"{"faults": []}"#;
 
@@ -595,7 +596,9 @@ async fn job_definitions_have_revisions_and_tags() {
 async fn a_job_that_blocks_its_queue_says_why() {
     use BatchAction as B;
     let faults = r#"{"faults": [{"at": "queue:on-demand", "do": "block"}]}"#;
-    let cloud = Cloud::with_faults(&stack(), faults).await;
+    let pattern = json!({"detail-type": ["Batch Job Queue Blocked"]});
+    let cloud = Cloud::with_faults(&with_rule(pattern), faults).await;
+    let mut executions = cloud.executions();
     cloud.worker("exit 0");
     let ask = |action, request| batch(&cloud, action, request);
     ask(B::CreateComputeEnvironment, environment("small", "EC2", 1)).unwrap();
@@ -615,9 +618,7 @@ async fn a_job_that_blocks_its_queue_says_why() {
     ] {
         let request = json!({"jobName": "j", "jobQueue": queue, "jobDefinition": "worker", "containerOverrides": overrides});
         let job = cloud.compute.batch.submit_job(&request).unwrap();
-        while job.describe()["statusReason"].is_null() {
-            tokio::task::yield_now().await;
-        }
+        assert_eq!(next(&mut executions).await["detail"]["jobId"], job.id);
         let described = job.describe();
         assert_eq!(described["status"], "RUNNABLE");
         assert!(

@@ -3,13 +3,13 @@
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Duration;
 
 use cloud::action::EcsAction;
 use cloud::lambda::InvocationType;
 use serde_json::{Value, json};
 
-use crate::cloud::{Cloud, Folder, stack};
+use crate::changes;
+use crate::cloud::{Cloud, Folder, Gate, stack, wait_for_lines};
 
 pub const NO_FAULTS: &str = r#"{"faults": []}"#;
 const FOLDER: &str = "TEST_CLOUD_FOLDER";
@@ -31,13 +31,13 @@ fn job(name: &str, more: Value) -> Value {
     request
 }
 
-/// A worker that notes that it runs, waits for a file, and ends with exit code 3.
-fn patient_worker(folder: &Folder) {
+/// A worker that notes that it runs, waits at the gate, and ends with exit code 3.
+fn patient_worker(folder: &Folder) -> Gate {
     let path = folder.path().display();
     folder.worker(&format!(
-        "echo \"run $AWS_BATCH_JOB_ID\" >> {path}/runs\nwhile [ ! -e {path}/go ]; do sleep 0.01; done\n\
-         echo end >> {path}/ends\nexit 3"
+        "echo \"run $AWS_BATCH_JOB_ID\" >> {path}/runs\nread _ < {path}/gate\necho end >> {path}/ends\nexit 3"
     ));
+    Gate::new(&folder.path().join("gate"))
 }
 
 fn lines(path: &Path) -> usize {
@@ -47,16 +47,6 @@ fn lines(path: &Path) -> usize {
         .count()
 }
 
-async fn wait_for_lines(path: &Path, count: usize) {
-    for _ in 0..2_000 {
-        if lines(path) >= count {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    panic!("{} has {} lines, not {count}", path.display(), lines(path));
-}
-
 /// What the engine that is to be killed does; the tests below run it in a process of its own.
 #[tokio::test]
 #[ignore = "other tests start it as a process of its own and kill it"]
@@ -64,6 +54,7 @@ async fn engine() {
     let Ok(folder) = std::env::var(FOLDER) else {
         return;
     };
+    let runs = Path::new(&folder).join("runs");
     let cloud = Cloud::start_in(Folder::at(folder), &stack(), NO_FAULTS).await;
     cloud.compute.ecs.run_task(&task("task")).unwrap();
     cloud
@@ -77,12 +68,14 @@ async fn engine() {
         .batch
         .submit_job(&job("array", array))
         .unwrap();
+    // Seen here, on the one thread, they are noted as running too.
+    wait_for_lines(&runs, 3).await;
     println!("started");
     std::future::pending::<()>().await;
 }
 
 /// Runs the engine until its three first containers run (two vCPUs for the jobs), and kills it.
-async fn run_and_kill_engine(folder: &Folder) {
+fn run_and_kill_engine(folder: &Folder) {
     let mut engine = Command::new(std::env::current_exe().unwrap())
         .args(["restart::engine", "--exact", "--ignored", "--nocapture"])
         .env(FOLDER, folder.path())
@@ -91,7 +84,6 @@ async fn run_and_kill_engine(folder: &Folder) {
         .unwrap();
     let mut output = BufReader::new(engine.stdout.take().unwrap()).lines();
     assert!(output.any(|line| line.unwrap().contains("started")));
-    wait_for_lines(&folder.path().join("runs"), 3).await;
     engine.kill().unwrap();
     engine.wait().unwrap();
 }
@@ -123,8 +115,8 @@ async fn all_end_once(folder: &Folder, cloud: &Cloud) {
 #[tokio::test]
 async fn running_containers_are_taken_up_and_run_once() {
     let folder = Folder::new();
-    patient_worker(&folder);
-    run_and_kill_engine(&folder).await;
+    let mut gate = patient_worker(&folder);
+    run_and_kill_engine(&folder);
     let cloud = Cloud::start_in(Folder::at(folder.path()), &stack(), NO_FAULTS).await;
     let again = cloud
         .compute
@@ -134,7 +126,7 @@ async fn running_containers_are_taken_up_and_run_once() {
         .tasks
         .remove(0);
     assert_eq!(again.describe()["lastStatus"], "RUNNING");
-    std::fs::write(folder.path().join("go"), "").unwrap();
+    gate.open();
     all_end_once(&folder, &cloud).await;
     // What has ended is known to the next engine too.
     let next = Cloud::start_in(Folder::at(folder.path()), &stack(), NO_FAULTS).await;
@@ -144,11 +136,13 @@ async fn running_containers_are_taken_up_and_run_once() {
 #[tokio::test]
 async fn the_exit_code_of_a_container_that_ended_in_between_is_known() {
     let folder = Folder::new();
-    patient_worker(&folder);
-    run_and_kill_engine(&folder).await;
-    std::fs::write(folder.path().join("go"), "").unwrap();
-    wait_for_lines(&folder.path().join("ends"), 3).await;
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    let mut gate = patient_worker(&folder);
+    run_and_kill_engine(&folder);
+    gate.open();
+    // The shells that stand before the three note how they ended.
+    let workers = folder.path().join("data/workers");
+    let noted = || (files(&workers, "exit") == 3).then_some(());
+    changes::until(&workers, noted).await;
     let cloud = Cloud::start_in(Folder::at(folder.path()), &stack(), NO_FAULTS).await;
     all_end_once(&folder, &cloud).await;
 }
@@ -156,8 +150,8 @@ async fn the_exit_code_of_a_container_that_ended_in_between_is_known() {
 #[tokio::test]
 async fn a_taken_up_container_can_be_stopped() {
     let folder = Folder::new();
-    patient_worker(&folder);
-    run_and_kill_engine(&folder).await;
+    let _gate = patient_worker(&folder);
+    run_and_kill_engine(&folder);
     let cloud = Cloud::start_in(Folder::at(folder.path()), &stack(), NO_FAULTS).await;
     let handle = cloud.compute.ecs.find("task").unwrap();
     handle.stop("enough");
@@ -172,7 +166,7 @@ async fn a_taken_up_container_can_be_stopped() {
 #[tokio::test]
 async fn what_an_orderly_shutdown_stopped_is_started_again() {
     let folder = Folder::new();
-    patient_worker(&folder);
+    let mut gate = patient_worker(&folder);
     let first = Cloud::start_in(Folder::at(folder.path()), &stack(), NO_FAULTS).await;
     let arn = first.compute.ecs.run_task(&task("task")).unwrap().tasks[0]
         .arn
@@ -190,7 +184,7 @@ async fn what_an_orderly_shutdown_stopped_is_started_again() {
     let again = cloud.compute.ecs.find("task").unwrap();
     assert_eq!(again.arn, arn);
     assert_eq!(again.describe()["lastStatus"], "RUNNING");
-    std::fs::write(folder.path().join("go"), "").unwrap();
+    gate.open();
     all_ended(&cloud).await;
     let (runs, ends) = (folder.path().join("runs"), folder.path().join("ends"));
     assert_eq!((lines(&runs), lines(&ends)), (7, 4));
@@ -200,7 +194,7 @@ async fn what_an_orderly_shutdown_stopped_is_started_again() {
 async fn a_stop_that_was_asked_for_before_the_shutdown_is_told_after_it() {
     let folder = Folder::new();
     folder.worker(&format!(
-        "trap '' TERM; echo run >> {}/runs; while :; do sleep 0.01; done",
+        "trap '' TERM; echo run >> {}/runs; exec sleep 1000",
         folder.path().display()
     ));
     let first = Cloud::start_in(Folder::at(folder.path()), &stack(), NO_FAULTS).await;
@@ -240,11 +234,9 @@ async fn an_event_that_was_accepted_reaches_its_function_after_a_restart() {
     }
     wait_for_lines(&path, 1).await;
     let queue = folder.path().join("data/lambda");
-    while waiting(&queue) != 1 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    changes::until(&queue, || (files(&queue, "json") == 1).then_some(())).await;
     first.compute.shutdown().await;
-    assert_eq!(waiting(&queue), 1, "what was under way is kept");
+    assert_eq!(files(&queue, "json"), 1, "what was under way is kept");
 
     // The event that was under way now does something else, so that it can be seen.
     let kept = std::fs::read_dir(&queue).unwrap().next().unwrap().unwrap();
@@ -255,7 +247,12 @@ async fn an_event_that_was_accepted_reaches_its_function_after_a_restart() {
     wait_for_lines(&path, 2).await;
 }
 
-/// Events that a function's queue holds.
-fn waiting(queue: &Path) -> usize {
-    std::fs::read_dir(queue).map_or(0, Iterator::count)
+/// How many files with this ending are in a folder, and written.
+fn files(folder: &Path, ending: &str) -> usize {
+    let entries = std::fs::read_dir(folder).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths
+        .filter(|path| path.extension().is_some_and(|found| found == ending))
+        .filter(|path| std::fs::metadata(path).is_ok_and(|file| file.len() > 0))
+        .count()
 }

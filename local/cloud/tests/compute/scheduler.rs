@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::timeout;
 
+use crate::changes;
 use crate::cloud::{Cloud, Folder, stack};
 
 const MACHINE: &str = "arn:aws:states:us-east-1:123456789012:stateMachine:m";
@@ -275,9 +276,9 @@ async fn schedules_obey_their_dates_and_end_as_they_say() {
         format!("\"{name}\" \"arn:aws:scheduler:us-east-1:123456789012:schedule/default/{name}\"")
     };
     assert_eq!(heard, [arn("once"), arn("rate")]);
-    while ask(&cloud, Asked::GetSchedule, &json!({"Name": "once"}))["error"].is_null() {
-        tokio::task::yield_now().await;
-    }
+    let kept = cloud.dir.path().join("data/scheduler/schedules");
+    let once = || ask(&cloud, Asked::GetSchedule, &json!({"Name": "once"}));
+    changes::until(&kept, || (!once()["error"].is_null()).then_some(())).await;
     assert!(executions.try_recv().is_err());
     // What has been invoked is not invoked again by the next cloud.
     cloud.compute.scheduler.stop();

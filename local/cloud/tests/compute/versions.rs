@@ -4,6 +4,7 @@ use std::io::{Cursor, Write};
 
 use aws_sdk_lambda::error::ProvideErrorMetadata;
 use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types::InvokeWithResponseStreamResponseEvent as Event;
 use aws_sdk_lambda::types::{AliasRoutingConfiguration, Environment, FunctionCode, Runtime};
 use cloud::action::LogsAction;
 use serde_json::{Value, json};
@@ -443,4 +444,88 @@ async fn the_log_of_a_function_is_read() {
     )
     .unwrap_err();
     assert_eq!(missing.code, "ResourceNotFoundException");
+}
+
+#[tokio::test]
+async fn a_function_of_an_object_answers_in_a_stream_and_tells_how_events_are_retried() {
+    let cloud = Cloud::start(&stack()).await;
+    let client = cloud.lambda();
+    let bucket = stack().buckets.remove(0);
+    let body = archive(&cloud, "one").into_inner();
+    let put = cloud.s3().put_object().bucket(&bucket).key("code.zip");
+    put.body(body.into()).send().await.unwrap();
+    let make = |key: &str| {
+        client
+            .create_function()
+            .function_name("made")
+            .runtime(Runtime::Providedal2023)
+            .role("arn:aws:iam::123456789012:role/r")
+            .handler("bootstrap")
+            .code(
+                FunctionCode::builder()
+                    .s3_bucket(&bucket)
+                    .s3_key(key)
+                    .build(),
+            )
+    };
+    let missing = make("none.zip").send().await.unwrap_err();
+    assert_eq!(missing.code(), Some("InvalidParameterValueException"));
+    assert!(
+        missing.message().unwrap().contains("NoSuchKey"),
+        "{missing:?}"
+    );
+    make("code.zip").send().await.unwrap();
+
+    let invoke = client.invoke_with_response_stream().function_name("made");
+    let mut answer = invoke
+        .payload(Blob::new(r#"{"do":"describe"}"#))
+        .send()
+        .await
+        .unwrap();
+    let mut payload = Vec::new();
+    let mut completed = None;
+    while let Some(event) = answer.event_stream.recv().await.unwrap() {
+        match event {
+            Event::PayloadChunk(chunk) => payload.extend(chunk.payload.unwrap().into_inner()),
+            Event::InvokeComplete(complete) => completed = Some(complete),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(
+        serde_json::from_slice::<Value>(&payload)
+            .unwrap()
+            .is_object()
+    );
+    assert_eq!(completed.unwrap().error_code, None);
+
+    let put = || {
+        client
+            .put_function_event_invoke_config()
+            .function_name("made")
+    };
+    let refused = put().maximum_retry_attempts(3).send().await.unwrap_err();
+    assert_eq!(refused.code(), Some("ValidationException"));
+    let set = put()
+        .maximum_retry_attempts(1)
+        .maximum_event_age_in_seconds(60);
+    let set = set.send().await.unwrap();
+    assert!(set.function_arn.unwrap().ends_with(":made:$LATEST"));
+    let update = client
+        .update_function_event_invoke_config()
+        .function_name("made");
+    let updated = update.maximum_retry_attempts(0).send().await.unwrap();
+    let told = (
+        updated.maximum_retry_attempts,
+        updated.maximum_event_age_in_seconds,
+    );
+    assert_eq!(told, (Some(0), Some(60)));
+    let delete = client
+        .delete_function_event_invoke_config()
+        .function_name("made");
+    delete.send().await.unwrap();
+    let get = client
+        .get_function_event_invoke_config()
+        .function_name("made");
+    let gone = get.send().await.unwrap_err();
+    assert_eq!(gone.code(), Some("ResourceNotFoundException"));
 }

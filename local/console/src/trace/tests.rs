@@ -102,3 +102,75 @@ fn an_execution_fails_with_the_state_that_failed_and_those_around_it() {
     assert_eq!(told(&trace), ["0 outer failed 0", "1 fails[0] failed 1"]);
     assert_eq!(trace.begun_by(trace.visits[1].event), Some(1));
 }
+
+#[test]
+fn a_redrive_opens_what_had_failed() {
+    let branch = |name: &str| {
+        format!(r#"{{"StartAt":"{name}","States":{{"{name}":{{{TASK},"End":true}}}}}}"#)
+    };
+    let definition = format!(
+        r#"{{"StartAt":"both","States":{{"both":{{"Type":"Parallel","End":true,"Branches":[{},{}]}}}}}}"#,
+        branch("works"),
+        branch("fails")
+    );
+    let machine = StateMachine::parse(&definition).unwrap();
+    let now = asl::Timestamp(0);
+    let (mut execution, commands) = asl::Execution::start(&machine, asl::Start::default(), now);
+    let answer = |execution: &mut asl::Execution, commands: Vec<asl::Command>, works: bool| {
+        for command in commands {
+            let asl::Command::ScheduleTask(task) = command else {
+                continue;
+            };
+            let id = task.id;
+            execution.apply(
+                match works || &*task.state == "works" {
+                    true => asl::Event::TaskSucceeded {
+                        id,
+                        output: Value::Null,
+                    },
+                    false => asl::Event::TaskFailed {
+                        id,
+                        error: "Broken".into(),
+                        cause: None,
+                    },
+                },
+                now,
+            );
+        }
+    };
+    let told = |execution: &asl::Execution| {
+        let mut trace = Trace::default();
+        execution
+            .history()
+            .iter()
+            .for_each(|event| trace.push(event));
+        told(&trace)
+    };
+    answer(&mut execution, commands, false);
+    assert_eq!(
+        told(&execution),
+        [
+            "0 both failed 0",
+            "1 works[0] succeeded 1",
+            "1 fails[1] failed 1"
+        ]
+    );
+    let commands = execution.apply(asl::Event::Redrive, now);
+    assert_eq!(
+        told(&execution),
+        [
+            "0 both running 0",
+            "1 works[0] succeeded 1",
+            "1 fails[1] running 2"
+        ]
+    );
+    answer(&mut execution, commands, true);
+    assert_eq!(
+        told(&execution),
+        [
+            "0 both succeeded 0",
+            "1 works[0] succeeded 1",
+            "1 fails[1] succeeded 2"
+        ]
+    );
+}

@@ -121,8 +121,22 @@ pub fn describe(engine: &Arc<Engine>, request: ByArn) -> Result<Value, ServiceEr
     if !includes_data(request.included_data.as_deref()) {
         leave_data_out(&mut response);
     }
-    response["redriveCount"] = json!(0);
     Ok(response)
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Redrive {
+    execution_arn: String,
+    client_token: Option<String>,
+}
+
+/// RedriveExecution.
+/// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_RedriveExecution.html>
+pub async fn redrive(engine: &Arc<Engine>, request: Redrive) -> Result<Value, ServiceError> {
+    check_execution(&request.execution_arn)?;
+    let at = engine.redrive(&request.execution_arn, request.client_token);
+    Ok(json!({ "redriveDate": epoch_seconds(at.await?) }))
 }
 
 /// What `METADATA_ONLY` leaves out.
@@ -147,7 +161,7 @@ pub fn describe_machine(engine: &Arc<Engine>, request: ByArn) -> Result<Value, S
         .map_err(internal)?
         .ok_or_else(|| no_execution(arn))?;
     let definition = match includes_data(request.included_data.as_deref()) {
-        true => engine.definition_of(&row)?,
+        true => engine.store.definition_of(&row)?,
         false => "{}".to_owned(),
     };
     let machine = engine.machine(&description.state_machine_arn);
@@ -196,22 +210,19 @@ const SETTLE: Duration = Duration::from_secs(1);
 pub async fn list(engine: &Arc<Engine>, request: List) -> Result<Value, ServiceError> {
     let (of, qualifier) = listed(engine, request.state_machine_arn, request.map_run_arn)?;
     let status = request.status_filter;
-    // Nothing is redriven here.
-    let none = request.redrive_filter.as_deref() == Some("REDRIVEN");
-    let name = format!("ListExecutions {of} {qualifier:?} {status:?} {none}");
+    let redriven = request.redrive_filter.map(|filter| filter == "REDRIVEN");
+    let name = format!("ListExecutions {of} {qualifier:?} {status:?} {redriven:?}");
     let paging = Paging::new(request.max_results, request.next_token);
     let page: Page<(i64, i64)> = paging.page(name, engine.clock.now())?;
     settle(engine).await;
     let (after, limit) = (page.after, page.fetch());
     let rows = engine.apart(move |engine| {
-        if none {
-            return Ok(Vec::new());
-        }
         let listing = Listing {
             of: &of,
             qualifier: qualifier.as_ref(),
             status: status.as_deref(),
             name: None,
+            redriven,
             since: None,
             after,
             limit,
@@ -269,9 +280,12 @@ fn listed_json(row: &ListedRow) -> Value {
         "name": name,
         "status": row.status,
         "startDate": epoch_seconds(row.started),
+        "redriveCount": row.redrives,
     });
-    if let Some(stopped) = row.stopped {
-        item["stopDate"] = epoch_seconds(stopped);
+    for (key, moment) in [("stopDate", row.stopped), ("redriveDate", row.redriven)] {
+        if let Some(moment) = moment {
+            item[key] = epoch_seconds(moment);
+        }
     }
     for (key, arn) in [
         ("mapRunArn", &row.map_run),

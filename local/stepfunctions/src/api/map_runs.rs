@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use asl::{MapRunCounts, MapRunReport};
+use asl::{MapRunCounts, MapRunReport, MapRunStatus, MapRunUpdate};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use super::executions::settle;
 use super::pages::{Page, Paging};
 use crate::arns::{check_execution, check_map_run};
 use crate::engine::Engine;
-use crate::errors::{internal, no_resource};
+use crate::errors::{internal, invalid, no_resource};
 use cloud::error::ServiceError;
 use cloud::time::epoch_seconds;
 
@@ -63,12 +63,7 @@ pub struct Describe {
 pub async fn describe(engine: &Arc<Engine>, request: Describe) -> Result<Value, ServiceError> {
     let arn = request.map_run_arn;
     check_map_run(&arn)?;
-    let missing = || no_resource(&arn);
-    settle(engine).await;
-    let execution = engine.store.execution_of_map_run(&arn).map_err(internal)?;
-    let execution = execution.ok_or_else(missing)?;
-    let mut runs = engine.map_runs(&execution).await?.into_iter();
-    let run = runs.find(|run| *run.arn == *arn).ok_or_else(missing)?;
+    let (execution, run) = find(engine, &arn).await?;
     let mut response = json!({
         "mapRunArn": arn,
         "executionArn": execution,
@@ -79,12 +74,60 @@ pub async fn describe(engine: &Arc<Engine>, request: Describe) -> Result<Value, 
         "toleratedFailureCount": run.tolerated_count,
         "itemCounts": counts_json(&run.items),
         "executionCounts": counts_json(&run.executions),
-        "redriveCount": 0,
+        "redriveCount": run.redrives,
     });
-    if let Some(stopped) = run.stopped {
-        response["stopDate"] = epoch_seconds(stopped);
+    for (key, moment) in [("stopDate", run.stopped), ("redriveDate", run.redriven)] {
+        if let Some(moment) = moment {
+            response[key] = epoch_seconds(moment);
+        }
     }
     Ok(response)
+}
+
+/// A Map Run, and ARN of the execution that it is of.
+async fn find(engine: &Arc<Engine>, arn: &str) -> Result<(String, MapRunReport), ServiceError> {
+    let missing = || no_resource(arn);
+    settle(engine).await;
+    let execution = engine.store.execution_of_map_run(arn).map_err(internal)?;
+    let execution = execution.ok_or_else(missing)?;
+    let mut runs = engine.map_runs(&execution).await?.into_iter();
+    let run = runs.find(|run| *run.arn == *arn).ok_or_else(missing)?;
+    Ok((execution, run))
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Update {
+    map_run_arn: String,
+    max_concurrency: Option<u64>,
+    tolerated_failure_percentage: Option<f64>,
+    tolerated_failure_count: Option<u64>,
+}
+
+/// UpdateMapRun: of one that is under way.
+/// <https://docs.aws.amazon.com/step-functions/latest/apireference/API_UpdateMapRun.html>
+pub async fn update(engine: &Arc<Engine>, request: Update) -> Result<Value, ServiceError> {
+    let arn = request.map_run_arn;
+    check_map_run(&arn)?;
+    let update = MapRunUpdate {
+        max_concurrency: request.max_concurrency,
+        tolerated_count: request.tolerated_failure_count,
+        tolerated_percentage: request.tolerated_failure_percentage,
+    };
+    if update == MapRunUpdate::default() {
+        return Err(invalid(
+            "At least one of maxConcurrency, toleratedFailurePercentage and toleratedFailureCount must be given",
+        ));
+    }
+    let (execution, run) = find(engine, &arn).await?;
+    if run.status != MapRunStatus::Running {
+        let status = run.status.name();
+        return Err(invalid(format!(
+            "The Map Run '{arn}' is {status}: only one that is RUNNING can be updated"
+        )));
+    }
+    engine.update_map_run(&execution, arn, update).await?;
+    Ok(json!({}))
 }
 
 fn counts_json(counts: &MapRunCounts) -> Value {
@@ -98,6 +141,6 @@ fn counts_json(counts: &MapRunCounts) -> Value {
         "total": counts.total(),
         "resultsWritten": counts.results_written,
         "failuresNotRedrivable": 0,
-        "pendingRedrive": 0,
+        "pendingRedrive": counts.pending_redrive,
     })
 }

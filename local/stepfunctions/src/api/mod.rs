@@ -103,6 +103,7 @@ impl Engine {
             Action::StartExecution => executions::start(self, body, call).await,
             Action::StartSyncExecution => executions::start_sync(self, read(body)?).await,
             Action::StopExecution => executions::stop(self, read(body)?).await,
+            Action::RedriveExecution => executions::redrive(self, read(body)?).await,
             Action::DescribeExecution => executions::describe(self, read(body)?),
             Action::DescribeStateMachineForExecution => {
                 executions::describe_machine(self, read(body)?)
@@ -121,6 +122,7 @@ impl Engine {
             Action::TestState => checks::test_state(self, read(body)?).await,
             Action::ListMapRuns => map_runs::list(self, read(body)?).await,
             Action::DescribeMapRun => map_runs::describe(self, read(body)?).await,
+            Action::UpdateMapRun => map_runs::update(self, read(body)?).await,
             Action::TagResource => tags::tag(self, read(body)?).await,
             Action::UntagResource => tags::untag(self, read(body)?).await,
             Action::ListTagsForResource => tags::list(self, read(body)?),

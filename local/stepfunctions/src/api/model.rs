@@ -10,6 +10,7 @@ use crate::errors::invalid;
 const TEXTS: &[(&str, usize, usize)] = &[
     ("activityArn", 1, 256),
     ("cause", 0, 32_768),
+    ("clientToken", 1, 64),
     ("context", 0, 262_144),
     ("definition", 1, 1_048_576),
     ("description", 0, 256),
@@ -40,8 +41,11 @@ const TEXTS: &[(&str, usize, usize)] = &[
 const NUMBERS: &[(&str, i64, i64)] = &[
     ("kmsDataKeyReusePeriodSeconds", 60, 900),
     ("mapIterationFailureCount", 0, i32::MAX as i64),
+    ("maxConcurrency", 0, i32::MAX as i64),
     ("maxResults", 0, 1_000),
     ("retrierRetryCount", 0, i32::MAX as i64),
+    ("toleratedFailureCount", 0, i64::MAX),
+    ("toleratedFailurePercentage", 0, 100),
     ("weight", 0, 100),
 ];
 

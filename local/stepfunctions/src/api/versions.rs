@@ -12,7 +12,7 @@ use super::pages::{Page, Paging};
 use crate::arns::MachineArn;
 use crate::engine::Engine;
 use crate::errors::{conflict, internal};
-use crate::versions::Version;
+use crate::published::Version;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

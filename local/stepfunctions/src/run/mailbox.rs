@@ -162,7 +162,7 @@ impl Run {
             | Event::TaskHeartbeat { id } => state.tasks.contains_key(id),
             Event::TimerFired { id } => state.timers.remove(id).is_some(),
             Event::ChildFinished { id, .. } => state.children.remove(id).is_some(),
-            Event::Stop { .. } => true,
+            Event::Stop { .. } | Event::Redrive | Event::MapRunUpdated { .. } => true,
         };
         if known { Posted::Heard } else { Posted::Late }
     }

@@ -24,7 +24,7 @@ use cloud::work::Busy;
 use crate::engine::Engine;
 use crate::evaluators::Account;
 use crate::runs::Claim;
-use crate::store::Origin;
+use crate::store::{Origin, Redrives};
 use crate::subscribers::ExecutionEvent;
 use crate::test_cases::Invocations;
 
@@ -45,6 +45,8 @@ pub struct Run {
     pub started: Timestamp,
     /// Whether its log is kept: Standard executions' are.
     pub durable: bool,
+    /// How it was redriven.
+    pub redrives: Redrives,
     /// The calls that it has made, where they are mocked.
     pub invocations: Invocations,
     engine: Weak<Engine>,
@@ -143,6 +145,8 @@ pub struct Parts {
     pub logged: i64,
     /// Moment of the last event.
     pub last: Timestamp,
+    /// How it was redriven.
+    pub redrives: Redrives,
     /// The calls that it has made, where they are mocked.
     pub invocations: Invocations,
 }
@@ -175,6 +179,7 @@ impl Run {
             origin: parts.origin,
             started: parts.started,
             durable: parts.durable,
+            redrives: parts.redrives,
             invocations: parts.invocations,
             engine: Arc::downgrade(engine),
             account: parts.account,
@@ -338,6 +343,7 @@ impl Run {
         );
         let children = std::mem::take(&mut state.children);
         let status = state.status.clone();
+        let history = state.history.len();
         drop(state);
         self.interpreter().take();
         for task in tasks.into_values() {
@@ -356,7 +362,7 @@ impl Run {
             });
         }
         if self.durable
-            && let Err(error) = engine.store.end(self.id, stopped, &status)
+            && let Err(error) = engine.store.end(self.id, stopped, &status, Some(history))
         {
             tracing::error!(execution = %self.start.arn, %error, "the end was not recorded; a restart finds it again");
         }
@@ -436,6 +442,11 @@ impl Run {
         let mut state = self.lock();
         self.keep_map_runs(engine, &state.history);
         state.published = state.history.len();
+    }
+
+    /// Marks so many events as known to subscribers: those before a redrive.
+    pub fn has_published(&self, events: usize) {
+        self.lock().published = events;
     }
 
     /// Waits for the end.

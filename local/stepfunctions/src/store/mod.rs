@@ -89,6 +89,12 @@ pub enum StoreError {
         /// The newest version that is understood.
         known: i32,
     },
+    /// Written by an earlier version of this program, and opened to be read only.
+    #[error("the history database {} is from an earlier version of this program; the next `hybrid serve` on its folder brings it up to date", path.display())]
+    Older {
+        /// The file.
+        path: PathBuf,
+    },
     /// A stored value is not what this version writes.
     #[error("the history database holds an unreadable value: {0}")]
     Format(#[from] serde_json::Error),
@@ -181,6 +187,17 @@ pub struct Origin {
     pub case: Option<String>,
 }
 
+/// How an execution was redriven.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Redrives {
+    /// How often.
+    pub count: u64,
+    /// When last.
+    pub last: Option<Timestamp>,
+    /// The client tokens by which, the latest last, each with its moment.
+    pub tokens: Vec<(String, Timestamp)>,
+}
+
 /// The definition that an execution is started with.
 #[derive(Debug, Clone)]
 pub struct Definition {
@@ -211,6 +228,10 @@ pub struct ExecutionRow {
     pub stopped: Option<Timestamp>,
     /// Where it stands.
     pub status: Status,
+    /// How it was redriven.
+    pub redrives: Redrives,
+    /// How many events its history had at its end; none while it runs, and of those that an older version has ended.
+    pub history: Option<u64>,
 }
 
 /// An activity as it is kept.
@@ -248,6 +269,18 @@ impl Store {
             readers,
             writes: Mutex::new(Some(sender)),
             writer: Mutex::new(Some(writer)),
+        })
+    }
+
+    /// Opens the database at `path` to read it, also while a local cloud writes to it.
+    ///
+    /// # Errors
+    /// As [`Store::open`], or the database is of an earlier version.
+    pub fn open_to_read(path: &Path) -> Result<Store, StoreError> {
+        Ok(Store {
+            readers: open::open_to_read(path)?,
+            writes: Mutex::new(None),
+            writer: Mutex::new(None),
         })
     }
 
@@ -310,14 +343,10 @@ impl Store {
         first: i64,
         events: &[(Event, Timestamp)],
     ) -> Result<(), StoreError> {
-        let events = events
-            .iter()
-            .map(|(event, at)| Ok((*at, serde_json::to_string(event)?)));
-        let events = events.collect::<Result<_, serde_json::Error>>()?;
         self.commit(Write::Append {
             execution,
             first,
-            events,
+            events: written(events)?,
         })
         .await
     }
@@ -329,6 +358,7 @@ impl Store {
         execution: i64,
         stopped: Timestamp,
         status: &Status,
+        history: Option<usize>,
     ) -> Result<(), StoreError> {
         let ending = serde_json::to_string(status)?;
         self.send(
@@ -337,9 +367,27 @@ impl Store {
                 stopped,
                 status: status.name(),
                 ending,
+                history,
             },
             None,
         )
+    }
+
+    /// Records that an execution which has ended goes on, with the events that say so; returns once it is committed.
+    pub async fn redrive(
+        &self,
+        execution: i64,
+        first: i64,
+        events: &[(Event, Timestamp)],
+        redrives: &Redrives,
+    ) -> Result<(), StoreError> {
+        self.commit(Write::Redrive {
+            execution,
+            first,
+            events: written(events)?,
+            redrives: redrives.clone(),
+        })
+        .await
     }
 
     /// Notes that a Map Run is of an execution. Not awaited: the log already implies it.
@@ -410,4 +458,11 @@ impl Store {
         })
         .await
     }
+}
+
+/// Events as they are kept.
+fn written(events: &[(Event, Timestamp)]) -> Result<Vec<(Timestamp, String)>, serde_json::Error> {
+    let events = events.iter();
+    let events = events.map(|(event, at)| Ok((*at, serde_json::to_string(event)?)));
+    events.collect()
 }

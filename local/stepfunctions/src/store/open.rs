@@ -15,7 +15,7 @@ use super::{Durability, StoreError};
 const APPLICATION: i32 = 0x6879_7069;
 
 /// Version of the schema, `PRAGMA user_version`. 0 is what was written before versions were.
-const VERSION: i32 = 4;
+const VERSION: i32 = 5;
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS definitions (hash TEXT PRIMARY KEY, text TEXT NOT NULL) WITHOUT ROWID;
@@ -86,6 +86,11 @@ const UPGRADES: [&str; VERSION as usize] = [
        created INTEGER NOT NULL, updated INTEGER NOT NULL);",
     // The test case as which an execution runs, so that a restart does not call what is mocked.
     "ALTER TABLE executions ADD COLUMN test_case TEXT;",
+    // How often an execution was redriven, when last, and by which client tokens; how long its history was at its end.
+    "ALTER TABLE executions ADD COLUMN redrives INTEGER NOT NULL DEFAULT 0;
+     ALTER TABLE executions ADD COLUMN redriven INTEGER;
+     ALTER TABLE executions ADD COLUMN redrive_tokens TEXT NOT NULL DEFAULT '[]';
+     ALTER TABLE executions ADD COLUMN history INTEGER;",
 ];
 
 /// What `PRAGMA auto_vacuum` says of a file whose free pages can be given back piece by piece.
@@ -111,6 +116,18 @@ pub(super) fn open(
         }
         other => other,
     }
+}
+
+/// Readers of the database at `path`, which is left as it is.
+pub(super) fn open_to_read(path: &Path) -> Result<Readers, StoreError> {
+    fs::metadata(path).map_err(|source| unreadable(path, source))?;
+    let failed = |error| at(path, error);
+    let connection = connect(path, None).map_err(failed)?;
+    look_over(&connection, path)?;
+    if pragma(&connection, "user_version").map_err(failed)? < i64::from(VERSION) {
+        return Err(StoreError::Older { path: path.into() });
+    }
+    Readers::new(path, None).map_err(failed)
 }
 
 fn prepare(

@@ -8,7 +8,8 @@ use rusqlite::{Connection, Row, params};
 use serde::de::DeserializeOwned;
 
 use super::{
-    ActivityRow, AliasRow, ExecutionRow, MachineRow, Origin, Store, StoreError, VersionRow, open,
+    ActivityRow, AliasRow, ExecutionRow, MachineRow, Origin, Redrives, Store, StoreError,
+    VersionRow, open,
 };
 
 /// Connections that stay open while nobody reads.
@@ -89,6 +90,10 @@ pub struct ListedRow {
     pub version: Option<String>,
     /// ARN of the alias that its start named.
     pub alias: Option<String>,
+    /// How often it was redriven.
+    pub redrives: u64,
+    /// When it was last redriven.
+    pub redriven: Option<Timestamp>,
 }
 
 /// What a list of a state machine's executions is narrowed to.
@@ -111,6 +116,8 @@ pub struct Listing<'a> {
     pub status: Option<&'a str>,
     /// What their names must have in them.
     pub name: Option<&'a str>,
+    /// Whether they must have been redriven, or must not.
+    pub redriven: Option<bool>,
     /// The moment before which they must not have started.
     pub since: Option<Timestamp>,
     /// Start and number of the execution that the wanted ones come after.
@@ -129,21 +136,23 @@ impl Listing<'_> {
     }
 
     /// `?1` of, `?2` and `?3` after, `?4` limit, `?5` status, `?6` version, `?7` alias, `?8` since, `?9` part of
-    /// the name, which begins at place `?10` of the ARN.
+    /// the name, which begins at place `?10` of the ARN, `?11` whether redriven.
     pub(super) fn sql(&self) -> &'static str {
         match self.status {
             None => {
-                "SELECT id, arn, machine, map_run, started, stopped, status, version, alias FROM executions
+                "SELECT id, arn, machine, map_run, started, stopped, status, version, alias, redrives, redriven FROM executions
                  WHERE COALESCE(map_run, machine) = ?1 AND (started, id) < (?2, ?3)
                    AND (?6 IS NULL OR version = ?6) AND (?7 IS NULL OR alias = ?7)
                    AND (?8 IS NULL OR started >= ?8) AND (?9 IS NULL OR instr(substr(arn, ?10), ?9) > 0)
+                   AND (?11 IS NULL OR (redrives > 0) = ?11)
                  ORDER BY started DESC, id DESC LIMIT ?4"
             }
             Some(_) => {
-                "SELECT id, arn, machine, map_run, started, stopped, status, version, alias FROM executions
+                "SELECT id, arn, machine, map_run, started, stopped, status, version, alias, redrives, redriven FROM executions
                  WHERE COALESCE(map_run, machine) = ?1 AND status = ?5 AND (started, id) < (?2, ?3)
                    AND (?6 IS NULL OR version = ?6) AND (?7 IS NULL OR alias = ?7)
                    AND (?8 IS NULL OR started >= ?8) AND (?9 IS NULL OR instr(substr(arn, ?10), ?9) > 0)
+                   AND (?11 IS NULL OR (redrives > 0) = ?11)
                  ORDER BY started DESC, id DESC LIMIT ?4"
             }
         }
@@ -253,6 +262,13 @@ impl Store {
         Ok(self.executions("WHERE arn = ?1", [arn])?.into_iter().next())
     }
 
+    /// The execution of that name that started last.
+    pub fn execution_named(&self, name: &str) -> Result<Option<ExecutionRow>, StoreError> {
+        let filter =
+            "WHERE json_extract(start, '$.name') = ?1 ORDER BY started DESC, id DESC LIMIT 1";
+        Ok(self.executions(filter, [name])?.into_iter().next())
+    }
+
     /// The execution that a call of a Task state has started.
     pub fn execution_of_call(&self, call: &str) -> Result<Option<ExecutionRow>, StoreError> {
         Ok(self
@@ -281,6 +297,8 @@ impl Store {
                 status: row.get(6)?,
                 version: row.get(7)?,
                 alias: row.get(8)?,
+                redrives: row.get::<_, i64>(9)?.cast_unsigned(),
+                redriven: row.get::<_, Option<i64>>(10)?.map(Timestamp),
             })
         };
         let (version, alias) = match listing.qualifier {
@@ -298,7 +316,8 @@ impl Store {
             alias,
             listing.since.map(|since| since.0),
             listing.name,
-            listing.name_begins()
+            listing.name_begins(),
+            listing.redriven
         ];
         self.query(listing.sql(), parameters, read)
     }
@@ -350,44 +369,40 @@ impl Store {
         filter: &str,
         parameters: impl rusqlite::Params,
     ) -> Result<Vec<ExecutionRow>, StoreError> {
-        let sql = format!(
-            "SELECT id, start, definition, parent, map_run, started, stopped, ending, version, alias, trace, test_case FROM executions {filter}"
-        );
-        let rows = self.query(&sql, parameters, |row| {
-            let (start, ending): (String, Option<String>) = (row.get(1)?, row.get(7)?);
-            let origin = Origin {
-                version: row.get(8)?,
-                alias: row.get(9)?,
-                trace: row.get(10)?,
-                case: row.get(11)?,
-            };
-            let row = (
-                row.get(0)?,
-                row.get(2)?,
-                row.get(3)?,
-                row.get(4)?,
-                row.get(5)?,
-                row.get::<_, Option<i64>>(6)?,
-            );
-            Ok((start, ending, origin, row))
-        })?;
-        let rows = rows.into_iter().map(
-            |(start, ending, origin, (id, definition, parent, map_run, started, stopped))| {
+        self.query(
+            &format!("SELECT * FROM executions {filter}"),
+            parameters,
+            |row| {
+                let ending: Option<String> = row.get("ending")?;
                 Ok(ExecutionRow {
-                    id,
-                    start: serde_json::from_str(&start)?,
-                    definition,
-                    parent,
-                    map_run,
-                    origin,
-                    started: Timestamp(started),
-                    stopped: stopped.map(Timestamp),
-                    status: ending
-                        .map_or(Ok(Status::Running), |ending| serde_json::from_str(&ending))?,
+                    id: row.get("id")?,
+                    start: json(row, "start")?,
+                    definition: row.get("definition")?,
+                    parent: row.get("parent")?,
+                    map_run: row.get("map_run")?,
+                    origin: Origin {
+                        version: row.get("version")?,
+                        alias: row.get("alias")?,
+                        trace: row.get("trace")?,
+                        case: row.get("test_case")?,
+                    },
+                    started: Timestamp(row.get("started")?),
+                    stopped: row.get::<_, Option<i64>>("stopped")?.map(Timestamp),
+                    status: match ending {
+                        None => Status::Running,
+                        Some(_) => json(row, "ending")?,
+                    },
+                    redrives: Redrives {
+                        count: row.get::<_, i64>("redrives")?.cast_unsigned(),
+                        last: row.get::<_, Option<i64>>("redriven")?.map(Timestamp),
+                        tokens: json(row, "redrive_tokens")?,
+                    },
+                    history: row
+                        .get::<_, Option<i64>>("history")?
+                        .map(i64::cast_unsigned),
                 })
             },
-        );
-        rows.collect()
+        )
     }
 }
 

@@ -32,6 +32,8 @@ fn row(id: i64, started: i64) -> ExecutionRow {
         started: Timestamp(started),
         stopped: None,
         status: Status::Running,
+        redrives: Redrives::default(),
+        history: None,
     }
 }
 
@@ -69,13 +71,16 @@ impl Test {
         let id = row.id;
         self.store.begin(row, None, None).await.unwrap();
         if let Some((stopped, status)) = end {
-            self.store.end(id, Timestamp(stopped), &status).unwrap();
+            self.store
+                .end(id, Timestamp(stopped), &status, None)
+                .unwrap();
         }
         self.store.settled().await.unwrap();
     }
 
     fn list(&self, of: &str, status: Option<&str>, after: Option<(i64, i64)>) -> Vec<i64> {
         let listing = Listing {
+            redriven: None,
             of,
             qualifier: None,
             status,
@@ -132,6 +137,7 @@ fn a_page_reads_its_own_rows_only() {
         (Some("FAILED"), "executions_filtered"),
     ] {
         let listing = Listing {
+            redriven: None,
             of: MACHINE,
             qualifier: None,
             status,
@@ -160,6 +166,7 @@ async fn a_long_read_holds_up_neither_writers_nor_other_readers() {
     let meanwhile = tokio::runtime::Handle::current();
     let work = move || {
         let listing = Listing {
+            redriven: None,
             of: MACHINE,
             qualifier: None,
             status: None,

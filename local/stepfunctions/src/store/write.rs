@@ -1,6 +1,6 @@
 //! The writing thread: everything that has gathered since the last commit goes into the next one.
 
-use asl::Timestamp;
+use asl::{Status, Timestamp};
 use rusqlite::{Connection, params};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -8,7 +8,8 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::{
-    ActivityRow, AliasRow, ExecutionRow, MachineRow, StoreError, VersionRow, open, retention,
+    ActivityRow, AliasRow, ExecutionRow, MachineRow, Redrives, StoreError, VersionRow, open,
+    retention,
 };
 
 /// Time until writes that could not be committed are tried again.
@@ -30,6 +31,13 @@ pub(super) enum Write {
         stopped: Timestamp,
         status: &'static str,
         ending: String,
+        history: Option<usize>,
+    },
+    Redrive {
+        execution: i64,
+        first: i64,
+        events: Vec<(Timestamp, String)>,
+        redrives: Redrives,
     },
     PutMapRun {
         arn: String,
@@ -212,14 +220,25 @@ fn apply(connection: &Connection, write: &Write) -> Result<(), StoreError> {
             ],
             )
         }
-        Write::Append { execution, first, events } => {
-            let sql = "INSERT INTO events (execution, seq, at, event) VALUES (?1, ?2, ?3, ?4)";
-            (*first..).zip(events).try_for_each(|(seq, (at, event))| run(sql, params![execution, seq, at.0, event]))
-        }
-        Write::End { execution, stopped, status, ending } => run(
-            "UPDATE executions SET stopped = ?2, status = ?3, ending = ?4 WHERE id = ?1",
-            params![execution, stopped.0, status, ending],
+        Write::Append { execution, first, events } => append(connection, *execution, *first, events),
+        Write::End { execution, stopped, status, ending, history } => run(
+            "UPDATE executions SET stopped = ?2, status = ?3, ending = ?4, history = ?5 WHERE id = ?1",
+            params![execution, stopped.0, status, ending, history.map(|events| events as i64)],
         ),
+        Write::Redrive { execution, first, events, redrives } => {
+            append(connection, *execution, *first, events)?;
+            run(
+                "UPDATE executions SET stopped = NULL, status = ?2, ending = NULL, history = NULL,
+                                       redrives = ?3, redriven = ?4, redrive_tokens = ?5 WHERE id = ?1",
+                params![
+                    execution,
+                    Status::Running.name(),
+                    redrives.count.cast_signed(),
+                    redrives.last.map(|last| last.0),
+                    serde_json::to_string(&redrives.tokens)?
+                ],
+            )
+        }
         Write::PutMapRun { arn, execution } => run(
             "INSERT OR IGNORE INTO map_runs (arn, execution) VALUES (?1, ?2)",
             params![arn, execution],
@@ -285,6 +304,20 @@ fn apply(connection: &Connection, write: &Write) -> Result<(), StoreError> {
         Write::Shrink { pages } => retention::shrink(connection, *pages),
         Write::Nothing => Ok(()),
     }
+}
+
+fn append(
+    connection: &Connection,
+    execution: i64,
+    first: i64,
+    events: &[(Timestamp, String)],
+) -> Result<(), StoreError> {
+    let sql = "INSERT INTO events (execution, seq, at, event) VALUES (?1, ?2, ?3, ?4)";
+    let mut insert = connection.prepare_cached(sql)?;
+    for (seq, (at, event)) in (first..).zip(events) {
+        insert.execute(params![execution, seq, at.0, event])?;
+    }
+    Ok(())
 }
 
 fn put_machine(connection: &Connection, row: &MachineRow) -> Result<(), StoreError> {

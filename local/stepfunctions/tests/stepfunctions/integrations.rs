@@ -283,6 +283,33 @@ async fn a_batch_job_runs_to_its_end_and_its_exit_code_counts() {
 }
 
 #[tokio::test]
+async fn an_array_job_is_waited_for_and_fails_with_a_child() {
+    let test = Test::start().await;
+    test.worker(r#"[ "$AWS_BATCH_JOB_ARRAY_INDEX" != "$BAD" ]"#);
+    let submit = |bad: &str| {
+        json!({
+            "Resource": "arn:aws:states:::batch:submitJob.sync",
+            "Arguments": {
+                "JobName": "job", "JobQueue": "on-demand", "JobDefinition": "worker",
+                "ArrayProperties": { "Size": 3 },
+                "ContainerOverrides": { "Environment": [{ "Name": "BAD", "Value": bad }] },
+            },
+        })
+    };
+    let good = test.task("good", submit("none")).await;
+    let summary = &good.output().unwrap()["ArrayProperties"];
+    assert_eq!(summary["Size"], 3);
+    assert_eq!(summary["StatusSummary"]["SUCCEEDED"], 3, "{summary}");
+    let bad = test.task("bad", submit("1")).await;
+    assert_eq!(bad.error(), Some("States.TaskFailed"));
+    let summary = cause(&bad)["ArrayProperties"]["StatusSummary"].clone();
+    assert_eq!(
+        (&summary["SUCCEEDED"], &summary["FAILED"]),
+        (&json!(2), &json!(1))
+    );
+}
+
+#[tokio::test]
 async fn executions_nest() {
     let test = Test::start().await;
     let inner = json!({ "StartAt": "Pass", "States": { "Pass": { "Type": "Pass", "Result": { "deep": 1 }, "End": true } } });

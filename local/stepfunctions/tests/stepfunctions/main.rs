@@ -10,7 +10,9 @@ mod integrations;
 mod machines;
 mod map_runs;
 mod members;
+mod recall;
 mod recovery;
+mod redrive;
 mod repeated;
 mod server;
 #[path = "../../../cloud/tests/support/mod.rs"]

@@ -237,7 +237,7 @@ async fn a_deleted_machine_takes_all_of_it_along_once_its_executions_have_ended(
     let ended = test.cloud.wait(&execution).await.unwrap();
     assert_eq!(ended.status.name(), "ABORTED");
     while events.recv().await.unwrap().event["type"] != "ExecutionAborted" {}
-    // It goes just after its last execution.
+    // It goes just after its last execution. As on AWS no event tells of that: a client asks.
     let gone = loop {
         match describe().send().await {
             Ok(_) => tokio::task::yield_now().await,

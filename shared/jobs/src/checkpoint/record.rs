@@ -21,6 +21,9 @@ pub(super) struct Header {
     release: String,
     /// Units of work in it.
     pub done: u64,
+    /// How long all attempts together worked on it, ms; that of an earlier attempt is in it once.
+    #[serde(default)]
+    pub worked_ms: u64,
     /// When it was saved, in ms since the Unix epoch.
     pub saved_at_ms: u64,
 }
@@ -70,12 +73,13 @@ pub(super) enum Unusable {
 }
 
 impl Header {
-    pub(super) fn new(job: &Job, done: u64, saved_at_ms: u64) -> Self {
+    pub(super) fn new(job: &Job, done: u64, worked_ms: u64, saved_at_ms: u64) -> Self {
         Self {
             job_id: job.id.clone(),
             worker: job.worker.clone(),
             release: RELEASE.to_owned(),
             done,
+            worked_ms,
             saved_at_ms,
         }
     }

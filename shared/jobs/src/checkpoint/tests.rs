@@ -61,6 +61,21 @@ async fn a_state_is_saved_at_an_interval_and_comes_back_bit_for_bit() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_time_of_earlier_attempts_is_told_once() {
+    let (store, job) = (MemoryStore::default(), job("s"));
+    for (number, before) in [(1, None), (2, Some(10)), (3, Some(20))] {
+        let attempt = checkpoint(&store, &job);
+        attempt.restore::<State>().await.unwrap();
+        assert_eq!(attempt.earlier(), before.map(Duration::from_secs));
+        tokio::time::advance(Duration::from_secs(10)).await;
+        attempt.stop.give(order());
+        attempt.offer(number, || vec![1.0]).await.unwrap_err();
+        // What was done after the last checkpoint is lost, and done again.
+        tokio::time::advance(Duration::from_secs(5)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_order_to_stop_saves_at_once() {
     let (store, job) = (MemoryStore::default(), job("s"));
     let checkpoint = checkpoint(&store, &job);

@@ -172,6 +172,7 @@ async fn take<S, C, I, O, E>(
         job_uri: uri,
         task_token: Some(task.token.clone()),
         placement: Some(polling.placement),
+        child: None,
         given: polling.given,
         deadline: None,
     };

@@ -1,5 +1,7 @@
 //! What a worker tells of its own attempt: what it took, and how it ended.
 
+use std::time::Duration;
+
 use placement::pricing::Prices;
 
 use super::Assignment;
@@ -55,8 +57,8 @@ impl<'a> Running<'a> {
         }
     }
 
-    /// What it took until now.
-    pub(super) fn measured(&self, store: &impl GetObject) -> Measured {
+    /// What it took until now, after `earlier` attempts had worked on what it went on from.
+    pub(super) fn measured(&self, store: &impl GetObject, earlier: Option<Duration>) -> Measured {
         let waited = self
             .started_at_ms
             .saturating_sub(self.attempt.dispatched_at_ms);
@@ -64,6 +66,7 @@ impl<'a> Running<'a> {
         let given = self.assignment.given.as_ref();
         let prices = Prices::of_this_machine();
         Measured {
+            earlier_ms: earlier.and_then(|earlier| u64::try_from(earlier.as_millis()).ok()),
             waited_ms: self.dispatched.then_some(waited),
             usd: given.and_then(|given| prices.cost(self.placement, given, seconds).ok()),
             ..self.meter.read(store)
@@ -82,6 +85,7 @@ impl<'a> Running<'a> {
             placement: self.placement,
             given: self.assignment.given,
             feature: self.attempt.feature.clone(),
+            job: None,
             started_at_ms: Some(self.started_at_ms),
             finished_at_ms: now_ms(),
             measured,

@@ -1,6 +1,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::*;
@@ -51,6 +52,7 @@ impl Bench {
                 job_uri: uri,
                 task_token: token,
                 placement: Some(Placement::Lambda),
+                child: None,
                 given: Some(Resources::of_function(1_769)),
                 deadline: None,
             },

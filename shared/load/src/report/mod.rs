@@ -10,7 +10,8 @@ use placement::{Placement, Resources};
 use serde::{Deserialize, Serialize};
 
 use crate::histogram::HistogramError;
-use crate::result::{Check, ClockReadings, Generated, LoadResult, Measured, Threshold};
+use crate::result::{ClockReadings, Generated, LoadResult, Measured};
+use crate::threshold::{Check, Threshold};
 
 pub use page::{STYLE, render};
 use page::{duration, thousands};

@@ -1,7 +1,7 @@
 //! The report of a load test as one HTML page that needs nothing else.
 
 use crate::histogram::Latencies;
-use crate::result::Threshold;
+use crate::threshold::Threshold;
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::plot::{Curve, Plot, Scale};

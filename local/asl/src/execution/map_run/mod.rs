@@ -2,18 +2,20 @@
 //! (<https://docs.aws.amazon.com/step-functions/latest/dg/state-map-distributed.html>).
 
 mod batches;
+mod redrive;
 pub(super) mod report;
 pub(super) mod run;
 mod transfer;
+mod update;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::command::{Child, ChildId, ChildResult, Command};
 use crate::definition::{DistributedFields, MapFields, Program, State};
+use crate::error_name;
 use crate::execution_type::ExecutionType;
 use crate::history::EventKind;
-use crate::quota;
 use crate::start::{Start, Status};
 use crate::value::Value;
 
@@ -36,10 +38,7 @@ impl Execution {
     ) -> Result<Step, Failure> {
         let input = self.filtered_input(key, state)?;
         let max_concurrency = self.max_concurrency(key, state, map, &input)?;
-        let limit = match max_concurrency {
-            0 => quota::MAP_RUN_CONCURRENCY,
-            limit => limit.min(quota::MAP_RUN_CONCURRENCY),
-        };
+        let limit = run::limit(max_concurrency);
         // With a reader the items come from what it reads, whatever ItemsPath says.
         let (items, keyed) = match distributed.reader {
             Some(_) => Default::default(),
@@ -59,6 +58,8 @@ impl Execution {
             arn: Arc::clone(&arn),
             started: self.now,
             stopped: None,
+            redrives: 0,
+            redriven: None,
             status: MapRunStatus::Running,
             max_concurrency: max_concurrency as u64,
             tolerated_count: tolerance.count.unwrap_or(0),
@@ -75,10 +76,12 @@ impl Execution {
             keyed,
             source: "STATE_DATA".into(),
             total: 0,
+            planned: false,
             batched: false,
             limit,
             running: HashMap::default(),
             children: Vec::new(),
+            again: VecDeque::new(),
             failed: 0,
             tolerance,
             transfer: None,
@@ -183,6 +186,7 @@ impl Execution {
         let run = self.frames.get_mut(key)?.map_run()?;
         run.total = total;
         run.items = items;
+        run.planned = true;
         run.batched = distributed.batcher.is_some();
         self.go_on_run(key, state, map, distributed)
     }
@@ -201,6 +205,10 @@ impl Execution {
             };
             if run.running.len() >= run.limit {
                 return Ok(Step::Blocked);
+            }
+            if !run.again.is_empty() {
+                self.restart_child(key, map, distributed)?;
+                continue;
             }
             let index = run.children.len();
             let Some(value) = run.items.get(index) else {
@@ -228,52 +236,68 @@ impl Execution {
         distributed: &DistributedFields,
         input: Value,
     ) -> Result<(), Broken> {
-        let id = ChildId(self.next_id());
         let name: Arc<str> = self.random.uuid().into();
-        let seed = self.random.next();
         let (partition, region, account) = self.place_of_arn();
         let place = format!("arn:{partition}:states:{region}:{account}");
-        let Activity::MapRun(run) = &self.frames.get(key)?.activity else {
-            return Err(Broken("a Map Run that goes on is under way"));
-        };
-        let start = Start {
-            arn: match distributed.execution_type {
-                ExecutionType::Standard => format!("{place}:execution:{}:{name}", run.machine),
-                ExecutionType::Express => format!("{place}:express:{}:{name}:{name}", run.machine),
-            }
-            .into(),
-            name: Arc::clone(&name),
-            role_arn: Arc::clone(&self.about.role_arn),
-            state_machine_arn: format!("{place}:stateMachine:{}", run.machine).into(),
-            state_machine_name: Arc::clone(&run.machine),
-            kind: distributed.execution_type,
-            input: input.clone(),
-            input_text: None,
-            seed,
-            limits: self.about.limits,
+        let run = self.frames.get_mut(key)?.map_run()?;
+        let arn = match distributed.execution_type {
+            ExecutionType::Standard => format!("{place}:execution:{}:{name}", run.machine),
+            ExecutionType::Express => format!("{place}:express:{}:{name}:{name}", run.machine),
         };
         let child = ChildResult {
-            arn: Arc::clone(&start.arn),
+            arn: arn.into(),
             name,
             input,
             status: Status::Running,
             started: self.now,
             stopped: self.now,
+            redrives: 0,
+        };
+        let items = items_of(run, &child.input);
+        let index = run.children.len();
+        run.children.push(child);
+        self.report(key)?.begin(items);
+        self.run_child(key, map, distributed, index)
+    }
+
+    /// Lets a child run, for the first time or again.
+    fn run_child(
+        &mut self,
+        key: FrameKey,
+        map: &MapFields,
+        distributed: &DistributedFields,
+        index: usize,
+    ) -> Result<(), Broken> {
+        let id = ChildId(self.next_id());
+        let seed = self.random.next();
+        let (partition, region, account) = self.place_of_arn();
+        let place = format!("arn:{partition}:states:{region}:{account}");
+        let run = self.frames.get_mut(key)?.map_run()?;
+        let child = run.children.get(index).ok_or(Broken::UNKNOWN_CHILD)?;
+        let (input, redrive) = (child.input.clone(), child.redrives);
+        let start = Start {
+            arn: Arc::clone(&child.arn),
+            name: Arc::clone(&child.name),
+            role_arn: Arc::clone(&self.about.role_arn),
+            state_machine_arn: format!("{place}:stateMachine:{}", run.machine).into(),
+            state_machine_name: Arc::clone(&run.machine),
+            kind: distributed.execution_type,
+            input,
+            input_text: None,
+            seed,
+            limits: self.about.limits,
         };
         let map_run_arn = Arc::clone(&run.arn);
-        let items = items_of(run, &child.input);
-        self.report(key)?.begin(items);
-        let machine = self.machine.starting_at(map.processor);
-        let run = self.frames.get_mut(key)?.map_run()?;
-        run.running.insert(id.0, run.children.len());
-        run.children.push(child);
+        run.running.insert(id.0, index);
         self.children.insert(id.0, key);
+        let machine = self.machine.starting_at(map.processor);
         self.commands.push(Command::StartChild {
             id,
             child: Box::new(Child {
                 machine,
                 start,
                 map_run_arn,
+                redrive,
             }),
         });
         Ok(())
@@ -289,7 +313,7 @@ impl Execution {
         let run = self.frames.get_mut(key)?.map_run()?;
         let index = run.running.remove(&id.0);
         let child = index.and_then(|index| run.children.get_mut(index));
-        let child = child.ok_or(Broken("the Map Run of a child knows it"))?;
+        let child = child.ok_or(Broken::UNKNOWN_CHILD)?;
         child.status = status.clone();
         child.stopped = now;
         let input = child.input.clone();
@@ -313,6 +337,10 @@ impl Execution {
         if let Activity::MapRun(run) = std::mem::replace(&mut frame.activity, Activity::Repeating) {
             self.call_off_run(&run, MapRunStatus::Failed);
             self.record_for(key, EventKind::MapRunFailed(failure.details()))?;
+            // A redrive of a Map whose data were too large starts another Map Run.
+            if failure.error.as_deref() != Some(error_name::DATA_LIMIT) {
+                self.leave_behind(key, Activity::MapRun(run), Vec::new())?;
+            }
         }
         Ok(())
     }

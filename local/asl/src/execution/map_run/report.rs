@@ -15,6 +15,10 @@ pub struct MapRunReport {
     pub started: Timestamp,
     /// When it ended.
     pub stopped: Option<Timestamp>,
+    /// How often it was redriven.
+    pub redrives: u64,
+    /// When it was last redriven.
+    pub redriven: Option<Timestamp>,
     /// Where it stands.
     pub status: MapRunStatus,
     /// MaxConcurrency as it was given; 0 without one.
@@ -71,6 +75,8 @@ pub struct MapRunCounts {
     pub aborted: usize,
     /// Whose results the ResultWriter has written.
     pub results_written: usize,
+    /// Of those that have not succeeded, how many wait for their redrive.
+    pub pending_redrive: usize,
 }
 
 impl MapRunCounts {
@@ -90,14 +96,17 @@ impl MapRunCounts {
 
     fn end(&mut self, count: usize, status: &Status) {
         self.running = self.running.saturating_sub(count);
-        let counter = match status {
-            Status::Running => &mut self.running,
+        *self.ended_as(status) += count;
+    }
+
+    fn ended_as(&mut self, status: &Status) -> &mut usize {
+        match status {
             Status::Succeeded { .. } => &mut self.succeeded,
             Status::Failed { .. } => &mut self.failed,
             Status::TimedOut { .. } => &mut self.timed_out,
-            Status::Aborted { .. } => &mut self.aborted,
-        };
-        *counter += count;
+            // What ran when the Map Run ended was stopped.
+            Status::Aborted { .. } | Status::Running => &mut self.aborted,
+        }
     }
 }
 
@@ -120,6 +129,31 @@ impl MapRunReport {
         self.executions.end(1, status);
     }
 
+    /// The Map Run goes on after its end; how often it has been redriven by that.
+    pub(super) fn redrive(&mut self, now: Timestamp) -> u64 {
+        self.status = MapRunStatus::Running;
+        self.stopped = None;
+        self.redriven = Some(now);
+        self.redrives += 1;
+        self.redrives
+    }
+
+    /// A child with so many items, which has not succeeded, is to run again.
+    pub(super) fn await_redrive(&mut self, items: usize) {
+        self.items.pending_redrive += items;
+        self.executions.pending_redrive += 1;
+    }
+
+    /// A child with so many items, which had this status, runs again.
+    pub(super) fn begin_again(&mut self, items: usize, status: &Status) {
+        for (counts, count) in [(&mut self.items, items), (&mut self.executions, 1)] {
+            let ended = counts.ended_as(status);
+            *ended = ended.saturating_sub(count);
+            counts.pending_redrive = counts.pending_redrive.saturating_sub(count);
+            counts.running += count;
+        }
+    }
+
     /// The ResultWriter has written what there is.
     pub(super) fn written(&mut self) {
         for counts in [&mut self.items, &mut self.executions] {
@@ -136,6 +170,7 @@ impl MapRunReport {
         self.stopped = Some(now);
         for counts in [&mut self.items, &mut self.executions] {
             counts.aborted += std::mem::take(&mut counts.running);
+            counts.pending_redrive = 0;
         }
     }
 }
@@ -149,6 +184,8 @@ mod tests {
             arn: "arn".into(),
             started: Timestamp(1),
             stopped: None,
+            redrives: 0,
+            redriven: None,
             status: MapRunStatus::Running,
             max_concurrency: 0,
             tolerated_count: 0,

@@ -1,10 +1,11 @@
 //! A Map Run under way, and how many failures it bears.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::command::{ChildResult, TaskId};
 use crate::execution::item::MapItem;
+use crate::quota;
 use crate::value::Value;
 
 /// A Distributed Map state under way.
@@ -24,12 +25,16 @@ pub(crate) struct MapRun {
     pub source: Arc<str>,
     /// How many items there are, in batches or not.
     pub total: usize,
+    /// The items are known, and what children have of them.
+    pub planned: bool,
     /// The items are inputs already: batches.
     pub batched: bool,
     pub limit: usize,
     pub running: HashMap<u64, usize, foldhash::fast::RandomState>,
     /// Those that were started, in the order of the items.
     pub children: Vec<ChildResult>,
+    /// Which of them have not succeeded and wait for their redrive.
+    pub again: VecDeque<usize>,
     /// How many items have failed; all those of a failed batch have.
     pub failed: u64,
     pub tolerance: Tolerance,
@@ -44,6 +49,14 @@ impl MapRun {
             source: Some(Arc::clone(&self.source)),
             ..MapItem::distributed(self.keyed, index, value)
         }
+    }
+}
+
+/// How many children may run at once by a MaxConcurrency, in which 0 stands for no limit.
+pub(super) fn limit(max_concurrency: usize) -> usize {
+    match max_concurrency {
+        0 => quota::MAP_RUN_CONCURRENCY,
+        limit => limit.min(quota::MAP_RUN_CONCURRENCY),
     }
 }
 

@@ -103,7 +103,8 @@ impl Execution {
         let run = self.frames.get_mut(key)?.map_run()?;
         let results = MapRunResults {
             map_run_arn: Arc::clone(&run.arn),
-            children: std::mem::take(&mut run.children),
+            // A redrive needs them, if the writer fails.
+            children: run.children.clone(),
         };
         let input = run.input.clone();
         let Some(writer) = &distributed.writer else {
@@ -170,6 +171,7 @@ impl Execution {
         let now = self.now;
         self.report(key)?.close(MapRunStatus::Succeeded, now);
         self.frames.get_mut(key)?.activity = Activity::Repeating;
+        self.see(key, state, || Seen::Result(result.clone()))?;
         self.finish(key, state, result).map(Step::Done)
     }
 

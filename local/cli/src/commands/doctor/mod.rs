@@ -292,7 +292,7 @@ fn of_project(project: &Project) -> Option<Finding> {
             1 => "one thing in it would fail on AWS only".to_owned(),
             many => format!("{many} things in it would fail on AWS only"),
         }),
-        missing: (wrong > 0).then(|| "`hybrid validate --project` says what".to_owned()),
+        missing: (wrong > 0).then(|| "`hybrid validate` says what".to_owned()),
     })
 }
 

@@ -29,7 +29,7 @@ fn case(machine: &str, outcome: &Outcome) -> String {
     let start = format!(
         "    <testcase classname=\"{}\" name=\"{}\" time=\"{:.6}\"",
         escaped(machine),
-        escaped(&outcome.case.name),
+        escaped(&outcome.name),
         outcome.took.as_secs_f64()
     );
     if outcome.passed() {

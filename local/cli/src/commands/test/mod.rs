@@ -5,6 +5,7 @@ mod page;
 mod report;
 
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
     process::ExitCode,
     sync::atomic::{AtomicUsize, Ordering},
@@ -12,11 +13,13 @@ use std::{
 };
 
 use clap::Args;
+use serde_json::Value;
 use testing::{Case, Coverage, Mismatch, Run};
 
 use crate::{
     error::{Error, FAILED},
-    suites::{self, Loaded},
+    place::ProjectArguments,
+    suites::{Loaded, Suites},
 };
 
 /// Arguments of `hybrid test`.
@@ -48,6 +51,8 @@ pub struct Test {
     /// Print one JSON document.
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    project: ProjectArguments,
 }
 
 fn percent(text: &str) -> Result<f64, String> {
@@ -65,15 +70,47 @@ struct Tested {
     coverage: Coverage,
 }
 
-/// The result of one case.
+/// The result of one case: what is told of its run, for there may be a hundred thousand.
 struct Outcome {
-    case: Case,
-    run: Run,
+    name: String,
+    status: &'static str,
+    output: Option<asl::Value>,
+    error: Option<String>,
+    cause: Option<String>,
+    path: Vec<String>,
+    retries: BTreeMap<String, u32>,
+    /// On the virtual clock.
+    seconds: f64,
+    is_endless: bool,
+    /// Of a case that failed.
+    history: Vec<Value>,
     mismatches: Vec<Mismatch>,
     took: Duration,
 }
 
 impl Outcome {
+    fn new(case: &Case, run: Run, mismatches: Vec<Mismatch>, took: Duration) -> Outcome {
+        let (error, cause) = run.failure();
+        let events = run.execution.history().iter();
+        Outcome {
+            name: case.name.clone(),
+            status: run.status().name(),
+            output: run.output().cloned(),
+            error: error.map(str::to_owned),
+            cause: cause.map(str::to_owned),
+            is_endless: run.is_endless(),
+            history: match mismatches.is_empty() {
+                true => Vec::new(),
+                false => events.map(|event| event.to_json().into()).collect(),
+            },
+            path: run.entered,
+            retries: run.retries,
+            seconds: run.seconds,
+            mismatches,
+            took,
+        }
+    }
+
     fn passed(&self) -> bool {
         self.mismatches.is_empty()
     }
@@ -82,11 +119,7 @@ impl Outcome {
 impl Test {
     /// Exit code 0 if every case passes and the coverage suffices, 2 for a file that cannot be used, else 1.
     pub fn execute(self) -> Result<ExitCode, Error> {
-        let files = suites::find(&self.paths)?;
-        let loaded: Vec<Loaded> = files
-            .iter()
-            .map(|file| Loaded::cases(file))
-            .collect::<Result<_, _>>()?;
+        let loaded = Suites::of(&self.project).tests(&self.paths)?;
         for one in &loaded {
             for line in unmocked(one) {
                 eprintln!("{line}");
@@ -132,19 +165,17 @@ impl Test {
     }
 
     fn run(&self, loaded: Vec<Loaded>) -> Result<Vec<Tested>, Error> {
-        let chosen = |case: &Case| {
+        let chosen = |case: &&Case| {
             self.filter
                 .as_ref()
                 .is_none_or(|text| case.name.contains(text))
         };
-        let work: Vec<(usize, Case)> = loaded
+        let work: Vec<(usize, &Case)> = loaded
             .iter()
             .enumerate()
             .flat_map(|(index, one)| {
                 let cases = one.suite.iter().flat_map(|suite| &suite.cases);
-                cases
-                    .filter(|case| chosen(case))
-                    .map(move |case| (index, case.clone()))
+                cases.filter(chosen).map(move |case| (index, case))
             })
             .collect();
         if work.is_empty() {
@@ -153,46 +184,43 @@ impl Test {
                 None => "there are no cases".to_owned(),
             }));
         }
-        let mut outcomes: Vec<Vec<Outcome>> = loaded.iter().map(|_| Vec::new()).collect();
-        for (index, outcome) in in_parallel(&loaded, &work, self.max_events) {
-            outcomes[index].push(outcome);
-        }
-        let tested = loaded.into_iter().zip(outcomes).map(|(loaded, outcomes)| {
-            let mut coverage = Coverage::new(&loaded.definition.outline);
-            for outcome in &outcomes {
-                coverage.add(&outcome.run.observations);
-            }
-            Tested {
-                loaded,
-                outcomes,
-                coverage,
-            }
+        let (outcomes, coverages) = in_parallel(&loaded, &work, self.max_events);
+        let tested = loaded.into_iter().zip(outcomes).zip(coverages);
+        let tested = tested.map(|((loaded, outcomes), coverage)| Tested {
+            loaded,
+            outcomes,
+            coverage,
         });
         Ok(tested.filter(|one| !one.outcomes.is_empty()).collect())
     }
 }
 
-/// Runs the cases on every processor; the results in the order of the cases.
+/// Runs the cases on every processor: for each file the results in the order of the cases, and what they reach.
 fn in_parallel(
     loaded: &[Loaded],
-    work: &[(usize, Case)],
+    work: &[(usize, &Case)],
     max_events: Option<u64>,
-) -> Vec<(usize, Outcome)> {
+) -> (Vec<Vec<Outcome>>, Vec<Coverage>) {
     let next = AtomicUsize::new(0);
     let workers = std::thread::available_parallelism()
         .map_or(1, std::num::NonZero::get)
         .min(work.len());
-    let mut done: Vec<(usize, usize, Outcome)> = std::thread::scope(|scope| {
-        let worker = || {
-            let mut done = Vec::new();
-            loop {
-                let at = next.fetch_add(1, Ordering::Relaxed);
-                let Some((index, case)) = work.get(at) else {
-                    return done;
-                };
-                done.push((at, *index, one(&loaded[*index], case, max_events)));
-            }
-        };
+    let nothing_reached = || -> Vec<Coverage> {
+        let outlines = loaded.iter().map(|one| &one.definition.outline);
+        outlines.map(Coverage::new).collect()
+    };
+    let worker = || {
+        let (mut done, mut coverages) = (Vec::new(), nothing_reached());
+        loop {
+            let at = next.fetch_add(1, Ordering::Relaxed);
+            let Some((index, case)) = work.get(at) else {
+                return (done, coverages);
+            };
+            let outcome = one(&loaded[*index], case, max_events, &mut coverages[*index]);
+            done.push((at, *index, outcome));
+        }
+    };
+    let finished: Vec<_> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..workers).map(|_| scope.spawn(worker)).collect();
         // A worker that panicked has said so; its panic goes on here.
         let joined = workers.into_iter().map(|worker| {
@@ -200,29 +228,33 @@ fn in_parallel(
                 .join()
                 .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
         });
-        joined.flatten().collect()
+        joined.collect()
     });
-    done.sort_by_key(|(at, ..)| *at);
-    done.into_iter()
-        .map(|(_, index, outcome)| (index, outcome))
-        .collect()
+    let (mut all, mut coverages) = (Vec::new(), nothing_reached());
+    for (done, reached) in finished {
+        all.extend(done);
+        for (coverage, reached) in coverages.iter_mut().zip(&reached) {
+            coverage.merge(reached);
+        }
+    }
+    all.sort_by_key(|(at, ..)| *at);
+    let mut outcomes: Vec<Vec<Outcome>> = loaded.iter().map(|_| Vec::new()).collect();
+    for (_, index, outcome) in all {
+        outcomes[index].push(outcome);
+    }
+    (outcomes, coverages)
 }
 
-fn one(loaded: &Loaded, case: &Case, max_events: Option<u64>) -> Outcome {
-    let mut case = case.clone();
-    case.max_events = case.max_events.or(max_events);
+fn one(loaded: &Loaded, case: &Case, max_events: Option<u64>, coverage: &mut Coverage) -> Outcome {
     let kind = loaded
         .suite
         .as_ref()
         .map_or(asl::ExecutionType::Standard, |suite| suite.kind);
     let start = Instant::now();
-    let (run, mismatches) = case.run(&loaded.definition, kind, loaded.sample.as_ref());
-    Outcome {
-        took: start.elapsed(),
-        case,
-        run,
-        mismatches,
-    }
+    let sample = loaded.sample.as_ref();
+    let (run, mismatches) = case.run(&loaded.definition, kind, sample, max_events);
+    coverage.add(&run.observations);
+    Outcome::new(case, run, mismatches, start.elapsed())
 }
 
 /// What is told before the run: task states that a case does not mock. A case that gets there fails.

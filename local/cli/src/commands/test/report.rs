@@ -30,7 +30,7 @@ pub fn print(tested: &[Tested], took: Duration, dots: bool, coverage: bool) {
     }
     for one in tested {
         for outcome in one.outcomes.iter().filter(|outcome| !outcome.passed()) {
-            println!("\n{}: {}", one.loaded.file.display(), outcome.case.name);
+            println!("\n{}: {}", one.loaded.file.display(), outcome.name);
             print!("{}", failure(outcome));
         }
     }
@@ -50,12 +50,12 @@ pub fn print(tested: &[Tested], took: Duration, dots: bool, coverage: bool) {
 
 fn line(outcome: &Outcome) -> String {
     let verdict = if outcome.passed() { "ok  " } else { "FAIL" };
-    let states = outcome.run.entered.len();
+    let states = outcome.path.len();
     let plural = if states == 1 { "state" } else { "states" };
     format!(
         "{verdict} {} ({states} {plural}, {})",
-        outcome.case.name,
-        seconds(outcome.run.seconds)
+        outcome.name,
+        seconds(outcome.seconds)
     )
 }
 
@@ -83,24 +83,18 @@ pub fn failure(outcome: &Outcome) -> String {
             ));
         }
     }
-    if outcome.run.is_endless() {
+    if outcome.is_endless {
         text.push_str(&format!(
             "  stopped at {} events: it might never have ended\n",
-            outcome.run.execution.history().len()
+            outcome.history.len()
         ));
     }
     text.push_str("  history\n");
-    let events: Vec<Value> = outcome
-        .run
-        .execution
-        .history()
-        .iter()
-        .map(|event| event.to_json().into())
-        .collect();
+    let events = &outcome.history;
     // Beginning and end tell what happened; thousands of events between them do not.
     let cut = events.len().saturating_sub(60);
-    let shown: Vec<Value> = if cut == 0 {
-        events
+    let shown = if cut == 0 {
+        events.clone()
     } else {
         [&events[..20], &events[events.len() - 40..]].concat()
     };
@@ -194,30 +188,23 @@ pub fn json(tested: &[Tested], took: Duration) -> Value {
 }
 
 fn case(outcome: &Outcome) -> Value {
-    let (error, cause) = outcome.run.failure();
     let mismatches = outcome.mismatches.iter().map(|mismatch| {
         json!({"what": mismatch.what, "expected": mismatch.expected, "actual": mismatch.actual})
     });
     let mut case = json!({
-        "name": outcome.case.name,
+        "name": outcome.name,
         "passed": outcome.passed(),
-        "status": outcome.run.status().name(),
-        "output": outcome.run.output().map(Value::from),
-        "error": error,
-        "cause": cause,
-        "path": outcome.run.entered,
-        "retries": outcome.run.retries,
-        "seconds": outcome.run.seconds,
+        "status": outcome.status,
+        "output": outcome.output.as_ref().map(Value::from),
+        "error": outcome.error,
+        "cause": outcome.cause,
+        "path": outcome.path,
+        "retries": outcome.retries,
+        "seconds": outcome.seconds,
         "mismatches": mismatches.collect::<Vec<_>>(),
     });
     if !outcome.passed() {
-        let events = outcome
-            .run
-            .execution
-            .history()
-            .iter()
-            .map(|event| Value::from(event.to_json()));
-        case["history"] = events.collect();
+        case["history"] = json!(outcome.history);
     }
     case
 }

@@ -2,20 +2,24 @@
 //! Framework's plugin for pseudo parameters. They are filled in the text, so that what is found in it keeps its place.
 //! <https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-stepfunctions-statemachine.html>
 
+mod named;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use asl::{Diagnostic, Resource};
-use serde_json::Value;
+use crate::value::Value;
 
-use crate::error::Error;
+pub use named::{function_name, machine_name};
 
 /// Region of every ARN that is made up.
 pub const REGION: &str = "us-east-1";
 
+/// Account of every ARN that is made up: the example account of the AWS documentation.
+pub const ACCOUNT: &str = "123456789012";
+
 /// Pseudo parameters of CloudFormation.
 /// <https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/pseudo-parameter-reference.html>
 const PSEUDO: &[(&str, &str)] = &[
-    ("AWS::AccountId", stack::ACCOUNT),
+    ("AWS::AccountId", ACCOUNT),
     ("AWS::Partition", "aws"),
     ("AWS::Region", REGION),
     ("AWS::StackName", "exec"),
@@ -47,16 +51,22 @@ const NUMBERS: &[(&str, &str)] = &[
 ];
 
 /// What stands for the placeholders.
-#[derive(Debug, Default)]
-pub struct Settings(BTreeMap<String, String>);
+#[derive(Clone, Debug, Default)]
+pub struct Values(BTreeMap<String, String>);
+
+impl From<BTreeMap<String, String>> for Values {
+    fn from(values: BTreeMap<String, String>) -> Values {
+        Values(values)
+    }
+}
 
 /// What becomes of a placeholder that has no value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unset {
     /// It stays, as a deployment will fill it in. Where the language wants a number, one stands for it.
     Stays,
-    /// A function or state machine gets an ARN with the placeholder's name, so that a stand-in can be named for it;
-    /// a number has to be set.
+    /// A function, activity or state machine gets an ARN with the placeholder's name, so that a stand-in can be named for
+    /// it. A number that stands for one is told as missing.
     GetsName,
 }
 
@@ -69,36 +79,9 @@ pub struct Filled {
     pub used: BTreeSet<String>,
     /// Placeholders without a value where the language wants a number.
     pub missing: BTreeSet<String>,
-    /// Whether lines and columns of the text are not those of its file.
-    pub is_rewritten: bool,
 }
 
-impl Filled {
-    /// Findings in the text with their places in its file, as far as there are any.
-    pub fn placed(&self, mut found: Vec<Diagnostic>) -> Vec<Diagnostic> {
-        if self.is_rewritten {
-            found.iter_mut().for_each(|one| one.position = None);
-        }
-        found
-    }
-}
-
-impl Settings {
-    /// Reads `NAME=VALUE` arguments.
-    ///
-    /// # Errors
-    /// One without `=`, or a name that is given twice.
-    pub fn parse(arguments: &[String]) -> Result<Settings, Error> {
-        let mut values = BTreeMap::new();
-        for argument in arguments {
-            let (name, value) = super::standins::pair("--set", argument, "NAME=VALUE")?;
-            if values.insert(name.to_owned(), value.to_owned()).is_some() {
-                return Err(Error::Usage(format!("--set {name} is given twice")));
-            }
-        }
-        Ok(Settings(values))
-    }
-
+impl Values {
     /// The names that were set.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         self.0.keys().map(String::as_str)
@@ -107,7 +90,7 @@ impl Settings {
     /// Fills in the placeholders of a JSON text.
     pub fn fill(&self, text: &str, unset: Unset) -> Filled {
         let mut filling = Filling {
-            settings: self,
+            values: self,
             unset,
             key: "",
             filled: Filled::default(),
@@ -146,7 +129,7 @@ fn string(text: &str) -> Option<(&str, &str)> {
 }
 
 /// The placeholder that a text begins with: its whole length and its name.
-fn placeholder(text: &str) -> Option<(usize, &str)> {
+pub(in crate::placeholders) fn placeholder(text: &str) -> Option<(usize, &str)> {
     let plugin = text.starts_with("#{AWS::");
     let inner = text.strip_prefix("${").or(text.strip_prefix("#{"))?;
     let name = &inner[..inner.find('}')?];
@@ -158,7 +141,7 @@ fn placeholder(text: &str) -> Option<(usize, &str)> {
 }
 
 struct Filling<'s, 't> {
-    settings: &'s Settings,
+    values: &'s Values,
     unset: Unset,
     /// The name of the member whose value is read.
     key: &'t str,
@@ -167,7 +150,7 @@ struct Filling<'s, 't> {
 
 impl<'t> Filling<'_, 't> {
     fn value(&mut self, name: &str) -> Option<String> {
-        let value = self.settings.value(name)?.to_owned();
+        let value = self.values.value(name)?.to_owned();
         self.filled.used.insert(name.to_owned());
         Some(value)
     }
@@ -220,9 +203,9 @@ impl<'t> Filling<'_, 't> {
         let Some(value) = self.value(name) else {
             return self.number(name);
         };
-        let number = serde_json::from_str::<Value>(&value).ok();
+        let number = Value::parse(&value).ok();
         number
-            .filter(|value| value.is_number() || value.is_boolean())
+            .filter(|value| matches!(value, Value::Number(_) | Value::Bool(_)))
             .map(|_| value)
     }
 
@@ -250,10 +233,8 @@ impl<'t> Filling<'_, 't> {
         }
         text.push_str(rest);
         match (self.unset, self.key) {
-            (Unset::GetsName, "Resource") => resource(&text).unwrap_or(text),
-            (Unset::GetsName, "StateMachineArn") if text.contains("${") => {
-                arn("states", "stateMachine", machine_name(&text))
-            }
+            (Unset::GetsName, "Resource") => named::resource(&text).unwrap_or(text),
+            (Unset::GetsName, "StateMachineArn") if text.contains("${") => named::machine(&text),
             (Unset::GetsName | Unset::Stays, _) => text,
         }
     }
@@ -265,100 +246,14 @@ fn escaped(value: &str) -> String {
     quoted[1..quoted.len() - 1].to_owned()
 }
 
-/// A Resource whose placeholders have no value, as an ARN that names them; a function's where nothing else is told.
-fn resource(text: &str) -> Option<String> {
-    if !text.contains("${") {
-        return None;
-    }
-    let mut parts = parts(text);
-    // Where it is known what they stand for.
-    for (place, value) in [(1, "aws"), (3, REGION), (4, stack::ACCOUNT)] {
-        let part = parts.get_mut(place).filter(|part| part.starts_with("${"));
-        if let Some(part) = part {
-            *part = value;
-        }
-    }
-    let named = without_braces(&parts.join(":"));
-    if Resource::parse(&named).is_some() {
-        return Some(named);
-    }
-    Some(arn("lambda", "function", function_name(text)))
-}
-
-/// What stands between colons, those within placeholders aside.
-fn parts(text: &str) -> Vec<&str> {
-    let mut depth = 0;
-    text.split(|character| {
-        match character {
-            '{' => depth += 1,
-            '}' => depth -= 1,
-            _ => {}
-        }
-        character == ':' && depth == 0
-    })
-    .collect()
-}
-
-fn arn(service: &str, kind: &str, name: &str) -> String {
-    let name = without_braces(name);
-    format!(
-        "arn:aws:{service}:{REGION}:{}:{kind}:{name}",
-        stack::ACCOUNT
-    )
-}
-
-/// With the name of each placeholder in its place: `${Work.Arn}` is `Work`.
-fn without_braces(text: &str) -> String {
-    let mut named = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.find("${") {
-        named.push_str(&rest[..start]);
-        rest = &rest[start..];
-        match placeholder(rest) {
-            Some((length, name)) => {
-                let name = name.strip_suffix(".Arn").unwrap_or(name);
-                named.push_str(&name.replace([':', '.', ',', '/'], "-"));
-                rest = &rest[length..];
-            }
-            None => {
-                named.push_str("${");
-                rest = &rest[2..];
-            }
-        }
-    }
-    named.push_str(rest);
-    named
-}
-
-/// The name in a function's name, partial ARN or ARN, with or without a qualifier; that of a placeholder for one.
-/// <https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html>
-pub fn function_name(function: &str) -> &str {
-    name_after(function, "function:")
-}
-
-/// The name in a state machine's ARN, with or without a version or alias; that of a placeholder for one.
-pub fn machine_name(machine: &str) -> &str {
-    name_after(machine, "stateMachine:")
-}
-
-fn name_after<'t>(text: &'t str, kind: &str) -> &'t str {
-    let after = text.rsplit_once(kind).map_or(text, |(_, name)| name);
-    let name = parts(after).first().copied().unwrap_or(after);
-    match placeholder(name) {
-        Some((length, inner)) if length == name.len() => {
-            inner.strip_suffix(".Arn").unwrap_or(inner)
-        }
-        Some(_) | None => name,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn fill(text: &str, sets: &[&str], unset: Unset) -> String {
-        let sets: Vec<String> = sets.iter().map(|set| (*set).to_owned()).collect();
-        Settings::parse(&sets).unwrap().fill(text, unset).text
+        let sets = sets.iter().filter_map(|set| set.split_once('='));
+        let sets = sets.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        Values(sets.collect()).fill(text, unset).text
     }
 
     #[test]
@@ -419,26 +314,17 @@ mod tests {
             fill(text, &[], Unset::GetsName),
             r#"{"Resource":"arn:aws:states:::sqs:sendMessage"}"#
         );
+        let text = r#"{"Resource":"${WorkActivityArn}"}"#;
+        assert_eq!(
+            fill(text, &[], Unset::GetsName),
+            r#"{"Resource":"arn:aws:states:us-east-1:123456789012:activity:WorkActivityArn"}"#
+        );
         let text = r#"{"StateMachineArn":"${Child}"}"#;
         assert_eq!(
             fill(text, &[], Unset::GetsName),
             r#"{"StateMachineArn":"arn:aws:states:us-east-1:123456789012:stateMachine:Child"}"#
         );
-        let number = Settings::default().fill(r#"{"MaxAttempts":"${N}"}"#, Unset::GetsName);
+        let number = Values::default().fill(r#"{"MaxAttempts":"${N}"}"#, Unset::GetsName);
         assert_eq!(number.missing, BTreeSet::from(["N".to_owned()]));
-    }
-
-    #[test]
-    fn a_function_is_found_by_name_or_arn() {
-        for function in [
-            "echo",
-            "echo:live",
-            "arn:aws:lambda:us-east-1:123456789012:function:echo",
-            "arn:aws:lambda:us-east-1:123456789012:function:echo:$LATEST",
-            "${echo}",
-            "${echo.Arn}",
-        ] {
-            assert_eq!(function_name(function), "echo");
-        }
     }
 }
