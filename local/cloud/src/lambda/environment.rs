@@ -15,7 +15,7 @@ use super::pool::Room;
 use super::runtime_api::{Phase, Reply, RuntimeApi, Work};
 use crate::faults::FunctionEffect;
 use crate::logs::LogStream;
-use crate::process::{Exit, Process, Spec};
+use crate::process::{Exit, PeakMemory, Process, Spec};
 use crate::time::now;
 use crate::usage::Usage;
 use placement::quota::LAMBDA_MIB_PER_VCPU;
@@ -41,6 +41,7 @@ pub(super) struct Environment {
     shared: Shared,
     api: RuntimeApi,
     process: Process,
+    memory: PeakMemory,
     log: LogStream,
     /// Offset in the log where the last invocation begins.
     mark: u64,
@@ -126,8 +127,9 @@ impl Environment {
             version: version.to_owned(),
             shared: shared.clone(),
             api,
+            memory: process.peak_memory(),
             process,
-            mark: log.len(),
+            mark: 0,
             log,
             started,
             reported: false,
@@ -159,8 +161,7 @@ impl Environment {
         fault: Option<FunctionEffect>,
     ) -> Outcome {
         let billed_from = now();
-        self.mark = self.log.len();
-        self.log.mark();
+        self.mark = self.log.mark();
         let used = Usage {
             placement: placement::Placement::Lambda,
             name: self.function.name.clone(),
@@ -185,7 +186,7 @@ impl Environment {
         };
         let elapsed = begin.elapsed();
         self.idle_since = Instant::now();
-        let peak = self.process.peak_memory_mib();
+        let peak = self.memory.mib();
         let outcome = match end {
             End::Replied(Reply::Success(payload)) => Outcome::success(payload),
             End::Replied(Reply::Error(document)) | End::InitFailed(document) => {
@@ -288,18 +289,19 @@ impl Environment {
         let billed = (ms + init_ms.unwrap_or(0.0)).ceil();
         let memory = self.function.memory_mib;
         let used = peak_mib.map_or(memory, |peak| peak.min(memory));
-        self.log.line(&format!("END RequestId: {request_id}"));
-        let mut line = format!(
-            "REPORT RequestId: {request_id}\tDuration: {ms:.2} ms\tBilled Duration: {billed} ms\t\
+        let mut lines = format!(
+            "END RequestId: {request_id}\n\
+             REPORT RequestId: {request_id}\tDuration: {ms:.2} ms\tBilled Duration: {billed} ms\t\
              Memory Size: {memory} MB\tMax Memory Used: {used} MB"
         );
         if let Some(init_ms) = init_ms {
-            line.push_str(&format!("\tInit Duration: {init_ms:.2} ms"));
+            lines.push_str(&format!("\tInit Duration: {init_ms:.2} ms"));
         }
-        self.log.line(&line);
         if outcome.failed {
-            self.log.line(&String::from_utf8_lossy(&outcome.payload));
+            lines.push('\n');
+            lines.push_str(&String::from_utf8_lossy(&outcome.payload));
         }
+        self.log.line(&lines);
         self.log.mark();
     }
 

@@ -96,22 +96,27 @@ fn plain(text: &str, slashes: bool) -> String {
 pub struct LogStream {
     path: PathBuf,
     file: File,
+    marks: File,
 }
 
 impl LogStream {
     fn open(path: PathBuf) -> io::Result<Self> {
-        let file = private::options().create(true).append(true).open(&path)?;
-        let stream = LogStream { path, file };
+        let open = |path: &Path| private::options().create(true).append(true).open(path);
+        let (file, marks) = (open(&path)?, open(&marks_of(&path))?);
+        let stream = LogStream { path, file, marks };
         stream.mark();
         Ok(stream)
     }
 
-    /// Notes that it has come so far now. Without it the times of its lines are less exact, so a failure is only traced.
-    pub fn mark(&self) {
-        let mark = format!("{} {}\n", self.len(), now().0 / 1_000);
-        if let Err(error) = append(&marks_of(&self.path), mark.as_bytes()) {
+    /// Notes that it has come so far now, and answers how far, in bytes. Without it the times of its lines are less
+    /// exact, so a failure is only traced.
+    pub fn mark(&self) -> u64 {
+        let length = self.len();
+        let mark = format!("{length} {}\n", now().0 / 1_000);
+        if let Err(error) = (&self.marks).write_all(mark.as_bytes()) {
             tracing::warn!(path = %self.path.display(), %error, "a mark of the log was not kept");
         }
+        length
     }
 
     /// Path of the file.
@@ -124,7 +129,7 @@ impl LogStream {
         self.file.try_clone()
     }
 
-    /// Appends one line. A full disk must not stop a pipeline, so a failure is only traced.
+    /// Appends one line, or several with line ends between them. A full disk must not stop a pipeline, so a failure is only traced.
     pub fn line(&self, text: &str) {
         if let Err(error) = (&self.file).write_all(format!("{text}\n").as_bytes()) {
             tracing::warn!(path = %self.path.display(), %error, "log line lost");

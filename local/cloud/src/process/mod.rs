@@ -7,8 +7,10 @@
 //! it ended, by the record. An orderly end stops it, and the next one starts it again. A process
 //! without one is ended by the next local cloud if a crash of this one has left it.
 
+use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt as _;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -314,9 +316,24 @@ impl Process {
         let _ = self.stop.send((Cause::Itself, Duration::ZERO));
     }
 
-    /// Peak resident memory so far, MiB; `None` once the process has ended.
-    pub fn peak_memory_mib(&self) -> Option<u64> {
-        status_field_kib(self.pid()?, "VmHWM:").map(|kib| kib.div_ceil(1_024))
+    /// Where its peak memory can be read, again and again.
+    pub fn peak_memory(&self) -> PeakMemory {
+        let status = |pid| File::open(status_of(pid)).ok();
+        PeakMemory(self.pid().and_then(status))
+    }
+}
+
+/// The peak resident memory of a process.
+#[derive(Debug)]
+pub struct PeakMemory(Option<File>);
+
+impl PeakMemory {
+    /// So far, MiB; `None` once the process has ended.
+    pub fn mib(&self) -> Option<u64> {
+        let mut bytes = [0; 4_096];
+        let length = self.0.as_ref()?.read_at(&mut bytes, 0).ok()?;
+        let text = std::str::from_utf8(&bytes[..length]).ok()?;
+        field_kib(text, "VmHWM:").map(|kib| kib.div_ceil(1_024))
     }
 }
 
@@ -484,9 +501,16 @@ async fn at(instant: Option<Instant>) {
 
 /// A field of `/proc/<pid>/status` in KiB.
 fn status_field_kib(pid: i32, field: &str) -> Option<u64> {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = text.lines().find(|line| line.starts_with(field))?;
+    field_kib(&std::fs::read_to_string(status_of(pid)).ok()?, field)
+}
+
+fn field_kib(status: &str, field: &str) -> Option<u64> {
+    let line = status.lines().find(|line| line.starts_with(field))?;
     line.split_whitespace().nth(1)?.parse().ok()
+}
+
+fn status_of(pid: i32) -> String {
+    format!("/proc/{pid}/status")
 }
 
 #[cfg(test)]
