@@ -216,8 +216,8 @@ fn read_number(path: &Path) -> Option<i32> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{BufRead, BufReader};
-    use std::process::{Command, Stdio};
+    use std::io::{BufRead, BufReader, Write};
+    use std::process::{Child, Command, Stdio};
 
     use super::*;
 
@@ -242,23 +242,38 @@ mod tests {
         assert!(!stopped.is_known());
     }
 
+    /// A program in place of its shell, with a child of the shell that has ended and that nobody waits for.
+    fn with_an_ended_child() -> Child {
+        loop {
+            let mut shell = Command::new("sh")
+                .args(["-c", "true & echo $!; exec cat"])
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let mut told = BufReader::new(shell.stdout.take().unwrap());
+            let mut line = String::new();
+            told.read_line(&mut line).unwrap();
+            let child = Pid::from_raw(line.trim().parse().unwrap()).unwrap();
+            // What comes back says that the shell is no more.
+            let asked = shell.stdin.as_mut().unwrap();
+            asked.write_all(b"begun\n").unwrap();
+            told.read_line(&mut line).unwrap();
+            // The shell may have been quick enough to take note of the end; another one will not.
+            if let Ok(end) = pidfd_open(child, PidfdFlags::empty()) {
+                poll(&mut [PollFd::new(&end, PollFlags::IN)], None).unwrap();
+                return shell;
+            }
+            shell.kill().unwrap();
+            shell.wait().unwrap();
+        }
+    }
+
     /// The shell has children of its own while it begins.
     #[test]
     fn what_has_no_program_yet_has_not_ended() {
         let folder = tempfile::tempdir().unwrap();
-        // It never waits for its child, which has ended once it is seen as that.
-        let mut shell = Command::new("sh")
-            .args(["-c", "true & echo $!; exec sleep 1000"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut child = String::new();
-        let mut told = BufReader::new(shell.stdout.take().unwrap());
-        told.read_line(&mut child).unwrap();
-        let child = Pid::from_raw(child.trim().parse().unwrap()).unwrap();
-        let end = pidfd_open(child, PidfdFlags::empty()).unwrap();
-        poll(&mut [PollFd::new(&end, PollFlags::IN)], None).unwrap();
-
+        let mut shell = with_an_ended_child();
         let pid = Pid::from_child(&shell);
         let record = Record::new(folder.path(), "begins");
         assert!(record.begin_stop(pid));
