@@ -5,6 +5,8 @@
 use std::time::Duration;
 
 use end_to_end::{Run, call, children, computed, root, signal};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use serde_json::{Value, json};
 
 /// One round of one set for each of two placements, and an accuracy that any model reaches.
@@ -151,10 +153,15 @@ fn ctrl_c_stops_the_children_and_keeps_the_history() {
     let run = Run::start("ml-training", &slow(), &[]);
     let worker = run.child_named("trainer", Duration::from_secs(300));
     assert!(children(run.pid()).contains(&worker));
+    let pid = Pid::from_raw(i32::try_from(worker).unwrap()).unwrap();
+    let end = pidfd_open(pid, PidfdFlags::empty()).unwrap();
     signal(run.pid(), "INT");
     let (finished, out) = run.finish();
     assert_eq!(finished.code, Some(130));
-    assert!(!std::path::Path::new(&format!("/proc/{worker}")).exists());
+    // What was killed may take a moment to end.
+    let moment = Duration::from_secs(30).try_into().unwrap();
+    let ended = poll(&mut [PollFd::new(&end, PollFlags::IN)], Some(&moment)).unwrap();
+    assert_eq!(ended, 1, "the worker runs on");
     // Beside it may be the ledger.
     let mut entries = std::fs::read_dir(out.path()).unwrap();
     let folder = entries.find_map(|entry| Some(entry.unwrap().path()).filter(|path| path.is_dir()));
