@@ -70,8 +70,12 @@ impl Logs {
 }
 
 fn append(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = private::options().create(true).append(true).open(path)?;
-    file.write_all(bytes)
+    open(path)?.write_all(bytes)
+}
+
+/// A file that is appended to, made where it is not there yet.
+fn open(path: &Path) -> io::Result<File> {
+    private::options().create(true).append(true).open(path)
 }
 
 /// Where the moments of a stream are.
@@ -101,7 +105,6 @@ pub struct LogStream {
 
 impl LogStream {
     fn open(path: PathBuf) -> io::Result<Self> {
-        let open = |path: &Path| private::options().create(true).append(true).open(path);
         let (file, marks) = (open(&path)?, open(&marks_of(&path))?);
         let stream = LogStream { path, file, marks };
         stream.mark();

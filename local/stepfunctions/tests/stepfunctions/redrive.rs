@@ -8,6 +8,22 @@ use serde_json::{Value, json};
 use crate::cloud::{Test, code, pass};
 use crate::server::{Server, folder};
 
+/// Events of an execution whose activity failed, and succeeded when it was redriven.
+const REDRIVEN: [&str; 12] = [
+    "ExecutionStarted",
+    "TaskStateEntered",
+    "ActivityScheduled",
+    "ActivityStarted",
+    "ActivityFailed",
+    "ExecutionFailed",
+    "ExecutionRedriven",
+    "ActivityScheduled",
+    "ActivityStarted",
+    "ActivitySucceeded",
+    "TaskStateExited",
+    "ExecutionSucceeded",
+];
+
 fn asking(activity: &str) -> Value {
     json!({ "StartAt": "Task", "States": { "Task": { "Type": "Task", "Resource": activity, "End": true } } })
 }
@@ -65,23 +81,7 @@ async fn a_redriven_execution_goes_on_under_its_arn() {
         Some(json!(7))
     );
     assert_eq!(code(redrive().send().await), "ExecutionNotRedrivable");
-    assert_eq!(
-        test.event_types(&arn).await,
-        [
-            "ExecutionStarted",
-            "TaskStateEntered",
-            "ActivityScheduled",
-            "ActivityStarted",
-            "ActivityFailed",
-            "ExecutionFailed",
-            "ExecutionRedriven",
-            "ActivityScheduled",
-            "ActivityStarted",
-            "ActivitySucceeded",
-            "TaskStateExited",
-            "ExecutionSucceeded",
-        ]
-    );
+    assert_eq!(test.event_types(&arn).await, REDRIVEN);
 
     test.start_execution(&machine, &json!({})).await;
     let listed = async |filter| {
@@ -188,23 +188,7 @@ async fn a_map_run_redrives_its_children() {
     let succeeded = ExecutionStatus::Succeeded;
     assert_eq!(told, [(succeeded.clone(), Some(0)), (succeeded, Some(1))]);
     assert_eq!(after[1].execution_arn, failed);
-    assert_eq!(
-        server.types(&failed).await,
-        [
-            "ExecutionStarted",
-            "TaskStateEntered",
-            "ActivityScheduled",
-            "ActivityStarted",
-            "ActivityFailed",
-            "ExecutionFailed",
-            "ExecutionRedriven",
-            "ActivityScheduled",
-            "ActivityStarted",
-            "ActivitySucceeded",
-            "TaskStateExited",
-            "ExecutionSucceeded",
-        ]
-    );
+    assert_eq!(server.types(&failed).await, REDRIVEN);
     let run = server.sfn.describe_map_run().map_run_arn(&map_run);
     let run = run.send().await.unwrap();
     assert_eq!(

@@ -16,7 +16,7 @@ struct Halve {
 
 #[derive(Debug, thiserror::Error)]
 #[error("{0}: on purpose")]
-struct Broken(&'static str);
+pub(super) struct Broken(pub(super) &'static str);
 impl Named for Broken {
     fn name(&self) -> &str {
         self.0

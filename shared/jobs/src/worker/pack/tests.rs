@@ -7,21 +7,13 @@ use crate::artifacts::{MemoryStore, S3Uri, put_json};
 use crate::job::Origin;
 use crate::pack::{ArrayInput, Small, pack_uri};
 use crate::task::{JOB_SPOT_RECLAIMED, MemoryCallback, Signal, TaskToken};
+use crate::worker::tests::Broken;
 use crate::worker::{Ending, perform};
 use placement::Placement;
 
 #[derive(Deserialize)]
 struct Number {
     n: i64,
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("{0}: on purpose")]
-struct Broken(&'static str);
-impl Named for Broken {
-    fn name(&self) -> &str {
-        self.0
-    }
 }
 
 /// A pack of jobs with these numbers: negative ones are refused, and odd ones fail as often as `failures` says.
